@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * platform.h (user space) - how the packet program reaches its packet, its tables and its clock in user space.
+ *
+ * Owns: struct sh_env and struct sh_frame of this engine, and the accessors that packet/platform.h lists.
+ * Must never: decide anything about a packet.
+ */
+#ifndef SHUNT_ENGINE_PLATFORM_H
+#define SHUNT_ENGINE_PLATFORM_H
+
+#include "../packet/session_layout.h"
+#include "../packet/tables.h"
+#include "../packet/types.h"
+
+/* One published set of tables, as arrays. Immutable once published. */
+struct sh_tables {
+	struct sh_control control;
+	const struct sh_service *services;
+	const struct sh_rule *rules;
+	const struct sh_redirection *redirections;
+	const u16 *rows;
+	const struct sh_target *targets;
+	const struct sh_own *own;
+	const struct sh_key *keys;
+};
+
+struct sh_env {
+	u64 now_ns;
+	const struct sh_tables *tables; /* NULL before the first set is published */
+	struct sh_bucket4 *bucket4;     /* shared by all workers */
+	struct sh_bucket6 *bucket6;
+	struct sh_fragment *fragments;
+};
+
+/* A packet within its buffer: floor <= data <= end. */
+struct sh_frame {
+	u8 *data;
+	u8 *end;
+	u8 *floor; /* lowest address that sh_push may grow to */
+};
+
+SH_INLINE u64 sh_now_ns(const struct sh_env *env) { return env->now_ns; }
+
+SH_INLINE const struct sh_control *sh_control(const struct sh_env *env)
+{
+	return env->tables ? &env->tables->control : (const struct sh_control *)0;
+}
+
+SH_INLINE const struct sh_service *sh_service_slot(const struct sh_env *env, u32 i) { return &env->tables->services[i]; }
+SH_INLINE const struct sh_rule *sh_rule_slot(const struct sh_env *env, u32 i) { return &env->tables->rules[i]; }
+SH_INLINE const struct sh_own *sh_own_slot(const struct sh_env *env, u32 i) { return &env->tables->own[i]; }
+SH_INLINE const struct sh_key *sh_key_at(const struct sh_env *env, u8 id) { return &env->tables->keys[id]; }
+
+SH_INLINE const struct sh_redirection *sh_redirection_at(const struct sh_env *env, u32 i)
+{
+	return i < env->tables->control.redirections ? &env->tables->redirections[i] : (const struct sh_redirection *)0;
+}
+
+SH_INLINE const u16 *sh_row_at(const struct sh_env *env, u32 i)
+{
+	return i < env->tables->control.rows ? &env->tables->rows[i] : (const u16 *)0;
+}
+
+SH_INLINE const struct sh_target *sh_target_at(const struct sh_env *env, u32 i)
+{
+	return i < env->tables->control.targets ? &env->tables->targets[i] : (const struct sh_target *)0;
+}
+
+SH_INLINE struct sh_bucket4 *sh_bucket4_at(const struct sh_env *env, u32 i) { return &env->bucket4[i]; }
+SH_INLINE struct sh_bucket6 *sh_bucket6_at(const struct sh_env *env, u32 i) { return &env->bucket6[i]; }
+SH_INLINE struct sh_fragment *sh_fragment_at(const struct sh_env *env, u32 i) { return &env->fragments[i]; }
+
+SH_INLINE int sh_push(struct sh_frame *frame, u32 n)
+{
+	if ((u64)(frame->data - frame->floor) < n)
+		return -1;
+	frame->data -= n;
+	return 0;
+}
+
+SH_INLINE int sh_pop(struct sh_frame *frame, u32 n)
+{
+	if ((u64)(frame->end - frame->data) < n)
+		return -1;
+	frame->data += n;
+	return 0;
+}
+
+SH_INLINE int sh_trim(struct sh_frame *frame, u32 length)
+{
+	if ((u64)(frame->end - frame->data) < length)
+		return -1;
+	frame->end = frame->data + length;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * platform.h - the one door between the packet program and the engine that runs it.
+ *
+ * Owns: the choice of engine, and the list of what an engine gives:
+ *
+ *   struct sh_env                           what a stage is handed: the clock's reading and, in user space, the tables
+ *   struct sh_frame {u8 *data, *end; ...}   the packet, from its Ethernet header on
+ *
+ *   sh_now_ns(env)                monotonic clock, nanoseconds
+ *   sh_control(env)               the published set; NULL before the first
+ *   sh_service_slot(env, i), sh_rule_slot, sh_own_slot, sh_redirection_at, sh_row_at, sh_target_at, sh_key_at
+ *                                 entry i of a table; NULL when there is none
+ *   sh_bucket4_at(env, i), sh_bucket6_at(env, i), sh_fragment_at(env, i)
+ *                                 the tables that packets write: sessions and fragments
+ *   sh_push(frame, n)             grow the packet by n bytes at its head; 0 or -1 (then nothing has changed)
+ *   sh_pop(frame, n)              shorten it by n bytes at its head; 0 or -1
+ *   sh_trim(frame, length)        cut it to length bytes; 0 or -1
+ *                                 After each of these three, every pointer into the packet is void.
+ *
+ * Must never: hold logic. What both engines need is written once, in this folder.
+ */
+#ifndef SHUNT_PACKET_PLATFORM_H
+#define SHUNT_PACKET_PLATFORM_H
+
+#ifdef __bpf__
+#include "../bpf/platform.h"
+#else
+#include "../engine/platform.h"
+#endif
+
+#endif

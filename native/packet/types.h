@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * types.h - the words every stage of the packet program is written in.
+ *
+ * Owns: integer types, byte order, addresses and the flow key.
+ * Must never: include a system header that clang cannot compile for BPF, or know about an engine.
+ */
+#ifndef SHUNT_PACKET_TYPES_H
+#define SHUNT_PACKET_TYPES_H
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef u16 be16; /* network byte order; the suffix _be marks a local that holds one */
+typedef u32 be32;
+
+#define SH_INLINE static inline __attribute__((always_inline))
+#define SH_PACKED __attribute__((packed))
+#define SH_LIKELY(x) __builtin_expect(!!(x), 1)
+#define SH_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+#ifdef __cplusplus
+#define SH_STATIC_ASSERT(x, why) static_assert(x, why)
+#else
+#define SH_STATIC_ASSERT(x, why) _Static_assert(x, why)
+#endif
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define sh_htons(x) ((be16)__builtin_bswap16((u16)(x)))
+#define sh_htonl(x) ((be32)__builtin_bswap32((u32)(x)))
+#else
+#define sh_htons(x) ((be16)(x))
+#define sh_htonl(x) ((be32)(x))
+#endif
+#define sh_ntohs(x) sh_htons(x)
+#define sh_ntohl(x) sh_htonl(x)
+
+/* One load or store that neither compiler may split, repeat or drop. */
+#define SH_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+#define SH_WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+
+enum { SH_IPV4 = 4, SH_IPV6 = 6 };
+enum { SH_ICMP = 1, SH_TCP = 6, SH_UDP = 17, SH_ICMPV6 = 58 };
+
+/* An Internet address. IPv4 is kept in its IPv6-mapped form (::ffff:a.b.c.d, RFC 4291 2.5.5.2), so that
+ * equality and hashing need not ask for the family. */
+struct sh_addr {
+	union {
+		u8 b[16];
+		be32 w[4];
+		u64 d[2];
+	};
+};
+
+/* The flow key: a 5-tuple as the client sent it. 40 bytes without holes. */
+struct sh_flow {
+	struct sh_addr source;      /* the client */
+	struct sh_addr destination; /* the service address (VIP) */
+	be16 source_port;
+	be16 destination_port;
+	u8 protocol; /* SH_UDP or SH_TCP */
+	u8 family;   /* SH_IPV4 or SH_IPV6, of the addresses above */
+	u16 reserved;
+};
+SH_STATIC_ASSERT(sizeof(struct sh_flow) == 40, "the flow key is hashed and compared as bytes");
+
+SH_INLINE struct sh_addr sh_addr_v4(be32 a)
+{
+	struct sh_addr r;
+	r.d[0] = 0;
+	r.w[2] = sh_htonl(0xffff);
+	r.w[3] = a;
+	return r;
+}
+
+SH_INLINE int sh_addr_equal(const struct sh_addr *a, const struct sh_addr *b)
+{
+	return a->d[0] == b->d[0] && a->d[1] == b->d[1];
+}
+
+#endif
