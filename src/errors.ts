@@ -1,0 +1,98 @@
+// errors.ts - the one table of coded errors: what went wrong, with which exit status, and what to do about it.
+//
+// Owns: every error that a person at the command line can meet. docs/errors.md is generated from this table.
+// Must never: import anything, or hold an error for a hostile packet (those are reasons, not exceptions).
+
+/** Exit statuses, the same for every command. */
+export const EXIT = {
+	failed: 1, // it ran, and something went wrong
+	input: 2, // what was asked for or configured is wrong; nothing was touched
+	host: 3, // this host lacks something: a privilege, an interface, a kernel feature
+	daemon: 4, // the daemon is not there, or there already
+} as const;
+
+interface ErrorEntry {
+	/** One sentence; {name} stands for the field of that name. */
+	readonly message: string;
+	readonly exit: (typeof EXIT)[keyof typeof EXIT];
+	/** What to do about it. */
+	readonly hint: string;
+}
+
+// biome-ignore format: one line per code, alphabetical
+export const ERRORS = {
+	SHUNT_ADDON_MISSING: { message: "The native addon cannot be loaded: {why}.", exit: EXIT.host, hint: "Run npm ci (or npm rebuild) with a C++20 compiler, cmake and libpcap's headers installed." },
+	SHUNT_ADDRESS_INVALID: { message: "{text} is no Internet address.", exit: EXIT.input, hint: "Write an IPv4 address in dotted form or an IPv6 address." },
+	SHUNT_CONFIG_INVALID: { message: "{problems}", exit: EXIT.input, hint: "docs/configuration.md describes every field; schema/shunt.schema.json lets an editor check while you type." },
+	SHUNT_CONFIG_REFERENCE: { message: "{problems}", exit: EXIT.input, hint: "Each field is well formed, but it contradicts another one, or names what is not there." },
+	SHUNT_CONFIG_SYNTAX: { message: "{problems}", exit: EXIT.input, hint: "The file is not valid YAML; check the indentation at the place named." },
+	SHUNT_CONFIG_UNREADABLE: { message: "{file} cannot be read: {why}.", exit: EXIT.input, hint: "Name the configuration with --config, and see that this user may read it." },
+	SHUNT_DAEMON_RUNNING: { message: "A {role} named {name} is running already, process {pid}.", exit: EXIT.daemon, hint: "Stop that one first, or ask it with shunt status." },
+	SHUNT_DAEMON_UNREACHABLE: { message: "No daemon answers at {socket}: {why}.", exit: EXIT.daemon, hint: "Start it with shunt gateway or shunt backend; see the daemon's log if it was running." },
+	SHUNT_ENGINE_FAILED: { message: "The engine failed at {step}: {why}.", exit: EXIT.failed, hint: "shunt status says how far it came; run as root on Linux with the interface up." },
+	SHUNT_IDS_EXHAUSTED: { message: "More than {limit} {what} are in use at once.", exit: EXIT.input, hint: "Identifiers have 16 bits; split the configuration over several clusters." },
+	SHUNT_INTERFACE_MISSING: { message: "There is no interface named {interface} on this host.", exit: EXIT.host, hint: "ip link shows the interfaces; correct the name in the configuration." },
+	SHUNT_NEXT_HOP_UNRESOLVED: { message: "No next hop is known towards {address}: {why}.", exit: EXIT.host, hint: "Check the route and the neighbour with ip route get and ip neigh." },
+	SHUNT_NOT_ROOT: { message: "{command} needs root (CAP_NET_ADMIN, CAP_NET_RAW).", exit: EXIT.host, hint: "Run it with sudo." },
+	SHUNT_REDIRECTIONS_EXHAUSTED: { message: "The configuration needs {count} different redirections, more than {limit}.", exit: EXIT.input, hint: "Let rules share their lists of backends and their terms: equal ones are stored once." },
+	SHUNT_STORE_CLOSED: { message: "The redirection database is closed.", exit: EXIT.failed, hint: "The daemon is stopping; ask again when it is back." },
+	SHUNT_STORE_COMPACTED: { message: "Changes since revision {revision} are no longer kept; the oldest kept is {oldest}.", exit: EXIT.failed, hint: "List anew and watch from the revision of that list." },
+	SHUNT_STORE_LEASE_GONE: { message: "The lease {lease} has ended or never was.", exit: EXIT.failed, hint: "Grant a new lease and put its records again." },
+	SHUNT_STORE_READ_ONLY: { message: "The redirection database is read from {file} and takes no writes.", exit: EXIT.input, hint: "Change the configuration and reload, or configure an embedded or a shared database." },
+	SHUNT_UNKNOWN_SERVER: { message: "The configuration {file} has no {role} named {name}; it has {known}.", exit: EXIT.input, hint: "Name this host as it is named in the configuration." },
+	SHUNT_USAGE: { message: "{what}", exit: EXIT.input, hint: "shunt --help lists the commands." },
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+export type ErrorFields = Readonly<Record<string, string | number>>;
+
+export class ShuntError extends Error {
+	readonly code: ErrorCode;
+	readonly fields: ErrorFields;
+
+	constructor(code: ErrorCode, fields: ErrorFields = {}, options?: { cause?: unknown }) {
+		super(fill(ERRORS[code].message, fields), options);
+		this.name = "ShuntError";
+		this.code = code;
+		this.fields = fields;
+	}
+
+	get exitStatus(): number {
+		return ERRORS[this.code].exit;
+	}
+
+	get hint(): string {
+		return ERRORS[this.code].hint;
+	}
+
+	toJSON(): object {
+		return { code: this.code, message: this.message, hint: this.hint, exitStatus: this.exitStatus, fields: this.fields };
+	}
+}
+
+function fill(template: string, fields: ErrorFields): string {
+	// A field that was forgotten stays visible as {name}: better an odd sentence than an exception on the way to one.
+	return template.replace(/\{(\w+)\}/g, (whole, name: string) => String(fields[name] ?? whole));
+}
+
+/** The text of docs/errors.md. */
+export function errorsDocument(): string {
+	const statuses = Object.entries(EXIT).map(([name, status]) => `| ${status} | ${name} |`);
+	const rows = Object.entries(ERRORS)
+		.map(([code, entry]) => `| \`${code}\` | ${entry.exit} | ${entry.message} | ${entry.hint} |`);
+	return [
+		"# Errors",
+		"",
+		"Generated from `src/errors.ts`; a test keeps it fresh (`npx vitest run test/config/errors.test.ts -u` rewrites it).",
+		"",
+		"| exit status | meaning |",
+		"|---|---|",
+		"| 0 | done |",
+		...statuses,
+		"",
+		"| code | exit | message | what to do |",
+		"|---|---|---|---|",
+		...rows,
+		"",
+	].join("\n");
+}
