@@ -66,7 +66,13 @@ export class ShuntError extends Error {
 	}
 
 	toJSON(): object {
-		return { code: this.code, message: this.message, hint: this.hint, exitStatus: this.exitStatus, fields: this.fields };
+		return {
+			code: this.code,
+			message: this.message,
+			hint: this.hint,
+			exitStatus: this.exitStatus,
+			fields: this.fields,
+		};
 	}
 }
 
@@ -78,8 +84,9 @@ function fill(template: string, fields: ErrorFields): string {
 /** The text of docs/errors.md. */
 export function errorsDocument(): string {
 	const statuses = Object.entries(EXIT).map(([name, status]) => `| ${status} | ${name} |`);
-	const rows = Object.entries(ERRORS)
-		.map(([code, entry]) => `| \`${code}\` | ${entry.exit} | ${entry.message} | ${entry.hint} |`);
+	const rows = Object.entries(ERRORS).map(
+		([code, entry]) => `| \`${code}\` | ${entry.exit} | ${entry.message} | ${entry.hint} |`,
+	);
 	return [
 		"# Errors",
 		"",

@@ -1,0 +1,174 @@
+// build.ts - from the fields of a configuration to its meaning: defaults between fields, services by family and
+// protocol, and every check that looks from one field at another.
+//
+// Must never: stop at a problem, or trust a field that schema.ts has refused (it is left out, and so are the checks
+// that would need it; names are still taken from it, so that one bad backend is one problem).
+
+import type { z } from "zod";
+import { type Address, parseAddress } from "./address.js";
+import { ms } from "./duration.js";
+import type { Backend, Config, Gateway, Key, Service } from "./model.js";
+import type { ProblemList } from "./problems.js";
+import {
+	backendSchema,
+	clusterSchema,
+	engineSchema,
+	gatewaySchema,
+	list,
+	SECRET_PATTERN,
+	serviceSchema,
+	sessionsSchema,
+} from "./schema.js";
+import { buildServices } from "./services.js";
+
+export type ReadSecret = (name: string) => string;
+
+export function build(
+	data: Record<string, unknown>,
+	file: string,
+	problems: ProblemList,
+	readSecret: ReadSecret,
+): Config | undefined {
+	const cluster = buildCluster(data.cluster, problems, readSecret);
+	const sessions = parsed(sessionsSchema, data.sessions ?? {});
+	const engine = parsed(engineSchema, data.engine ?? {});
+	const gateways = [...entries(gatewaySchema, data.gateways)].map(
+		([name, fields]): Gateway => ({
+			name,
+			interfaces: list(fields.interface),
+			addresses: canonical(list(fields.address)),
+		}),
+	);
+	const backends = [...entries(backendSchema, data.backends)].map(
+		([name, fields]): Backend => ({
+			name,
+			addresses: canonical(list(fields.address)),
+			interfaces: list(fields.interface),
+			state: fields.state,
+		}),
+	);
+	checkAddresses("backends", backends, problems);
+	checkAddresses("gateways", gateways, problems);
+	const services: Service[] = buildServices(
+		entries(serviceSchema, data.services),
+		new Map(backends.map((backend) => [backend.name, backend])),
+		new Set(Object.keys(record(data.backends))),
+		problems,
+	);
+
+	if (cluster === undefined || sessions === undefined || engine === undefined) return undefined;
+	return {
+		file,
+		cluster,
+		sessions: {
+			capacity: sessions.capacity,
+			capacityIpv6: sessions.capacityIpv6,
+			checkMs: ms(sessions.check),
+		},
+		engine: {
+			mode: engine.mode,
+			capture: engine.capture,
+			workers: engine.workers,
+			busyPollUs: Math.round(ms(engine.busyPoll) * 1000),
+			qdiscBypass: engine.qdiscBypass,
+		},
+		gateways,
+		backends,
+		services,
+	};
+}
+
+function buildCluster(data: unknown, problems: ProblemList, readSecret: ReadSecret): Config["cluster"] | undefined {
+	const fields = parsed(clusterSchema, data);
+	if (fields === undefined) return undefined;
+	const keys: Key[] = [];
+	for (const [i, key] of fields.keys.entries()) {
+		const path = ["cluster", "keys", i];
+		const complain = (field: string, message: string) =>
+			problems.add("SHUNT_CONFIG_REFERENCE", [...path, field], message);
+		if (keys.some((other) => other.id === key.id))
+			complain("id", `${key.id} stands twice; each key has an id of its own`);
+		if (key.secret !== undefined && key.secretFile !== undefined) {
+			complain("secretFile", "stands beside secret; a key has one or the other");
+		} else if (key.secret === undefined && key.secretFile === undefined) {
+			complain("secret", "is missing, and so is secretFile; a key needs one of the two");
+		}
+		keys.push({ id: key.id, secret: key.secret ?? secretOf(key.secretFile, complain, readSecret) });
+	}
+	const signKey = fields.sign ?? fields.keys.at(-1)?.id ?? 0;
+	if (!keys.some((key) => key.id === signKey)) {
+		const known = keys.map((key) => key.id).join(", ");
+		problems.add(
+			"SHUNT_CONFIG_REFERENCE",
+			["cluster", "sign"],
+			`is ${signKey}, which is the id of no key; the ids are ${known}`,
+		);
+	}
+	return {
+		name: fields.name,
+		seed: fields.seed,
+		keys: keys.map((key) => ({ id: key.id, secret: key.secret.toLowerCase() })),
+		signKey,
+		windowMs: ms(fields.window),
+		tunnelPort: fields.tunnelPort,
+		maxHops: fields.hops,
+	};
+}
+
+function secretOf(
+	name: string | undefined,
+	complain: (field: string, message: string) => void,
+	readSecret: ReadSecret,
+): string {
+	if (name === undefined) return "";
+	try {
+		const secret = readSecret(name);
+		if (!SECRET_PATTERN.test(secret))
+			complain("secretFile", `names ${name}, which does not hold 32 hex digits and nothing else`);
+		return secret;
+	} catch (error) {
+		const why = (error as { code?: string }).code ?? String(error);
+		complain("secretFile", `names ${name}, which cannot be read (${why})`);
+		return "";
+	}
+}
+
+/** One address belongs to one server, once. */
+function checkAddresses(section: string, servers: readonly (Backend | Gateway)[], problems: ProblemList): void {
+	const owner = new Map<string, string>();
+	for (const server of servers) {
+		for (const [i, address] of server.addresses.entries()) {
+			const other = owner.get(address);
+			if (other !== undefined) {
+				const whose = other === server.name ? "stands here twice" : `belongs to ${other} already`;
+				const message = `is ${address}, which ${whose}; each address belongs to one server, once`;
+				problems.add("SHUNT_CONFIG_REFERENCE", [section, server.name, "address", i], message);
+			}
+			owner.set(address, server.name);
+		}
+	}
+}
+
+/** Those entries of a section that have the right shape. */
+function* entries<T extends z.ZodType>(schema: T, section: unknown): Generator<[string, z.output<T>]> {
+	for (const [name, fields] of Object.entries(record(section))) {
+		const good = parsed(schema, fields);
+		if (good !== undefined) yield [name, good];
+	}
+}
+
+function parsed<T extends z.ZodType>(schema: T, fields: unknown): z.output<T> | undefined {
+	const result = schema.safeParse(fields);
+	return result.success ? result.data : undefined;
+}
+
+function record(value: unknown): Record<string, unknown> {
+	return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function canonical(addresses: readonly string[]): string[] {
+	return addresses
+		.map((text) => parseAddress(text))
+		.filter((a): a is Address => a !== undefined)
+		.map((a) => a.text);
+}

@@ -1,0 +1,122 @@
+// model.ts - what a configuration means, once read: every default filled in, every reference known to be good.
+//
+// Owns: the words that all other rooms use for services, backends and rules. Plain JSON-able values, deeply frozen.
+// Must never: hold a table, a socket, or a value that changes while running.
+
+export type Family = 4 | 6;
+export type Protocol = "udp" | "tcp";
+/** active: gets new sessions · draining: keeps those it has · inactive: gets nothing. */
+export type State = "active" | "draining" | "inactive";
+export type Spread = "flow" | "source";
+export type Term = "once" | "leased" | "permanent";
+
+export const PROTOCOL_NUMBER = { tcp: 6, udp: 17 } as const;
+
+/** What a redirecting client is told; carried in the header's flags (R4-R7). */
+export interface Terms {
+	/** R4: a client is expected to redirect itself. */
+	readonly clients: boolean;
+	readonly term: Term;
+	/** Seconds; 0 unless leased. */
+	readonly leaseS: number;
+}
+
+/** One backend that a redirection may name. */
+export interface Choice {
+	readonly backend: string;
+	/** Where the service listens at the backend (R3). */
+	readonly port: number;
+	readonly weight: number;
+}
+
+/** A redirection: the record that answers a source of a service. */
+export interface Redirection {
+	readonly choices: readonly Choice[];
+	readonly terms: Terms;
+}
+
+/** Sources of one prefix -> a redirection (R2). */
+export interface Rule {
+	/** Canonical prefix, of the service's family. */
+	readonly from: string;
+	readonly redirection: Redirection;
+}
+
+/** One address, port and protocol that clients use. A configured service with two addresses and two protocols is four. */
+export interface Service {
+	/** "udp/203.0.113.53/53": unique, and all that identity depends on (ids.ts). */
+	readonly key: string;
+	readonly name: string;
+	readonly address: string;
+	readonly family: Family;
+	readonly port: number;
+	readonly protocol: Protocol;
+	readonly idleMs: number;
+	readonly spread: Spread;
+	/** Family of the backend's address that the tunnel uses; null: the service's own if the backend has it. */
+	readonly via: Family | null;
+	/** For a source that no rule names. */
+	readonly redirection: Redirection;
+	/** Longest prefix first. */
+	readonly rules: readonly Rule[];
+}
+
+export interface Backend {
+	readonly name: string;
+	/** In the order configured; several of one family are several uplinks. */
+	readonly addresses: readonly string[];
+	/** Empty: the interface that carries the address. */
+	readonly interfaces: readonly string[];
+	readonly state: State;
+}
+
+export interface Gateway {
+	readonly name: string;
+	readonly interfaces: readonly string[];
+	/** Outer source addresses; empty: taken from the interfaces. */
+	readonly addresses: readonly string[];
+}
+
+export interface Key {
+	readonly id: number;
+	/** 32 hex digits. */
+	readonly secret: string;
+}
+
+export interface Cluster {
+	readonly name: string;
+	/** Text from which all secret seeds are derived; the same on every member. */
+	readonly seed: string;
+	readonly keys: readonly Key[];
+	readonly signKey: number;
+	readonly windowMs: number;
+	readonly tunnelPort: number;
+	readonly maxHops: number;
+}
+
+export interface Config {
+	/** Where it was read from. */
+	readonly file: string;
+	readonly cluster: Cluster;
+	readonly sessions: { readonly capacity: number; readonly capacityIpv6: number; readonly checkMs: number };
+	readonly engine: {
+		readonly mode: "auto" | "user";
+		readonly capture: "ring" | "pcap";
+		readonly workers: number;
+		readonly busyPollUs: number;
+		readonly qdiscBypass: boolean;
+	};
+	readonly gateways: readonly Gateway[];
+	readonly backends: readonly Backend[];
+	readonly services: readonly Service[];
+}
+
+export function serviceKey(protocol: Protocol, address: string, port: number): string {
+	return `${protocol}/${address}/${port}`;
+}
+
+/** The same without secrets, for logs and `--json`. */
+export function withoutSecrets(config: Config): Config {
+	const keys = config.cluster.keys.map((key) => ({ ...key, secret: "(secret)" }));
+	return { ...config, cluster: { ...config.cluster, seed: "(secret)", keys } };
+}

@@ -1,0 +1,152 @@
+// problems.ts - what is wrong with a configuration: the list of all problems, each with its place in the file.
+//
+// Owns: how a problem reads, "file:line:column: field: sentence", and the way from a field's path to its place.
+// Must never: know what any field means.
+
+import { type Document, isAlias, isCollection, isMap, isScalar, type LineCounter, type Node, type Pair } from "yaml";
+import type { z } from "zod";
+import { type ErrorCode, ShuntError } from "../errors.js";
+import { nearest } from "./suggest.js";
+
+export type Path = readonly PropertyKey[];
+
+type ProblemCode = Extract<ErrorCode, "SHUNT_CONFIG_SYNTAX" | "SHUNT_CONFIG_INVALID" | "SHUNT_CONFIG_REFERENCE">;
+
+export interface Problem {
+	readonly code: ProblemCode;
+	readonly file: string;
+	/** From 1. */
+	readonly line: number;
+	readonly column: number;
+	/** "services.dns.backends[1].port"; empty for the file as a whole. */
+	readonly field: string;
+	/** What is wrong and what would be right, to be read after the field. */
+	readonly message: string;
+}
+
+/** Every problem of one file; its message has one line for each. */
+export class ConfigError extends ShuntError {
+	readonly problems: readonly Problem[];
+
+	constructor(problems: readonly Problem[]) {
+		const sorted = [...problems].sort((a, b) => a.line - b.line || a.column - b.column);
+		const order: ProblemCode[] = ["SHUNT_CONFIG_SYNTAX", "SHUNT_CONFIG_INVALID", "SHUNT_CONFIG_REFERENCE"];
+		const worst = order.find((code) => sorted.some((problem) => problem.code === code));
+		super(worst ?? "SHUNT_CONFIG_INVALID", { problems: sorted.map(problemText).join("\n") });
+		this.name = "ConfigError";
+		this.problems = sorted;
+	}
+
+	override toJSON(): object {
+		return { ...super.toJSON(), problems: this.problems };
+	}
+}
+
+export function problemText(problem: Problem): string {
+	const place = `${problem.file}:${problem.line}:${problem.column}`;
+	return problem.field === "" ? `${place}: ${problem.message}.` : `${place}: ${problem.field} ${problem.message}.`;
+}
+
+/** Collects the problems of one file. */
+export class ProblemList {
+	readonly list: Problem[] = [];
+
+	constructor(
+		readonly file: string,
+		private readonly document: Document,
+		private readonly lines: LineCounter,
+	) {}
+
+	/** At the place of a field's value; of the nearest field around it if there is none. */
+	add(code: ProblemCode, path: Path, message: string): void {
+		this.push(code, this.offset(path, false), path, message);
+	}
+
+	syntax(offset: number, message: string): void {
+		this.push("SHUNT_CONFIG_SYNTAX", offset, [], message);
+	}
+
+	/** Every issue that zod found, each unknown key for itself and each union by the branch that was meant. */
+	addIssues(issues: readonly z.core.$ZodIssue[], base: Path = []): void {
+		for (const issue of issues) {
+			const path = [...base, ...issue.path];
+			if (issue.code === "unrecognized_keys") {
+				for (const key of issue.keys) this.unknownKey([...path, key], key, issue.message.split(", "));
+			} else if (issue.code === "invalid_union") {
+				const meant = issue.errors.find(
+					(branch) => !branch.some((i) => i.path.length === 0 && i.code === "invalid_type"),
+				);
+				if (meant !== undefined && meant.length > 0 && issue.errors.length > 1) this.addIssues(meant, path);
+				else this.add("SHUNT_CONFIG_INVALID", path, issue.message);
+			} else if (issue.code === "invalid_key") {
+				const message = issue.issues[0]?.message ?? issue.message;
+				this.push("SHUNT_CONFIG_INVALID", this.offset(path, true), path.slice(0, -1), `has a bad name: ${message}`);
+			} else {
+				this.add("SHUNT_CONFIG_INVALID", path, issue.message);
+			}
+		}
+	}
+
+	private unknownKey(path: Path, key: string, known: readonly string[]): void {
+		const meant = nearest(key, known);
+		const advice = meant === undefined ? `the fields here are ${known.join(", ")}` : `did you mean ${meant}?`;
+		const message = `is unknown; ${advice}`.replace(/\?$/, "");
+		this.push("SHUNT_CONFIG_INVALID", this.offset(path, true), path, message);
+	}
+
+	private push(code: ProblemCode, offset: number, path: Path, message: string): void {
+		const { line, col } = this.lines.linePos(offset);
+		this.list.push({
+			code,
+			file: this.file,
+			line: Math.max(1, line),
+			column: Math.max(1, col),
+			field: fieldText(path),
+			message,
+		});
+	}
+
+	private offset(path: Path, ofKey: boolean): number {
+		let node: unknown = this.document.contents;
+		let offset = startOf(node) ?? 0;
+		for (const [depth, step] of path.entries()) {
+			if (isAlias(node)) node = node.resolve(this.document);
+			if (!isCollection(node)) break;
+			let key: unknown;
+			let value: unknown;
+			if (isMap(node)) {
+				const pair: Pair | undefined = node.items.find((item) => keyText(item.key) === String(step));
+				if (pair === undefined) break;
+				key = pair.key;
+				value = pair.value;
+			} else {
+				value = typeof step === "number" ? node.items[step] : undefined;
+				if (value === undefined) break;
+			}
+			const last = depth === path.length - 1;
+			// A collection is pointed at by its key: where its first entry stands helps nobody.
+			const byKey = key !== undefined && ((last && ofKey) || isCollection(value) || startOf(value) === undefined);
+			offset = startOf(byKey ? key : value) ?? startOf(key) ?? offset;
+			node = value;
+		}
+		return offset;
+	}
+}
+
+/** "services.dns.backends[1]" */
+export function fieldText(path: Path): string {
+	let text = "";
+	for (const step of path) {
+		if (typeof step === "number") text += `[${step}]`;
+		else text += text === "" ? String(step) : `.${String(step)}`;
+	}
+	return text;
+}
+
+function keyText(key: unknown): string | undefined {
+	return isScalar(key) ? String(key.value) : undefined;
+}
+
+function startOf(node: unknown): number | undefined {
+	return (node as Node | null | undefined)?.range?.[0];
+}
