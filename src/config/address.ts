@@ -48,7 +48,7 @@ export function parsePrefix(text: string): Prefix | undefined {
 	const bytes = maskBytes(address.bytes, mappedLength);
 	return {
 		family: address.family,
-		text: `${addressText(bytes)}/${length}`,
+		text: `${address.family === 4 ? addressText(bytes) : new ipaddr.IPv6([...bytes]).toRFC5952String()}/${length}`,
 		bytes,
 		length,
 		mappedLength,
@@ -74,7 +74,7 @@ export function maskBytes(bytes: Uint8Array, length: number): Buffer {
 
 /** Why an address cannot belong to a service or a server, or undefined if it can. */
 export function unfitAddress(address: Address): string | undefined {
-	const parsed = ipaddr.parse(address.text);
+	const parsed = ipaddr.parse(address.text.replace(/\/.*/, ""));
 	const range: string = parsed.range();
 	switch (range) {
 		case "unspecified":

@@ -24,7 +24,6 @@ interface JsonSchema {
 export function exportJsonSchema(): object {
 	const schema = z.toJSONSchema(configSchema, { io: "input", reused: "inline" });
 	return {
-		$id: "https://shunt.dev/schema/shunt.schema.json",
 		title: "Shunt configuration",
 		...schema,
 	};

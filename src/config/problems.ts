@@ -44,7 +44,8 @@ export class ConfigError extends ShuntError {
 
 export function problemText(problem: Problem): string {
 	const place = `${problem.file}:${problem.line}:${problem.column}`;
-	return problem.field === "" ? `${place}: ${problem.message}.` : `${place}: ${problem.field} ${problem.message}.`;
+	const sentence = problem.field === "" ? problem.message : `${problem.field} ${problem.message}`;
+	return `${place}: ${sentence}${sentence.endsWith("?") ? "" : "."}`;
 }
 
 /** Collects the problems of one file. */
@@ -59,6 +60,9 @@ export class ProblemList {
 
 	/** At the place of a field's value; of the nearest field around it if there is none. */
 	add(code: ProblemCode, path: Path, message: string): void {
+		// Where one value may stand for a list of one, its place is that value, not its first entry.
+		if (typeof path.at(-1) === "number" && isScalar(this.document.getIn(path.slice(0, -1), true)))
+			path = path.slice(0, -1);
 		this.push(code, this.offset(path, false), path, message);
 	}
 
@@ -90,8 +94,7 @@ export class ProblemList {
 	private unknownKey(path: Path, key: string, known: readonly string[]): void {
 		const meant = nearest(key, known);
 		const advice = meant === undefined ? `the fields here are ${known.join(", ")}` : `did you mean ${meant}?`;
-		const message = `is unknown; ${advice}`.replace(/\?$/, "");
-		this.push("SHUNT_CONFIG_INVALID", this.offset(path, true), path, message);
+		this.push("SHUNT_CONFIG_INVALID", this.offset(path, true), path, `is unknown; ${advice}`);
 	}
 
 	private push(code: ProblemCode, offset: number, path: Path, message: string): void {

@@ -82,8 +82,6 @@ function syntaxText(code: string, message: string): string {
 			return "this key stands here for the second time in the same map; each key may stand once";
 		case "TAB_AS_INDENT":
 			return "YAML is indented with spaces, and here stands a tab";
-		case "BAD_INDENT":
-			return "the indentation does not fit the lines around it";
 		default:
 			return `this is not valid YAML (${message.split("\n")[0]?.replace(/\.$/, "") ?? code})`;
 	}

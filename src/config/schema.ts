@@ -80,8 +80,8 @@ function duration(low: number, high: number, range: string, stepMs = 1) {
 		right,
 		(value) => {
 			const ms = parseDuration(value);
-			// In whole microseconds, because 0.029 / 0.001 is not 29 in binary.
-			const good = ms !== undefined && ms >= low && ms <= high && Math.round(ms * 1000) % (stepMs * 1000) === 0;
+			const steps = (ms ?? 0) / stepMs; // 0.029 / 0.001 is not quite 29 in binary
+			const good = ms !== undefined && ms >= low && ms <= high && Math.abs(steps - Math.round(steps)) < 1e-6;
 			return good ? undefined : say(right)({ input: value });
 		},
 		DURATION_PATTERN,

@@ -160,7 +160,9 @@ function buildChoices(
 		const backend = known.backends.get(choice.backend);
 		if (!known.names.has(choice.backend)) {
 			const meant = nearest(choice.backend, known.names);
-			const advice = meant === undefined ? `the backends are ${[...known.names].join(", ")}` : `did you mean ${meant}`;
+			const names =
+				known.names.size === 0 ? "there are none at all" : `the backends are ${[...known.names].join(", ")}`;
+			const advice = meant === undefined ? names : `did you mean ${meant}?`;
 			complain(`is ${JSON.stringify(choice.backend)}, and there is no such backend; ${advice}`);
 		}
 		if (choices.some((other) => other.backend === choice.backend && other.port === choice.port)) {

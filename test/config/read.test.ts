@@ -1,0 +1,122 @@
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import {
+	addressText,
+	parseAddress,
+	parseConfig,
+	parseDuration,
+	parsePrefix,
+	readConfig,
+	withoutSecrets,
+} from "../../src/config/index.js";
+
+const examples = join(import.meta.dirname, "../../examples");
+
+describe("reading a configuration", () => {
+	test("a service with two addresses and two protocols is four services", () => {
+		const { services } = readConfig(join(examples, "dns.yaml"));
+		expect(services.map((service) => service.key)).toEqual([
+			"udp/203.0.113.53/53",
+			"tcp/203.0.113.53/53",
+			"udp/2001:db8:53::53/53",
+			"tcp/2001:db8:53::53/53",
+		]);
+		expect(services.map((service) => service.family)).toEqual([4, 4, 6, 6]);
+	});
+
+	test("R2: rules go to the services of their family, longest prefix first", () => {
+		const { services } = readConfig(join(examples, "dns.yaml"));
+		expect(services[0]?.rules.map((rule) => rule.from)).toEqual(["198.51.100.7/32", "198.51.100.0/24"]);
+		expect(services[2]?.rules.map((rule) => rule.from)).toEqual(["2001:db8:100::/48"]);
+	});
+
+	test("R3: a backend's port may differ from the service's", () => {
+		const choices = readConfig(join(examples, "dns.yaml")).services[0]?.redirection.choices;
+		expect(choices).toEqual([
+			{ backend: "ns1", port: 53, weight: 1 },
+			{ backend: "ns2", port: 5353, weight: 2 },
+		]);
+	});
+
+	test("R4: a rule's terms stand over the service's, field by field", () => {
+		const service = readConfig(join(examples, "game.yaml")).services[0];
+		expect(service?.redirection.terms).toEqual({ clients: true, term: "leased", leaseS: 60 });
+		expect(service?.rules[0]?.redirection.terms).toEqual({ clients: true, term: "permanent", leaseS: 0 });
+	});
+
+	test("defaults are filled in", () => {
+		const config = readConfig(join(examples, "dns.yaml"));
+		expect(config.cluster).toMatchObject({ signKey: 1, windowMs: 30_000, tunnelPort: 6081, maxHops: 5 });
+		expect(config.sessions).toEqual({ capacity: 1_048_576, capacityIpv6: 262_144, checkMs: 1000 });
+		expect(config.engine).toEqual({ mode: "auto", capture: "ring", workers: 1, busyPollUs: 0, qdiscBypass: false });
+		expect(config.backends[0]).toMatchObject({ state: "active", interfaces: [] });
+	});
+
+	test("the last key signs, and no secret leaves for a log", () => {
+		const config = readConfig(join(examples, "game.yaml"));
+		expect(config.cluster.signKey).toBe(2);
+		expect(JSON.stringify(withoutSecrets(config))).not.toMatch(/0123456789abcdef|change me/);
+	});
+
+	test("the model cannot be changed", () => {
+		const config = readConfig(join(examples, "dns.yaml"));
+		expect(() => Object.assign(config.services[0]!.redirection.choices[0]!, { weight: 9 })).toThrow(TypeError);
+	});
+
+	test("R1: an IPv4 service may have IPv6 backends only", () => {
+		const text = `
+version: 1
+cluster: { seed: s, keys: [{ id: 1, secret: "00112233445566778899AABBCCDDEEFF" }] }
+backends: { b: { address: "fd77:3:0::11" } }
+services: { s: { address: 203.0.113.1, port: 1, protocol: udp, backends: [b], via: ipv6 } }`;
+		const config = parseConfig(text, "inline.yaml");
+		expect(config.services[0]).toMatchObject({ family: 4, via: 6 });
+		expect(config.backends[0]?.addresses).toEqual(["fd77:3::11"]);
+		expect(config.cluster.keys[0]?.secret).toBe("00112233445566778899aabbccddeeff");
+	});
+
+	test("an alias is read like what it names, and its problems are found there", () => {
+		const text = `
+version: 1
+cluster: { seed: s, keys: [{ id: 1, secret: "00112233445566778899AABBCCDDEEFF" }] }
+backends: { b: { address: 10.0.0.1 } }
+services:
+  one: { address: 203.0.113.1, port: 1, protocol: udp, backends: &all [b, c] }
+  two: { address: 203.0.113.2, port: 1, protocol: udp, backends: *all }`;
+		expect(() => parseConfig(text, "inline.yaml")).toThrow(/inline\.yaml:6:75: services\.one\.backends\[1\] is "c"/);
+		expect(() => parseConfig(text, "inline.yaml")).toThrow(/inline\.yaml:6:75: services\.two\.backends\[1\] is "c"/);
+	});
+
+	test("a file that is not there is one sentence", () => {
+		expect(() => readConfig("/nowhere/shunt.yaml")).toThrow(
+			"/nowhere/shunt.yaml cannot be read: there is no such file.",
+		);
+	});
+});
+
+test("durations", () => {
+	expect(["50us", "500ms", "30s", "1.5m", "1h"].map(parseDuration)).toEqual([0.05, 500, 30_000, 90_000, 3_600_000]);
+	expect(["", "5", "-1s", "1 s", "1d", "1e3s"].map(parseDuration)).toEqual(Array(6).fill(undefined));
+});
+
+describe("addresses", () => {
+	test("IPv4 is kept in mapped form, and its prefix length with it", () => {
+		const prefix = parsePrefix("198.51.100.7/24");
+		expect(prefix).toMatchObject({ text: "198.51.100.0/24", length: 24, mappedLength: 120, hostBits: true });
+		expect(prefix?.bytes.toString("hex")).toBe("00000000000000000000ffffc6336400");
+		expect(addressText(prefix!.bytes)).toBe("198.51.100.0");
+	});
+	test("one spelling for each", () => {
+		expect(parseAddress("2001:DB8:0:0::0:1")?.text).toBe("2001:db8::1");
+		expect(parsePrefix("::/0")).toMatchObject({ text: "::/0", mappedLength: 0, hostBits: false });
+		expect(parsePrefix("0.0.0.0/0")).toMatchObject({ text: "0.0.0.0/0", mappedLength: 96, hostBits: false });
+	});
+	test("refused spellings", () => {
+		for (const text of ["10.1", "0x7f.0.0.1", "010.0.0.1", "1.2.3.4.5", "fe80::1%eth0", "::g", "", "10.0.0.0/8"]) {
+			expect(parseAddress(text), text).toBeUndefined();
+		}
+		for (const text of ["10.0.0.0/33", "10.0.0.0/", "10.0.0.0/8/8", "10.0.0.0/08", "::/129"]) {
+			expect(parsePrefix(text), text).toBeUndefined();
+		}
+	});
+});
