@@ -1,0 +1,82 @@
+// ids.ts - numbers that stay: a service and a target are named by 16 bits in every session, so the same key keeps its
+// number across reloads, and a number that was given up is the last to be given out again.
+//
+// Must never: give one number to two keys that are in use.
+
+import { ShuntError } from "../errors.js";
+
+/** 0 means "none" in every table. */
+const FIRST = 1;
+
+export class IdAllocator {
+	readonly #what: string;
+	readonly #limit: number;
+	/** Every key that holds a number, those in use and those that are remembered. */
+	#ids = new Map<string, number>();
+	/** Keys not in use, the one longest unused first. */
+	#unused = new Set<string>();
+	#next = FIRST;
+
+	constructor(what: string, limit = 65_535) {
+		this.#what = what;
+		this.#limit = limit;
+	}
+
+	/** Numbers for exactly these keys; every other key's number is kept for its return as long as there are fresh ones. */
+	assign(keys: Iterable<string>): Map<string, number> {
+		const wanted = new Set(keys);
+		// Checked before anything changes: a configuration that is refused must not move the numbers of the one in use.
+		if (wanted.size > this.#limit)
+			throw new ShuntError("SHUNT_IDS_EXHAUSTED", { limit: this.#limit, what: this.#what });
+		for (const key of this.#ids.keys()) {
+			if (wanted.has(key)) this.#unused.delete(key);
+			else this.#unused.add(key);
+		}
+		const assigned = new Map<string, number>();
+		for (const key of wanted) assigned.set(key, this.#ids.get(key) ?? this.#take(key));
+		return assigned;
+	}
+
+	/** The number of a key in use or remembered. */
+	get(key: string): number | undefined {
+		return this.#ids.get(key);
+	}
+
+	/** To be kept beside pinned tables, so that a restarted daemon names sessions alike. */
+	toJSON(): { next: number; ids: [string, number][]; unused: string[] } {
+		return { next: this.#next, ids: [...this.#ids], unused: [...this.#unused] };
+	}
+
+	static fromJSON(what: string, kept: ReturnType<IdAllocator["toJSON"]>, limit?: number): IdAllocator {
+		const allocator = new IdAllocator(what, limit);
+		allocator.#next = kept.next;
+		allocator.#ids = new Map(kept.ids);
+		allocator.#unused = new Set(kept.unused);
+		return allocator;
+	}
+
+	#take(key: string): number {
+		let id = this.#next;
+		if (id <= this.#limit) {
+			this.#next++;
+		} else {
+			// All numbers have been given out: the one longest unused. There is one, because wanted <= limit.
+			const longest = this.#unused.values().next().value as string;
+			id = this.#ids.get(longest)!;
+			this.#unused.delete(longest);
+			this.#ids.delete(longest);
+		}
+		this.#ids.set(key, id);
+		return id;
+	}
+}
+
+/** The allocators of one host; they live as long as its session table. */
+export interface TableIds {
+	readonly services: IdAllocator;
+	readonly targets: IdAllocator;
+}
+
+export function newTableIds(): TableIds {
+	return { services: new IdAllocator("services"), targets: new IdAllocator("targets") };
+}

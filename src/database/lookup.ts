@@ -1,0 +1,95 @@
+// lookup.ts - the redirection database's answer: service and source -> redirection -> targets (R2, R15).
+//
+// Owns: longest prefix and the choice among a backend's addresses, in their plainest form: the tables are compiled from
+// the same functions, and the packet program's result is tested against them.
+
+import {
+	type Family,
+	maskBytes,
+	parseAddress,
+	parsePrefix,
+	type Redirection,
+	type Rule,
+	type Service,
+	type State,
+} from "../config/index.js";
+import type { Snapshot } from "./records.js";
+
+/** A backend's address and port for one service. */
+export interface Target {
+	/** "udp/203.0.113.53/53>b1/10.77.3.11/5353": all that identity depends on (ids.ts). */
+	readonly key: string;
+	readonly backend: string;
+	readonly address: string;
+	readonly port: number;
+	readonly family: Family;
+	readonly state: State;
+	/** The backend's weight, shared evenly by its addresses. */
+	readonly weight: number;
+}
+
+export interface Answer {
+	/** The rule that named the source; undefined: the service's own redirection. */
+	readonly rule: Rule | undefined;
+	readonly redirection: Redirection;
+	/** In the order of their keys. */
+	readonly targets: readonly Target[];
+}
+
+/** What the database answers for a packet of this source; undefined if the source is no address of the service's family. */
+export function lookup(snapshot: Snapshot, service: Service, source: string): Answer | undefined {
+	const address = parseAddress(source);
+	if (address === undefined || address.family !== service.family) return undefined;
+	let best: { rule: Rule; length: number } | undefined;
+	for (const rule of service.rules) {
+		const prefix = parsePrefix(rule.from);
+		if (prefix === undefined || prefix.family !== service.family) continue;
+		const inside = maskBytes(address.bytes, prefix.mappedLength).equals(prefix.bytes);
+		if (inside && prefix.mappedLength > (best?.length ?? -1)) best = { rule, length: prefix.mappedLength };
+	}
+	const redirection = best?.rule.redirection ?? service.redirection;
+	return { rule: best?.rule, redirection, targets: targetsOf(snapshot, service, redirection) };
+}
+
+/** The service that a packet to this address, port and protocol is for. */
+export function findService(
+	snapshot: Snapshot,
+	address: string,
+	port: number,
+	protocol: Service["protocol"],
+): Service | undefined {
+	const text = parseAddress(address)?.text;
+	return snapshot.services.find((s) => s.address === text && s.port === port && s.protocol === protocol);
+}
+
+/** All targets of a redirection, whatever their state, in the order of their keys. */
+export function targetsOf(snapshot: Snapshot, service: Service, redirection: Redirection): Target[] {
+	const targets: Target[] = [];
+	for (const choice of redirection.choices) {
+		// A backend that has left the database is as good as gone.
+		const backend = snapshot.backends.get(choice.backend);
+		if (backend === undefined) continue;
+		const addresses = reachableBy(backend.addresses, service);
+		for (const address of addresses) {
+			targets.push({
+				key: `${service.key}>${choice.backend}/${address.text}/${choice.port}`,
+				backend: choice.backend,
+				address: address.text,
+				port: choice.port,
+				family: address.family,
+				state: backend.state,
+				weight: choice.weight / addresses.length,
+			});
+		}
+	}
+	return targets.sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+/** R1: the addresses of the family that `via` says; else of the service's own; else of the other. */
+function reachableBy(addresses: readonly string[], service: Service) {
+	const parsed = addresses.map((text) => parseAddress(text)).filter((address) => address !== undefined);
+	const of = (family: Family) => parsed.filter((address) => address.family === family);
+	if (service.via !== null) return of(service.via);
+	const own = of(service.family);
+	return own.length > 0 ? own : parsed;
+}

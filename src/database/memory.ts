@@ -1,0 +1,191 @@
+// memory.ts - the whole contract of a store, in memory: what the embedded database puts its journal under.
+//
+// Owns: revisions, history for watches, leases. Must never: read a clock of its own; `now` is given, and whoever owns
+// the store calls expire() (a daemon does so once per tick).
+
+import { ShuntError } from "../errors.js";
+import type {
+	Change,
+	DeleteOptions,
+	Entry,
+	Json,
+	Lease,
+	Listing,
+	PutOptions,
+	Store,
+	WatchOptions,
+	WriteResult,
+} from "./store.js";
+
+/** Changes kept for watches that start in the past. */
+const HISTORY = 4096;
+
+interface Held extends Entry {
+	readonly lease: string | undefined;
+}
+
+interface Grant {
+	readonly keys: Set<string>;
+	readonly ttlMs: number;
+	endsMs: number;
+}
+
+export class MemoryStore implements Store {
+	readonly writable = true;
+	#entries = new Map<string, Held>();
+	#leases = new Map<string, Grant>();
+	#history: Change[] = [];
+	#revision = 0;
+	/** First revision of which every change is still in the history. */
+	#oldest = 1;
+	#granted = 0;
+	#closed = false;
+	/** Woken at every change. */
+	#watchers = new Set<() => void>();
+	#now: () => number;
+	#historyLimit: number;
+
+	constructor(now: () => number = () => performance.now(), historyLimit: number = HISTORY) {
+		this.#now = now;
+		this.#historyLimit = historyLimit;
+	}
+
+	async get(key: string): Promise<Entry | undefined> {
+		this.#begin();
+		return entryOf(this.#entries.get(key));
+	}
+
+	async list(prefix: string): Promise<Listing> {
+		this.#begin();
+		const held = [...this.#entries.values()].filter((entry) => entry.key.startsWith(prefix));
+		held.sort((a, b) => (a.key < b.key ? -1 : 1));
+		return { entries: held.map((entry) => entryOf(entry)!), revision: this.#revision };
+	}
+
+	async put(key: string, value: Json, options: PutOptions = {}): Promise<WriteResult> {
+		this.#begin();
+		const grant = options.lease === undefined ? undefined : this.#leases.get(options.lease.id);
+		if (options.lease !== undefined && grant === undefined) throw gone(options.lease.id);
+		const current = this.#entries.get(key);
+		if (options.expect !== undefined && options.expect !== (current?.revision ?? 0)) {
+			return { done: false, current: entryOf(current) };
+		}
+		this.#release(current);
+		// A copy: what the caller does with its value afterwards is no change of the database.
+		const kept = structuredClone(value) as Json;
+		this.#revision++;
+		this.#entries.set(key, { key, value: kept, revision: this.#revision, lease: options.lease?.id });
+		grant?.keys.add(key);
+		this.#record({ key, value: kept, revision: this.#revision });
+		return { done: true, revision: this.#revision };
+	}
+
+	async delete(key: string, options: DeleteOptions = {}): Promise<WriteResult> {
+		this.#begin();
+		const current = this.#entries.get(key);
+		if (options.expect !== undefined && options.expect !== (current?.revision ?? 0)) {
+			return { done: false, current: entryOf(current) };
+		}
+		this.#remove(key);
+		return { done: true, revision: this.#revision };
+	}
+
+	async *watch(prefix: string, { from, signal }: WatchOptions): AsyncGenerator<Change> {
+		this.#begin();
+		let next = from;
+		let wake = () => {};
+		const woken = () => wake();
+		this.#watchers.add(woken);
+		signal?.addEventListener("abort", woken);
+		try {
+			while (!this.#closed && signal?.aborted !== true) {
+				if (next < this.#oldest) {
+					throw new ShuntError("SHUNT_STORE_COMPACTED", { revision: next, oldest: this.#oldest });
+				}
+				const change = this.#history.find((c) => c.revision >= next && c.key.startsWith(prefix));
+				if (change !== undefined) {
+					next = change.revision + 1;
+					yield { ...change, value: structuredClone(change.value) as Json | undefined };
+					continue;
+				}
+				next = Math.max(next, this.#revision + 1);
+				await new Promise<void>((resolve) => {
+					wake = resolve;
+				});
+			}
+		} finally {
+			this.#watchers.delete(woken);
+			signal?.removeEventListener("abort", woken);
+		}
+	}
+
+	async grant(ttlMs: number): Promise<Lease> {
+		this.#begin();
+		const id = String(++this.#granted);
+		this.#leases.set(id, { keys: new Set(), ttlMs, endsMs: this.#now() + ttlMs });
+		return {
+			id,
+			ttlMs,
+			renew: async () => {
+				this.#begin();
+				const grant = this.#leases.get(id);
+				if (grant === undefined) throw gone(id);
+				grant.endsMs = this.#now() + ttlMs;
+			},
+			revoke: async () => {
+				this.#begin();
+				this.#end(id);
+			},
+		};
+	}
+
+	/** Ends the leases whose time has passed. Called before every operation, too: nobody reads what has expired. */
+	expire(): void {
+		const now = this.#now();
+		for (const [id, grant] of this.#leases) if (grant.endsMs <= now) this.#end(id);
+	}
+
+	async close(): Promise<void> {
+		this.#closed = true;
+		for (const woken of this.#watchers) woken();
+	}
+
+	#begin(): void {
+		if (this.#closed) throw new ShuntError("SHUNT_STORE_CLOSED");
+		this.expire();
+	}
+
+	#end(lease: string): void {
+		const grant = this.#leases.get(lease);
+		this.#leases.delete(lease);
+		for (const key of grant?.keys ?? []) this.#remove(key);
+	}
+
+	#remove(key: string): void {
+		const current = this.#entries.get(key);
+		if (current === undefined) return;
+		this.#release(current);
+		this.#entries.delete(key);
+		this.#revision++;
+		this.#record({ key, value: undefined, revision: this.#revision });
+	}
+
+	#release(entry: Held | undefined): void {
+		if (entry?.lease !== undefined) this.#leases.get(entry.lease)?.keys.delete(entry.key);
+	}
+
+	#record(change: Change): void {
+		this.#history.push(change);
+		while (this.#history.length > this.#historyLimit) this.#oldest = this.#history.shift()!.revision + 1;
+		for (const woken of this.#watchers) woken();
+	}
+}
+
+function entryOf(held: Held | undefined): Entry | undefined {
+	if (held === undefined) return undefined;
+	return { key: held.key, value: structuredClone(held.value) as Json, revision: held.revision };
+}
+
+function gone(lease: string): ShuntError {
+	return new ShuntError("SHUNT_STORE_LEASE_GONE", { lease });
+}

@@ -1,0 +1,67 @@
+// records.ts - what stands in the redirection database, and under which keys.
+//
+//   service/<protocol>/<address>/<port>   a service with its redirection and rules
+//   backend/<name>                        a backend with its addresses and state
+//   load/<server>                         the server's last load report, under a lease (R13)
+//
+// Keys that begin otherwise belong to later versions and are passed over.
+// Must never: hold a secret; keys and seeds stay in the configuration.
+
+import type { Backend, Config, Service } from "../config/index.js";
+import type { Entry, Json, Store } from "./store.js";
+
+export const SERVICE = "service/";
+export const BACKEND = "backend/";
+export const LOAD = "load/";
+
+/** What a server says of itself. Stale ones go with their lease, and then the load is unknown, never idle. */
+export interface LoadReport {
+	readonly server: string;
+	/** Milliseconds since 1970, by the server's clock. */
+	readonly at: number;
+	/** Total load over capacity: 0 is idle, 1 is full. */
+	readonly total: number;
+	readonly udpSessions: number;
+	readonly tcpSessions: number;
+}
+
+/** All of the database at one revision. */
+export interface Snapshot {
+	readonly revision: number;
+	/** By key. */
+	readonly services: readonly Service[];
+	readonly backends: ReadonlyMap<string, Backend>;
+	readonly loads: ReadonlyMap<string, LoadReport>;
+}
+
+/** The records that a configuration amounts to. */
+export function recordsOf(config: Config): Map<string, Json> {
+	const records = new Map<string, Json>();
+	for (const backend of config.backends) records.set(BACKEND + backend.name, backend as unknown as Json);
+	for (const service of config.services) records.set(SERVICE + service.key, service as unknown as Json);
+	return records;
+}
+
+export async function readSnapshot(store: Store): Promise<Snapshot> {
+	const { entries, revision } = await store.list("");
+	return snapshotOf(entries, revision);
+}
+
+export function snapshotOf(entries: readonly Entry[], revision: number): Snapshot {
+	const services: Service[] = [];
+	const backends = new Map<string, Backend>();
+	const loads = new Map<string, LoadReport>();
+	for (const { key, value } of entries) {
+		if (key.startsWith(SERVICE)) services.push(value as unknown as Service);
+		else if (key.startsWith(BACKEND)) backends.set(key.slice(BACKEND.length), value as unknown as Backend);
+		else if (key.startsWith(LOAD)) loads.set(key.slice(LOAD.length), value as unknown as LoadReport);
+	}
+	services.sort((a, b) => (a.key < b.key ? -1 : 1));
+	return { revision, services, backends, loads };
+}
+
+/** The same without a store, for `check`, `explain` and tests. */
+export function snapshotOfConfig(config: Config): Snapshot {
+	const entries = [...recordsOf(config)].map(([key, value]) => ({ key, value, revision: 1 }));
+	return snapshotOf(entries, 1);
+}

@@ -1,0 +1,251 @@
+// tables.ts - from the redirection database to a whole set of tables, ready to be published.
+//
+// Read downwards: identities, epochs, redirections with their forwarding tables, services and rules, targets.
+// The same configuration gives the same choices on every gateway (R19): ids may differ between hosts, rows may not
+// differ in whom they name.
+// Must never: change what it is given (save the allocators, which remember), or ask the host for anything; host facts
+// are passed in.
+
+import { createHash } from "node:crypto";
+import {
+	type Config,
+	PROTOCOL_NUMBER,
+	parseAddress,
+	parsePrefix,
+	type Redirection,
+	type Service,
+	type Terms,
+} from "../config/index.js";
+import { ShuntError } from "../errors.js";
+import {
+	forwardingTable,
+	MAX_INDEX,
+	nextBest,
+	SPREAD,
+	TARGET_STATE,
+	type TableRedirection,
+	type TableRule,
+	type TableService,
+	type TableSet,
+	type TableTarget,
+	tableSize,
+} from "../policy/index.js";
+import { nextEpochs, type TargetEpochs } from "./epochs.js";
+import type { TableIds } from "./ids.js";
+import { type Target, targetsOf } from "./lookup.js";
+import type { Snapshot } from "./records.js";
+
+/** What this host knows of the way to one target address. */
+export interface HostFacts {
+	/** Outer source address: this host's own on that link. */
+	readonly source: string;
+	/** 6 bytes; null: not resolved yet. */
+	readonly nextHop: Buffer | null;
+	readonly ownMac: Buffer;
+	readonly ifindex: number;
+	readonly mtu: number;
+}
+
+export interface CompileInput {
+	/** Of this set of tables. */
+	readonly epoch: number;
+	/** ROLE, or-ed. */
+	readonly roles: number;
+	readonly cluster: Config["cluster"];
+	readonly snapshot: Snapshot;
+	/** By target address, in canonical spelling. */
+	readonly facts: ReadonlyMap<string, HostFacts>;
+	/** This host's own addresses. */
+	readonly own: readonly string[];
+	readonly ids: TableIds;
+	/** As the last compilation gave them; undefined at the first. */
+	readonly epochs?: TargetEpochs | undefined;
+	readonly wallOffsetNs: bigint;
+}
+
+export interface Compiled {
+	readonly tables: TableSet;
+	/** To be given to the next compilation. */
+	readonly epochs: TargetEpochs;
+	/** Target addresses without a way: they keep their rows, because all gateways choose alike, and their packets are
+	 * dropped under a reason of their own. */
+	readonly unresolved: readonly string[];
+}
+
+export function compile(input: CompileInput): Compiled {
+	const { snapshot, cluster, ids } = input;
+
+	// 1. Identities.
+	const uses = snapshot.services.flatMap((service) =>
+		[service.redirection, ...service.rules.map((rule) => rule.redirection)].map((redirection) => ({
+			service,
+			redirection,
+			targets: targetsOf(snapshot, service, redirection),
+		})),
+	);
+	const targets = new Map(uses.flatMap((use) => use.targets.map((target) => [target.key, target])));
+	const serviceIds = ids.services.assign(snapshot.services.map((service) => service.key));
+	const targetIds = ids.targets.assign(targets.keys());
+
+	// 2. Epochs.
+	const states = new Map([...targets.values()].map((target) => [targetIds.get(target.key)!, target.state]));
+	const epochs = nextEpochs(input.epochs, states);
+
+	// 3. Redirections, each different one once.
+	const seed = forwardingSeed(cluster.seed);
+	const redirections = new Redirections(targetIds, seed);
+	const services: TableService[] = [];
+	const rules: TableRule[] = [];
+	let next = 0;
+	for (const service of snapshot.services) {
+		const indices = [service.redirection, ...service.rules.map((rule) => rule.redirection)].map((redirection) =>
+			redirections.index(service, redirection, uses[next++]!.targets),
+		);
+		const id = serviceIds.get(service.key)!;
+		services.push({
+			id,
+			address: bytesOf(service.address),
+			port: service.port,
+			protocol: PROTOCOL_NUMBER[service.protocol],
+			family: service.family,
+			redirection: indices[0]!,
+			idleMs: service.idleMs,
+		});
+		for (const [i, rule] of service.rules.entries()) {
+			const prefix = parsePrefix(rule.from)!;
+			rules.push({ service: id, prefix: prefix.bytes, length: prefix.mappedLength, redirection: indices[i + 1]! });
+		}
+	}
+
+	// 4. Targets.
+	const unresolved = new Set<string>();
+	const targetTable = [...targets.values()].map((target): TableTarget => {
+		const facts = input.facts.get(target.address);
+		if (facts === undefined || facts.nextHop === null) unresolved.add(target.address);
+		const id = targetIds.get(target.key)!;
+		return {
+			id,
+			address: bytesOf(target.address),
+			source: facts === undefined ? Buffer.alloc(16) : bytesOf(facts.source),
+			nextHop: facts?.nextHop ?? null,
+			ownMac: facts?.ownMac ?? Buffer.alloc(6),
+			port: target.port,
+			family: target.family,
+			epoch: epochs.get(id)!.epoch,
+			state: TARGET_STATE[target.state],
+			mtu: facts?.mtu ?? 0,
+			ifindex: facts?.ifindex ?? 0,
+			alternative: redirections.alternative(target),
+		};
+	});
+
+	return {
+		tables: {
+			epoch: input.epoch,
+			roles: input.roles,
+			seed: flowSeed(cluster.seed),
+			wallOffsetNs: input.wallOffsetNs,
+			windowS: Math.round(cluster.windowMs / 1000),
+			tunnelPort: cluster.tunnelPort,
+			signKey: cluster.signKey,
+			maxHops: cluster.maxHops,
+			keys: cluster.keys.map((key) => ({ id: key.id, secret: Buffer.from(key.secret, "hex") })),
+			own: input.own.map(bytesOf),
+			services,
+			rules,
+			redirections: redirections.list,
+			targets: targetTable,
+		},
+		epochs,
+		unresolved: [...unresolved].sort(),
+	};
+}
+
+/** The redirections of one set, and who stands in for whom. */
+class Redirections {
+	readonly list: TableRedirection[] = [];
+	#indices = new Map<string, number>();
+	/** By target key: the redirections it is in, and all their targets. */
+	#uses = new Map<string, { rows: Uint16Array; targets: readonly Target[] }[]>();
+	#ids: ReadonlyMap<string, number>;
+	#seed: string;
+
+	constructor(ids: ReadonlyMap<string, number>, seed: string) {
+		this.#ids = ids;
+		this.#seed = seed;
+	}
+
+	index(service: Service, redirection: Redirection, targets: readonly Target[]): number {
+		const flags = headerFlags(redirection.terms);
+		const { leaseS } = redirection.terms;
+		const spread = SPREAD[service.spread];
+		const members = targets.map((target) => [this.#ids.get(target.key), target.weight, target.state]);
+		const identity = JSON.stringify([flags, leaseS, spread, members]);
+		const known = this.#indices.get(identity);
+		if (known !== undefined) return known;
+
+		// Only active targets get rows, but the size follows from all of them (see tableSize).
+		const size = tableSize(targets.map((target) => target.weight));
+		const candidates = targets
+			.filter((target) => target.state === "active")
+			// The rows of a backend's other services and ports are the same: it is the backend's address that is chosen.
+			.map((target) => ({ key: rowKey(target), id: this.#ids.get(target.key)!, weight: target.weight }));
+		const rows = forwardingTable(candidates, size, this.#seed);
+		const index = this.list.length;
+		if (index > MAX_INDEX)
+			throw new ShuntError("SHUNT_REDIRECTIONS_EXHAUSTED", { count: index + 1, limit: MAX_INDEX + 1 });
+		this.list.push({ rows, leaseS, flags, spread });
+		this.#indices.set(identity, index);
+		for (const target of targets) {
+			const uses = this.#uses.get(target.key) ?? [];
+			uses.push({ rows, targets });
+			this.#uses.set(target.key, uses);
+		}
+		return index;
+	}
+
+	/** R8: the target's next best, of the same family (the header has one flag for both addresses): another backend's
+	 * if there is one, else another address of its own; 0 if it is alone. */
+	alternative(target: Target): number {
+		for (const ofSameBackend of [false, true]) {
+			for (const { rows, targets } of this.#uses.get(target.key) ?? []) {
+				const others = targets.filter(
+					(other) =>
+						other.key !== target.key &&
+						other.family === target.family &&
+						(other.backend === target.backend) === ofSameBackend,
+				);
+				const allowed = new Set(others.map((other) => this.#ids.get(other.key)!));
+				const found = nextBest(rows, rowKey(target), this.#seed, (id) => allowed.has(id));
+				if (found !== 0) return found;
+			}
+		}
+		return 0;
+	}
+}
+
+function rowKey(target: Target): string {
+	return `${target.backend}/${target.address}/${target.port}`;
+}
+
+/** The header's flags as docs/protocol.md draws them: R P O L F X V A from the highest bit down. */
+function headerFlags(terms: Terms): number {
+	const term = { permanent: 0x40, once: 0x20, leased: 0x10 }[terms.term];
+	return (terms.clients ? 0x80 : 0) | term;
+}
+
+/** Two secrets from one text, so that knowing where rows lie says nothing about the hash of flows. */
+function forwardingSeed(seed: string): string {
+	return createHash("sha256").update(`shunt forwarding table\0${seed}`).digest("hex");
+}
+
+function flowSeed(seed: string): [bigint, bigint] {
+	const digest = createHash("sha256").update(`shunt flow hash\0${seed}`).digest();
+	return [digest.readBigUInt64LE(0), digest.readBigUInt64LE(8)];
+}
+
+function bytesOf(text: string): Buffer {
+	const address = parseAddress(text);
+	if (address === undefined) throw new ShuntError("SHUNT_ADDRESS_INVALID", { text });
+	return address.bytes;
+}

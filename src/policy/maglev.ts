@@ -1,0 +1,90 @@
+// maglev.ts - the forwarding table of one redirection: which row of it names which target.
+//
+// The hash table of Eisenbud et al., "Maglev" (NSDI 2016), section 3.4: every target has a permutation of all rows,
+// its order of preference, and the targets take turns at their first row that is still free. So each gets nearly the
+// same number of rows, and when one leaves, few rows of the others change. With weights, a target takes its turn in
+// proportion to its weight.
+//
+// The same targets give the same table on every gateway (R19), in whatever order they are listed and whatever ids
+// they have there: all that counts is their keys and the seed.
+// Must never: look at a clock, a random number or a load; weights are given.
+
+import { createHash } from "node:crypto";
+
+/** Primes near the powers of two; 16 bits name a target, so that a larger table could hold no more of them. */
+export const TABLE_SIZES = [251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749, 65_537] as const;
+
+/** Rows for each target of the smallest weight: the paper's M > 100 N, by which shares differ by at most 1 %. */
+const ROWS_PER_TARGET = 100;
+
+export interface Candidate {
+	/** Names the target on every gateway alike. */
+	readonly key: string;
+	/** What stands in the rows. */
+	readonly id: number;
+	/** Above 0; relative to the others. */
+	readonly weight: number;
+}
+
+/**
+ * How many rows a table needs. Ask it for *all configured* targets, not for those that are active now: a table that
+ * changed its size because a target left would send nearly every flow elsewhere.
+ */
+export function tableSize(weights: readonly number[]): number {
+	const total = weights.reduce((sum, weight) => sum + weight, 0);
+	const least = Math.min(...weights);
+	const wanted = weights.length === 0 ? 0 : (ROWS_PER_TARGET * total) / least;
+	return TABLE_SIZES.find((size) => size >= wanted) ?? TABLE_SIZES.at(-1)!;
+}
+
+/** A target's permutation of the rows: offset, offset + skip, offset + 2 skip … modulo the (prime) size. */
+export interface Preference {
+	readonly offset: number;
+	readonly skip: number;
+}
+
+export function preference(key: string, size: number, seed: string): Preference {
+	// SHA-256 because it is at hand, spreads well, and this is no packet path.
+	const digest = createHash("sha256").update(`${seed}\0${key}`).digest();
+	return { offset: digest.readUIntBE(0, 6) % size, skip: 1 + (digest.readUIntBE(6, 6) % (size - 1)) };
+}
+
+/** Rows -> target ids; empty if there is no candidate. */
+export function forwardingTable(candidates: readonly Candidate[], size: number, seed: string): Uint16Array {
+	const turns = candidates
+		.filter((candidate) => candidate.weight > 0)
+		.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
+		.map((candidate) => {
+			const { offset, skip } = preference(candidate.key, size, seed);
+			return { id: candidate.id, weight: candidate.weight, next: offset, skip, credit: 0 };
+		});
+	if (turns.length === 0) return new Uint16Array(0);
+
+	const heaviest = Math.max(...turns.map((turn) => turn.weight));
+	const rows = new Uint16Array(size); // 0 is no target's id: a row that is free
+	let free = size;
+	for (;;) {
+		for (const turn of turns) {
+			// The heaviest has its turn in every round, the others whenever their share adds up to one.
+			turn.credit += turn.weight;
+			if (turn.credit < heaviest) continue;
+			turn.credit -= heaviest;
+			while (rows[turn.next] !== 0) turn.next = (turn.next + turn.skip) % size;
+			rows[turn.next] = turn.id;
+			if (--free === 0) return rows;
+		}
+	}
+}
+
+/**
+ * The target that follows `key` in its own order of preference among those that `allowed` takes: whoever holds the
+ * first of its rows that is not its own. 0 if there is none.
+ */
+export function nextBest(rows: Uint16Array, key: string, seed: string, allowed: (id: number) => boolean): number {
+	if (rows.length === 0) return 0;
+	const { offset, skip } = preference(key, rows.length, seed);
+	for (let i = 0, row = offset; i < rows.length; i++, row = (row + skip) % rows.length) {
+		if (allowed(rows[row]!)) return rows[row]!;
+	}
+	return 0;
+}

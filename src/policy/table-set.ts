@@ -1,0 +1,91 @@
+// table-set.ts - one whole set of published tables, as plain values: what native/packet/tables.h lays out in memory.
+//
+// Owns: the type that database/ compiles and engine/ publishes. Addresses are 16-byte buffers (IPv4 in mapped form),
+// ports are numbers in host order, prefix lengths are those of the mapped form.
+// Must never: be changed once built. A change is a new set with epoch + 1.
+
+export const ROLE = { gateway: 1, backend: 2 } as const;
+export const TARGET_STATE = { inactive: 0, active: 1, draining: 2 } as const;
+export const SPREAD = { flow: 0, source: 1 } as const;
+/** tables.h: SH_PREFIX_LENGTHS */
+export const MAX_PREFIX_LENGTHS = 16;
+/** Services, targets and redirections are named by 16 bits. */
+export const MAX_INDEX = 65_535;
+
+export interface TableKey {
+	readonly id: number;
+	/** 16 bytes. */
+	readonly secret: Buffer;
+}
+
+export interface TableService {
+	/** Stable across sets: sessions name it. */
+	readonly id: number;
+	readonly address: Buffer;
+	readonly port: number;
+	/** 6 or 17. */
+	readonly protocol: number;
+	readonly family: 4 | 6;
+	/** Index into redirections, for a source that no rule names. */
+	readonly redirection: number;
+	readonly idleMs: number;
+}
+
+export interface TableRule {
+	/** A service's id. */
+	readonly service: number;
+	/** Bits beyond the length are zero. */
+	readonly prefix: Buffer;
+	/** 0..128 of the mapped form: an IPv4 /24 is 120. */
+	readonly length: number;
+	readonly redirection: number;
+}
+
+export interface TableRedirection {
+	/** The forwarding table: target ids. Empty: no active target. */
+	readonly rows: Uint16Array;
+	readonly leaseS: number;
+	/** R, P, O, L as they stand in the header. */
+	readonly flags: number;
+	readonly spread: number;
+}
+
+export interface TableTarget {
+	/** Stable across sets, 1..65535: sessions name it. */
+	readonly id: number;
+	readonly address: Buffer;
+	/** Outer source; all zero if unknown. */
+	readonly source: Buffer;
+	/** 6 bytes; null: not resolved (yet). */
+	readonly nextHop: Buffer | null;
+	readonly ownMac: Buffer;
+	readonly port: number;
+	readonly family: 4 | 6;
+	/** 0..255; moves when the target goes down, so that its sessions choose anew. */
+	readonly epoch: number;
+	readonly state: 0 | 1 | 2;
+	readonly mtu: number;
+	readonly ifindex: number;
+	/** Another target of the same redirection and address family, or 0. */
+	readonly alternative: number;
+}
+
+export interface TableSet {
+	readonly epoch: number;
+	/** ROLE, or-ed. */
+	readonly roles: number;
+	readonly seed: readonly [bigint, bigint];
+	/** Add to the monotonic clock for nanoseconds since 1970. */
+	readonly wallOffsetNs: bigint;
+	readonly windowS: number;
+	readonly tunnelPort: number;
+	readonly signKey: number;
+	readonly maxHops: number;
+	readonly keys: readonly TableKey[];
+	/** This host's own addresses. */
+	readonly own: readonly Buffer[];
+	readonly services: readonly TableService[];
+	readonly rules: readonly TableRule[];
+	readonly redirections: readonly TableRedirection[];
+	readonly targets: readonly TableTarget[];
+}
