@@ -188,7 +188,7 @@ class Redirections {
 		const size = tableSize(targets.map((target) => target.weight));
 		const candidates = targets
 			.filter((target) => target.state === "active")
-			// The rows of a backend's other services and ports are the same: it is the backend's address that is chosen.
+			// Not by service: where spread is by source, a client has the same backend for two services of the same backends.
 			.map((target) => ({ key: rowKey(target), id: this.#ids.get(target.key)!, weight: target.weight }));
 		const rows = forwardingTable(candidates, size, this.#seed);
 		const index = this.list.length;

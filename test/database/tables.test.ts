@@ -1,0 +1,200 @@
+import { describe, expect, test } from "vitest";
+import { addressText, type Config, maskBytes, parseAddress } from "../../src/config/index.js";
+import {
+	type CompileInput,
+	compile,
+	findService,
+	lookup,
+	newTableIds,
+	snapshotOfConfig,
+	type TableIds,
+} from "../../src/database/index.js";
+import { ROLE, type TableSet } from "../../src/policy/index.js";
+import { config, DNS, factsFor } from "./fixture.js";
+
+function input(from: Config, ids: TableIds = newTableIds()): CompileInput {
+	const snapshot = snapshotOfConfig(from);
+	return {
+		epoch: 1,
+		roles: ROLE.gateway,
+		cluster: from.cluster,
+		snapshot,
+		facts: factsFor(snapshot),
+		own: ["10.77.2.1"],
+		ids,
+		wallOffsetNs: 5n,
+	};
+}
+
+/** What the packet program does with the tables, in its plainest form: the targets a source can get. */
+function reachable(tables: TableSet, address: string, source: string): string[] {
+	const service = tables.services.find((s) => addressText(s.address) === address)!;
+	const bytes = parseAddress(source)!.bytes;
+	const rule = tables.rules
+		.filter((r) => r.service === service.id && maskBytes(bytes, r.length).equals(r.prefix))
+		.sort((a, b) => b.length - a.length)[0];
+	const { rows } = tables.redirections[rule?.redirection ?? service.redirection]!;
+	const ids = new Set(rows);
+	return tables.targets
+		.filter((t) => ids.has(t.id))
+		.map((t) => `${addressText(t.address)} ${t.port}`)
+		.sort();
+}
+
+const BACKENDS = (state: string) =>
+	`  b1: { address: [10.77.3.11, "fd77:3::11"] }\n  b2: { address: 10.77.3.12, state: ${state} }\n  b3: { address: 10.77.3.13 }`;
+
+describe("compile", () => {
+	test("R2 R3: for every source, the tables name the targets that look-up names", () => {
+		const from = config(DNS);
+		const given = input(from);
+		const { tables } = compile(given);
+		for (const [address, sources] of [
+			[
+				"203.0.113.53",
+				["192.0.2.1", "198.51.100.0", "198.51.100.127", "198.51.100.128", "198.51.100.200", "198.51.100.255"],
+			],
+			["2001:db8:53::53", ["2001:db8::1", "2001:db8:100::1", "2001:db8:100:ffff::", "2001:db8:101::"]],
+		] as const) {
+			const service = findService(given.snapshot, address, 53, "udp")!;
+			for (const source of sources) {
+				const want = lookup(given.snapshot, service, source)!
+					.targets.map((t) => `${t.address} ${t.port}`)
+					.sort();
+				expect(reachable(tables, address, source), source).toEqual(want);
+			}
+		}
+	});
+
+	test("prefixes are of the mapped form, and have no bits beyond their length", () => {
+		const { tables } = compile(input(config(DNS)));
+		expect(tables.rules.map((rule) => rule.length).sort()).toEqual([120, 121, 128, 48]);
+		for (const rule of tables.rules) expect(maskBytes(rule.prefix, rule.length)).toEqual(rule.prefix);
+	});
+
+	test("R4 R7: terms become the header's flags", () => {
+		const { tables } = compile(input(config(DNS)));
+		const flags = tables.redirections.map((redirection) => [redirection.flags, redirection.leaseS]);
+		expect(flags).toContainEqual([0x90, 90]);
+		expect(flags).toContainEqual([0x20, 0]);
+	});
+
+	test("equal redirections are stored once", () => {
+		const same = `
+  s:
+    address: 203.0.113.1
+    port: 1
+    protocol: udp
+    backends: [b1, b2]
+    sources:
+      - { from: 10.0.0.0/8, backends: [b2, b1] }
+      - { from: 10.1.0.0/16, redirect: { clients: false } }
+      - { from: 10.2.0.0/16, backends: [b2] }`;
+		const { tables } = compile(input(config(same)));
+		expect(tables.redirections).toHaveLength(2);
+		expect(tables.targets).toHaveLength(2);
+	});
+
+	test("a draining target has no row, keeps its epoch, and still is a target", () => {
+		const ids = newTableIds();
+		const first = compile(input(config(DNS), ids));
+		const second = compile({ ...input(config(DNS, BACKENDS("draining")), ids), epochs: first.epochs });
+		const b2 = second.tables.targets.filter((target) => addressText(target.address) === "10.77.3.12");
+		expect(b2.map((target) => [target.state, target.epoch])).toEqual([
+			[2, 0],
+			[2, 0],
+		]);
+		for (const { rows } of second.tables.redirections) for (const { id } of b2) expect(rows).not.toContain(id);
+	});
+
+	test("an inactive target's epoch moves, and no other's", () => {
+		const ids = newTableIds();
+		const first = compile(input(config(DNS), ids));
+		const second = compile({ ...input(config(DNS, BACKENDS("inactive")), ids), epochs: first.epochs });
+		for (const target of second.tables.targets) {
+			expect(target.epoch).toBe(addressText(target.address) === "10.77.3.12" ? 1 : 0);
+		}
+	});
+
+	test("a state does not change the size of a table, so that the others' rows stay", () => {
+		const ids = newTableIds();
+		const before = compile(input(config(DNS), ids)).tables;
+		const after = compile(input(config(DNS, BACKENDS("inactive")), ids)).tables;
+		const rowsOf = (tables: TableSet) => tables.redirections[tables.services[1]!.redirection]!.rows;
+		expect(rowsOf(after)).toHaveLength(rowsOf(before).length);
+		const gone = new Set(before.targets.filter((t) => addressText(t.address) === "10.77.3.12").map((t) => t.id));
+		const moved = [...rowsOf(before)].filter((id, row) => !gone.has(id) && rowsOf(after)[row] !== id).length;
+		expect(moved / rowsOf(before).length).toBeLessThan(0.05);
+	});
+
+	test("R8: an alternative is another backend's, of the same family", () => {
+		const { tables } = compile(input(config(DNS)));
+		const byId = new Map(tables.targets.map((target) => [target.id, target]));
+		for (const target of tables.targets) {
+			const other = byId.get(target.alternative);
+			if (target.family === 6)
+				expect(target.alternative).toBe(0); // b1 is the only one with IPv6
+			else {
+				expect(other?.family).toBe(4);
+				expect(other?.address).not.toEqual(target.address);
+			}
+		}
+	});
+
+	test("R8: a draining target has an alternative that is active", () => {
+		const { tables } = compile(input(config(DNS, BACKENDS("draining"))));
+		const byId = new Map(tables.targets.map((target) => [target.id, target]));
+		for (const target of tables.targets.filter((t) => t.state === 2)) {
+			expect(byId.get(target.alternative)?.state).toBe(1);
+		}
+	});
+
+	test("R19: two gateways with different pasts name the same address in every row", () => {
+		const past = newTableIds();
+		past.targets.assign(["x", "y", "z"]);
+		const name = (ids?: TableIds) => {
+			const { tables } = compile(input(config(DNS), ids));
+			const byId = new Map(
+				tables.targets.map((target) => [target.id, `${addressText(target.address)} ${target.port}`]),
+			);
+			return tables.services.map((s) => [...tables.redirections[s.redirection]!.rows].map((id) => byId.get(id)));
+		};
+		expect(name(past)).toEqual(name());
+	});
+
+	test("an address without a way keeps its rows and is reported", () => {
+		const given = input(config(DNS));
+		const facts = new Map(given.facts);
+		facts.delete("10.77.3.12");
+		facts.set("10.77.3.13", { ...facts.get("10.77.3.13")!, nextHop: null });
+		const { tables, unresolved } = compile({ ...given, facts });
+		expect(unresolved).toEqual(["10.77.3.12", "10.77.3.13"]);
+		expect(tables.redirections.map((r) => r.rows)).toEqual(
+			compile(input(config(DNS))).tables.redirections.map((r) => r.rows),
+		);
+	});
+
+	test("no active target: no rows", () => {
+		const only = "  s: { address: 203.0.113.1, port: 1, protocol: udp, backends: [b2] }";
+		const { tables } = compile(input(config(only, BACKENDS("inactive"))));
+		expect(tables.redirections[0]?.rows).toHaveLength(0);
+	});
+
+	test("ids, keys and what the whole set has", () => {
+		const ids = newTableIds();
+		const { tables } = compile(input(config(DNS), ids));
+		expect(tables).toMatchObject({ epoch: 1, windowS: 30, tunnelPort: 6081, signKey: 7, maxHops: 5, wallOffsetNs: 5n });
+		expect(tables.keys[0]?.secret.toString("hex")).toBe("00112233445566778899aabbccddeeff");
+		expect(tables.seed[0]).not.toBe(tables.seed[1]);
+		expect(tables.own.map(addressText)).toEqual(["10.77.2.1"]);
+		const more = config(`${DNS}  web: { address: 203.0.113.80, port: 80, protocol: tcp, backends: [b1] }`);
+		const again = compile(input(more, ids)).tables;
+		for (const target of tables.targets) {
+			expect(again.targets.find((t) => t.id === target.id)).toMatchObject({
+				address: target.address,
+				port: target.port,
+			});
+		}
+		expect(again.services.find((s) => s.port === 80)?.protocol).toBe(6);
+	});
+});
