@@ -90,7 +90,7 @@ export function errorsDocument(): string {
 	return [
 		"# Errors",
 		"",
-		"Generated from `src/errors.ts`; a test keeps it fresh (`npx vitest run test/config/errors.test.ts -u` rewrites it).",
+		"Generated from `src/errors.ts`; a test keeps it fresh (`npx vitest run test/config -u` rewrites it).",
 		"",
 		"| exit status | meaning |",
 		"|---|---|",

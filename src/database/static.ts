@@ -23,17 +23,21 @@ export class StaticStore implements Store {
 		return store;
 	}
 
-	/** Only what differs changes, so that a watch sees a reload as the changes it makes. */
+	/**
+	 * Only what differs changes, so that a watch sees a reload as the changes it makes. Nobody reads a half of it: all
+	 * writes are begun in one turn of the event loop, and in memory a write is done when it has begun.
+	 */
 	async reload(config: Config): Promise<void> {
 		this.#file = config.file;
 		const wanted = recordsOf(config);
-		for (const { key } of (await this.#memory.list("")).entries) if (!wanted.has(key)) await this.#memory.delete(key);
+		const { entries } = await this.#memory.list("");
+		const before = new Map(entries.map((entry) => [entry.key, JSON.stringify(entry.value)]));
+		const writes: Promise<unknown>[] = [];
 		for (const [key, value] of wanted) {
-			const current = await this.#memory.get(key);
-			if (current === undefined || JSON.stringify(current.value) !== JSON.stringify(value)) {
-				await this.#memory.put(key, value);
-			}
+			if (before.get(key) !== JSON.stringify(value)) writes.push(this.#memory.put(key, value));
 		}
+		for (const key of before.keys()) if (!wanted.has(key)) writes.push(this.#memory.delete(key));
+		await Promise.all(writes);
 	}
 
 	get(key: string): Promise<Entry | undefined> {

@@ -58,15 +58,16 @@ export interface CompileInput {
 	/** This host's own addresses. */
 	readonly own: readonly string[];
 	readonly ids: TableIds;
-	/** As the last compilation gave them; undefined at the first. */
-	readonly epochs?: TargetEpochs | undefined;
+	/** The last compilation of this host; undefined at the first. */
+	readonly previous?: Pick<Compiled, "epochs" | "forwarding"> | undefined;
 	readonly wallOffsetNs: bigint;
 }
 
 export interface Compiled {
 	readonly tables: TableSet;
-	/** To be given to the next compilation. */
+	/** For the next compilation: the targets' epochs, and forwarding tables that need not be computed again. */
 	readonly epochs: TargetEpochs;
+	readonly forwarding: ReadonlyMap<string, Uint16Array>;
 	/** Target addresses without a way: they keep their rows, because all gateways choose alike, and their packets are
 	 * dropped under a reason of their own. */
 	readonly unresolved: readonly string[];
@@ -89,11 +90,11 @@ export function compile(input: CompileInput): Compiled {
 
 	// 2. Epochs.
 	const states = new Map([...targets.values()].map((target) => [targetIds.get(target.key)!, target.state]));
-	const epochs = nextEpochs(input.epochs, states);
+	const epochs = nextEpochs(input.previous?.epochs, states);
 
 	// 3. Redirections, each different one once.
 	const seed = forwardingSeed(cluster.seed);
-	const redirections = new Redirections(targetIds, seed);
+	const redirections = new Redirections(targetIds, seed, input.previous?.forwarding);
 	const services: TableService[] = [];
 	const rules: TableRule[] = [];
 	let next = 0;
@@ -157,6 +158,7 @@ export function compile(input: CompileInput): Compiled {
 			targets: targetTable,
 		},
 		epochs,
+		forwarding: redirections.forwarding,
 		unresolved: [...unresolved].sort(),
 	};
 }
@@ -164,13 +166,17 @@ export function compile(input: CompileInput): Compiled {
 /** The redirections of one set, and who stands in for whom. */
 class Redirections {
 	readonly list: TableRedirection[] = [];
+	/** By all that a forwarding table follows from. */
+	readonly forwarding = new Map<string, Uint16Array>();
+	#before: ReadonlyMap<string, Uint16Array> | undefined;
 	#indices = new Map<string, number>();
 	/** By target key: the redirections it is in, and all their targets. */
 	#uses = new Map<string, { rows: Uint16Array; targets: readonly Target[] }[]>();
 	#ids: ReadonlyMap<string, number>;
 	#seed: string;
 
-	constructor(ids: ReadonlyMap<string, number>, seed: string) {
+	constructor(ids: ReadonlyMap<string, number>, seed: string, before: ReadonlyMap<string, Uint16Array> | undefined) {
+		this.#before = before;
 		this.#ids = ids;
 		this.#seed = seed;
 	}
@@ -190,7 +196,10 @@ class Redirections {
 			.filter((target) => target.state === "active")
 			// Not by service: where spread is by source, a client has the same backend for two services of the same backends.
 			.map((target) => ({ key: rowKey(target), id: this.#ids.get(target.key)!, weight: target.weight }));
-		const rows = forwardingTable(candidates, size, this.#seed);
+		const cause = JSON.stringify([size, this.#seed, candidates]);
+		const rows =
+			this.forwarding.get(cause) ?? this.#before?.get(cause) ?? forwardingTable(candidates, size, this.#seed);
+		this.forwarding.set(cause, rows);
 		const index = this.list.length;
 		if (index > MAX_INDEX)
 			throw new ShuntError("SHUNT_REDIRECTIONS_EXHAUSTED", { count: index + 1, limit: MAX_INDEX + 1 });

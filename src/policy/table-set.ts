@@ -7,8 +7,6 @@
 export const ROLE = { gateway: 1, backend: 2 } as const;
 export const TARGET_STATE = { inactive: 0, active: 1, draining: 2 } as const;
 export const SPREAD = { flow: 0, source: 1 } as const;
-/** tables.h: SH_PREFIX_LENGTHS */
-export const MAX_PREFIX_LENGTHS = 16;
 /** Services, targets and redirections are named by 16 bits. */
 export const MAX_INDEX = 65_535;
 

@@ -49,6 +49,21 @@ test("a reload changes only what differs", async () => {
 	expect((await store.get("backend/b1"))?.revision).toBe(before.entries.find((e) => e.key === "backend/b1")?.revision);
 });
 
+test("nobody reads half a reload", async () => {
+	const other = "  s: { address: 203.0.113.1, port: 1, protocol: udp, backends: [n1] }";
+	const store = await StaticStore.open(config(DNS));
+	const reloaded = store.reload(config(other, "  n1: { address: 10.77.3.21 }"));
+	const seen = new Set<string>();
+	for (let turn = 0; turn < 20; turn++) {
+		const { services, backends } = await readSnapshot(store);
+		seen.add(JSON.stringify([services.map((service) => service.name), [...backends.keys()]]));
+	}
+	await reloaded;
+	const whole = ['[["dns","dns"],["b1","b2","b3"]]', '[["s"],["n1"]]'];
+	for (const state of seen) expect(whole).toContain(state);
+	expect(seen).toContain(whole[1]);
+});
+
 test("no secret stands in the database", async () => {
 	const store = await StaticStore.open(config(DNS));
 	expect(JSON.stringify(await store.list(""))).not.toContain("00112233445566778899aabbccddeeff");

@@ -98,7 +98,7 @@ describe("compile", () => {
 	test("a draining target has no row, keeps its epoch, and still is a target", () => {
 		const ids = newTableIds();
 		const first = compile(input(config(DNS), ids));
-		const second = compile({ ...input(config(DNS, BACKENDS("draining")), ids), epochs: first.epochs });
+		const second = compile({ ...input(config(DNS, BACKENDS("draining")), ids), previous: first });
 		const b2 = second.tables.targets.filter((target) => addressText(target.address) === "10.77.3.12");
 		expect(b2.map((target) => [target.state, target.epoch])).toEqual([
 			[2, 0],
@@ -110,7 +110,7 @@ describe("compile", () => {
 	test("an inactive target's epoch moves, and no other's", () => {
 		const ids = newTableIds();
 		const first = compile(input(config(DNS), ids));
-		const second = compile({ ...input(config(DNS, BACKENDS("inactive")), ids), epochs: first.epochs });
+		const second = compile({ ...input(config(DNS, BACKENDS("inactive")), ids), previous: first });
 		for (const target of second.tables.targets) {
 			expect(target.epoch).toBe(addressText(target.address) === "10.77.3.12" ? 1 : 0);
 		}
@@ -172,6 +172,19 @@ describe("compile", () => {
 		expect(tables.redirections.map((r) => r.rows)).toEqual(
 			compile(input(config(DNS))).tables.redirections.map((r) => r.rows),
 		);
+	});
+
+	test("a forwarding table whose causes stay is not computed again, and one that is not used is forgotten", () => {
+		const ids = newTableIds();
+		const first = compile(input(config(DNS), ids));
+		const second = compile({ ...input(config(DNS), ids), previous: first });
+		expect(second.tables.redirections.map((r) => r.rows)).toEqual(first.tables.redirections.map((r) => r.rows));
+		for (const [i, { rows }] of second.tables.redirections.entries()) {
+			expect(rows).toBe(first.tables.redirections[i]?.rows);
+		}
+		const third = compile({ ...input(config(DNS, BACKENDS("inactive")), ids), previous: second });
+		expect(third.forwarding.size).toBeLessThanOrEqual(third.tables.redirections.length);
+		expect(third.tables.redirections.map((r) => r.rows)).not.toEqual(first.tables.redirections.map((r) => r.rows));
 	});
 
 	test("no active target: no rows", () => {
