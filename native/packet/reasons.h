@@ -24,7 +24,8 @@ enum sh_verdict {
 	X(forwarded, SH_FORWARD, "a packet of a known session, to the session's target") \
 	X(forwarded_new, SH_FORWARD, "the first packet of a session, to the target chosen for it") \
 	X(forwarded_moved, SH_FORWARD, "the session's target went away; chosen anew and forwarded") \
-	X(forwarded_unlisted, SH_FORWARD, "forwarded to the chosen target, but the session table had no room for a record") \
+	X(forwarded_evicting, SH_FORWARD, "the first packet of a session, whose record took the place of the oldest idle one") \
+	X(forwarded_unlisted, SH_FORWARD, "forwarded to the chosen target without a record: the table had no room, or another processor is just making it") \
 	X(forwarded_fragment, SH_FORWARD, "a later fragment, to the target of its first fragment") \
 	X(forwarded_icmp, SH_FORWARD, "an ICMP error, to the target of the flow that it quotes") \
 	X(delivered, SH_PASS, "verified, taken out of its tunnel and handed to this host's own stack") \

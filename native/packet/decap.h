@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * decap.h - what a backend does with a packet of the tunnel: verify it, then take it out.
+ *
+ * Owns: the order of the checks (docs/protocol.md, "Receiver"): the cheap ones first, the tag last, since it is the
+ * dearest and covers what the others have read.
+ * Must never: hand on a packet whose tag it has not verified.
+ */
+#ifndef SHUNT_PACKET_DECAP_H
+#define SHUNT_PACKET_DECAP_H
+
+#include "choose.h"
+#include "encap.h"
+#include "header.h"
+#include "parse.h"
+
+/* Is this packet, parsed as far as its IP header, for our tunnel? */
+SH_INLINE int sh_decap_wanted(const struct sh_frame *frame, const struct sh_control *control, const struct sh_parsed *p)
+{
+	const struct sh_udp *udp = (const struct sh_udp *)(frame->data + SH_OFFSET(p->l4));
+
+	return p->protocol == SH_UDP && p->fragmentation == SH_WHOLE && (const u8 *)(udp + 1) <= frame->end &&
+	       udp->destination == control->tunnel_port;
+}
+
+/* RFC 8926 3.4: the Geneve header at p->l4 + 8, our option, our header. On success `inner` says where the inner packet
+ * begins. */
+SH_INLINE u8 sh_decap_headers(const struct sh_frame *frame, const struct sh_parsed *p, struct sh_header *header,
+			      struct sh_parsed *inner)
+{
+	const struct sh_tunnel *tunnel = (const struct sh_tunnel *)(frame->data + SH_OFFSET(p->l4));
+	u32 options, length;
+	int reason;
+
+	if ((const u8 *)(tunnel + 1) > frame->end)
+		return SH_R_tunnel_bad;
+	options = (u32)(tunnel->geneve.version_length & 0x3f) * 4;
+	if (tunnel->geneve.version_length >> 6 || tunnel->geneve.flags & 0x80)
+		return SH_R_tunnel_bad;
+	if (options < sizeof(tunnel->option) || tunnel->option.class_be != sh_htons(SH_OPTION_CLASS) ||
+	    tunnel->option.type != SH_OPTION_TYPE)
+		return SH_R_tunnel_no_header;
+	length = (u32)(tunnel->option.length & 0x1f) * 4;
+	if (options != sizeof(tunnel->option) + length)
+		return SH_R_header_length;
+	inner->ethertype = tunnel->geneve.protocol;
+	inner->l3 = (u16)(p->l4 + sizeof(*tunnel) + length);
+	if ((u32)inner->l3 > (u32)p->l3 + p->ip_length)
+		return SH_R_header_length;
+	reason = sh_header_decode(header, (const u8 *)(tunnel + 1), frame->end, length);
+	return reason ? (u8)reason : (u8)SH_GO_ON;
+}
+
+SH_INLINE u8 sh_decap_window(const struct sh_env *env, const struct sh_control *control, u32 issued)
+{
+	u32 ahead = issued - sh_now_s(env, control) + control->window_s;
+
+	return ahead > 2u * control->window_s ? SH_R_header_expired : SH_GO_ON;
+}
+
+/* Reads and verifies everything. On SH_GO_ON, `inner` is the packet that the client sent, and `service` its service. */
+SH_INLINE u8 sh_decap_verify(const struct sh_env *env, const struct sh_frame *frame, const struct sh_control *control,
+			     const struct sh_parsed *p, struct sh_parsed *inner, const struct sh_service **service)
+{
+	struct sh_header header;
+	struct sh_flow flow;
+	const struct sh_key *key;
+	u8 reason;
+
+	reason = sh_decap_headers(frame, p, &header, inner);
+	if (reason != SH_GO_ON)
+		return reason;
+	if (header.type != SH_T_FORWARD)
+		return SH_R_header_type;
+	if (header.hops > control->max_hops)
+		return SH_R_header_hops;
+	reason = sh_decap_window(env, control, header.issued);
+	if (reason != SH_GO_ON)
+		return reason;
+	key = sh_key_at(env, header.key_id);
+	if (!key || !key->valid)
+		return SH_R_header_key;
+	if (!(sh_own_find(env, control, &header.address) & SH_OWN_HOST))
+		return SH_R_header_elsewhere;
+
+	if (sh_parse_ip(frame, inner) != SH_GO_ON || sh_parse_transport(frame, inner) != SH_GO_ON ||
+	    (u32)inner->l3 + inner->ip_length > (u32)p->l3 + p->ip_length)
+		return SH_R_inner_bad;
+	flow = inner->flow;
+	if (inner->fragmentation != SH_WHOLE) {
+		flow.source_port = 0;
+		flow.destination_port = 0;
+	}
+	if (sh_header_tag_of(&header, &flow, key->k) != header.tag)
+		return SH_R_header_tag;
+	if (inner->fragmentation == SH_FRAGMENT_LATER) {
+		*service = 0; /* no port to find it by; its address must still be a service's */
+		return sh_own_find(env, control, &flow.destination) & SH_OWN_SERVICE ? SH_GO_ON : SH_R_inner_not_service;
+	}
+	*service = sh_service_find(env, control, &inner->flow.destination, inner->flow.destination_port, inner->flow.protocol);
+	return *service ? SH_GO_ON : SH_R_inner_not_service;
+}
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * encap.h - packet + redirection header -> the target, by Geneve (RFC 8926).
+ *
+ * Owns: the bytes of the outer packet: Ethernet, IP, UDP, Geneve, its one option, which is the redirection header.
+ * Must never: change a byte of the inner packet. It travels from its IP header to its end, without Ethernet.
+ */
+#ifndef SHUNT_PACKET_ENCAP_H
+#define SHUNT_PACKET_ENCAP_H
+
+#include "checksum.h"
+#include "header.h"
+#include "parse.h"
+#include "tables.h"
+
+/* docs/protocol.md, "Geneve": an option of an experimental class, with the critical bit. */
+enum { SH_OPTION_CLASS = 0xff17, SH_OPTION_TYPE = 0x81 };
+
+enum { SH_OUTER_TTL = 64 };
+
+struct sh_tunnel {
+	struct sh_udp udp;
+	struct sh_geneve geneve;
+	struct sh_geneve_option option;
+} SH_PACKED;
+
+struct sh_outer4 {
+	struct sh_ethernet eth;
+	struct sh_ipv4 ip;
+	struct sh_tunnel tunnel;
+	u8 header[SH_HEADER_V4];
+} SH_PACKED;
+
+struct sh_outer6 {
+	struct sh_ethernet eth;
+	struct sh_ipv6 ip;
+	struct sh_tunnel tunnel;
+	u8 header[SH_HEADER_V6];
+} SH_PACKED;
+
+/* Bytes that the tunnel adds to an IP packet, by the family of the target. */
+SH_INLINE u32 sh_encap_overhead(u8 family)
+{
+	return (u32)(family == SH_IPV4 ? sizeof(struct sh_outer4) : sizeof(struct sh_outer6)) - (u32)sizeof(struct sh_ethernet);
+}
+
+SH_INLINE u32 sh_now_s(const struct sh_env *env, const struct sh_control *control)
+{
+	return (u32)((sh_now_ns(env) + control->wall_offset_ns) / 1000000000ULL);
+}
+
+SH_INLINE void sh_encap_link(struct sh_ethernet *eth, const struct sh_target *target, u16 type)
+{
+	__builtin_memcpy(eth->destination, target->next_hop, 6);
+	__builtin_memcpy(eth->source, target->own_mac, 6);
+	eth->type = sh_htons(type);
+}
+
+/* `below` is the number of bytes that follow the outer UDP header. */
+SH_INLINE void sh_encap_tunnel(struct sh_tunnel *tunnel, const struct sh_control *control, const struct sh_parsed *p,
+			       u64 entropy, u32 header_length)
+{
+	u32 below = (u32)sizeof(*tunnel) - (u32)sizeof(tunnel->udp) + header_length + p->ip_length;
+
+	tunnel->udp.source = sh_htons(0x8000 | (entropy & 0x7fff));
+	tunnel->udp.destination = control->tunnel_port;
+	tunnel->udp.length = sh_htons(sizeof(tunnel->udp) + below);
+	/* Zero, over IPv6 as well (RFC 6935, RFC 6936): the inner packet has its own checksum, the header its tag. */
+	tunnel->udp.checksum = 0;
+	tunnel->geneve.version_length = (u8)((sizeof(tunnel->option) + header_length) / 4);
+	tunnel->geneve.flags = SH_GENEVE_CRITICAL;
+	tunnel->geneve.protocol = p->ethertype;
+	tunnel->geneve.vni = 0;
+	tunnel->option.class_be = sh_htons(SH_OPTION_CLASS);
+	tunnel->option.type = SH_OPTION_TYPE;
+	tunnel->option.length = (u8)(header_length / 4);
+}
+
+SH_INLINE void sh_encap_header(u8 *out, const struct sh_env *env, const struct sh_control *control,
+			       const struct sh_target *target, const struct sh_key *key, const struct sh_flow *flow)
+{
+	struct sh_header header;
+
+	__builtin_memset(&header, 0, sizeof(header));
+	header.type = SH_T_FORWARD;
+	header.flags = (u8)(target->header_flags | (target->family == SH_IPV6 ? SH_F_IPV6 : 0));
+	header.port = target->port;
+	header.lease_s = target->lease_s;
+	header.key_id = control->sign_key;
+	header.issued = sh_now_s(env, control);
+	header.address = target->address;
+	sh_header_seal(out, &header, flow, key->k);
+}
+
+/* The packet at p->l3 goes to the target. `entropy` is any hash of the flow: it becomes the outer source port, so that
+ * the network spreads flows over its paths. Every pointer into the packet is void afterwards. */
+SH_INLINE u8 sh_encap(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
+		      const struct sh_target *target, const struct sh_parsed *p, u64 entropy)
+{
+	const struct sh_key *key = sh_key_at(env, control->sign_key);
+	struct sh_flow flow = p->flow;
+
+	if (!key || !key->valid)
+		return SH_R_table_missing;
+	if (!(target->flags & SH_TARGET_RESOLVED))
+		return SH_R_no_next_hop;
+	if (p->fragmentation != SH_WHOLE) { /* a later fragment can't know them, so no fragment's tag covers them */
+		flow.source_port = 0;
+		flow.destination_port = 0;
+	}
+	/* Ethernet padding is no part of the packet. */
+	if (sh_trim(frame, (u32)p->l3 + p->ip_length))
+		return SH_R_truncated;
+
+	if (target->family == SH_IPV4) {
+		struct sh_outer4 *outer;
+
+		if (sh_push(frame, (u32)sizeof(*outer) - p->l3))
+			return SH_R_no_headroom;
+		outer = (struct sh_outer4 *)frame->data;
+		if ((u8 *)(outer + 1) > frame->end)
+			return SH_R_no_headroom;
+		sh_encap_link(&outer->eth, target, SH_ETH_IPV4);
+		outer->ip.version_ihl = 0x45;
+		outer->ip.tos = p->tos; /* RFC 6040: DSCP and ECN are copied outwards */
+		outer->ip.length = sh_htons(sizeof(*outer) - sizeof(outer->eth) + p->ip_length);
+		outer->ip.id = 0; /* RFC 6864: never fragmented, so it needs none */
+		outer->ip.fragment = sh_htons(SH_IPV4_DF);
+		outer->ip.ttl = SH_OUTER_TTL;
+		outer->ip.protocol = SH_UDP;
+		outer->ip.checksum = 0;
+		outer->ip.source = target->source.w[3];
+		outer->ip.destination = target->address.w[3];
+		outer->ip.checksum = sh_checksum(sh_sum(&outer->ip, sizeof(outer->ip) / 2));
+		sh_encap_tunnel(&outer->tunnel, control, p, entropy, sizeof(outer->header));
+		sh_encap_header(outer->header, env, control, target, key, &flow);
+	} else {
+		struct sh_outer6 *outer;
+
+		if (sh_push(frame, (u32)sizeof(*outer) - p->l3))
+			return SH_R_no_headroom;
+		outer = (struct sh_outer6 *)frame->data;
+		if ((u8 *)(outer + 1) > frame->end)
+			return SH_R_no_headroom;
+		sh_encap_link(&outer->eth, target, SH_ETH_IPV6);
+		outer->ip.version_class_label = sh_htonl(6u << 28 | (u32)p->tos << 20);
+		outer->ip.length = sh_htons(sizeof(outer->tunnel) + sizeof(outer->header) + p->ip_length);
+		outer->ip.next = SH_UDP;
+		outer->ip.hops = SH_OUTER_TTL;
+		__builtin_memcpy(&outer->ip.source, &target->source, 16);
+		__builtin_memcpy(&outer->ip.destination, &target->address, 16);
+		sh_encap_tunnel(&outer->tunnel, control, p, entropy, sizeof(outer->header));
+		sh_encap_header(outer->header, env, control, target, key, &flow);
+	}
+	return SH_GO_ON;
+}
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * program.h - the packet program: a packet's whole way, read downwards.
+ *
+ *     sh_run
+ *       1  parse the link and the IP header                         parse.h
+ *       2  is the destination any of ours? most packets leave here  choose.h
+ *     sh_backend: a packet of the tunnel, to this server
+ *       3  verify the redirection header, its tag last              decap.h
+ *       4  note the session                                         session.h
+ *       5  take the packet out of the tunnel; the host's stack has it
+ *     sh_gateway: a packet of a client, to a service
+ *       3  parse the transport, find the service                    parse.h, choose.h
+ *       4  find the session and with it the target                  session.h
+ *       5  none, or it moved: choose a target by the tables         choose.h
+ *       6  verdict: does it fit the link?                           too_big.h
+ *       7  add the redirection header, encapsulate                  encap.h
+ *
+ * Owns: the order of the stages, and the reason each packet leaves by.
+ * Must never: know which engine runs it, count (the engine counts the reason, once, after it has tried to transmit), or
+ * wait for anybody.
+ */
+#ifndef SHUNT_PACKET_PROGRAM_H
+#define SHUNT_PACKET_PROGRAM_H
+
+#include "choose.h"
+#include "decap.h"
+#include "encap.h"
+#include "fragment.h"
+#include "parse.h"
+#include "session.h"
+#include "too_big.h"
+
+struct sh_result {
+	u8 reason;   /* enum sh_reason; the verdict is sh_verdict_of(reason) */
+	u8 popped;   /* the frame now begins at the inner IP header, without Ethernet */
+	u16 target;  /* index of the target, 0: none */
+	u16 service; /* id, 0: none */
+	u32 ifindex; /* forward: the link to transmit on; else 0: the link it came from */
+};
+
+/* What one look at the session table came to. */
+struct sh_session_answer {
+	u16 target; /* 0: no target */
+	u8 reason;  /* forwarded... or why there is none */
+};
+
+SH_INLINE int sh_target_usable(const struct sh_target *target, u8 epoch)
+{
+	return target && target->state != SH_INACTIVE && target->epoch == epoch;
+}
+
+/* Step 5: a target by the tables. Draining targets have no rows, so a new session can't get one. */
+SH_INLINE u16 sh_choose_target(const struct sh_env *env, const struct sh_control *control,
+			       const struct sh_service *service, const struct sh_flow *flow, u8 *epoch)
+{
+	const struct sh_target *target;
+	struct sh_choice choice;
+
+	sh_choose(env, control, service, flow, &choice);
+	target = choice.target ? sh_target_at(env, choice.target) : 0;
+	if (!target || target->state == SH_INACTIVE)
+		return 0;
+	*epoch = target->epoch;
+	return choice.target;
+}
+
+/* Steps 4 and 5. */
+SH_INLINE struct sh_session_answer sh_session_answer(const struct sh_env *env, const struct sh_control *control,
+						     const struct sh_service *service, const struct sh_flow *flow,
+						     const struct sh_session_key *key)
+{
+	u32 now = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT);
+	struct sh_session4 *slot = sh_session_find(env, key);
+	union sh_session_value seen = {0}, next = {0};
+	struct sh_session_answer answer = {0, SH_R_no_target};
+	int expired = 0;
+
+	if (slot) {
+		seen = sh_session_read(slot);
+		expired = sh_session_age(now, seen.last) > service->idle_ticks;
+		if (seen.target && !expired && sh_target_usable(sh_target_at(env, seen.target), seen.epoch)) {
+			sh_session_touch(slot, seen, now);
+			answer.target = seen.target;
+			answer.reason = SH_R_forwarded;
+			return answer;
+		}
+	}
+	next.last = now;
+	next.target = sh_choose_target(env, control, service, flow, &next.epoch);
+	if (!next.target)
+		return answer;
+	answer.target = next.target;
+	if (!slot) {
+		enum sh_insert inserted = sh_session_insert(env, key, next);
+
+		answer.reason = inserted == SH_INSERTED	           ? SH_R_forwarded_new
+				: inserted == SH_INSERTED_EVICTING ? SH_R_forwarded_evicting
+								   : SH_R_forwarded_unlisted;
+	} else if (!seen.target) {
+		answer.reason = SH_R_forwarded_unlisted; /* another processor is just writing this record */
+	} else {
+		next.flags = expired ? 0 : seen.flags;
+		sh_session_move(slot, seen, next); /* if it fails, another processor did the same */
+		answer.reason = expired ? SH_R_forwarded_new : SH_R_forwarded_moved;
+	}
+	return answer;
+}
+
+/* Steps 6 and 7. */
+SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
+			const struct sh_parsed *p, u64 entropy, u8 reason, struct sh_result *result)
+{
+	const struct sh_target *target = sh_target_at(env, result->target);
+	u32 room;
+	u8 failed;
+
+	if (!target)
+		return SH_R_no_target;
+	room = (u32)target->mtu - sh_encap_overhead(target->family);
+	if ((u32)p->ip_length > room)
+		return sh_too_big(frame, p, (u16)room);
+	result->ifindex = target->ifindex;
+	failed = sh_encap(env, frame, control, target, p, entropy);
+	return failed == SH_GO_ON ? reason : failed;
+}
+
+/* An ICMP error about a flow goes where the flow goes. It makes no session and keeps none alive. */
+SH_INLINE u8 sh_gateway_icmp(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
+			     const struct sh_parsed *p, const struct sh_session_key *key, struct sh_result *result)
+{
+	const struct sh_session4 *slot = sh_session_find(env, key);
+	union sh_session_value seen = {0};
+
+	if (slot)
+		seen = sh_session_read(slot);
+	if (!seen.target || !sh_target_usable(sh_target_at(env, seen.target), seen.epoch))
+		return SH_R_icmp_unknown;
+	result->target = seen.target;
+	return sh_forward(env, frame, control, p, key->hash, SH_R_forwarded_icmp, result);
+}
+
+SH_INLINE u8 sh_gateway_fragment(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
+				 const struct sh_parsed *p, struct sh_result *result)
+{
+	u64 key = sh_fragment_key(control, p);
+
+	if (!sh_fragment_recall(env, control, key, &result->target, &result->service))
+		return SH_R_fragment_unknown;
+	return sh_forward(env, frame, control, p, key, SH_R_forwarded_fragment, result);
+}
+
+/* RFC 1122 3.2.1.3: what can't be a host's address. An answer to it would go nowhere, or to many. */
+SH_INLINE int sh_source_bad(const struct sh_flow *flow)
+{
+	const u8 *a = flow->source.b;
+
+	if (flow->family == SH_IPV4)
+		return a[12] == 0 || a[12] == 127 || a[12] >= 224;
+	return a[0] == 0xff || (flow->source.d[0] == 0 && flow->source.w[2] == 0 && sh_ntohl(flow->source.w[3]) <= 1);
+}
+
+SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
+			struct sh_parsed *p, struct sh_result *result)
+{
+	const struct sh_service *service;
+	struct sh_session_answer answer;
+	struct sh_session_key key;
+	u8 reason;
+
+	if (p->flow.family == SH_IPV4) {
+		reason = sh_check_ipv4(frame, p);
+		if (reason != SH_GO_ON)
+			return reason;
+	}
+	reason = sh_parse_transport(frame, p);
+	if (reason != SH_GO_ON)
+		return reason;
+	if (sh_source_bad(&p->flow))
+		return SH_R_bad_source;
+	if (p->fragmentation == SH_FRAGMENT_LATER)
+		return sh_gateway_fragment(env, frame, control, p, result);
+	service = sh_service_find(env, control, &p->flow.destination, p->flow.destination_port, p->flow.protocol);
+	if (!service)
+		return SH_R_not_service_port;
+	if (!p->flow.source_port)
+		return SH_R_bad_source;
+	result->service = service->id;
+
+	sh_session_key(control, &p->flow, service->id, &key);
+	if (p->icmp_error)
+		return sh_gateway_icmp(env, frame, control, p, &key, result);
+	answer = sh_session_answer(env, control, service, &p->flow, &key);
+	if (!answer.target)
+		return answer.reason;
+	result->target = answer.target;
+	if (p->fragmentation == SH_FRAGMENT_FIRST)
+		sh_fragment_remember(env, control, sh_fragment_key(control, p), answer.target, service->id);
+	return sh_forward(env, frame, control, p, key.hash, answer.reason, result);
+}
+
+/* A backend's own record of a client: the same table, the same record, and this host as the target. */
+SH_INLINE void sh_backend_note(const struct sh_env *env, const struct sh_control *control, u16 service,
+			       const struct sh_flow *flow)
+{
+	union sh_session_value seen, next = {0};
+	struct sh_session_key key;
+	struct sh_session4 *slot;
+
+	next.last = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT);
+	next.target = SH_TARGET_LOCAL;
+	sh_session_key(control, flow, service, &key);
+	slot = sh_session_find(env, &key);
+	if (!slot) {
+		sh_session_insert(env, &key, next);
+		return;
+	}
+	seen = sh_session_read(slot);
+	if (seen.target)
+		sh_session_touch(slot, seen, next.last);
+}
+
+SH_INLINE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
+			const struct sh_parsed *p, struct sh_result *result)
+{
+	const struct sh_service *service = 0;
+	struct sh_parsed inner;
+	u8 reason;
+
+	reason = sh_decap_verify(env, frame, control, p, &inner, &service);
+	if (reason != SH_GO_ON)
+		return reason;
+	if (service) {
+		result->service = service->id;
+		if (!inner.icmp_error)
+			sh_backend_note(env, control, service->id, &inner.flow);
+	}
+	if (sh_trim(frame, (u32)inner.l3 + inner.ip_length) || sh_pop(frame, inner.l3))
+		return SH_R_inner_bad;
+	result->target = SH_TARGET_LOCAL;
+	result->popped = 1;
+	return SH_R_delivered;
+}
+
+/* One packet, from its Ethernet header on. */
+SH_INLINE struct sh_result sh_run(const struct sh_env *env, struct sh_frame *frame)
+{
+	const struct sh_control *control = sh_control(env);
+	struct sh_result result = {0, 0, 0, 0, 0};
+	struct sh_parsed p;
+	u32 own;
+
+	if (!control) {
+		result.reason = SH_R_table_missing;
+		return result;
+	}
+	result.reason = sh_parse_link(frame, &p);
+	if (result.reason == SH_GO_ON)
+		result.reason = sh_parse_ip(frame, &p);
+	if (result.reason != SH_GO_ON)
+		return result;
+
+	own = sh_own_find(env, control, &p.flow.destination);
+	if (own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND && sh_decap_wanted(frame, control, &p))
+		result.reason = sh_backend(env, frame, control, &p, &result);
+	else if (own & SH_OWN_SERVICE && control->roles & SH_ROLE_GATEWAY)
+		result.reason = sh_gateway(env, frame, control, &p, &result);
+	else
+		result.reason = SH_R_not_service;
+	return result;
+}
+
+#endif
