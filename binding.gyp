@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# The same addon as CMakeLists.txt builds, from the same list of sources, for those who have node-gyp and not cmake.
+{
+	"includes": ["sources.json"],
+	"targets": [
+		{
+			"target_name": "shunt",
+			"sources": ["<@(engine_sources)", "<@(addon_sources)"],
+			"include_dirs": ["native", "<!@(node -p \"require('node-addon-api').include_dir\")"],
+			"defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS"],
+			"cflags": ["-O2", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-fvisibility=hidden", "-fno-strict-aliasing"],
+			"cflags_cc!": ["-std=gnu++17", "-std=c++17"],
+			"cflags_cc": ["-std=gnu++20", "-fno-exceptions", "-fno-rtti"],
+			"libraries": ["-lpcap", "-lpthread"]
+		}
+	]
+}
