@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Makefile - the names of the things that one does here; `make help` lists them. npm builds the addon and the
+# TypeScript, CMake the native tests; what is neither's (BPF) is built here.
+
+CLANG ?= clang-16
+CMAKE ?= cmake
+JOBS ?= 2
+SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
+MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null)
+# idirafter: the kernel's UAPI headers keep asm/ in the multiarch directory, which clang does not search for this target.
+BPF_FLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wno-unused-function -Wno-missing-field-initializers -Werror \
+	-I native $(if $(MULTIARCH),-idirafter /usr/include/$(MULTIARCH))
+SANITIZERS ?= address,undefined
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  sudo ./scripts/quickstart   see it work, from nothing, and leave nothing"
+	@echo "  sudo ./scripts/test         test everything"
+
+.PHONY: install
+install: ## Debian packages and npm packages (builds the addon)
+	$(SUDO) ./scripts/install
+
+.PHONY: build
+build: ## addon and TypeScript
+	npm run install
+	npm run build
+
+.PHONY: test
+test: ## everything, as CI does it
+	$(SUDO) ./scripts/test
+
+.PHONY: unit
+unit: ## the tests that need no root
+	npx vitest run --project unit
+
+.PHONY: lab-test
+lab-test: ## the tests over real packets between network namespaces
+	$(SUDO) npx vitest run --project lab
+
+.PHONY: lint
+lint: ## biome, and the direction of imports
+	npm run lint
+	@if [ -e scripts/check-imports.mjs ]; then node scripts/check-imports.mjs; fi
+
+.PHONY: format
+format: ## rewrite the sources as biome wants them
+	npx biome check --write .
+
+# Every header counts, so that no change in the packet program escapes the verifier.
+BPF_SOURCES := $(wildcard native/bpf/*.c native/bpf/*.h native/packet/*.h)
+
+.PHONY: bpf
+bpf: build-bpf/shunt.bpf.o ## compile the packet program for the kernel
+
+build-bpf/shunt.bpf.o: $(BPF_SOURCES) Makefile
+	@mkdir -p build-bpf
+	$(CLANG) $(BPF_FLAGS) -c native/bpf/shunt.bpf.c -o $@
+
+# In a mount namespace with a bpffs of its own: what is pinned there goes with it.
+.PHONY: bpf-verify
+bpf-verify: bpf ## load it into this kernel's verifier (root), and let it go again
+	$(SUDO) unshare --mount sh -ec 'PATH=$$PATH:/usr/sbin; mount -t bpf bpf /sys/fs/bpf; \
+		bpftool prog loadall build-bpf/shunt.bpf.o /sys/fs/bpf/shunt-verify; bpftool prog show pinned /sys/fs/bpf/shunt-verify/* || ls /sys/fs/bpf/shunt-verify'
+
+.PHONY: asan
+asan: ## native tests with sanitizers
+	$(CMAKE) -S . -B build-asan -DSHUNT_ADDON=OFF -DSHUNT_SANITIZE=$(SANITIZERS)
+	$(CMAKE) --build build-asan -j $(JOBS) --target shunt-native-test
+	ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 ./build-asan/shunt-native-test
+
+.PHONY: lab
+lab: ## start the lab with its services (make lab-down ends it)
+	$(SUDO) ./scripts/lab up
+	$(SUDO) ./scripts/lab services up
+	$(SUDO) ./scripts/lab status
+
+.PHONY: lab-down
+lab-down: ## end the lab
+	$(SUDO) ./scripts/lab down
+
+.PHONY: clean
+clean: ## what was built; node_modules stays
+	rm -rf build build-* dist
