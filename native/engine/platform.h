@@ -30,6 +30,7 @@ struct sh_env {
 	struct sh_bucket4 *bucket4;     /* shared by all workers */
 	struct sh_bucket6 *bucket6;
 	struct sh_fragment *fragments;
+	u64 *scratch; /* SH_SCRATCH_BYTES, this worker's own */
 };
 
 /* A packet within its buffer: floor <= data <= end. */
@@ -44,6 +45,12 @@ SH_INLINE u64 sh_now_ns(const struct sh_env *env) { return env->now_ns; }
 SH_INLINE const struct sh_control *sh_control(const struct sh_env *env)
 {
 	return env->tables ? &env->tables->control : (const struct sh_control *)0;
+}
+
+SH_INLINE int sh_env_again(const struct sh_env *handed, struct sh_env *env)
+{
+	*env = *handed;
+	return env->tables ? 0 : -1;
 }
 
 SH_INLINE const struct sh_service *sh_service_slot(const struct sh_env *env, u32 i) { return &env->tables->services[i]; }
@@ -69,6 +76,8 @@ SH_INLINE const struct sh_target *sh_target_at(const struct sh_env *env, u32 i)
 SH_INLINE struct sh_bucket4 *sh_bucket4_at(const struct sh_env *env, u32 i) { return &env->bucket4[i]; }
 SH_INLINE struct sh_bucket6 *sh_bucket6_at(const struct sh_env *env, u32 i) { return &env->bucket6[i]; }
 SH_INLINE struct sh_fragment *sh_fragment_at(const struct sh_env *env, u32 i) { return &env->fragments[i]; }
+
+SH_INLINE void *sh_scratch(const struct sh_env *env) { return env->scratch; }
 
 SH_INLINE int sh_push(struct sh_frame *frame, u32 n)
 {

@@ -45,77 +45,97 @@ SH_INLINE const struct sh_service *sh_service_find(const struct sh_env *env, con
 	return 0;
 }
 
-/* The address with every bit beyond the first `length` (0 to 128) cleared. */
+/* The first n (0 to 63) bits of 64 set. */
+SH_INLINE u64 sh_mask_bits(u32 n)
+{
+	return ~1ULL << (63 - n);
+}
+
+/* The address with every bit beyond the first `length` (0 to 128) cleared. Without a branch: the BPF verifier would
+ * follow each of them again for every length of every service. */
 SH_INLINE struct sh_addr sh_addr_prefix(const struct sh_addr *a, u32 length)
 {
+	u64 some = sh_mask_bits(length & 63);
+	u64 over_63 = 0 - (u64)((length >> 6 | length >> 7) & 1);
+	u64 over_127 = 0 - (u64)(length >> 7 & 1);
 	struct sh_addr r;
-	u32 i;
 
-	for (i = 0; i < 4; i++) {
-		u32 bits = length > 32 * i ? length - 32 * i : 0;
-
-		r.w[i] = bits >= 32 ? a->w[i] : bits ? a->w[i] & sh_htonl(0xffffffffu << ((32 - bits) & 31)) : 0;
-	}
+	r.d[0] = a->d[0] & sh_htonll(over_63 | some);
+	r.d[1] = a->d[1] & sh_htonll(over_127 | (over_63 & some));
 	return r;
 }
 
-SH_INLINE const struct sh_rule *sh_rule_find(const struct sh_env *env, const struct sh_control *control, u16 service,
-					     u32 length, const struct sh_addr *source)
-{
-	struct sh_addr prefix = sh_addr_prefix(source, length);
-	u32 hash = sh_hash_rule(control, service, (u8)length, &prefix);
-	u32 i;
+/* The rule of this service for sources of this prefix: its redirection, or SH_NO_RULE. `source` is any address of it. */
+#define SH_NO_RULE 0xffffffffu
 
+SH_STAGE_ALONE u32 sh_rule_find(const struct sh_env *handed, u32 service, u32 length, const struct sh_addr *source)
+{
+	struct sh_addr prefix;
+	struct sh_env env;
+	u32 hash, i;
+
+	if (!handed || !source || sh_env_again(handed, &env))
+		return SH_NO_RULE;
+	prefix = sh_addr_prefix(source, length);
+	hash = sh_hash_rule(sh_control(&env), (u16)service, (u8)length, &prefix);
 	for (i = 0; i < SH_PROBES; i++) {
-		const struct sh_rule *rule = sh_rule_slot(env, (hash + i) & control->rule_mask);
+		const struct sh_rule *rule = sh_rule_slot(&env, (hash + i) & sh_control(&env)->rule_mask);
 
 		if (!rule || !rule->service)
-			return 0;
+			break;
 		if (rule->service == service && rule->length == length && sh_addr_equal(&rule->prefix, &prefix))
-			return rule;
+			return rule->redirection;
 	}
-	return 0;
+	return SH_NO_RULE;
 }
 
 /* What the redirection database answers for one flow. */
 struct sh_choice {
-	const struct sh_rule *rule; /* that named the source; NULL: the service's own redirection */
 	u32 redirection;
-	u32 row;    /* within the redirection's forwarding table */
-	u16 target; /* 0: none */
+	u32 row;           /* within the redirection's forwarding table */
+	u16 target;        /* 0: none */
+	u8 by_rule;        /* 1: a rule named the source; 0: the service's own redirection */
+	u8 prefix_length;  /* of that rule, in the mapped form */
 };
 
 /* R2: by service, then by source, the longest prefix first. A service holds the list of its prefix lengths, so there
  * is one look-up for each length in use, not for each possible one (Waldvogel et al., SIGCOMM 1997, without the
  * binary search: lengths in use are few). */
-SH_INLINE void sh_choose(const struct sh_env *env, const struct sh_control *control, const struct sh_service *service,
-			 const struct sh_flow *flow, struct sh_choice *choice)
+SH_STAGE_ALONE u32 sh_choose(const struct sh_env *handed, const struct sh_service *service, const struct sh_flow *flow,
+			     struct sh_choice *choice)
 {
 	const struct sh_redirection *redirection;
+	struct sh_env env;
 	const u16 *row;
-	u32 i;
+	u32 i, found;
 
-	choice->rule = 0;
+	if (!handed || !service || !flow || !choice || sh_env_again(handed, &env))
+		return 0;
 	choice->redirection = service->redirection;
 	choice->row = 0;
 	choice->target = 0;
+	choice->by_rule = 0;
+	choice->prefix_length = 0;
 	for (i = 0; i < SH_PREFIX_LENGTHS; i++) {
 		if (i >= service->prefix_count)
 			break;
-		choice->rule = sh_rule_find(env, control, service->id, service->prefix_lengths[i], &flow->source);
-		if (choice->rule) {
-			choice->redirection = choice->rule->redirection;
+		found = sh_rule_find(handed, service->id, service->prefix_lengths[i], &flow->source);
+		if (found != SH_NO_RULE) {
+			choice->redirection = found;
+			choice->by_rule = 1;
+			choice->prefix_length = service->prefix_lengths[i];
 			break;
 		}
 	}
-	redirection = sh_redirection_at(env, choice->redirection);
+	redirection = sh_redirection_at(&env, choice->redirection);
 	if (!redirection || !redirection->rows)
-		return;
+		return 0;
 	/* Lemire's multiply instead of a division: a 32-bit hash onto [0, rows). */
-	choice->row = (u32)((u64)sh_hash_spread(control, flow, redirection->spread) * redirection->rows >> 32);
-	row = sh_row_at(env, redirection->first_row + choice->row);
+	choice->row = (u32)((u64)sh_hash_spread(sh_control(&env), flow, redirection->spread) * redirection->rows >> 32);
+	row = sh_row_at(&env, redirection->first_row + choice->row);
 	if (row)
 		choice->target = *row;
+	return choice->target;
 }
 
 #endif

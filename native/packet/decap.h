@@ -60,44 +60,45 @@ SH_INLINE u8 sh_decap_window(const struct sh_env *env, const struct sh_control *
 
 /* Reads and verifies everything. On SH_GO_ON, `inner` is the packet that the client sent, and `service` its service. */
 SH_INLINE u8 sh_decap_verify(const struct sh_env *env, const struct sh_frame *frame, const struct sh_control *control,
-			     const struct sh_parsed *p, struct sh_parsed *inner, const struct sh_service **service)
+			     const struct sh_parsed *p, struct sh_header *header, struct sh_parsed *inner,
+			     const struct sh_service **service)
 {
-	struct sh_header header;
-	struct sh_flow flow;
+	be16 source_port, destination_port;
 	const struct sh_key *key;
 	u8 reason;
 
-	reason = sh_decap_headers(frame, p, &header, inner);
+	reason = sh_decap_headers(frame, p, header, inner);
 	if (reason != SH_GO_ON)
 		return reason;
-	if (header.type != SH_T_FORWARD)
+	if (header->type != SH_T_FORWARD)
 		return SH_R_header_type;
-	if (header.hops > control->max_hops)
+	if (header->hops > control->max_hops)
 		return SH_R_header_hops;
-	reason = sh_decap_window(env, control, header.issued);
+	reason = sh_decap_window(env, control, header->issued);
 	if (reason != SH_GO_ON)
 		return reason;
-	key = sh_key_at(env, header.key_id);
+	key = sh_key_at(env, header->key_id);
 	if (!key || !key->valid)
 		return SH_R_header_key;
-	if (!(sh_own_find(env, control, &header.address) & SH_OWN_HOST))
+	if (!(sh_own_find(env, control, &header->address) & SH_OWN_HOST))
 		return SH_R_header_elsewhere;
 
 	if (sh_parse_ip(frame, inner) != SH_GO_ON || sh_parse_transport(frame, inner) != SH_GO_ON ||
 	    (u32)inner->l3 + inner->ip_length > (u32)p->l3 + p->ip_length)
 		return SH_R_inner_bad;
-	flow = inner->flow;
-	if (inner->fragmentation != SH_WHOLE) {
-		flow.source_port = 0;
-		flow.destination_port = 0;
-	}
-	if (sh_header_tag_of(&header, &flow, key->k) != header.tag)
+	source_port = inner->flow.source_port;
+	destination_port = inner->flow.destination_port;
+	sh_parsed_tag_flow(inner);
+	if (sh_header_tag_of(header, &inner->flow, key->k) != header->tag)
 		return SH_R_header_tag;
+	inner->flow.source_port = source_port;
+	inner->flow.destination_port = destination_port;
 	if (inner->fragmentation == SH_FRAGMENT_LATER) {
 		*service = 0; /* no port to find it by; its address must still be a service's */
-		return sh_own_find(env, control, &flow.destination) & SH_OWN_SERVICE ? SH_GO_ON : SH_R_inner_not_service;
+		return sh_own_find(env, control, &inner->flow.destination) & SH_OWN_SERVICE ? SH_GO_ON
+											       : SH_R_inner_not_service;
 	}
-	*service = sh_service_find(env, control, &inner->flow.destination, inner->flow.destination_port, inner->flow.protocol);
+	*service = sh_service_find(env, control, &inner->flow.destination, destination_port, inner->flow.protocol);
 	return *service ? SH_GO_ON : SH_R_inner_not_service;
 }
 

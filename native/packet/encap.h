@@ -76,38 +76,34 @@ SH_INLINE void sh_encap_tunnel(struct sh_tunnel *tunnel, const struct sh_control
 	tunnel->option.length = (u8)(header_length / 4);
 }
 
-SH_INLINE void sh_encap_header(u8 *out, const struct sh_env *env, const struct sh_control *control,
-			       const struct sh_target *target, const struct sh_key *key, const struct sh_flow *flow)
+/* `header` is room to work in. `form` is 0 or SH_F_IPV6, a constant: the compiler then knows how many bytes are written. */
+SH_INLINE void sh_encap_header(u8 *out, struct sh_header *header, u8 form, const struct sh_env *env,
+			       const struct sh_control *control, const struct sh_target *target,
+			       const struct sh_key *key, const struct sh_flow *flow)
 {
-	struct sh_header header;
-
-	__builtin_memset(&header, 0, sizeof(header));
-	header.type = SH_T_FORWARD;
-	header.flags = (u8)(target->header_flags | (target->family == SH_IPV6 ? SH_F_IPV6 : 0));
-	header.port = target->port;
-	header.lease_s = target->lease_s;
-	header.key_id = control->sign_key;
-	header.issued = sh_now_s(env, control);
-	header.address = target->address;
-	sh_header_seal(out, &header, flow, key->k);
+	__builtin_memset(header, 0, sizeof(*header));
+	header->type = SH_T_FORWARD;
+	header->flags = (u8)((target->header_flags & (SH_F_REDIRECT | SH_F_TERMS)) | form);
+	header->port = target->port;
+	header->lease_s = target->lease_s;
+	header->key_id = control->sign_key;
+	header->issued = sh_now_s(env, control);
+	header->address = target->address;
+	sh_header_seal(out, header, flow, key->k);
 }
 
 /* The packet at p->l3 goes to the target. `entropy` is any hash of the flow: it becomes the outer source port, so that
  * the network spreads flows over its paths. Every pointer into the packet is void afterwards. */
 SH_INLINE u8 sh_encap(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-		      const struct sh_target *target, const struct sh_parsed *p, u64 entropy)
+		      const struct sh_target *target, struct sh_parsed *p, struct sh_header *header, u64 entropy)
 {
 	const struct sh_key *key = sh_key_at(env, control->sign_key);
-	struct sh_flow flow = p->flow;
 
 	if (!key || !key->valid)
 		return SH_R_table_missing;
 	if (!(target->flags & SH_TARGET_RESOLVED))
 		return SH_R_no_next_hop;
-	if (p->fragmentation != SH_WHOLE) { /* a later fragment can't know them, so no fragment's tag covers them */
-		flow.source_port = 0;
-		flow.destination_port = 0;
-	}
+	sh_parsed_tag_flow(p);
 	/* Ethernet padding is no part of the packet. */
 	if (sh_trim(frame, (u32)p->l3 + p->ip_length))
 		return SH_R_truncated;
@@ -133,7 +129,7 @@ SH_INLINE u8 sh_encap(const struct sh_env *env, struct sh_frame *frame, const st
 		outer->ip.destination = target->address.w[3];
 		outer->ip.checksum = sh_checksum(sh_sum(&outer->ip, sizeof(outer->ip) / 2));
 		sh_encap_tunnel(&outer->tunnel, control, p, entropy, sizeof(outer->header));
-		sh_encap_header(outer->header, env, control, target, key, &flow);
+		sh_encap_header(outer->header, header, 0, env, control, target, key, &p->flow);
 	} else {
 		struct sh_outer6 *outer;
 
@@ -150,7 +146,7 @@ SH_INLINE u8 sh_encap(const struct sh_env *env, struct sh_frame *frame, const st
 		__builtin_memcpy(&outer->ip.source, &target->source, 16);
 		__builtin_memcpy(&outer->ip.destination, &target->address, 16);
 		sh_encap_tunnel(&outer->tunnel, control, p, entropy, sizeof(outer->header));
-		sh_encap_header(outer->header, env, control, target, key, &flow);
+		sh_encap_header(outer->header, header, SH_F_IPV6, env, control, target, key, &p->flow);
 	}
 	return SH_GO_ON;
 }

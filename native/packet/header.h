@@ -318,16 +318,24 @@ SH_INLINE void sh_header_flow_word(struct sh_siphash *s, u64 *carry, int shifted
 
 /* The tag where an address is IPv6 or an alternative follows. A function of its own, so that the way of IPv4 stays
  * short in the instruction cache; it keeps to registers because its stack frame counts against BPF's 512 bytes. */
-static __attribute__((noinline, unused)) u64 sh_header_tag_long(const struct sh_header *h, const struct sh_flow *flow,
-								const u64 key[2], u32 head)
+#ifdef __bpf__
+__attribute__((noinline))
+#else
+static __attribute__((noinline, unused))
+#endif
+u64 sh_header_tag_long(const struct sh_header *h, const struct sh_flow *flow, const struct sh_secret *secret, u32 head)
 {
-	u64 nonce = __builtin_bswap64(h->nonce);
+	u64 nonce;
 	struct sh_siphash s;
 	u64 carry = 0;
 	int shifted = 0;
-	u32 length = sh_header_length(h->flags);
+	u32 length;
 
-	sh_siphash_start(&s, key);
+	if (!h || !flow || !secret) /* the kernel verifies this function alone, and wants to see it asked */
+		return 0;
+	nonce = __builtin_bswap64(h->nonce);
+	length = sh_header_length(h->flags);
+	sh_siphash_start(&s, secret->k);
 	sh_siphash_word(&s, (u64)sh_header_word1(h) << 32 | head);
 	sh_siphash_word(&s, nonce << 32 | __builtin_bswap32(h->issued));
 	if (!(h->flags & SH_F_IPV6)) {
@@ -382,7 +390,7 @@ SH_INLINE u64 sh_header_tag_of(const struct sh_header *h, const struct sh_flow *
 	}
 	head = sh_header_word0(h, type, flags);
 	if (SH_UNLIKELY(flags & (SH_F_IPV6 | SH_F_ALTERNATIVE)) || SH_UNLIKELY(flow->family != SH_IPV4))
-		return sh_header_tag_long(h, flow, key, head);
+		return sh_header_tag_long(h, flow, (const struct sh_secret *)key, head);
 
 	/* By far the most: IPv4 in IPv4, 48 bytes, nothing but registers. */
 	sh_siphash_start(&s, key);

@@ -9,10 +9,13 @@
  *
  *   sh_now_ns(env)                monotonic clock, nanoseconds
  *   sh_control(env)               the published set; NULL before the first
+ *   sh_env_again(handed, &env)    a stage's own env from one it was handed as memory (types.h, SH_STAGE_ALONE)
  *   sh_service_slot(env, i), sh_rule_slot, sh_own_slot, sh_redirection_at, sh_row_at, sh_target_at, sh_key_at
  *                                 entry i of a table; NULL when there is none
  *   sh_bucket4_at(env, i), sh_bucket6_at(env, i), sh_fragment_at(env, i)
  *                                 the tables that packets write: sessions and fragments
+ *   sh_scratch(env)               SH_SCRATCH_BYTES of memory of this processor's own, for one packet's time: BPF has 512
+ *                                 bytes of stack, for a whole chain of calls
  *   sh_push(frame, n)             grow the packet by n bytes at its head; 0 or -1 (then nothing has changed)
  *   sh_pop(frame, n)              shorten it by n bytes at its head; 0 or -1
  *   sh_trim(frame, length)        cut it to length bytes; 0 or -1

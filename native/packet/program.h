@@ -39,6 +39,14 @@ struct sh_result {
 	u32 ifindex; /* forward: the link to transmit on; else 0: the link it came from */
 };
 
+/* What a packet on its way keeps in the engine's scratch memory. */
+struct sh_work {
+	struct sh_parsed parsed;
+	struct sh_parsed inner;
+	struct sh_header header;
+};
+SH_STATIC_ASSERT(sizeof(struct sh_work) <= SH_SCRATCH_BYTES, "tables.h, SH_SCRATCH_BYTES");
+
 /* What one look at the session table came to. */
 struct sh_session_answer {
 	u16 target; /* 0: no target */
@@ -51,24 +59,24 @@ SH_INLINE int sh_target_usable(const struct sh_target *target, u8 epoch)
 }
 
 /* Step 5: a target by the tables. Draining targets have no rows, so a new session can't get one. */
-SH_INLINE u16 sh_choose_target(const struct sh_env *env, const struct sh_control *control,
-			       const struct sh_service *service, const struct sh_flow *flow, u8 *epoch)
+SH_INLINE u16 sh_choose_target(const struct sh_env *env, const struct sh_service *service, const struct sh_flow *flow,
+			       u8 *epoch)
 {
 	const struct sh_target *target;
 	struct sh_choice choice;
+	struct sh_env handed = *env; /* the verifier forgets what it knew of memory that such a stage was handed */
+	u32 index = sh_choose(&handed, service, flow, &choice);
 
-	sh_choose(env, control, service, flow, &choice);
-	target = choice.target ? sh_target_at(env, choice.target) : 0;
+	target = index ? sh_target_at(env, index) : 0;
 	if (!target || target->state == SH_INACTIVE)
 		return 0;
 	*epoch = target->epoch;
-	return choice.target;
+	return (u16)index;
 }
 
 /* Steps 4 and 5. */
-SH_INLINE struct sh_session_answer sh_session_answer(const struct sh_env *env, const struct sh_control *control,
-						     const struct sh_service *service, const struct sh_flow *flow,
-						     const struct sh_session_key *key)
+SH_INLINE struct sh_session_answer sh_session_answer(const struct sh_env *env, const struct sh_service *service,
+						     const struct sh_flow *flow, const struct sh_session_key *key)
 {
 	u32 now = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT);
 	struct sh_session4 *slot = sh_session_find(env, key);
@@ -87,12 +95,13 @@ SH_INLINE struct sh_session_answer sh_session_answer(const struct sh_env *env, c
 		}
 	}
 	next.last = now;
-	next.target = sh_choose_target(env, control, service, flow, &next.epoch);
+	next.target = sh_choose_target(env, service, flow, &next.epoch);
 	if (!next.target)
 		return answer;
 	answer.target = next.target;
 	if (!slot) {
-		enum sh_insert inserted = sh_session_insert(env, key, next);
+		struct sh_env handed = *env;
+		u32 inserted = sh_session_insert(&handed, key, next.word);
 
 		answer.reason = inserted == SH_INSERTED	           ? SH_R_forwarded_new
 				: inserted == SH_INSERTED_EVICTING ? SH_R_forwarded_evicting
@@ -109,9 +118,10 @@ SH_INLINE struct sh_session_answer sh_session_answer(const struct sh_env *env, c
 
 /* Steps 6 and 7. */
 SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-			const struct sh_parsed *p, u64 entropy, u8 reason, struct sh_result *result)
+			struct sh_work *work, u64 entropy, u8 reason, struct sh_result *result)
 {
 	const struct sh_target *target = sh_target_at(env, result->target);
+	struct sh_parsed *p = &work->parsed;
 	u32 room;
 	u8 failed;
 
@@ -121,13 +131,13 @@ SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const 
 	if ((u32)p->ip_length > room)
 		return sh_too_big(frame, p, (u16)room);
 	result->ifindex = target->ifindex;
-	failed = sh_encap(env, frame, control, target, p, entropy);
+	failed = sh_encap(env, frame, control, target, p, &work->header, entropy);
 	return failed == SH_GO_ON ? reason : failed;
 }
 
 /* An ICMP error about a flow goes where the flow goes. It makes no session and keeps none alive. */
 SH_INLINE u8 sh_gateway_icmp(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-			     const struct sh_parsed *p, const struct sh_session_key *key, struct sh_result *result)
+			     struct sh_work *work, const struct sh_session_key *key, struct sh_result *result)
 {
 	const struct sh_session4 *slot = sh_session_find(env, key);
 	union sh_session_value seen = {0};
@@ -137,17 +147,17 @@ SH_INLINE u8 sh_gateway_icmp(const struct sh_env *env, struct sh_frame *frame, c
 	if (!seen.target || !sh_target_usable(sh_target_at(env, seen.target), seen.epoch))
 		return SH_R_icmp_unknown;
 	result->target = seen.target;
-	return sh_forward(env, frame, control, p, key->hash, SH_R_forwarded_icmp, result);
+	return sh_forward(env, frame, control, work, key->hash, SH_R_forwarded_icmp, result);
 }
 
 SH_INLINE u8 sh_gateway_fragment(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-				 const struct sh_parsed *p, struct sh_result *result)
+				 struct sh_work *work, struct sh_result *result)
 {
-	u64 key = sh_fragment_key(control, p);
+	u64 key = sh_fragment_key(control, &work->parsed);
 
 	if (!sh_fragment_recall(env, control, key, &result->target, &result->service))
 		return SH_R_fragment_unknown;
-	return sh_forward(env, frame, control, p, key, SH_R_forwarded_fragment, result);
+	return sh_forward(env, frame, control, work, key, SH_R_forwarded_fragment, result);
 }
 
 /* RFC 1122 3.2.1.3: what can't be a host's address. An answer to it would go nowhere, or to many. */
@@ -160,10 +170,11 @@ SH_INLINE int sh_source_bad(const struct sh_flow *flow)
 	return a[0] == 0xff || (flow->source.d[0] == 0 && flow->source.w[2] == 0 && sh_ntohl(flow->source.w[3]) <= 1);
 }
 
-SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-			struct sh_parsed *p, struct sh_result *result)
+SH_STAGE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
+			struct sh_work *work, struct sh_result *result)
 {
 	const struct sh_service *service;
+	struct sh_parsed *p = &work->parsed;
 	struct sh_session_answer answer;
 	struct sh_session_key key;
 	u8 reason;
@@ -179,7 +190,7 @@ SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const 
 	if (sh_source_bad(&p->flow))
 		return SH_R_bad_source;
 	if (p->fragmentation == SH_FRAGMENT_LATER)
-		return sh_gateway_fragment(env, frame, control, p, result);
+		return sh_gateway_fragment(env, frame, control, work, result);
 	service = sh_service_find(env, control, &p->flow.destination, p->flow.destination_port, p->flow.protocol);
 	if (!service)
 		return SH_R_not_service_port;
@@ -189,14 +200,14 @@ SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const 
 
 	sh_session_key(control, &p->flow, service->id, &key);
 	if (p->icmp_error)
-		return sh_gateway_icmp(env, frame, control, p, &key, result);
-	answer = sh_session_answer(env, control, service, &p->flow, &key);
+		return sh_gateway_icmp(env, frame, control, work, &key, result);
+	answer = sh_session_answer(env, service, &p->flow, &key);
 	if (!answer.target)
 		return answer.reason;
 	result->target = answer.target;
 	if (p->fragmentation == SH_FRAGMENT_FIRST)
 		sh_fragment_remember(env, control, sh_fragment_key(control, p), answer.target, service->id);
-	return sh_forward(env, frame, control, p, key.hash, answer.reason, result);
+	return sh_forward(env, frame, control, work, key.hash, answer.reason, result);
 }
 
 /* A backend's own record of a client: the same table, the same record, and this host as the target. */
@@ -212,7 +223,9 @@ SH_INLINE void sh_backend_note(const struct sh_env *env, const struct sh_control
 	sh_session_key(control, flow, service, &key);
 	slot = sh_session_find(env, &key);
 	if (!slot) {
-		sh_session_insert(env, &key, next);
+		struct sh_env handed = *env;
+
+		sh_session_insert(&handed, &key, next.word);
 		return;
 	}
 	seen = sh_session_read(slot);
@@ -220,22 +233,22 @@ SH_INLINE void sh_backend_note(const struct sh_env *env, const struct sh_control
 		sh_session_touch(slot, seen, next.last);
 }
 
-SH_INLINE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-			const struct sh_parsed *p, struct sh_result *result)
+SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
+			struct sh_work *work, struct sh_result *result)
 {
 	const struct sh_service *service = 0;
-	struct sh_parsed inner;
+	const struct sh_parsed *inner = &work->inner;
 	u8 reason;
 
-	reason = sh_decap_verify(env, frame, control, p, &inner, &service);
+	reason = sh_decap_verify(env, frame, control, &work->parsed, &work->header, &work->inner, &service);
 	if (reason != SH_GO_ON)
 		return reason;
 	if (service) {
 		result->service = service->id;
-		if (!inner.icmp_error)
-			sh_backend_note(env, control, service->id, &inner.flow);
+		if (!inner->icmp_error)
+			sh_backend_note(env, control, service->id, &inner->flow);
 	}
-	if (sh_trim(frame, (u32)inner.l3 + inner.ip_length) || sh_pop(frame, inner.l3))
+	if (sh_trim(frame, (u32)inner->l3 + inner->ip_length) || sh_pop(frame, inner->l3))
 		return SH_R_inner_bad;
 	result->target = SH_TARGET_LOCAL;
 	result->popped = 1;
@@ -247,24 +260,24 @@ SH_INLINE struct sh_result sh_run(const struct sh_env *env, struct sh_frame *fra
 {
 	const struct sh_control *control = sh_control(env);
 	struct sh_result result = {0, 0, 0, 0, 0};
-	struct sh_parsed p;
+	struct sh_work *work = (struct sh_work *)sh_scratch(env);
 	u32 own;
 
-	if (!control) {
+	if (!control || !work) {
 		result.reason = SH_R_table_missing;
 		return result;
 	}
-	result.reason = sh_parse_link(frame, &p);
+	result.reason = sh_parse_link(frame, &work->parsed);
 	if (result.reason == SH_GO_ON)
-		result.reason = sh_parse_ip(frame, &p);
+		result.reason = sh_parse_ip(frame, &work->parsed);
 	if (result.reason != SH_GO_ON)
 		return result;
 
-	own = sh_own_find(env, control, &p.flow.destination);
-	if (own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND && sh_decap_wanted(frame, control, &p))
-		result.reason = sh_backend(env, frame, control, &p, &result);
+	own = sh_own_find(env, control, &work->parsed.flow.destination);
+	if (own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND && sh_decap_wanted(frame, control, &work->parsed))
+		result.reason = sh_backend(env, frame, control, work, &result);
 	else if (own & SH_OWN_SERVICE && control->roles & SH_ROLE_GATEWAY)
-		result.reason = sh_gateway(env, frame, control, &p, &result);
+		result.reason = sh_gateway(env, frame, control, work, &result);
 	else
 		result.reason = SH_R_not_service;
 	return result;

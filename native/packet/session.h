@@ -231,20 +231,35 @@ SH_INLINE int sh_session_evict(struct sh_bucket bucket, const struct sh_session_
 
 enum sh_insert { SH_INSERTED, SH_INSERTED_EVICTING, SH_INSERT_FAILED };
 
-/* Makes a record for a key that sh_session_find did not find. Two processors that insert one key at one time may leave
- * two records; both hold the same answer, and the sweep merges them. */
-SH_INLINE enum sh_insert sh_session_insert(const struct sh_env *env, const struct sh_session_key *key,
-					   union sh_session_value value)
+/* `family` is key->family, as a constant: the sizes of slots follow from it. */
+SH_INLINE u32 sh_session_insert_as(const struct sh_env *env, const struct sh_session_key *handed, u8 family,
+				   union sh_session_value value)
 {
-	struct sh_bucket first = sh_bucket_of(env, key->family, key->hash, 0);
-	struct sh_bucket second = sh_bucket_of(env, key->family, key->hash, 1);
+	struct sh_session_key key = *handed;
+	struct sh_bucket first, second;
 
+	key.family = family;
+	first = sh_bucket_of(env, family, key.hash, 0);
+	second = sh_bucket_of(env, family, key.hash, 1);
 	if (!first.base || !second.base)
 		return SH_INSERT_FAILED;
-	if (sh_session_claim_free(first, key, value) || sh_session_claim_free(second, key, value) ||
-	    sh_session_make_room(env, first, key, value) || sh_session_make_room(env, second, key, value))
+	if (sh_session_claim_free(first, &key, value) || sh_session_claim_free(second, &key, value) ||
+	    sh_session_make_room(env, first, &key, value) || sh_session_make_room(env, second, &key, value))
 		return SH_INSERTED;
-	return sh_session_evict(first, key, value) ? SH_INSERTED_EVICTING : SH_INSERT_FAILED;
+	return sh_session_evict(first, &key, value) ? SH_INSERTED_EVICTING : SH_INSERT_FAILED;
+}
+
+/* Makes a record for a key that sh_session_find did not find. Two processors that insert one key at one time may leave
+ * two records; both hold the same answer, and the sweep merges them. `word` is the value's; returns enum sh_insert. */
+SH_STAGE_ALONE u32 sh_session_insert(const struct sh_env *handed, const struct sh_session_key *key, u64 word)
+{
+	union sh_session_value value = {word};
+	struct sh_env env;
+
+	if (!handed || !key || sh_env_again(handed, &env))
+		return SH_INSERT_FAILED;
+	return key->family == SH_IPV4 ? sh_session_insert_as(&env, key, SH_IPV4, value)
+				      : sh_session_insert_as(&env, key, SH_IPV6, value);
 }
 
 /* A packet of a live session: its time, and from the second packet on the proof that somebody is there. Returns 0 when

@@ -11,6 +11,10 @@
 
 #include "types.h"
 
+struct sh_secret {
+	u64 k[2];
+};
+
 struct sh_siphash {
 	u64 v0, v1, v2, v3;
 };

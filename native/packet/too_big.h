@@ -99,7 +99,7 @@ SH_INLINE u8 sh_too_big6(struct sh_frame *frame, const struct sh_parsed *p, cons
 }
 
 /* Turns the frame into the answer: `mtu` is the largest IP packet that would have fit. */
-SH_INLINE u8 sh_too_big(struct sh_frame *frame, const struct sh_parsed *p, u16 mtu)
+SH_STAGE u8 sh_too_big(struct sh_frame *frame, const struct sh_parsed *p, u16 mtu)
 {
 	const struct sh_ethernet *eth = (const struct sh_ethernet *)frame->data;
 	struct sh_ethernet from;

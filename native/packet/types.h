@@ -16,6 +16,17 @@ typedef u16 be16; /* network byte order; the suffix _be marks a local that holds
 typedef u32 be32;
 
 #define SH_INLINE static inline __attribute__((always_inline))
+/* Two kinds of stage that the kernel wants to be functions of their own; in user space both are inlined.
+ * SH_STAGE has its own stack frame: in BPF all frames of a call chain share 512 bytes.
+ * SH_STAGE_ALONE is also verified alone, once, instead of for every path that leads to it. So it is handed only numbers
+ * and memory, and it must look up for itself what it reads (sh_env_again). */
+#ifdef __bpf__
+#define SH_STAGE static __attribute__((noinline))
+#define SH_STAGE_ALONE __attribute__((noinline))
+#else
+#define SH_STAGE SH_INLINE
+#define SH_STAGE_ALONE SH_INLINE
+#endif
 #define SH_PACKED __attribute__((packed))
 #define SH_LIKELY(x) __builtin_expect(!!(x), 1)
 #define SH_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -29,9 +40,11 @@ typedef u32 be32;
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define sh_htons(x) ((be16)__builtin_bswap16((u16)(x)))
 #define sh_htonl(x) ((be32)__builtin_bswap32((u32)(x)))
+#define sh_htonll(x) ((u64)__builtin_bswap64((u64)(x)))
 #else
 #define sh_htons(x) ((be16)(x))
 #define sh_htonl(x) ((be32)(x))
+#define sh_htonll(x) ((u64)(x))
 #endif
 #define sh_ntohs(x) sh_htons(x)
 #define sh_ntohl(x) sh_htonl(x)

@@ -50,14 +50,8 @@ struct sh_ipv6 {
 	struct sh_addr destination;
 } SH_PACKED;
 
-/* RFC 8200 4.2: every extension header we walk begins so, and is (length + 1) * 8 bytes long */
-struct sh_ipv6_extension {
-	u8 next;
-	u8 length;
-	u8 rest[6];
-} SH_PACKED;
-
-/* RFC 8200 4.5 */
+/* RFC 8200 4.5. The other extension headers that we walk begin with the same byte, and have their length in the
+ * second: (length + 1) * 8 bytes (RFC 8200 4.2). None is shorter than 8. */
 struct sh_ipv6_fragment {
 	u8 next;
 	u8 reserved;
