@@ -82,7 +82,7 @@ int main(void)
 	static struct request r;
 	static struct answer a;
 
-	if (sizeof(r) != 160 || sizeof(a) != 156)
+	if (sizeof(r) != 160 || sizeof(a) != 136)
 		return 2;
 	while (fread(&r, sizeof(r), 1, stdin) == 1) {
 		u8 *p = (u8 *)malloc(r.length ? r.length : 1);
