@@ -35,6 +35,7 @@ export const ERRORS = {
 	SHUNT_NEXT_HOP_UNRESOLVED: { message: "No next hop is known towards {address}: {why}.", exit: EXIT.host, hint: "Check the route and the neighbour with ip route get and ip neigh." },
 	SHUNT_NOT_ROOT: { message: "{command} needs root (CAP_NET_ADMIN, CAP_NET_RAW).", exit: EXIT.host, hint: "Run it with sudo." },
 	SHUNT_REDIRECTIONS_EXHAUSTED: { message: "The configuration needs {count} different redirections, more than {limit}.", exit: EXIT.input, hint: "Let rules share their lists of backends and their terms: equal ones are stored once." },
+	SHUNT_SOCKET_FAILED: { message: "The control socket {socket} cannot be opened: {why}.", exit: EXIT.host, hint: "See that the folder exists and that this user may write there, or name another with --socket." },
 	SHUNT_STORE_CLOSED: { message: "The redirection database is closed.", exit: EXIT.failed, hint: "The daemon is stopping; ask again when it is back." },
 	SHUNT_STORE_COMPACTED: { message: "Changes since revision {revision} are no longer kept; the oldest kept is {oldest}.", exit: EXIT.failed, hint: "List anew and watch from the revision of that list." },
 	SHUNT_STORE_LEASE_GONE: { message: "The lease {lease} has ended or never was.", exit: EXIT.failed, hint: "Grant a new lease and put its records again." },

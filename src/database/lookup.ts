@@ -12,18 +12,20 @@ import {
 	type Rule,
 	type Service,
 	type State,
+	type Terms,
 } from "../config/index.js";
 import type { Snapshot } from "./records.js";
 
-/** A backend's address and port for one service. */
+/** A backend's address and port for one service, on one set of terms. */
 export interface Target {
-	/** "udp/203.0.113.53/53>b1/10.77.3.11/5353": all that identity depends on (ids.ts). */
+	/** "udp/203.0.113.53/53>b1/10.77.3.11/5353 leased 60": all that identity depends on (ids.ts). */
 	readonly key: string;
 	readonly backend: string;
 	readonly address: string;
 	readonly port: number;
 	readonly family: Family;
 	readonly state: State;
+	readonly terms: Terms;
 	/** The backend's weight, shared evenly by its addresses. */
 	readonly weight: number;
 }
@@ -72,17 +74,24 @@ export function targetsOf(snapshot: Snapshot, service: Service, redirection: Red
 		const addresses = reachableBy(backend.addresses, service);
 		for (const address of addresses) {
 			targets.push({
-				key: `${service.key}>${choice.backend}/${address.text}/${choice.port}`,
+				key: `${service.key}>${choice.backend}/${address.text}/${choice.port} ${termsText(redirection.terms)}`,
 				backend: choice.backend,
 				address: address.text,
 				port: choice.port,
 				family: address.family,
 				state: backend.state,
+				terms: redirection.terms,
 				weight: choice.weight / addresses.length,
 			});
 		}
 	}
 	return targets.sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+/** "gateway only", "once", "leased 60 s", "permanent": what a client is told. */
+export function termsText(terms: Terms): string {
+	if (!terms.clients) return "gateway only";
+	return terms.term === "leased" ? `leased ${terms.leaseS} s` : terms.term;
 }
 
 /** R1: the addresses of the family that `via` says; else of the service's own; else of the other. */

@@ -30,6 +30,7 @@ import {
 	type TableTarget,
 	tableSize,
 } from "../policy/index.js";
+import { FLAG } from "../wire/index.js";
 import { nextEpochs, type TargetEpochs } from "./epochs.js";
 import type { TableIds } from "./ids.js";
 import { type Target, targetsOf } from "./lookup.js";
@@ -79,8 +80,6 @@ export function compile(input: CompileInput): Compiled {
 	// 1. Identities.
 	const uses = snapshot.services.flatMap((service) =>
 		[service.redirection, ...service.rules.map((rule) => rule.redirection)].map((redirection) => ({
-			service,
-			redirection,
 			targets: targetsOf(snapshot, service, redirection),
 		})),
 	);
@@ -99,8 +98,8 @@ export function compile(input: CompileInput): Compiled {
 	const rules: TableRule[] = [];
 	let next = 0;
 	for (const service of snapshot.services) {
-		const indices = [service.redirection, ...service.rules.map((rule) => rule.redirection)].map((redirection) =>
-			redirections.index(service, redirection, uses[next++]!.targets),
+		const indices = [service.redirection, ...service.rules].map(() =>
+			redirections.index(service, uses[next++]!.targets),
 		);
 		const id = serviceIds.get(service.key)!;
 		services.push({
@@ -137,6 +136,8 @@ export function compile(input: CompileInput): Compiled {
 			mtu: facts?.mtu ?? 0,
 			ifindex: facts?.ifindex ?? 0,
 			alternative: redirections.alternative(target),
+			headerFlags: headerFlags(target.terms),
+			leaseS: target.terms.clients ? target.terms.leaseS : 0,
 		};
 	});
 
@@ -181,12 +182,10 @@ class Redirections {
 		this.#seed = seed;
 	}
 
-	index(service: Service, redirection: Redirection, targets: readonly Target[]): number {
-		const flags = headerFlags(redirection.terms);
-		const { leaseS } = redirection.terms;
+	index(service: Service, targets: readonly Target[]): number {
 		const spread = SPREAD[service.spread];
 		const members = targets.map((target) => [this.#ids.get(target.key), target.weight, target.state]);
-		const identity = JSON.stringify([flags, leaseS, spread, members]);
+		const identity = JSON.stringify([spread, members]);
 		const known = this.#indices.get(identity);
 		if (known !== undefined) return known;
 
@@ -203,7 +202,7 @@ class Redirections {
 		const index = this.list.length;
 		if (index > MAX_INDEX)
 			throw new ShuntError("SHUNT_REDIRECTIONS_EXHAUSTED", { count: index + 1, limit: MAX_INDEX + 1 });
-		this.list.push({ rows, leaseS, flags, spread });
+		this.list.push({ rows, spread });
 		this.#indices.set(identity, index);
 		for (const target of targets) {
 			const uses = this.#uses.get(target.key) ?? [];
@@ -237,10 +236,9 @@ function rowKey(target: Target): string {
 	return `${target.backend}/${target.address}/${target.port}`;
 }
 
-/** The header's flags as docs/protocol.md draws them: R P O L F X V A from the highest bit down. */
+/** The header's flags (R4-R7). Terms mean something only to a client that is expected to redirect itself. */
 function headerFlags(terms: Terms): number {
-	const term = { permanent: 0x40, once: 0x20, leased: 0x10 }[terms.term];
-	return (terms.clients ? 0x80 : 0) | term;
+	return terms.clients ? FLAG.redirect | FLAG[terms.term] : 0;
 }
 
 /** Two secrets from one text, so that knowing where rows lie says nothing about the hash of flows. */

@@ -42,9 +42,6 @@ export interface TableRule {
 export interface TableRedirection {
 	/** The forwarding table: target ids. Empty: no active target. */
 	readonly rows: Uint16Array;
-	readonly leaseS: number;
-	/** R, P, O, L as they stand in the header. */
-	readonly flags: number;
 	readonly spread: number;
 }
 
@@ -66,6 +63,10 @@ export interface TableTarget {
 	readonly ifindex: number;
 	/** Another target of the same redirection and address family, or 0. */
 	readonly alternative: number;
+	/** The terms of its redirection: R, P, O, L as they stand in the header, and the lease in seconds. A session's next
+	 * packet then needs no more than its target. */
+	readonly headerFlags: number;
+	readonly leaseS: number;
 }
 
 export interface TableSet {

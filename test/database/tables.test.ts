@@ -74,9 +74,9 @@ describe("compile", () => {
 
 	test("R4 R7: terms become the header's flags", () => {
 		const { tables } = compile(input(config(DNS)));
-		const flags = tables.redirections.map((redirection) => [redirection.flags, redirection.leaseS]);
+		const flags = tables.targets.map((target) => [target.headerFlags, target.leaseS]);
 		expect(flags).toContainEqual([0x90, 90]);
-		expect(flags).toContainEqual([0x20, 0]);
+		expect(flags).toContainEqual([0, 0]);
 	});
 
 	test("equal redirections are stored once", () => {
@@ -101,6 +101,7 @@ describe("compile", () => {
 		const second = compile({ ...input(config(DNS, BACKENDS("draining")), ids), previous: first });
 		const b2 = second.tables.targets.filter((target) => addressText(target.address) === "10.77.3.12");
 		expect(b2.map((target) => [target.state, target.epoch])).toEqual([
+			[2, 0],
 			[2, 0],
 			[2, 0],
 		]);

@@ -1,0 +1,79 @@
+/**
+ * The other end of the control socket.
+ *
+ * Owns: one request per call. Errors of the daemon arrive as the ShuntError they were.
+ * Must never: keep a connection; the CLI asks once and ends.
+ */
+import { request } from "node:http";
+import { ERRORS, type ErrorCode, ShuntError } from "../errors.js";
+import type { ApiError, Explanation, Reloaded, SessionList, Status } from "./types.js";
+
+const TIMEOUT_MS = 5000;
+/** Where daemons listen: /run/shunt/<name>.sock, unless told otherwise. */
+export const SOCKET_FOLDER = "/run/shunt";
+
+export class ApiClient {
+	constructor(readonly socket: string) {}
+
+	status(): Promise<Status> {
+		return this.#ask("GET", "/status");
+	}
+
+	sessions(query: Record<string, string | number | undefined> = {}): Promise<SessionList> {
+		return this.#ask("GET", withQuery("/sessions", query));
+	}
+
+	explain(query: Record<string, string | number | undefined>): Promise<Explanation> {
+		return this.#ask("GET", withQuery("/explain", query));
+	}
+
+	reload(): Promise<Reloaded> {
+		return this.#ask("POST", "/reload");
+	}
+
+	#ask<T>(method: string, path: string): Promise<T> {
+		return new Promise((resolve, reject) => {
+			const unreachable = (why: string) =>
+				reject(new ShuntError("SHUNT_DAEMON_UNREACHABLE", { socket: this.socket, why }));
+			const call = request({ socketPath: this.socket, method, path, timeout: TIMEOUT_MS, agent: false }, (answer) => {
+				const parts: Buffer[] = [];
+				answer.on("data", (part: Buffer) => parts.push(part));
+				answer.on("error", (error) => unreachable(error.message));
+				answer.on("end", () => {
+					try {
+						const body = JSON.parse(Buffer.concat(parts).toString()) as T & Partial<ApiError>;
+						if (body.error) reject(toError(body.error));
+						else resolve(body);
+					} catch {
+						unreachable("it answered something that is not JSON");
+					}
+				});
+			});
+			call.on("timeout", () => call.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
+			call.on("error", (error: NodeJS.ErrnoException) => unreachable(reachText(error)));
+			call.end();
+		});
+	}
+}
+
+function reachText(error: NodeJS.ErrnoException): string {
+	if (error.code === "ENOENT") return "there is no such socket";
+	if (error.code === "ECONNREFUSED") return "nobody listens there any more";
+	if (error.code === "EACCES") return "only root may ask";
+	return error.message;
+}
+
+/** The daemon's sentence is complete; it must not be filled into a template again. */
+function toError(error: ApiError["error"]): ShuntError {
+	const code: ErrorCode = error.code in ERRORS ? (error.code as ErrorCode) : "SHUNT_ENGINE_FAILED";
+	const same = new ShuntError(code);
+	same.message = error.message;
+	return same;
+}
+
+function withQuery(path: string, query: Record<string, string | number | undefined>): string {
+	const search = new URLSearchParams();
+	for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, String(value));
+	const text = search.toString();
+	return text ? `${path}?${text}` : path;
+}

@@ -1,0 +1,5 @@
+// The door of this room.
+
+export { ApiClient, SOCKET_FOLDER } from "./client.js";
+export { type Answers, type FlowQuery, type SessionQuery, serve } from "./server.js";
+export * from "./types.js";

@@ -1,0 +1,131 @@
+/**
+ * The daemon's control socket: HTTP with JSON over a Unix socket that only root may open.
+ *
+ * Owns: the socket file, the routes, and the translation of errors into answers.
+ * Must never: know how a gateway or a backend works; it asks the daemon through `Answers`.
+ */
+import { chmodSync, mkdirSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { dirname } from "node:path";
+import { getRequestListener } from "@hono/node-server";
+import { Hono } from "hono";
+import { ShuntError } from "../errors.js";
+import { ApiClient } from "./client.js";
+import type { ApiError, Explanation, Reloaded, SessionList, Status } from "./types.js";
+
+export interface SessionQuery {
+	service?: string;
+	backend?: string;
+	/** One address. */
+	source?: string;
+	limit: number;
+}
+
+export interface FlowQuery {
+	protocol: "udp" | "tcp";
+	source: string;
+	sourcePort: number;
+	destination: string;
+	destinationPort: number;
+}
+
+/** What a daemon answers. A ShuntError becomes 400 with its code; anything else 500. */
+export interface Answers {
+	status(): Status;
+	sessions(query: SessionQuery): SessionList;
+	explain(query: FlowQuery): Explanation;
+	reload(): Promise<Reloaded>;
+}
+
+const SESSIONS_DEFAULT = 100;
+const SESSIONS_MOST = 100_000;
+
+/**
+ * Serves until `close`. Throws SHUNT_DAEMON_RUNNING if another daemon answers at the socket; a socket file that a dead
+ * daemon left behind is replaced.
+ */
+export async function serve(socket: string, answers: Answers): Promise<{ close(): Promise<void> }> {
+	await refuseSecond(socket);
+	mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
+	rmSync(socket, { force: true });
+	const server = createServer(getRequestListener(routes(answers).fetch));
+	await listen(server, socket);
+	chmodSync(socket, 0o600);
+	return {
+		close: () =>
+			new Promise((resolve) => {
+				server.close(() => resolve());
+				server.closeAllConnections();
+			}),
+	};
+}
+
+async function refuseSecond(socket: string): Promise<void> {
+	const other = await new ApiClient(socket).status().catch(() => undefined);
+	if (other) throw new ShuntError("SHUNT_DAEMON_RUNNING", { role: other.role, name: other.name, pid: other.pid });
+}
+
+function listen(server: Server, socket: string): Promise<void> {
+	return new Promise((resolve, reject) => {
+		server.once("error", (error) => reject(new ShuntError("SHUNT_SOCKET_FAILED", { socket, why: error.message })));
+		server.listen(socket, resolve);
+	});
+}
+
+function routes(answers: Answers): Hono {
+	const app = new Hono();
+	app.get("/status", (c) => c.json(answers.status()));
+	app.get("/sessions", (c) => c.json(answers.sessions(sessionQuery((name) => c.req.query(name)))));
+	app.get("/explain", (c) => c.json(answers.explain(flowQuery((name) => c.req.query(name)))));
+	app.post("/reload", async (c) => c.json(await answers.reload()));
+	app.notFound((c) => c.json(failure("SHUNT_USAGE", `There is no ${c.req.method} ${c.req.path}.`), 404));
+	app.onError((error, c) =>
+		error instanceof ShuntError
+			? c.json(failure(error.code, error.message, error.hint), 400)
+			: c.json(failure("SHUNT_INTERNAL", String(error)), 500),
+	);
+	return app;
+}
+
+function failure(code: string, message: string, hint?: string): ApiError {
+	return { error: { code, message, ...(hint === undefined ? {} : { hint }) } };
+}
+
+type Ask = (name: string) => string | undefined;
+
+function sessionQuery(ask: Ask): SessionQuery {
+	const query: SessionQuery = { limit: wholeNumber(ask, "limit", 1, SESSIONS_MOST, SESSIONS_DEFAULT) };
+	for (const name of ["service", "backend", "source"] as const) {
+		const value = ask(name);
+		if (value !== undefined) query[name] = value;
+	}
+	return query;
+}
+
+function flowQuery(ask: Ask): FlowQuery {
+	const protocol = ask("protocol");
+	if (protocol !== "udp" && protocol !== "tcp") throw usage("protocol is udp or tcp");
+	const source = ask("source");
+	const destination = ask("destination");
+	if (!source || !destination) throw usage("source and destination are addresses");
+	return {
+		protocol,
+		source,
+		sourcePort: wholeNumber(ask, "sourcePort", 1, 65535),
+		destination,
+		destinationPort: wholeNumber(ask, "destinationPort", 1, 65535),
+	};
+}
+
+function wholeNumber(ask: Ask, name: string, least: number, most: number, otherwise?: number): number {
+	const text = ask(name);
+	if (text === undefined && otherwise !== undefined) return otherwise;
+	const value = Number(text);
+	if (!Number.isInteger(value) || value < least || value > most)
+		throw usage(`${name} is a whole number from ${least} to ${most}`);
+	return value;
+}
+
+function usage(what: string): ShuntError {
+	return new ShuntError("SHUNT_USAGE", { what: `${what}.` });
+}

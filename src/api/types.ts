@@ -1,0 +1,132 @@
+/**
+ * What a daemon says over its control socket, and the paths it says it at.
+ *
+ * Owns: the shapes of every answer. The CLI prints these, `--json` prints them as they are, and the console reads them.
+ * Must never: hold code.
+ */
+
+export type Role = "gateway" | "backend";
+
+/** Packets and bytes since the daemon started. */
+export interface Count {
+	packets: number;
+	bytes: number;
+}
+
+export interface ReasonCount extends Count {
+	reason: string;
+	verdict: "forward" | "return" | "indicate" | "pass" | "drop" | "control";
+	/** One sentence for an operator. */
+	text: string;
+}
+
+export interface TargetStatus extends Count {
+	/** Name of the backend in the configuration. */
+	backend: string;
+	/** The service address: where header and packet go. */
+	address: string;
+	port: number;
+	state: "active" | "draining" | "inactive";
+	/** Share of the forwarding table's rows, 0 to 1. */
+	share: number;
+	/** Live sessions at the last sweep. */
+	sessions: number;
+	/** MAC address of the next hop; null while it has not answered. */
+	nextHop: string | null;
+}
+
+export interface ServiceStatus {
+	name: string;
+	address: string;
+	port: number;
+	protocol: "udp" | "tcp";
+	idleMs: number;
+	sessions: number;
+	targets: TargetStatus[];
+}
+
+export interface WorkerStatus {
+	interface: string;
+	capture: string;
+	in: Count;
+	/** Packets the kernel lost before we saw them. */
+	captureDrops: number;
+	/** What ended the worker, if something did. */
+	error: string | null;
+}
+
+/** `GET /status` */
+export interface Status {
+	role: Role;
+	name: string;
+	version: string;
+	pid: number;
+	/** The engine that runs, and why this one. */
+	engine: { mode: "user"; capture: string; why: string };
+	config: string;
+	/** Of the published tables. */
+	epoch: number;
+	uptimeMs: number;
+	in: Count;
+	/** Only those that have counted something, largest first. */
+	reasons: ReasonCount[];
+	/** in = the sum of all reasons. */
+	conserved: boolean;
+	services: ServiceStatus[];
+	sessions: { live: number; capacity: number; sweptAtMs: number | null };
+	workers: WorkerStatus[];
+}
+
+/** One of `GET /sessions?service=&backend=&source=&limit=` */
+export interface Session {
+	service: string;
+	protocol: "udp" | "tcp";
+	source: string;
+	sourcePort: number;
+	destination: string;
+	destinationPort: number;
+	/** null: this host itself (on a backend). */
+	backend: string | null;
+	target: string | null;
+	idleMs: number;
+	/** Until it expires, if nothing more comes. */
+	leftMs: number;
+	/** More than one packet has come. */
+	proven: boolean;
+}
+
+export interface SessionList {
+	sessions: Session[];
+	/** There were more than `limit`. */
+	truncated: boolean;
+}
+
+/** `GET /explain?protocol=&source=&sourcePort=&destination=&destinationPort=` */
+export interface Explanation {
+	flow: { protocol: "udp" | "tcp"; source: string; sourcePort: number; destination: string; destinationPort: number };
+	verdict: string;
+	reason: string;
+	text: string;
+	service: { name: string; id: number } | null;
+	/** The rule that names the source: its prefix; null where the service's own redirection answers. */
+	rule: string | null;
+	/** Row of the forwarding table, and its number of rows. */
+	row: { index: number; rows: number } | null;
+	/** The live session, if there is one. */
+	session: Session | null;
+	/** What the next packet of this flow gets. */
+	target: { backend: string; address: string; port: number; state: string; terms: string } | null;
+	/** The same in sentences, in the order in which the packet program asks. */
+	why: string[];
+}
+
+/** `POST /reload` */
+export interface Reloaded {
+	epoch: number;
+	changed: string[];
+}
+
+/** Every error: `{ error }` with the HTTP status 4xx or 5xx. */
+export interface ApiError {
+	error: { code: string; message: string; hint?: string };
+}
