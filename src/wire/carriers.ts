@@ -12,7 +12,8 @@ export const CONTROL_PORT = 3575;
 export const CONTROL_SIZE = 68;
 /** Experiment id in TCP's and UDP's experimental options: "SR". */
 export const EXID = 0x5352;
-const TCP_EXPERIMENTS = [253, 254];
+const TCP_EXPERIMENT = 254; // 253 is as good by RFC 6994, but tcpdump names only this one
+
 const UDP_EXPERIMENT = 127;
 
 export interface Control {
@@ -90,7 +91,7 @@ function onesComplement(bytes: Uint8Array, from: number, length: number): number
 export function encodeTcpCapability(nonce: bigint): Uint8Array {
 	const out = new Uint8Array(14);
 	const view = new DataView(out.buffer);
-	view.setUint8(0, 253);
+	view.setUint8(0, TCP_EXPERIMENT);
 	view.setUint8(1, out.length);
 	view.setUint16(2, EXID);
 	view.setUint8(4, 0x11);
@@ -109,7 +110,7 @@ export function decodeTcpOptions(options: Uint8Array): HeaderResult | undefined 
 		}
 		const length = options[at + 1] ?? 0;
 		if (length < 2 || at + length > options.length) return undefined;
-		if (TCP_EXPERIMENTS.includes(kind) && length >= 4 && half(options, at + 2) === EXID) {
+		if (kind === TCP_EXPERIMENT && length >= 4 && half(options, at + 2) === EXID) {
 			if (length !== 14) return { ok: false, reason: "header_length" };
 			const whole = new Uint8Array(32);
 			whole.set(options.subarray(at + 4, at + 6), 0);
