@@ -323,7 +323,8 @@ __attribute__((noinline))
 #else
 static __attribute__((noinline, unused))
 #endif
-u64 sh_header_tag_long(const struct sh_header *h, const struct sh_flow *flow, const struct sh_secret *secret, u32 head)
+u64 sh_header_tag_long(const struct sh_header *h, const struct sh_flow *flow, const struct sh_secret *secret, u32 head,
+		       u64 ports)
 {
 	u64 nonce;
 	struct sh_siphash s;
@@ -369,16 +370,18 @@ u64 sh_header_tag_long(const struct sh_header *h, const struct sh_flow *flow, co
 		sh_header_flow_word(&s, &carry, shifted, sh_header_pair(flow->destination.w[2], flow->destination.w[3]));
 		length += 40;
 	}
-	sh_header_flow_word(&s, &carry, shifted, sh_header_flow_ports(flow));
+	sh_header_flow_word(&s, &carry, shifted, ports);
 	return sh_siphash_finish(&s, carry, length);
 }
 
 /* The tag of a header, from its fields: SipHash-2-4 over the header with the tag zero, then the flow block. `h->tag`
  * is not looked at. A failure or a probe carries the tag of the redirect that it speaks of, so that any server that
- * has the keys recognises it without having kept it: those three are tagged as a redirect with F and X clear. */
+ * has the keys recognises it without having kept it: those three are tagged as a redirect with F and X clear, and for
+ * the client's address whatever its port, since a lease outlives the flow that it was given to. */
 SH_INLINE u64 sh_header_tag_of(const struct sh_header *h, const struct sh_flow *flow, const u64 key[2])
 {
 	u64 nonce = __builtin_bswap64(h->nonce);
+	u64 ports = sh_header_flow_ports(flow);
 	struct sh_siphash s;
 	u8 type = h->type;
 	u8 flags = h->flags;
@@ -387,10 +390,11 @@ SH_INLINE u64 sh_header_tag_of(const struct sh_header *h, const struct sh_flow *
 	if (type >= SH_T_REDIRECT && type <= SH_T_PROBE) {
 		type = SH_T_REDIRECT;
 		flags &= (u8) ~(SH_F_FAILURE | SH_F_PACKET);
+		ports &= ~0xffffULL;
 	}
 	head = sh_header_word0(h, type, flags);
 	if (SH_UNLIKELY(flags & (SH_F_IPV6 | SH_F_ALTERNATIVE)) || SH_UNLIKELY(flow->family != SH_IPV4))
-		return sh_header_tag_long(h, flow, (const struct sh_secret *)key, head);
+		return sh_header_tag_long(h, flow, (const struct sh_secret *)key, head, ports);
 
 	/* By far the most: IPv4 in IPv4, 48 bytes, nothing but registers. */
 	sh_siphash_start(&s, key);
@@ -399,7 +403,7 @@ SH_INLINE u64 sh_header_tag_of(const struct sh_header *h, const struct sh_flow *
 	sh_siphash_word(&s, (u64)sh_header_le32(h->address.w[3]) << 32 | nonce >> 32);
 	sh_siphash_word(&s, 0);
 	sh_siphash_word(&s, sh_header_pair(flow->source.w[3], flow->destination.w[3]));
-	sh_siphash_word(&s, sh_header_flow_ports(flow));
+	sh_siphash_word(&s, ports);
 	return sh_siphash_finish(&s, 0, 48);
 }
 

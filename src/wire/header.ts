@@ -173,7 +173,7 @@ function readAddress(bytes: Uint8Array, at: number, flags: number): Uint8Array {
 
 /** The tag of a header for a flow, under a 16-byte key: SipHash-2-4 over the header with the tag zero, then the flow
  * block. A failure or a probe carries the tag of the redirect that it speaks of: all three are tagged as a redirect with
- * F and X clear. The header's own `tag` is not looked at. */
+ * F and X clear, and for the client's address whatever its port. The header's own `tag` is not looked at. */
 export function headerTag(header: Header, flow: Flow, key: Uint8Array): bigint {
 	const ticket = header.type === "redirect" || header.type === "failure" || header.type === "probe";
 	const flags = ticket ? header.flags & ~(FLAG.failure | FLAG.packet) : header.flags;
@@ -184,7 +184,7 @@ export function headerTag(header: Header, flow: Flow, key: Uint8Array): bigint {
 	message.set(flow.source.subarray(16 - size), length);
 	message.set(flow.destination.subarray(16 - size), length + size);
 	const view = new DataView(message.buffer);
-	view.setUint16(length + 2 * size, flow.sourcePort);
+	view.setUint16(length + 2 * size, ticket ? 0 : flow.sourcePort);
 	view.setUint16(length + 2 * size + 2, flow.destinationPort);
 	view.setUint8(length + 2 * size + 4, flow.protocol);
 	return siphash(key, message);

@@ -44,11 +44,12 @@ def good(name, flow=None, secret=KEY, **fields):
     tag = bytes(8)
     vector = {"name": name}
     if flow:
-        signed = bytearray(body)
-        if fields.get("type", 2) in (3, 4, 5):  # tagged as the redirect, F and X clear
+        signed, block = bytearray(body), flow
+        if fields.get("type", 2) in (3, 4, 5):  # tagged as the redirect, F and X clear, for any port of the client
             signed[0] = 0x13
             signed[1] &= ~0x0C
-        message = bytes(signed) + bytes(8) + flow_block(flow)
+            block = dict(flow, sourcePort=0)
+        message = bytes(signed) + bytes(8) + flow_block(block)
         tag = siphash(secret, message)
     vector["hex"] = (body + tag).hex()
     vector["fields"] = dict(type=TYPES[fields.get("type", 2)], flags=body[1], port=fields.get("port", 5353),
