@@ -167,7 +167,9 @@ SH_INLINE int sh_source_bad(const struct sh_flow *flow)
 
 	if (flow->family == SH_IPV4)
 		return a[12] == 0 || a[12] == 127 || a[12] >= 224;
-	return a[0] == 0xff || (flow->source.d[0] == 0 && flow->source.w[2] == 0 && sh_ntohl(flow->source.w[3]) <= 1);
+	if (flow->source.d[0] == 0) /* unspecified, loopback, or IPv4-mapped, which no packet may carry */
+		return (flow->source.w[2] == 0 && sh_ntohl(flow->source.w[3]) <= 1) || flow->source.w[2] == sh_htonl(0xffff);
+	return a[0] == 0xff;
 }
 
 SH_STAGE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
@@ -192,7 +194,7 @@ SH_STAGE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const s
 	if (p->fragmentation == SH_FRAGMENT_LATER)
 		return sh_gateway_fragment(env, frame, control, work, result);
 	service = sh_service_find(env, control, &p->flow.destination, p->flow.destination_port, p->flow.protocol);
-	if (!service)
+	if (!service || service->family != p->flow.family) /* an IPv6 packet to an IPv4-mapped address is to no service */
 		return SH_R_not_service_port;
 	if (!p->flow.source_port)
 		return SH_R_bad_source;
