@@ -243,6 +243,9 @@ local registered -- the port taken, as the preference last had it
 local function take_port()
 	if registered then
 		udp_ports:remove(registered, shunt)
+		if registered == 6081 and geneve then
+			udp_ports:add(6081, geneve)
+		end
 	end
 	registered = shunt.prefs.port
 	udp_ports:add(registered, shunt)

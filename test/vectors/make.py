@@ -140,7 +140,7 @@ bad("unknown version and type: version comes first", "header_version", version=3
 
 here = os.path.dirname(os.path.abspath(__file__))
 with open(os.path.join(here, "redirection-header.json"), "w") as out:
-    lines = ",\n".join("\t\t" + json.dumps(v) for v in vectors)
-    out.write('{\n\t"about": "Written by make.py; every tag by OpenSSL. docs/protocol.md says what the fields mean.",\n')
-    out.write('\t"vectors": [\n%s\n\t]\n}\n' % lines)
+    about = "Written by make.py; every tag by OpenSSL. docs/protocol.md says what the fields mean."
+    json.dump({"about": about, "vectors": vectors}, out, indent="\t")
+    out.write("\n")
 print(len(vectors), "vectors,", sum("flow" in v for v in vectors), "tagged")

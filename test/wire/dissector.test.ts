@@ -121,6 +121,16 @@ describe("tshark with the dissector", () => {
 		check(shown.at(-1) ?? {}, redirect);
 	});
 
+	test("takes another tunnel port, and leaves Geneve its own", () => {
+		const packet = geneve(bytesOf((inGeneve[1] as Vector).hex), inner);
+		const moved = [7000, 6081].map((port) =>
+			ethernet(0x0800, ipv4("10.0.1.2", "10.0.2.11", 17, udp(34567, port, packet))),
+		);
+		const file = capture("moved.pcap", moved);
+		const shown = tshark(file, "-o", "shunt.port:7000", "-T", "fields", "-e", "shunt.type", "-e", "udp.dstport");
+		expect(shown.trimEnd().split("\n")).toEqual(["2\t7000,53", "\t6081,53"]);
+	});
+
 	test("R1 R30: tcpdump prints the option and the inner packet by itself", () => {
 		const done = spawnSync("tcpdump", ["-nn", "-vv", "-r", file], { encoding: "utf8" });
 		expect(done.stdout).toContain("Geneve, Flags [C], vni 0x0");
