@@ -10,6 +10,11 @@
 static Napi::Object start(Napi::Env env, Napi::Object exports)
 {
 	exports.Set("reasons", shunt::reasons(env));
+	exports.Set("statisticsLayout", shunt::statistics_layout(env));
+	exports.Set("Engine", shunt::engine_class(env));
+	exports.Set("CaptureStream", shunt::capture_class(env));
+	exports.Set("runFile", Napi::Function::New(env, shunt::run_file_door, "runFile"));
+	exports.Set("inject", Napi::Function::New(env, shunt::inject_door, "inject"));
 	return exports;
 }
 

@@ -7,12 +7,25 @@
 #ifndef SHUNT_ADDON_DOORS_H
 #define SHUNT_ADDON_DOORS_H
 
+#include <memory>
 #include <napi.h>
+
+#include "engine/sessions.h"
+#include "engine/statistics.h"
 
 namespace shunt
 {
 
-Napi::Value reasons(Napi::Env env); // reasons.cc
+Napi::Value reasons(Napi::Env env);             // reasons.cc: the table of reasons
+Napi::Value statistics_layout(Napi::Env env);   // reasons.cc: where counters stand
+Napi::Function engine_class(Napi::Env env);     // engine.cc
+Napi::Value run_file_door(const Napi::CallbackInfo &info); // run_file.cc
+Napi::Value inject_door(const Napi::CallbackInfo &info);   // inject.cc
+Napi::Function capture_class(Napi::Env env);    // capture.cc
+
+// Used by more than one of them.
+Napi::Value statistics_buffer(Napi::Env env, const std::shared_ptr<Statistics> &statistics); // reasons.cc
+Napi::Object session_row(Napi::Env env, const SessionRow &row);                              // engine.cc
 
 } // namespace shunt
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reasons.cc - the table of reasons, for JavaScript.
+// reasons.cc - the table of reasons and the counters' memory, for JavaScript.
 //
-// Owns: the translation of packet/reasons.h into an array of {name, verdict, text}, in the order of their numbers.
+// Owns: the translation of packet/reasons.h into an array of {name, verdict, text}, in the order of their numbers, and of
+// engine/statistics.h into offsets over one ArrayBuffer.
 // Must never: name a reason itself.
 #include "addon/doors.h"
 #include "packet/reasons.h"
@@ -43,6 +44,35 @@ Napi::Value reasons(Napi::Env env)
 	SH_REASONS(X)
 #undef X
 	return list;
+}
+
+Napi::Value statistics_layout(Napi::Env env)
+{
+	Napi::Object layout = Napi::Object::New(env);
+
+	layout.Set("stride", STATISTICS_STRIDE);
+	layout.Set("state", (u32)word::state);
+	layout.Set("packetsIn", (u32)word::packets_in);
+	layout.Set("bytesIn", (u32)word::bytes_in);
+	layout.Set("captureDropped", (u32)word::capture_dropped);
+	layout.Set("batches", (u32)word::batches);
+	layout.Set("waits", (u32)word::waits);
+	layout.Set("linkDown", (u32)word::link_down);
+	layout.Set("notForUs", (u32)word::not_for_us);
+	layout.Set("reasonPackets", (u32)word::reason_packets);
+	layout.Set("reasonBytes", (u32)word::reason_bytes);
+	layout.Set("targetPackets", (u32)word::target_packets);
+	layout.Set("targetBytes", (u32)word::target_bytes);
+	return layout;
+}
+
+// The memory lives as long as JavaScript holds the buffer, whatever becomes of the engine.
+Napi::Value statistics_buffer(Napi::Env env, const std::shared_ptr<Statistics> &statistics)
+{
+	auto *held = new std::shared_ptr<Statistics>(statistics);
+
+	return Napi::ArrayBuffer::New(env, statistics->data(), statistics->bytes(),
+				      [held](Napi::Env, void *) { delete held; });
 }
 
 } // namespace shunt

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// engine.cc - the Engine class of the addon.
+//
+// Owns: one engine/engine.h per JavaScript object, and the way a worker's last words come to JavaScript's thread.
+// Must never: leave a thread running when its object is gone.
+#include "addon/doors.h"
+#include "addon/table_set.h"
+#include "engine/engine.h"
+
+namespace shunt
+{
+
+namespace
+{
+
+// The tick is 2^20 ns.
+double ticks_to_ms(u32 ticks)
+{
+	return (double)((u64)ticks << SH_TICK_SHIFT) / 1e6;
+}
+
+Napi::Value address_buffer(Napi::Env env, const sh_addr &address)
+{
+	return Napi::Buffer<u8>::Copy(env, address.b, sizeof(address.b));
+}
+
+template <typename Kind>
+Kind choice(const Fields &f, const char *name, std::initializer_list<std::pair<const char *, Kind>> kinds, Kind otherwise)
+{
+	std::string text = f.text(name);
+	std::string list;
+
+	if (text.empty())
+		return otherwise;
+	for (auto &[known, kind] : kinds) {
+		if (text == known)
+			return kind;
+		list += (list.empty() ? "" : ", ") + std::string(known);
+	}
+	f.complain(name, ("must be one of " + list).c_str());
+	return otherwise;
+}
+
+WorkerOptions read_worker(const Fields &f)
+{
+	WorkerOptions o;
+
+	o.kind = choice<CaptureKind>(
+		f, "capture",
+		{{"ring", CaptureKind::ring}, {"pcap", CaptureKind::pcap}, {"file", CaptureKind::file}}, CaptureKind::ring);
+	o.capture.interface = f.text("interface");
+	o.capture.file = f.text("file");
+	o.capture.snaplen = (u32)f.number("snaplen", 262144, 0);
+	o.capture.buffer_bytes = (u32)f.number("bufferBytes", 1u << 30, 0);
+	o.capture.busy_poll_us = (u32)f.number("busyPollUs", 1000000, 0);
+	o.capture.fanout = f.has("fanout") ? (int)f.number("fanout", 65535) : -1;
+	o.capture.any_station = f.flag("anyStation", false);
+	o.cpu = f.has("cpu") ? (int)f.number("cpu", 1023) : -1;
+	if ((o.kind == CaptureKind::file) != o.capture.interface.empty())
+		f.complain("", "must name a file for capture file, else an interface");
+	return o;
+}
+
+EngineOptions read_options(const Fields &f)
+{
+	EngineOptions o;
+
+	o.sessions4 = f.number("sessions4", 1ull << 32, o.sessions4);
+	o.sessions6 = f.number("sessions6", 1ull << 32, o.sessions6);
+	o.fragments = f.number("fragments", 1u << 24, o.fragments);
+	o.transmit = choice<TransmitKind>(
+		f, "transmit",
+		{{"ring", TransmitKind::ring}, {"sendmmsg", TransmitKind::sendmmsg}, {"pcap", TransmitKind::pcap}},
+		TransmitKind::sendmmsg);
+	o.qdisc_bypass = f.flag("qdiscBypass", false);
+	o.output_file = f.text("outputFile");
+	o.tun = f.has("tun") ? (int)f.number("tun", 0x7fffffff) : -1;
+	f.list("workers", [&](const Napi::Value &value, const std::string &place) {
+		o.workers.push_back(read_worker(Fields(value, place)));
+	});
+	return o;
+}
+
+SessionFilter read_filter(const Fields &f)
+{
+	SessionFilter filter;
+
+	filter.by_service = f.has("service");
+	filter.service = (u16)f.number("service", 65535, 0);
+	filter.by_target = f.has("target");
+	filter.target = (u16)f.number("target", 65535, 0);
+	filter.by_port = f.has("sourcePort");
+	filter.source_port = (u16)f.number("sourcePort", 65535, 0);
+	filter.by_source = f.has("source");
+	if (filter.by_source)
+		filter.source = f.address("source");
+	return filter;
+}
+
+class EngineObject : public Napi::ObjectWrap<EngineObject>
+{
+public:
+	explicit EngineObject(const Napi::CallbackInfo &info) : Napi::ObjectWrap<EngineObject>(info)
+	{
+		Fields::begin();
+		Fields f(info[0], "");
+		EngineOptions options = read_options(f);
+		std::string problem = Fields::problem();
+
+		if (problem.empty() && f.has("onEnd")) {
+			on_end_ = Napi::ThreadSafeFunction::New(info.Env(), f.get("onEnd").As<Napi::Function>(), "shunt worker", 0, 1);
+			on_end_.Unref(info.Env()); // a running engine alone does not keep the process alive
+			has_on_end_ = true;
+			options.on_end = [this](u32 worker, const std::string &why) { worker_ended(worker, why); };
+		}
+		if (problem.empty())
+			engine_ = Engine::create(std::move(options), &problem);
+		if (!problem.empty())
+			throw_problem(info.Env(), problem);
+	}
+
+	~EngineObject() override
+	{
+		if (engine_)
+			engine_->stop();
+		if (has_on_end_)
+			on_end_.Release();
+	}
+
+	Napi::Value publish(const Napi::CallbackInfo &info)
+	{
+		std::vector<std::string> warnings;
+		std::string problem;
+
+		Fields::begin();
+		TableSpec spec = read_table_set(Fields(info[0], ""));
+		if (!Fields::problem().empty())
+			return throw_problem(info.Env(), Fields::problem());
+		if (!engine_->publish(spec, &problem, &warnings))
+			return throw_problem(info.Env(), problem);
+		Napi::Array list = Napi::Array::New(info.Env(), warnings.size());
+		for (u32 i = 0; i < warnings.size(); i++)
+			list.Set(i, warnings[i]);
+		return list;
+	}
+
+	void start(const Napi::CallbackInfo &info)
+	{
+		std::string problem;
+
+		if (!engine_->start(&problem))
+			throw_problem(info.Env(), problem);
+	}
+
+	void stop(const Napi::CallbackInfo &) { engine_->stop(); }
+
+	Napi::Value statistics(const Napi::CallbackInfo &info)
+	{
+		return statistics_buffer(info.Env(), engine_->statistics());
+	}
+
+	Napi::Value sweep(const Napi::CallbackInfo &info)
+	{
+		Fields::begin();
+		Fields f(info[0], "");
+		u64 from = f.number("from", 1ull << 40);
+		u64 count = f.number("buckets", 1ull << 40);
+		if (!Fields::problem().empty())
+			return throw_problem(info.Env(), Fields::problem());
+
+		SweepResult r = engine_->sweep_slice(from, count);
+		Napi::Object result = Napi::Object::New(info.Env());
+		result.Set("next", (double)r.next);
+		result.Set("live", (double)r.live);
+		result.Set("expired", (double)r.expired);
+		result.Set("duplicates", (double)r.duplicates);
+		return result;
+	}
+
+	Napi::Value session_counts(const Napi::CallbackInfo &info)
+	{
+		const SessionCounts &counts = engine_->counts();
+		Napi::Object result = Napi::Object::New(info.Env());
+		auto copy = [&](const std::vector<u32> &from) {
+			Napi::Uint32Array array = Napi::Uint32Array::New(info.Env(), from.size());
+			std::copy(from.begin(), from.end(), array.Data());
+			return array;
+		};
+
+		result.Set("services", copy(counts.services));
+		result.Set("targets", copy(counts.targets));
+		return result;
+	}
+
+	Napi::Value session_table(const Napi::CallbackInfo &info)
+	{
+		const Sessions &sessions = engine_->sessions();
+		Napi::Object result = Napi::Object::New(info.Env());
+
+		result.Set("buckets", (double)sessions.buckets());
+		result.Set("records4", (double)sessions.slots4());
+		result.Set("records6", (double)sessions.slots6());
+		return result;
+	}
+
+	Napi::Value sessions(const Napi::CallbackInfo &info)
+	{
+		Fields::begin();
+		Fields f(info[0], "");
+		SessionFilter filter = read_filter(f);
+		u64 limit = f.number("limit", 1u << 20, 1000);
+		u64 from = f.number("from", 1ull << 40, 0);
+		if (!Fields::problem().empty())
+			return throw_problem(info.Env(), Fields::problem());
+
+		std::vector<SessionRow> rows = list_sessions(engine_->sessions(), filter, limit, engine_->now_tick(), &from);
+		Napi::Array list = Napi::Array::New(info.Env(), rows.size());
+		for (u32 i = 0; i < rows.size(); i++)
+			list.Set(i, session_row(info.Env(), rows[i]));
+		Napi::Object result = Napi::Object::New(info.Env());
+		result.Set("rows", list);
+		result.Set("next", (double)from);
+		return result;
+	}
+
+	Napi::Value remove_sessions(const Napi::CallbackInfo &info)
+	{
+		Fields::begin();
+		SessionFilter filter = read_filter(Fields(info[0], ""));
+		if (!Fields::problem().empty())
+			return throw_problem(info.Env(), Fields::problem());
+		return Napi::Number::New(info.Env(), (double)shunt::remove_sessions(engine_->sessions(), filter));
+	}
+
+	Napi::Value explain(const Napi::CallbackInfo &info)
+	{
+		sh_flow flow = {};
+
+		Fields::begin();
+		Fields f(info[0], "");
+		flow.source = f.address("source");
+		flow.destination = f.address("destination");
+		flow.source_port = sh_htons(f.number("sourcePort", 65535));
+		flow.destination_port = sh_htons(f.number("destinationPort", 65535));
+		flow.protocol = (u8)f.number("protocol", 255);
+		flow.family = (u8)f.number("family", 6);
+		if (!Fields::problem().empty())
+			return throw_problem(info.Env(), Fields::problem());
+		return explanation(info.Env(),
+				   shunt::explain(engine_->tables(), engine_->sessions(), flow, monotonic_ns()));
+	}
+
+	Napi::Value retired_tables(const Napi::CallbackInfo &info)
+	{
+		return Napi::Number::New(info.Env(), (double)engine_->retired_tables());
+	}
+
+private:
+	static Napi::Value explanation(Napi::Env env, const Explanation &e)
+	{
+		Napi::Object result = Napi::Object::New(env);
+
+		result.Set("reason", e.reason);
+		result.Set("own", e.own);
+		result.Set("service", e.service);
+		result.Set("target", e.target);
+		if (e.session) {
+			Napi::Object session = Napi::Object::New(env);
+			session.Set("target", e.session_target);
+			session.Set("idleMs", ticks_to_ms(e.session_idle_ticks));
+			session.Set("expired", e.session_expired);
+			session.Set("proven", e.session_proven);
+			result.Set("session", session);
+		}
+		if (e.service) {
+			Napi::Object choice = Napi::Object::New(env);
+			choice.Set("redirection", e.redirection);
+			choice.Set("row", e.row);
+			choice.Set("rows", e.rows);
+			choice.Set("target", e.chosen);
+			if (e.by_rule) {
+				choice.Set("prefix", address_buffer(env, e.prefix));
+				choice.Set("prefixLength", e.prefix_length);
+			}
+			result.Set("choice", choice);
+		}
+		return result;
+	}
+
+	// On the worker's thread.
+	void worker_ended(u32 worker, const std::string &why)
+	{
+		auto call = [worker, why](Napi::Env env, Napi::Function on_end) {
+			on_end.Call({Napi::Number::New(env, worker), Napi::String::New(env, why)});
+		};
+
+		on_end_.NonBlockingCall(call);
+	}
+
+	std::unique_ptr<Engine> engine_;
+	Napi::ThreadSafeFunction on_end_;
+	bool has_on_end_ = false;
+};
+
+} // namespace
+
+Napi::Object session_row(Napi::Env env, const SessionRow &row)
+{
+	Napi::Object result = Napi::Object::New(env);
+
+	result.Set("source", address_buffer(env, row.source));
+	result.Set("sourcePort", row.source_port);
+	result.Set("service", row.service);
+	result.Set("target", row.target);
+	result.Set("family", row.family);
+	result.Set("proven", row.proven);
+	result.Set("idleMs", ticks_to_ms(row.idle_ticks));
+	return result;
+}
+
+Napi::Function engine_class(Napi::Env env)
+{
+	using E = EngineObject;
+
+	return E::DefineClass(env, "Engine",
+			      {
+				      E::InstanceMethod("publish", &E::publish),
+				      E::InstanceMethod("start", &E::start),
+				      E::InstanceMethod("stop", &E::stop),
+				      E::InstanceMethod("statistics", &E::statistics),
+				      E::InstanceMethod("sweep", &E::sweep),
+				      E::InstanceMethod("sessionCounts", &E::session_counts),
+				      E::InstanceMethod("sessionTable", &E::session_table),
+				      E::InstanceMethod("sessions", &E::sessions),
+				      E::InstanceMethod("removeSessions", &E::remove_sessions),
+				      E::InstanceMethod("explain", &E::explain),
+				      E::InstanceMethod("retiredTables", &E::retired_tables),
+			      });
+}
+
+} // namespace shunt

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// fields.h - reads plain C++ values out of JavaScript objects.
+//
+// Owns: the checks at the door. The first thing that does not fit is kept as one sentence with its place; from then on
+// everything reads as zero, so that a caller may read a whole structure and ask once.
+// Must never: throw, or call back into JavaScript.
+#ifndef SHUNT_ADDON_FIELDS_H
+#define SHUNT_ADDON_FIELDS_H
+
+#include <functional>
+#include <napi.h>
+#include <string>
+
+#include "packet/types.h"
+
+namespace shunt
+{
+
+class Fields
+{
+public:
+	Fields(const Napi::Value &value, std::string place);
+	// A member that is an object.
+	Fields object(const char *name) const;
+	bool has(const char *name) const; // there, and neither undefined nor null
+
+	u64 number(const char *name, u64 max) const;         // an integer from 0 to max
+	u64 number(const char *name, u64 max, u64 otherwise) const;
+	double real(const char *name, double otherwise) const;
+	u64 bigint(const char *name) const;                  // modulo 2^64
+	bool flag(const char *name, bool otherwise) const;
+	std::string text(const char *name) const;            // "" when it is not there
+	sh_addr address(const char *name) const;             // 16 bytes
+	bool bytes(const char *name, u8 *out, size_t length) const; // exactly so many
+	// Calls each(element, i) for every element of an array; no array is an empty one.
+	void list(const char *name, const std::function<void(const Napi::Value &, const std::string &place)> &each) const;
+
+	Napi::Value get(const char *name) const;
+	const std::string &place() const { return place_; }
+	void complain(const std::string &name, const char *what) const;
+
+	static void complain_at(const std::string &place, const char *what);
+	// The first complaint of all Fields that were made since begin(); one thread only.
+	static void begin();
+	static const std::string &problem();
+
+private:
+	Napi::Object object_;
+	std::string place_;
+};
+
+sh_addr address_of(const Napi::Value &value, const std::string &place);
+
+// Throws it in JavaScript; returns undefined.
+Napi::Value throw_problem(Napi::Env env, const std::string &problem);
+
+} // namespace shunt
+
+#endif

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// run_file.cc - runFile of the addon: tables and a pcap in, pcaps and counters out.
+//
+// Owns: the translation of engine/run_file.h. It blocks; it is for tests and for looking at files.
+#include "addon/doors.h"
+#include "addon/table_set.h"
+#include "engine/run_file.h"
+
+namespace shunt
+{
+
+Napi::Value run_file_door(const Napi::CallbackInfo &info)
+{
+	FileRunResult result;
+	std::string problem;
+	FileRun run;
+
+	Fields::begin();
+	Fields f(info[0], "");
+	f.list("steps", [&](const Napi::Value &value, const std::string &place) {
+		Fields step(value, place);
+
+		run.steps.push_back({step.number("at", 1ull << 40, 0), read_table_set(step.object("tables"))});
+	});
+	run.input = f.text("input");
+	run.output = f.text("output");
+	run.inner = f.text("inner");
+	run.sessions4 = f.number("sessions4", 1u << 28, run.sessions4);
+	run.sessions6 = f.number("sessions6", 1u << 28, run.sessions6);
+	run.fragments = f.number("fragments", 1u << 24, run.fragments);
+	if (!Fields::problem().empty())
+		return throw_problem(info.Env(), Fields::problem());
+	if (!run_file(run, &result, &problem))
+		return throw_problem(info.Env(), problem);
+
+	Napi::Object out = Napi::Object::New(info.Env());
+	out.Set("statistics", statistics_buffer(info.Env(), result.statistics));
+	out.Set("reasons", Napi::Buffer<u8>::Copy(info.Env(), result.reasons.data(), result.reasons.size()));
+	Napi::Array sessions = Napi::Array::New(info.Env(), result.sessions.size());
+	for (u32 i = 0; i < result.sessions.size(); i++)
+		sessions.Set(i, session_row(info.Env(), result.sessions[i]));
+	out.Set("sessions", sessions);
+	return out;
+}
+
+} // namespace shunt

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// explain.cc - follows sh_gateway of packet/program.h step by step, reading only.
+#include "engine/explain.h"
+
+#include "packet/choose.h"
+#include "packet/reasons.h"
+#include "packet/session.h"
+
+namespace shunt
+{
+
+static bool usable(const sh_target *target, u8 epoch)
+{
+	return target && target->state != SH_INACTIVE && target->epoch == epoch;
+}
+
+static u8 sent_as(const sh_target *target, u8 reason)
+{
+	return target->flags & SH_TARGET_RESOLVED ? reason : (u8)SH_R_no_next_hop;
+}
+
+Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &flow, u64 now_ns)
+{
+	u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)];
+	sh_env env = {now_ns, tables, sessions.bucket4(), sessions.bucket6(), sessions.fragments(), scratch};
+	const struct sh_control *control = sh_control(&env);
+	Explanation e = {};
+
+	e.reason = SH_R_table_missing;
+	if (!control)
+		return e;
+	e.reason = SH_R_not_service;
+	e.own = sh_own_find(&env, control, &flow.destination);
+	if (!(e.own & SH_OWN_SERVICE) || !(control->roles & SH_ROLE_GATEWAY))
+		return e;
+	const sh_service *service =
+		sh_service_find(&env, control, &flow.destination, flow.destination_port, flow.protocol);
+	e.reason = SH_R_not_service_port;
+	if (!service)
+		return e;
+	e.service = service->id;
+
+	sh_choice choice;
+	sh_choose(&env, service, &flow, &choice);
+	e.by_rule = choice.by_rule;
+	if (e.by_rule) {
+		e.prefix_length = choice.prefix_length;
+		e.prefix = sh_addr_prefix(&flow.source, choice.prefix_length);
+	}
+	e.redirection = choice.redirection;
+	e.row = choice.row;
+	const sh_redirection *redirection = sh_redirection_at(&env, choice.redirection);
+	e.rows = redirection ? redirection->rows : 0;
+	e.chosen = choice.target;
+
+	struct sh_session_key key;
+	sh_session_key(control, &flow, service->id, &key);
+	const sh_session4 *slot = sh_session_find(&env, &key);
+	sh_session_value seen = {};
+	if (slot)
+		seen = sh_session_read(slot);
+	if (seen.target) {
+		e.session = true;
+		e.session_target = seen.target;
+		e.session_proven = seen.flags & SH_SESSION_PROVEN;
+		e.session_idle_ticks = sh_session_age((u32)(now_ns >> SH_TICK_SHIFT), seen.last);
+		e.session_expired = e.session_idle_ticks > service->idle_ticks;
+		const sh_target *target = sh_target_at(&env, seen.target);
+		if (!e.session_expired && usable(target, seen.epoch)) {
+			e.target = seen.target;
+			e.reason = sent_as(target, SH_R_forwarded);
+			return e;
+		}
+	}
+	const sh_target *target = e.chosen ? sh_target_at(&env, e.chosen) : nullptr;
+	e.reason = SH_R_no_target;
+	if (!target || target->state == SH_INACTIVE)
+		return e;
+	e.target = e.chosen;
+	e.reason = sent_as(target, e.session && !e.session_expired ? SH_R_forwarded_moved : SH_R_forwarded_new);
+	return e;
+}
+
+} // namespace shunt

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// explain.h - what would happen to a flow, and why, without anything happening.
+//
+// Owns: the answer of `shunt explain`, found by the packet program's own functions over the tables in force.
+// Must never: write: not a record, not a counter.
+#ifndef SHUNT_ENGINE_EXPLAIN_H
+#define SHUNT_ENGINE_EXPLAIN_H
+
+#include "engine/sessions.h"
+
+namespace shunt
+{
+
+struct Explanation {
+	u8 reason;   // by which the flow's next packet would leave, if it is well formed and fits the link
+	u32 own;     // SH_OWN_*, or-ed: what the destination address is to this host
+	u16 service; // id; 0: none, and nothing below is set
+
+	// The session table's answer.
+	bool session;
+	bool session_expired;
+	bool session_proven;
+	u16 session_target;
+	u32 session_idle_ticks;
+
+	// The redirection database's answer.
+	bool by_rule;      // a rule named the source; else the service's own redirection
+	u8 prefix_length;  // of that rule, of the mapped form
+	sh_addr prefix;
+	u32 redirection;
+	u32 row;
+	u32 rows;
+	u16 chosen; // target; 0: none
+
+	u16 target; // that the packet would go to; 0: none
+};
+
+Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &flow, u64 now_ns);
+
+} // namespace shunt
+
+#endif

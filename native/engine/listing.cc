@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// listing.cc - sessions as rows for people, and their removal by hand.
+#include "engine/sessions.h"
+#include "packet/session.h"
+
+namespace shunt
+{
+
+// False for a slot that holds no session, or one that is just being written.
+static bool read_row(const sh_session4 *slot, u8 family, u32 now_tick, u64 *claim, sh_session_value *seen,
+		     SessionRow *row)
+{
+	*claim = SH_READ_ONCE(slot->claim);
+	if (!*claim || (family == SH_IPV6 && *claim & SH_CLAIM6_BUSY))
+		return false;
+	*seen = sh_session_read(slot);
+	if (!seen->target)
+		return false;
+	row->source = family == SH_IPV4 ? sh_addr_v4((be32)(*claim >> 32))
+					: reinterpret_cast<const sh_session6 *>(slot)->source;
+	if (SH_READ_ONCE(slot->claim) != *claim)
+		return false; // changed hands while its address was read
+	row->source_port = sh_ntohs((be16)(*claim >> 16));
+	row->service = (u16)*claim;
+	row->target = seen->target;
+	row->family = family;
+	row->proven = seen->flags & SH_SESSION_PROVEN;
+	row->idle_ticks = sh_session_age(now_tick, seen->last);
+	return true;
+}
+
+static bool matches(const SessionFilter &filter, const SessionRow &row)
+{
+	return (!filter.by_service || filter.service == row.service) &&
+	       (!filter.by_target || filter.target == row.target) &&
+	       (!filter.by_port || filter.source_port == row.source_port) &&
+	       (!filter.by_source || sh_addr_equal(&filter.source, &row.source));
+}
+
+std::vector<SessionRow> list_sessions(const Sessions &sessions, const SessionFilter &filter, u64 limit, u32 now_tick,
+				      u64 *from)
+{
+	std::vector<SessionRow> rows;
+	u64 bucket = *from;
+
+	// Whole buckets, so that the place to go on from is exact: the limit may be passed by one bucket's slots.
+	for (; bucket < sessions.buckets() && rows.size() < limit; bucket++)
+		sessions.walk(bucket, 1, [&](sh_session4 *slot, u8 family) {
+			sh_session_value seen;
+			SessionRow row;
+			u64 claim;
+
+			if (read_row(slot, family, now_tick, &claim, &seen, &row) && matches(filter, row))
+				rows.push_back(row);
+		});
+	*from = bucket < sessions.buckets() ? bucket : 0;
+	return rows;
+}
+
+u64 remove_sessions(const Sessions &sessions, const SessionFilter &filter)
+{
+	u64 removed = 0;
+
+	sessions.walk(0, sessions.buckets(), [&](sh_session4 *slot, u8 family) {
+		// A packet may touch the session between our reading and our swap; then it is read anew.
+		for (int attempt = 0; attempt < 8; attempt++) {
+			sh_session_value seen;
+			SessionRow row;
+			u64 claim;
+
+			if (!read_row(slot, family, 0, &claim, &seen, &row) || !matches(filter, row))
+				return;
+			if (free_session(slot, claim, seen)) {
+				removed++;
+				return;
+			}
+		}
+	});
+	return removed;
+}
+
+} // namespace shunt

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// mapping.h - a piece of anonymous memory that the kernel fills with zeros as it is touched.
+//
+// Owns: mmap and munmap of the session table, the statistics and the frame buffers.
+// Must never: be moved while a worker runs.
+#ifndef SHUNT_ENGINE_MAPPING_H
+#define SHUNT_ENGINE_MAPPING_H
+
+#include <cstddef>
+#include <cstdint>
+#include <sys/mman.h>
+#include <utility>
+
+namespace shunt
+{
+
+class Mapping
+{
+public:
+	Mapping() = default;
+	Mapping(const Mapping &) = delete;
+	Mapping &operator=(const Mapping &) = delete;
+	~Mapping() { release(); }
+
+	// False when there is no memory; then nothing has changed.
+	bool allocate(size_t bytes, bool huge_pages = false)
+	{
+		void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		if (p == MAP_FAILED)
+			return false;
+		if (huge_pages)
+			madvise(p, bytes, MADV_HUGEPAGE); // a wish: without it the table works, with more TLB misses
+		release();
+		data_ = static_cast<uint8_t *>(p);
+		bytes_ = bytes;
+		return true;
+	}
+
+	uint8_t *data() const { return data_; }
+	size_t bytes() const { return bytes_; }
+
+private:
+	void release()
+	{
+		if (data_)
+			munmap(data_, bytes_);
+		data_ = nullptr;
+	}
+
+	uint8_t *data_ = nullptr;
+	size_t bytes_ = 0;
+};
+
+} // namespace shunt
+
+#endif

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// pipeline.h - one batch's whole way: clock, packet program, ways out, counters.
+//
+//     1  read the clock, once for the batch
+//     2  run the packet program over every frame           program.cc
+//     3  queue each on its way out, by its verdict         transmit_*.cc
+//     4  flush the ways out
+//     5  count each packet under the reason it left by     statistics.h
+//
+// Owns: the ways out of one worker, and the only place where packets are counted.
+// Must never: count a packet twice, or not at all: packets in = sum over all reasons.
+#ifndef SHUNT_ENGINE_PIPELINE_H
+#define SHUNT_ENGINE_PIPELINE_H
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/capture.h"
+#include "engine/sessions.h"
+#include "engine/statistics.h"
+#include "engine/transmit.h"
+
+namespace shunt
+{
+
+constexpr u32 WAYS = 64; // interfaces that one gateway sends on
+
+// Monotonic, nanoseconds.
+u64 monotonic_ns();
+
+class Pipeline
+{
+public:
+	Pipeline(const Sessions &sessions, u64 *statistics);
+
+	// The way out for a link. May be called while another thread runs batches: ways are only ever added.
+	bool add_way(u32 ifindex, std::unique_ptr<Transmit> way);
+	bool has_way(u32 ifindex) const;
+	// Before the first batch: where all links lead (a file), and where popped packets go (a tun device).
+	void set_every_way(std::unique_ptr<Transmit> way) { every_way_ = std::move(way); }
+	void set_inner_way(std::unique_ptr<Transmit> way) { inner_way_ = std::move(way); }
+
+	// `from` is the link the batch came from.
+	void run(Batch *batch, u32 from, const sh_tables *tables);
+
+	// The time of the batch in hand; file outputs take their timestamps from it.
+	const u64 *clock_ns() const { return &env_.now_ns; }
+	// Of packet i of the last batch.
+	u8 reason(u32 i) const { return results_[i].reason; }
+
+private:
+	struct Way {
+		u32 ifindex;
+		std::unique_ptr<Transmit> transmit;
+	};
+
+	Transmit *way(u32 ifindex);
+	void send(Transmit *way, const sh_frame &frame, u8 *reason);
+	void count(u32 packets);
+
+	u64 scratch_[SH_SCRATCH_BYTES / sizeof(u64)];
+	sh_env env_ = {};
+	u64 *statistics_;
+	Way ways_[WAYS];
+	std::atomic<u32> way_count_ = 0;
+	std::unique_ptr<Transmit> every_way_;
+	std::unique_ptr<Transmit> inner_way_;
+
+	Transmit *dirty_[WAYS + 2]; // ways with something queued
+	u32 dirty_count_ = 0;
+	Result results_[BATCH];
+	u32 bytes_in_[BATCH];
+	u32 bytes_out_[BATCH];
+};
+
+} // namespace shunt
+
+#endif

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// program.h (engine) - the door to the packet program, which is compiled into one translation unit (program.cc).
+//
+// Owns: the size of a batch and the call that runs one.
+// Must never: include packet/program.h, or every includer would compile the whole program again.
+#ifndef SHUNT_ENGINE_PROGRAM_H
+#define SHUNT_ENGINE_PROGRAM_H
+
+#include "engine/platform.h"
+
+namespace shunt
+{
+
+constexpr u32 BATCH = 64;     // packets per reading of the clock
+constexpr u32 HEADROOM = 160; // bytes before each frame that the program may push into (118 used over IPv6)
+
+struct Result {
+	u8 reason;
+	bool popped;
+	u16 target;
+	u32 ifindex;
+};
+
+// Runs the packet program over `count` frames, at most BATCH.
+void run_program(const sh_env &env, sh_frame *frames, Result *results, u32 count);
+
+} // namespace shunt
+
+#endif

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sessions.cc - sizes and maps the session table.
+#include "engine/sessions.h"
+
+#include <bit>
+#include <cstring>
+
+namespace shunt
+{
+
+// The occupancy that a table reaches before it first evicts (docs: >= 85 %).
+static u32 buckets_for(u64 records, u32 slots)
+{
+	u64 buckets = (records * 100 + 85 * slots - 1) / (85 * slots);
+
+	if (buckets < 1)
+		buckets = 1;
+	return static_cast<u32>(std::bit_ceil(buckets < (1ull << 31) ? buckets : (1ull << 31)));
+}
+
+bool Sessions::allocate(u64 records4, u64 records6, u64 fragments)
+{
+	geometry_.buckets4 = buckets_for(records4, SH_SLOTS4);
+	geometry_.buckets6 = buckets_for(records6, SH_SLOTS6);
+	geometry_.fragments = std::bit_ceil(static_cast<u32>(fragments ? fragments : 1));
+
+	size_t bytes4 = (size_t)geometry_.buckets4 * sizeof(sh_bucket4);
+	size_t bytes6 = (size_t)geometry_.buckets6 * sizeof(sh_bucket6);
+	size_t bytes = bytes4 + bytes6 + (size_t)geometry_.fragments * sizeof(sh_fragment);
+
+	if (!memory_.allocate(bytes, true))
+		return false;
+	bucket4_ = reinterpret_cast<sh_bucket4 *>(memory_.data());
+	bucket6_ = reinterpret_cast<sh_bucket6 *>(memory_.data() + bytes4);
+	fragments_ = reinterpret_cast<sh_fragment *>(memory_.data() + bytes4 + bytes6);
+	return true;
+}
+
+void Sessions::clear()
+{
+	memset(memory_.data(), 0, memory_.bytes());
+}
+
+} // namespace shunt

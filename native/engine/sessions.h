@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sessions.h - the memory of the session table, and what the control side does with it while packets use it.
+//
+// Owns: the one mapping that all workers share; the aging sweep (aging.cc); listing and removing (listing.cc).
+// Must never: take a lock, or write a record that it has not won by compare-and-swap (packet/session.h has the
+// protocol).
+#ifndef SHUNT_ENGINE_SESSIONS_H
+#define SHUNT_ENGINE_SESSIONS_H
+
+#include <vector>
+
+#include "engine/mapping.h"
+#include "engine/tables.h"
+
+namespace shunt
+{
+
+class Sessions
+{
+public:
+	// Capacities in records; each is rounded up so that it is reached with 85 % of the slots taken.
+	bool allocate(u64 records4, u64 records6, u64 fragments);
+	void clear(); // only while no worker runs
+
+	const SessionGeometry &geometry() const { return geometry_; }
+	sh_bucket4 *bucket4() const { return bucket4_; }
+	sh_bucket6 *bucket6() const { return bucket6_; }
+	sh_fragment *fragments() const { return fragments_; }
+	// Buckets of both families on one scale: IPv4 first.
+	u64 buckets() const { return (u64)geometry_.buckets4 + geometry_.buckets6; }
+	u64 slots4() const { return (u64)geometry_.buckets4 * SH_SLOTS4; }
+	u64 slots6() const { return (u64)geometry_.buckets6 * SH_SLOTS6; }
+	// Calls visit(slot, family) for each slot of `count` buckets from `from` on.
+	template <typename Visit> void walk(u64 from, u64 count, Visit visit) const
+	{
+		u64 end = from + count < buckets() ? from + count : buckets();
+
+		for (u64 i = from; i < end; i++) {
+			if (i < geometry_.buckets4) {
+				for (sh_session4 &slot : bucket4_[i].slot)
+					visit(&slot, (u8)SH_IPV4);
+			} else {
+				for (sh_session6 &slot : bucket6_[i - geometry_.buckets4].slot)
+					visit(reinterpret_cast<sh_session4 *>(&slot), (u8)SH_IPV6);
+			}
+		}
+	}
+
+private:
+	Mapping memory_;
+	SessionGeometry geometry_;
+	sh_bucket4 *bucket4_ = nullptr;
+	sh_bucket6 *bucket6_ = nullptr;
+	sh_fragment *fragments_ = nullptr;
+};
+
+// Ends a session that was read as {claim, seen} and frees its slot; false when it has changed since.
+bool free_session(sh_session4 *slot, u64 claim, sh_session_value seen);
+
+// What one pass over the whole table found, by service id and by target id. 65536 entries each.
+struct SessionCounts {
+	std::vector<u32> services = std::vector<u32>(65536);
+	std::vector<u32> targets = std::vector<u32>(65536);
+};
+
+struct SweepResult {
+	u64 next = 0;       // bucket to go on from; 0: the pass is complete
+	u64 live = 0;       // records left alive in this slice
+	u64 expired = 0;    // freed because idle for too long, or because their service is gone
+	u64 duplicates = 0; // freed because the same flow stood twice in one bucket
+};
+
+// One slice of the aging sweep. `idle_ticks` is by service id. Counts are added up.
+SweepResult sweep(const Sessions &sessions, u64 from, u64 count, u32 now_tick, const std::vector<u32> &idle_ticks,
+		  SessionCounts *counts);
+
+struct SessionFilter {
+	bool by_service = false, by_target = false, by_source = false, by_port = false;
+	u16 service = 0, target = 0, source_port = 0; // port in host order
+	sh_addr source = {};
+};
+
+struct SessionRow {
+	sh_addr source;
+	u16 source_port; // host order
+	u16 service;
+	u16 target;
+	u8 family;
+	bool proven;
+	u32 idle_ticks;
+};
+
+// At most `limit` sessions that match, from bucket `*from` on; `*from` becomes the bucket to go on from, 0 at the end.
+std::vector<SessionRow> list_sessions(const Sessions &sessions, const SessionFilter &filter, u64 limit, u32 now_tick,
+				      u64 *from);
+// Removes every session that matches; returns how many.
+u64 remove_sessions(const Sessions &sessions, const SessionFilter &filter);
+
+} // namespace shunt
+
+#endif
