@@ -47,7 +47,10 @@ export function buildCodec(compiler: readonly string[]): { run(requests: Request
 	const [command, ...words] = compiler;
 	const args = [...words, ...flags, `-I${join(root, "native/packet")}`, source, "-o", program];
 	const built = spawnSync(command as string, args, { encoding: "utf8" });
-	if (built.status !== 0) throw new Error(`${command} failed: ${built.stderr}`);
+	if (built.status !== 0) {
+		rmSync(folder, { recursive: true, force: true });
+		throw new Error(`${command} failed: ${built.stderr}`);
+	}
 	const names = reasonNames();
 	return {
 		run(requests) {
