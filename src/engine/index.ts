@@ -1,0 +1,2 @@
+// index.ts - what the rest of the house may use of this room.
+export * from "./native.js";

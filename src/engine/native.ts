@@ -1,0 +1,484 @@
+// native.ts - the typed door to the native addon.
+//
+// Owns: loading it, and the shape of everything that crosses: tables go down; counters, sessions and packets for people
+// come up. Nothing here runs per packet.
+// Must never: know what the numbers mean for a cluster; that is for gateway/ and backend/.
+//
+// Addresses are 16-byte buffers (IPv4 in mapped form), ports are numbers in host order, times carry their unit in their
+// name. What the addon refuses is thrown as ShuntError("SHUNT_ENGINE_FAILED") with one sentence; which argument was
+// wrong stands in it.
+
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { ShuntError } from "../errors.js";
+import type { TableSet } from "../policy/index.js";
+
+export type Verdict = "forward" | "return" | "indicate" | "pass" | "drop" | "control";
+
+/** A way for a packet to leave the packet program; the index in `reasons()` is its number. */
+export interface Reason {
+	readonly name: string;
+	readonly verdict: Verdict;
+	readonly text: string;
+}
+
+export interface WorkerOptions {
+	/** ring: AF_PACKET; pcap: libpcap; file: a pcap file, whose timestamps are then the clock. Default ring. */
+	readonly capture?: "ring" | "pcap" | "file";
+	/** For ring and pcap. */
+	readonly interface?: string;
+	/** For file. */
+	readonly file?: string;
+	/** pcap: bytes taken of each packet; default all. */
+	readonly snaplen?: number;
+	/** Of the kernel's buffer; default 16 MiB. */
+	readonly bufferBytes?: number;
+	/** How long a worker spins before it sleeps, and SO_BUSY_POLL where the driver can; default 0. */
+	readonly busyPollUs?: number;
+	/** Group (0..65535) that all workers on one interface share, so that each gets a part of the flows. */
+	readonly fanout?: number;
+	/** Pin to this processor. */
+	readonly cpu?: number;
+	/** Also take frames for other stations' MAC addresses; default false. */
+	readonly anyStation?: boolean;
+}
+
+export interface EngineOptions {
+	/** Capacity in records; the table is made so large that it is reached at 85 % occupancy. */
+	readonly sessions4?: number;
+	readonly sessions6?: number;
+	/** Datagrams whose fragments are under way at once. */
+	readonly fragments?: number;
+	readonly workers: readonly WorkerOptions[];
+	/** Default sendmmsg. */
+	readonly transmit?: "ring" | "sendmmsg" | "pcap";
+	/** Past the queueing discipline of the links that are sent on: faster, and unshaped. */
+	readonly qdiscBypass?: boolean;
+	/** Write every frame into this pcap file instead of sending it; one worker only. */
+	readonly outputFile?: string;
+	/** Descriptor of a tun device without packet information, which gets delivered packets. It stays the caller's. */
+	readonly tun?: number;
+	/** A worker has ended by itself: its file is at its end (problem ""), or its interface is gone. */
+	readonly onEnd?: (worker: number, problem: string) => void;
+}
+
+export interface SweepResult {
+	/** The bucket to go on from; 0: this pass over the table is complete. */
+	readonly next: number;
+	/** Of this slice: records left, freed because idle too long, freed because the flow stood there twice. */
+	readonly live: number;
+	readonly expired: number;
+	readonly duplicates: number;
+}
+
+/** Of the last complete pass of sweeps: records by service id and by target id, 65536 entries each. */
+export interface SessionCounts {
+	readonly services: Uint32Array;
+	readonly targets: Uint32Array;
+}
+
+export interface SessionTable {
+	/** IPv4's and IPv6's together, on the one scale that sweep() and sessions() use. */
+	readonly buckets: number;
+	/** Slots for records. */
+	readonly records4: number;
+	readonly records6: number;
+}
+
+/** Fields that are not there match everything. */
+export interface SessionFilter {
+	readonly service?: number;
+	readonly target?: number;
+	readonly source?: Buffer;
+	readonly sourcePort?: number;
+}
+
+export interface SessionRow {
+	readonly source: Buffer;
+	readonly sourcePort: number;
+	/** A service's id. */
+	readonly service: number;
+	/** A target's id; 65535: this host (a backend's own record). */
+	readonly target: number;
+	readonly family: 4 | 6;
+	/** More than one packet came. */
+	readonly proven: boolean;
+	readonly idleMs: number;
+}
+
+export interface FlowKey {
+	readonly source: Buffer;
+	readonly sourcePort: number;
+	readonly destination: Buffer;
+	readonly destinationPort: number;
+	/** 6 or 17. */
+	readonly protocol: number;
+	readonly family: 4 | 6;
+}
+
+export interface Explanation {
+	/** The number of the reason by which the flow's next packet would leave, if it is well formed and fits the link. */
+	readonly reason: number;
+	/** What the destination is here: 1 a service's address, 2 this host's own, or-ed. */
+	readonly own: number;
+	/** Id; 0: none. */
+	readonly service: number;
+	/** Id of the target the packet would go to; 0: none. */
+	readonly target: number;
+	/** What the session table holds for the flow. */
+	readonly session?: {
+		readonly target: number;
+		readonly idleMs: number;
+		readonly expired: boolean;
+		readonly proven: boolean;
+	};
+	/** What the tables would choose for it without a session. */
+	readonly choice?: {
+		readonly redirection: number;
+		readonly row: number;
+		readonly rows: number;
+		/** 0: none. */
+		readonly target: number;
+		/** Of the rule that named the source; absent: the service's own redirection. */
+		readonly prefix?: Buffer;
+		/** Of the mapped form: an IPv4 /24 is 120. */
+		readonly prefixLength?: number;
+	};
+}
+
+/** A snapshot of counters, one worker's or the sum of all. Conserved: packetsIn = sum over reasons of packets. */
+export interface Counters {
+	packetsIn: number;
+	bytesIn: number;
+	/** By the kernel, for want of room: never seen by a worker. */
+	captureDropped: number;
+	batches: number;
+	/** Times a worker had nothing to do and slept. */
+	waits: number;
+	/** Times the interface was found down. */
+	linkDown: number;
+	/** Frames for other stations, passed over; not part of packetsIn. */
+	notForUs: number;
+	/** By reason's name; only those that are not 0. Bytes are as they came. */
+	reasons: Record<string, { packets: number; bytes: number }>;
+}
+
+export type WorkerState = "created" | "running" | "ended" | "failed";
+const WORKER_STATES: readonly WorkerState[] = ["created", "running", "ended", "failed"];
+
+export interface FileRunOptions {
+	/** Tables, each from the packet with index `at` on; by rising `at`. */
+	readonly steps: readonly { readonly at?: number; readonly tables: TableSet }[];
+	/** pcap, Ethernet. The clock is its timestamps, in nanoseconds; wallOffsetNs 0n makes it the wall clock too. */
+	readonly input: string;
+	/** What is sent on any link: pcap, Ethernet, nanoseconds, with the input's timestamps. */
+	readonly output?: string;
+	/** What is delivered out of the tunnel: pcap, raw IP. */
+	readonly inner?: string;
+	readonly sessions4?: number;
+	readonly sessions6?: number;
+	readonly fragments?: number;
+}
+
+export interface FileRunResult {
+	readonly counters: Counters;
+	/** By target id: packets and bytes as sent; only those that are not 0. */
+	readonly targets: Map<number, { packets: number; bytes: number }>;
+	/** Of each packet, in order: its reason's name. */
+	readonly reasons: string[];
+	/** What the session table holds at the end; idle as of the last packet. */
+	readonly sessions: SessionRow[];
+}
+
+export interface InjectOptions {
+	readonly interface: string;
+	/** Ethernet frames, sent in turn. */
+	readonly frames: readonly Buffer[];
+	/** At least one of the two bounds. */
+	readonly count?: number;
+	readonly seconds?: number;
+	/** More than 1: UDP or TCP source port and address run through so many flows, with right checksums. */
+	readonly flows?: number;
+	/** Default: as fast as the interface takes them. */
+	readonly pps?: number;
+	readonly qdiscBypass?: boolean;
+}
+
+export interface InjectResult {
+	readonly sent: number;
+	/** Of these, refused by the kernel as malformed. */
+	readonly refused: number;
+	readonly seconds: number;
+}
+
+export interface CaptureOptions {
+	/** One of the two. */
+	readonly interface?: string;
+	readonly file?: string;
+	/** As of pcap-filter(7). */
+	readonly filter?: string;
+	readonly snaplen?: number;
+	readonly promiscuous?: boolean;
+}
+
+export interface CapturedPacket {
+	/** Since 1970. */
+	readonly timestampNs: bigint;
+	/** On the wire; data may be shorter. */
+	readonly length: number;
+	readonly data: Buffer;
+}
+
+interface StatisticsLayout {
+	readonly stride: number;
+	readonly state: number;
+	readonly packetsIn: number;
+	readonly bytesIn: number;
+	readonly captureDropped: number;
+	readonly batches: number;
+	readonly waits: number;
+	readonly linkDown: number;
+	readonly notForUs: number;
+	readonly reasonPackets: number;
+	readonly reasonBytes: number;
+	readonly targetPackets: number;
+	readonly targetBytes: number;
+}
+
+interface AddonEngine {
+	publish(tables: TableSet): string[];
+	start(): void;
+	stop(): void;
+	statistics(): ArrayBuffer;
+	sweep(slice: { from: number; buckets: number }): SweepResult;
+	sessionCounts(): SessionCounts;
+	sessionTable(): SessionTable;
+	sessions(filter: SessionFilter & { limit?: number; from?: number }): { rows: SessionRow[]; next: number };
+	removeSessions(filter: SessionFilter): number;
+	explain(flow: FlowKey): Explanation;
+	retiredTables(): number;
+}
+
+interface AddonCapture {
+	read(options: { max?: number; timeoutMs?: number }): Promise<{ packets: CapturedPacket[]; ended: boolean }>;
+	close(): void;
+	linktype(): number;
+	dropped(): number;
+}
+
+/** What shunt.node exports. */
+interface Addon {
+	readonly reasons: readonly Reason[];
+	readonly statisticsLayout: StatisticsLayout;
+	readonly Engine: new (options: EngineOptions) => AddonEngine;
+	readonly CaptureStream: new (options: CaptureOptions) => AddonCapture;
+	runFile(options: FileRunOptions): { statistics: ArrayBuffer; reasons: Buffer; sessions: SessionRow[] };
+	inject(options: InjectOptions): Promise<InjectResult>;
+}
+
+let loaded: Addon | undefined;
+
+/** The addon, loaded at the first use: commands that need no packets run without it. */
+export function addon(): Addon {
+	if (loaded) return loaded;
+	const file = fileURLToPath(new URL("../../build/Release/shunt.node", import.meta.url));
+	try {
+		loaded = createRequire(import.meta.url)(file) as Addon;
+	} catch (cause) {
+		throw new ShuntError("SHUNT_ADDON_MISSING", { why: (cause as Error).message }, { cause });
+	}
+	return loaded;
+}
+
+/** Every reason, in the order of their numbers. */
+export function reasons(): readonly Reason[] {
+	return addon().reasons;
+}
+
+/** The name of a reason, by its number. */
+export function reasonName(number: number): string {
+	return reasons()[number]?.name ?? `reason ${number}`;
+}
+
+function attempt<T>(step: string, act: () => T): T {
+	try {
+		return act();
+	} catch (cause) {
+		if (cause instanceof ShuntError) throw cause;
+		throw new ShuntError("SHUNT_ENGINE_FAILED", { step, why: (cause as Error).message }, { cause });
+	}
+}
+
+async function attemptLater<T>(step: string, act: () => Promise<T>): Promise<T> {
+	try {
+		return await act();
+	} catch (cause) {
+		if (cause instanceof ShuntError) throw cause;
+		throw new ShuntError("SHUNT_ENGINE_FAILED", { step, why: (cause as Error).message }, { cause });
+	}
+}
+
+/** Counters in memory that the workers write: reading costs no call into native code. */
+export class Statistics {
+	readonly #words: BigUint64Array;
+	readonly #layout: StatisticsLayout;
+	readonly workers: number;
+
+	constructor(memory: ArrayBuffer) {
+		this.#words = new BigUint64Array(memory);
+		this.#layout = addon().statisticsLayout;
+		this.workers = this.#words.length / this.#layout.stride;
+	}
+
+	/** Of one worker, or of all together. */
+	counters(worker?: number): Counters {
+		const at = this.#layout;
+		const result: Counters = {
+			packetsIn: this.#sum(at.packetsIn, worker),
+			bytesIn: this.#sum(at.bytesIn, worker),
+			captureDropped: this.#sum(at.captureDropped, worker),
+			batches: this.#sum(at.batches, worker),
+			waits: this.#sum(at.waits, worker),
+			linkDown: this.#sum(at.linkDown, worker),
+			notForUs: this.#sum(at.notForUs, worker),
+			reasons: {},
+		};
+		reasons().forEach(({ name }, number) => {
+			const packets = this.#sum(at.reasonPackets + number, worker);
+			if (packets > 0) result.reasons[name] = { packets, bytes: this.#sum(at.reasonBytes + number, worker) };
+		});
+		return result;
+	}
+
+	/** Packets forwarded to a target, and bytes as sent. */
+	target(id: number): { packets: number; bytes: number } {
+		return {
+			packets: this.#sum(this.#layout.targetPackets + id),
+			bytes: this.#sum(this.#layout.targetBytes + id),
+		};
+	}
+
+	state(worker: number): WorkerState {
+		return WORKER_STATES[this.#sum(this.#layout.state, worker)] ?? "failed";
+	}
+
+	#sum(offset: number, worker?: number): number {
+		let sum = 0n;
+		const first = worker ?? 0;
+		const last = worker ?? this.workers - 1;
+		for (let i = first; i <= last; i++) sum += this.#words[i * this.#layout.stride + offset] ?? 0n;
+		return Number(sum);
+	}
+}
+
+/** The user-space engine. Lifetime: construct, publish, start, stop. All calls but publish at most once. */
+export class NativeEngine {
+	readonly statistics: Statistics;
+	readonly #engine: AddonEngine;
+
+	/** Opens every interface; nothing is forwarded before start(). */
+	constructor(options: EngineOptions) {
+		this.#engine = attempt("opening", () => new (addon().Engine)(options));
+		this.statistics = new Statistics(this.#engine.statistics());
+	}
+
+	/** Puts a whole set of tables in force between two packets. Returns a sentence for each link that can't be sent on;
+	 * packets for targets behind it are counted as transmit_failed. */
+	publish(tables: TableSet): string[] {
+		return attempt("publishing tables", () => this.#engine.publish(tables));
+	}
+
+	/** Starts the workers. */
+	start(): void {
+		attempt("starting", () => this.#engine.start());
+	}
+
+	/** Stops the workers and waits for them: at most a batch each. Counters and sessions stay readable. */
+	stop(): void {
+		this.#engine.stop();
+	}
+
+	/** Ages a slice of the session table: `buckets` of them from bucket `from`. */
+	sweep(from: number, buckets: number): SweepResult {
+		return attempt("aging sessions", () => this.#engine.sweep({ from, buckets }));
+	}
+
+	sessionCounts(): SessionCounts {
+		return this.#engine.sessionCounts();
+	}
+
+	sessionTable(): SessionTable {
+		return this.#engine.sessionTable();
+	}
+
+	/** At most about `limit` sessions (default 1000) from bucket `from` on; `next` is where to go on, 0 at the end. */
+	sessions(filter: SessionFilter & { limit?: number; from?: number } = {}): { rows: SessionRow[]; next: number } {
+		return attempt("listing sessions", () => this.#engine.sessions(filter));
+	}
+
+	/** Ends every session that matches; returns how many. */
+	removeSessions(filter: SessionFilter): number {
+		return attempt("removing sessions", () => this.#engine.removeSessions(filter));
+	}
+
+	/** What would happen to a flow's next packet, by the packet program's own look-ups; changes nothing. */
+	explain(flow: FlowKey): Explanation {
+		return attempt("explaining", () => this.#engine.explain(flow));
+	}
+
+	/** Sets of tables that a worker may still be reading; 0 soon after a publish. */
+	retiredTables(): number {
+		return this.#engine.retiredTables();
+	}
+}
+
+/** Runs a pcap file through the packet program, each packet at its own time; every call starts from nothing. */
+export function runFile(options: FileRunOptions): FileRunResult {
+	const raw = attempt("running a file", () => addon().runFile(options));
+	const statistics = new Statistics(raw.statistics);
+	const targets = new Map<number, { packets: number; bytes: number }>();
+	for (let id = 1; id < 65_536; id++) {
+		const count = statistics.target(id);
+		if (count.packets > 0) targets.set(id, count);
+	}
+	return {
+		counters: statistics.counters(),
+		targets,
+		reasons: [...raw.reasons].map(reasonName),
+		sessions: raw.sessions,
+	};
+}
+
+/** Sends frames on an interface, as fast as it takes them unless a rate is given. */
+export function inject(options: InjectOptions): Promise<InjectResult> {
+	return attemptLater("injecting", () => addon().inject(options));
+}
+
+/** Captured packets for people, by libpcap: live with a filter, or from a file. */
+export class CaptureStream {
+	readonly #capture: AddonCapture;
+
+	constructor(options: CaptureOptions) {
+		this.#capture = attempt("capturing", () => new (addon().CaptureStream)(options));
+	}
+
+	/** At most `max` packets (default 64), waiting at most `timeoutMs` (default 100) for the first. `ended`: the file is
+	 * at its end. One read at a time. */
+	read(options: { max?: number; timeoutMs?: number } = {}): Promise<{ packets: CapturedPacket[]; ended: boolean }> {
+		return attemptLater("capturing", () => this.#capture.read(options));
+	}
+
+	/** The DLT_ value of its packets: 1 Ethernet, 12 or 101 raw IP, 113 and 276 Linux cooked. */
+	get linktype(): number {
+		return this.#capture.linktype();
+	}
+
+	/** By the kernel, for want of room. */
+	get dropped(): number {
+		return this.#capture.dropped();
+	}
+
+	close(): void {
+		this.#capture.close();
+	}
+}
