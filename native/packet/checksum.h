@@ -35,4 +35,10 @@ SH_INLINE u16 sh_checksum(u64 sum)
 	return (u16)~sum;
 }
 
+/* A checksum field after one 16-bit word below it has changed (RFC 1624, equation 3). */
+SH_INLINE u16 sh_checksum_update(u16 checksum, u16 before, u16 after)
+{
+	return sh_checksum((u64)(u16)~checksum + (u16)~before + after);
+}
+
 #endif

@@ -102,4 +102,37 @@ SH_INLINE u8 sh_decap_verify(const struct sh_env *env, const struct sh_frame *fr
 	return *service ? SH_GO_ON : SH_R_inner_not_service;
 }
 
+/* R3: the service listens at the header's port here. The client's packet gets it as its destination (in an ICMP error's
+ * quote, which the service is said to have sent: as its source), the checksum follows, and the answers are turned back on
+ * their way out. A later fragment has no ports. */
+SH_INLINE u8 sh_decap_port(const struct sh_frame *frame, const struct sh_parsed *inner, be16 port)
+{
+	struct sh_udp *udp = (struct sh_udp *)(frame->data + SH_OFFSET(inner->ports));
+	struct sh_tcp *tcp = (struct sh_tcp *)udp;
+
+	if (!inner->ports || port == inner->flow.destination_port)
+		return SH_GO_ON;
+	if ((u8 *)udp + 4 > frame->end)
+		return SH_R_inner_bad;
+	if (inner->icmp_error) {
+		udp->source = port;
+		return SH_GO_ON; /* nobody checks a quote's checksum: what is quoted may be cut off */
+	}
+	if (inner->flow.protocol == SH_TCP) {
+		if ((u8 *)(tcp + 1) > frame->end)
+			return SH_R_inner_bad;
+		tcp->checksum = sh_checksum_update(tcp->checksum, udp->destination, port);
+	} else {
+		if ((u8 *)(udp + 1) > frame->end)
+			return SH_R_inner_bad;
+		if (udp->checksum) { /* 0: the sender made none (RFC 768) */
+			u16 sum = sh_checksum_update(udp->checksum, udp->destination, port);
+
+			udp->checksum = sum ? sum : 0xffff;
+		}
+	}
+	udp->destination = port;
+	return SH_GO_ON;
+}
+
 #endif

@@ -30,6 +30,7 @@ struct sh_parsed {
 	u32 fragment_id;
 	u16 l3;            /* offset of the IP header from frame->data */
 	u16 l4;            /* offset of the transport header */
+	u16 ports;         /* offset of the ports: at l4, or in an ICMP error's quote; 0 in a later fragment */
 	u16 ip_length;     /* bytes from l3 to the packet's end, as the IP header says */
 	be16 ethertype;    /* of the IP header */
 	u8 protocol;       /* after the extension headers */
@@ -204,6 +205,7 @@ SH_INLINE u8 sh_parse_ports(const struct sh_frame *frame, struct sh_parsed *p, u
 
 	if ((const u8 *)ports + 4 > frame->end)
 		return SH_R_truncated;
+	p->ports = (u16)offset;
 	p->flow.source_port = quoted ? ports->destination : ports->source;
 	p->flow.destination_port = quoted ? ports->source : ports->destination;
 	return SH_GO_ON;
@@ -264,6 +266,7 @@ SH_INLINE u8 sh_parse_transport(const struct sh_frame *frame, struct sh_parsed *
 	u32 left;
 	u8 reason;
 
+	p->ports = 0;
 	p->flow.source_port = 0;
 	p->flow.destination_port = 0;
 	if (p->flow.family == SH_IPV6) {

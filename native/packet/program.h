@@ -8,7 +8,8 @@
  *     sh_backend: a packet of the tunnel, to this server
  *       3  verify the redirection header, its tag last              decap.h
  *       4  note the session                                         session.h
- *       5  take the packet out of the tunnel; the host's stack has it
+ *       5  give it the port that the service has here              decap.h
+ *       6  take the packet out of the tunnel; the host's stack has it
  *     sh_gateway: a packet of a client, to a service
  *       3  parse the transport, find the service                    parse.h, choose.h
  *       4  find the session and with it the target                  session.h
@@ -250,6 +251,9 @@ SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const s
 		if (!inner->icmp_error)
 			sh_backend_note(env, control, service->id, &inner->flow);
 	}
+	reason = sh_decap_port(frame, inner, work->header.port);
+	if (reason != SH_GO_ON)
+		return reason;
 	if (sh_trim(frame, (u32)inner->l3 + inner->ip_length) || sh_pop(frame, inner->l3))
 		return SH_R_inner_bad;
 	result->target = SH_TARGET_LOCAL;
