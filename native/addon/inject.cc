@@ -38,6 +38,7 @@ public:
 		Napi::Object result = Napi::Object::New(Env());
 
 		result.Set("sent", (double)result_.sent);
+		result.Set("full", (double)result_.full);
 		result.Set("refused", (double)result_.refused);
 		result.Set("seconds", result_.seconds);
 		deferred_.Resolve(result);
@@ -65,6 +66,10 @@ Napi::Value inject_door(const Napi::CallbackInfo &info)
 	injection.seconds = f.real("seconds", 0);
 	injection.flows = (u32)f.number("flows", 1u << 31, 1);
 	injection.pps = f.real("pps", 0);
+	std::string transmit = f.text("transmit");
+	injection.transmit = transmit == "ring" ? TransmitKind::ring
+			     : transmit == "pcap" ? TransmitKind::pcap
+						  : TransmitKind::sendmmsg;
 	injection.qdisc_bypass = f.flag("qdiscBypass", true);
 	f.list("frames", [&](const Napi::Value &value, const std::string &place) {
 		if (!value.IsBuffer()) {

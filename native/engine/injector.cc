@@ -7,8 +7,9 @@
 #include <ctime>
 
 #include "engine/link.h"
+#include "engine/mapping.h"
 #include "engine/pipeline.h"
-#include "engine/send_ring.h"
+#include "engine/transmit.h"
 #include "packet/parse.h"
 
 namespace shunt
@@ -17,7 +18,6 @@ namespace shunt
 namespace
 {
 
-constexpr u32 SLOTS = 1024;
 constexpr u32 FIRST_PORT = 1024;
 constexpr u32 PORTS = 65536 - FIRST_PORT; // of one source address
 
@@ -94,80 +94,107 @@ void sleep_until(u64 ns)
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
 }
 
+// One burst's frames and what became of each.
+struct Burst {
+	Mapping memory;
+	sh_frame frames[BATCH];
+	u8 reasons[BATCH];
+};
+
+bool read_templates(const Injection &injection, u32 longest, std::vector<Template> *templates, std::string *problem)
+{
+	if (injection.frames.empty() || (injection.count == 0 && injection.seconds <= 0)) {
+		*problem = "an injection needs frames, and a bound by count or by time";
+		return false;
+	}
+	for (size_t i = 0; i < injection.frames.size(); i++) {
+		const std::vector<u8> &frame = injection.frames[i];
+		Template t = {&frame, 0, 0, 0, 0};
+
+		if (frame.size() > longest || frame.size() < 14) {
+			*problem = "frames[" + std::to_string(i) + "] is too short for Ethernet or too long for the interface";
+			return false;
+		}
+		if (injection.flows > 1 && !read_template(frame, &t)) {
+			*problem = "frames[" + std::to_string(i) + "] is not whole UDP or TCP, so its flow can't be varied";
+			return false;
+		}
+		templates->push_back(t);
+	}
+	return true;
+}
+
+// Frames that may be sent now, at the rate asked for; 0 after having slept.
+u64 allowance(const Injection &injection, u64 began, u64 now, u64 until, u64 sent)
+{
+	u64 burst = injection.count && injection.count - sent < BATCH ? injection.count - sent : BATCH;
+
+	if (injection.pps <= 0)
+		return burst;
+	u64 due = (u64)((double)(now - began) * injection.pps / 1e9) + 1;
+	if (due > sent)
+		return due - sent < burst ? due - sent : burst;
+	u64 next = began + (u64)((double)sent * 1e9 / injection.pps);
+	sleep_until(next < until ? next : until);
+	return 0;
+}
+
 } // namespace
 
 bool inject(const Injection &injection, const std::atomic<bool> &cancelled, InjectionResult *result,
 	    std::string *problem)
 {
 	std::vector<Template> templates;
-	SendRing ring;
+	std::unique_ptr<Burst> burst(new Burst);
 	Link link;
 
-	if (!read_link(injection.interface, &link, problem) ||
-	    !ring.open(link.ifindex, injection.qdisc_bypass, SLOTS, problem))
+	if (!read_link(injection.interface, &link, problem))
 		return false;
-	if (injection.frames.empty() || (injection.count == 0 && injection.seconds <= 0)) {
-		*problem = "an injection needs frames, and a bound by count or by time";
+	const u32 longest = link.mtu + 18; // Ethernet with a tag
+	if (!read_templates(injection, longest, &templates, problem))
 		return false;
-	}
-	for (size_t i = 0; i < injection.frames.size(); i++) {
-		Template t = {&injection.frames[i], 0, 0, 0, 0};
-
-		if (injection.frames[i].size() > ring.slot_bytes() || injection.frames[i].size() < 14 ||
-		    (injection.flows > 1 && !read_template(injection.frames[i], &t))) {
-			*problem = "frames[" + std::to_string(i) + "] is too long or too short, or is not UDP or TCP and can't be varied";
-			return false;
-		}
-		templates.push_back(t);
+	std::unique_ptr<Transmit> way = open_transmit(injection.transmit, link.ifindex, injection.qdisc_bypass, problem);
+	if (!way)
+		return false;
+	if (!burst->memory.allocate((size_t)longest * BATCH)) {
+		*problem = "no memory";
+		return false;
 	}
 
 	const u64 began = monotonic_ns();
 	const u64 until = injection.seconds > 0 ? began + (u64)(injection.seconds * 1e9) : ~0ull;
-	const u64 bound = injection.count ? injection.count : ~0ull;
-	u64 sent = 0, now = began;
+	u64 now = began;
 	u32 frame = 0, flow = 0;
-	while (sent < bound && now < until && !cancelled.load(std::memory_order_relaxed)) {
-		u64 burst = bound - sent < BATCH ? bound - sent : BATCH;
+	while ((!injection.count || result->sent < injection.count) && now < until &&
+	       !cancelled.load(std::memory_order_relaxed)) {
+		u64 count = allowance(injection, began, now, until, result->sent);
 
-		if (injection.pps > 0) {
-			u64 due = (u64)((double)(now - began) * injection.pps / 1e9) + 1;
-
-			if (due <= sent) {
-				u64 next = began + (u64)((double)sent * 1e9 / injection.pps);
-
-				sleep_until(next < until ? next : until);
-				now = monotonic_ns();
-				continue;
-			}
-			burst = due - sent < burst ? due - sent : burst;
-		}
-		for (u64 i = 0; i < burst; i++) {
-			u8 *slot = ring.slot();
-
-			if (!slot) {
-				ring.kick();
-				ring.wait(1);
-				break;
-			}
+		for (u64 i = 0; i < count; i++) {
 			const Template &t = templates[frame];
-			memcpy(slot, t.frame->data(), t.frame->size());
+			u8 *data = burst->memory.data() + (size_t)longest * i;
+
+			memcpy(data, t.frame->data(), t.frame->size());
 			if (injection.flows > 1) {
-				vary(slot, t, flow);
+				vary(data, t, flow);
 				flow = flow + 1 == injection.flows ? 0 : flow + 1;
 			}
-			ring.commit(static_cast<u32>(t.frame->size()));
+			burst->frames[i] = {data, data + t.frame->size(), data};
+			burst->reasons[i] = SH_R_forwarded;
 			frame = frame + 1 == templates.size() ? 0 : frame + 1;
-			sent++;
+			way->queue(burst->frames[i], &burst->reasons[i]);
 		}
-		ring.kick();
+		way->flush();
+		for (u64 i = 0; i < count; i++) {
+			result->sent += burst->reasons[i] == SH_R_forwarded;
+			result->full += burst->reasons[i] == SH_R_transmit_full;
+			result->refused += burst->reasons[i] == SH_R_transmit_failed;
+		}
 		now = monotonic_ns();
+		if (result->refused && !result->sent) {
+			*problem = "interface " + injection.interface + " takes no frames: is it up?";
+			return false;
+		}
 	}
-	for (int tries = 0; tries < 1000 && !ring.drained(); tries++) {
-		ring.kick();
-		ring.wait(1);
-	}
-	result->sent = sent;
-	result->refused = ring.refused();
 	result->seconds = (double)(monotonic_ns() - began) / 1e9;
 	return true;
 }

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "packet/types.h"
+#include "engine/transmit.h"
 
 namespace shunt
 {
@@ -23,12 +23,14 @@ struct Injection {
 	double seconds = 0;                  // time to send for; 0: no bound. One of the two must be set.
 	u32 flows = 1;                       // > 1: source port and address run through so many flows, checksums right
 	double pps = 0;                      // 0: as fast as the interface takes them
+	TransmitKind transmit = TransmitKind::sendmmsg;
 	bool qdisc_bypass = true;
 };
 
 struct InjectionResult {
-	u64 sent = 0;    // given to the interface
-	u64 refused = 0; // of these, refused by the kernel as malformed
+	u64 sent = 0;    // taken by the interface
+	u64 full = 0;    // not taken, for want of room, and not sent again
+	u64 refused = 0; // refused by the kernel: malformed, or the link is down
 	double seconds = 0;
 };
 

@@ -12,6 +12,14 @@
 #include "../packet/tables.h"
 #include "../packet/types.h"
 
+/* ThreadSanitizer does not know that a volatile access of an aligned word is whole. */
+#ifdef __SANITIZE_THREAD__
+#undef SH_READ_ONCE
+#undef SH_WRITE_ONCE
+#define SH_READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define SH_WRITE_ONCE(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELAXED)
+#endif
+
 /* One published set of tables, as arrays. Immutable once published. */
 struct sh_tables {
 	struct sh_control control;

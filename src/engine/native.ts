@@ -201,12 +201,18 @@ export interface InjectOptions {
 	readonly flows?: number;
 	/** Default: as fast as the interface takes them. */
 	readonly pps?: number;
+	/** Default sendmmsg. */
+	readonly transmit?: "ring" | "sendmmsg" | "pcap";
+	/** Default true. */
 	readonly qdiscBypass?: boolean;
 }
 
 export interface InjectResult {
+	/** Taken by the interface. */
 	readonly sent: number;
-	/** Of these, refused by the kernel as malformed. */
+	/** Not taken, for want of room, and not sent again. */
+	readonly full: number;
+	/** Refused by the kernel: malformed, or the link is down. */
 	readonly refused: number;
 	readonly seconds: number;
 }

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// engine_test.cc - from a capture file to an output file, through the packet program; and the swap of tables.
+#include <thread>
+#include <unistd.h>
+
+#include "check.h"
+#include "engine/explain.h"
+#include "engine/publication.h"
+#include "engine/run_file.h"
+#include "fixtures.h"
+
+using namespace shunt;
+
+namespace
+{
+
+struct TemporaryFile {
+	std::string name;
+
+	TemporaryFile()
+	{
+		char path[] = "/tmp/shunt-native-test-XXXXXX";
+		int fd = mkstemp(path);
+
+		CHECK(fd >= 0);
+		close(fd);
+		name = path;
+	}
+	~TemporaryFile() { unlink(name.c_str()); }
+};
+
+void write_pcap(const std::string &file, const std::vector<std::vector<u8>> &frames, u64 first_ns, u64 apart_ns)
+{
+	std::string problem;
+	u64 clock = first_ns;
+	auto out = open_file_transmit(file, FileLinktype::ethernet, &clock, &problem);
+
+	CHECK(out);
+	for (const std::vector<u8> &frame : frames) {
+		u8 *data = const_cast<u8 *>(frame.data());
+		u8 reason = 0;
+
+		out->queue({data, data + frame.size(), data}, &reason);
+		CHECK_EQUAL(reason, 0);
+		clock += apart_ns;
+	}
+}
+
+std::vector<std::vector<u8>> read_pcap(const std::string &file, std::vector<u64> *times)
+{
+	std::vector<std::vector<u8>> frames;
+	CaptureOptions options;
+	std::string problem;
+	Batch batch;
+
+	options.file = file;
+	auto capture = open_file_capture(options, &problem);
+	CHECK(capture);
+	while (capture->take(&batch) == Taken::packets) {
+		frames.emplace_back(batch.frames[0].data, batch.frames[0].end);
+		times->push_back(batch.time_ns);
+	}
+	return frames;
+}
+
+u64 packets(const u64 *worker, u32 reason)
+{
+	return worker[word::reason_packets + reason];
+}
+
+} // namespace
+
+TEST("engine: a pcap file in, a pcap file out, every packet counted once")
+{
+	TemporaryFile input, output, inner;
+	FileRun run;
+	FileRunResult result, again;
+	std::string problem;
+	std::vector<std::vector<u8>> frames;
+
+	for (u16 i = 0; i < 100; i++)
+		frames.push_back(udp_frame(v4(198, 51, 100, 1), (u16)(2000 + i % 10), v4(203, 0, 113, 53), 53, i));
+	frames.push_back(udp_frame(v4(198, 51, 100, 1), 2000, v4(203, 0, 113, 53), 54, 10));
+	frames.push_back(udp_frame(v4(198, 51, 100, 1), 2000, v4(203, 0, 113, 99), 53, 10));
+	frames.push_back(std::vector<u8>(10));
+	frames.push_back(udp_frame(v4(198, 51, 100, 1), 2000, v4(203, 0, 113, 53), 53, 1470));
+	write_pcap(input.name, frames, 1700000000123456789, 1000);
+
+	run.input = input.name;
+	run.output = output.name;
+	run.inner = inner.name;
+	run.steps.push_back({0, spec_of_one_service()});
+	CHECK(run_file(run, &result, &problem));
+	CHECK(run_file(run, &again, &problem));
+	CHECK(result.reasons == again.reasons); // each run starts from nothing
+
+	const u64 *w = result.statistics->worker(0);
+	u64 sum = 0, bytes = 0;
+	for (u32 r = 0; r < SH_REASON_COUNT; r++) {
+		sum += w[word::reason_packets + r];
+		bytes += w[word::reason_bytes + r];
+	}
+	CHECK_EQUAL(w[word::packets_in], frames.size());
+	CHECK_EQUAL(sum, w[word::packets_in]);
+	CHECK_EQUAL(bytes, w[word::bytes_in]);
+	CHECK_EQUAL(packets(w, SH_R_forwarded_new), 10);
+	CHECK_EQUAL(packets(w, SH_R_forwarded), 90);
+	CHECK_EQUAL(packets(w, SH_R_not_service_port), 1);
+	CHECK_EQUAL(packets(w, SH_R_not_service), 1);
+	CHECK_EQUAL(packets(w, SH_R_truncated), 1);
+	CHECK_EQUAL(packets(w, SH_R_too_big), 1);
+	CHECK_EQUAL(w[word::target_packets + 1] + w[word::target_packets + 2], 100);
+	CHECK_EQUAL(result.sessions.size(), 10);
+
+	std::vector<u64> times;
+	std::vector<std::vector<u8>> sent = read_pcap(output.name, &times);
+	CHECK_EQUAL(sent.size(), 101); // and the answer to the one that was too big
+	CHECK_EQUAL(times[0], 1700000000123456789);
+	CHECK_EQUAL(times[7], 1700000000123456789 + 7000);
+	// The inner packet is untouched, behind its tunnel.
+	CHECK(sent[5].size() > frames[5].size());
+	CHECK(memcmp(sent[5].data() + sent[5].size() - (frames[5].size() - 14), frames[5].data() + 14,
+		     frames[5].size() - 14) == 0);
+}
+
+TEST("engine: before the first tables, packets are counted as such; then tables change between two packets")
+{
+	TemporaryFile input;
+	FileRunResult result;
+	std::string problem;
+	FileRun run;
+	std::vector<std::vector<u8>> frames(6, udp_frame(v4(198, 51, 100, 1), 2000, v4(203, 0, 113, 53), 53, 8));
+
+	write_pcap(input.name, frames, 1000000000, 1000);
+	run.input = input.name;
+	run.steps.push_back({2, spec_of_one_service()});
+	run.steps.push_back({4, spec_of_one_service()});
+	for (TableSpec::Target &target : run.steps[1].tables.targets)
+		target.epoch++; // both went down and came back: sessions choose anew
+	CHECK(run_file(run, &result, &problem));
+	std::vector<u8> expected = {SH_R_table_missing,	  SH_R_table_missing,	 SH_R_forwarded_new,
+				    SH_R_forwarded,	  SH_R_forwarded_moved, SH_R_forwarded};
+	CHECK(result.reasons == expected);
+}
+
+TEST("engine: what can't be read or written is one sentence")
+{
+	FileRunResult result;
+	std::string problem;
+	FileRun run;
+
+	run.input = "/nonexistent/in.pcap";
+	CHECK(!run_file(run, &result, &problem));
+	CHECK(problem.find("/nonexistent/in.pcap: No such file") == 0);
+	std::string ring;
+	CaptureOptions options;
+	options.interface = "no-such-link";
+	CHECK(!open_ring_capture(options, &ring));
+	CHECK(ring == "there is no interface named no-such-link");
+}
+
+TEST("engine: explain says what the next packet meets, and changes nothing")
+{
+	Sessions sessions;
+	std::string problem;
+	CHECK(sessions.allocate(100, 100, 1));
+	auto block = TableBlock::build(spec_of_one_service(), sessions.geometry(), &problem);
+	sh_flow flow = {};
+
+	flow.source = v4(198, 51, 100, 1);
+	flow.destination = v4(203, 0, 113, 53);
+	flow.source_port = sh_htons(2000);
+	flow.destination_port = sh_htons(53);
+	flow.protocol = SH_UDP;
+	flow.family = SH_IPV4;
+	Explanation e = explain(block->tables(), sessions, flow, 1000000000);
+	CHECK_EQUAL(e.reason, SH_R_forwarded_new);
+	CHECK(e.service == 1 && e.target == e.chosen && e.target && !e.session && e.rows == 2);
+	u64 from = 0;
+	CHECK(list_sessions(sessions, SessionFilter(), 10, 0, &from).empty());
+	flow.destination_port = sh_htons(54);
+	CHECK_EQUAL(explain(block->tables(), sessions, flow, 1000000000).reason, SH_R_not_service_port);
+	CHECK_EQUAL(explain(nullptr, sessions, flow, 1000000000).reason, SH_R_table_missing);
+}
+
+TEST("publication: sets are swapped under readers, and freed when none can be reading")
+{
+	Publication publication;
+	Publication::Reader readers[2];
+	std::atomic<bool> done = false;
+	std::string problem;
+	auto read = [&](Publication::Reader *reader) {
+		u32 last = 0;
+
+		for (u64 i = 0; !done; i++) {
+			const sh_tables *tables = reader->enter(publication);
+
+			if (tables) { // the sanitizers see a set that was freed too early
+				CHECK(tables->control.epoch >= last);
+				last = tables->control.epoch;
+				CHECK_EQUAL(tables->targets[1].port, sh_htons(53));
+			}
+			if (i % 7 == 0)
+				reader->leave();
+		}
+		reader->leave();
+	};
+
+	publication.add_reader(&readers[0]);
+	publication.add_reader(&readers[1]);
+	std::thread a(read, &readers[0]), b(read, &readers[1]);
+	for (u32 epoch = 1; epoch <= 200; epoch++) {
+		TableSpec spec = spec_of_one_service();
+
+		spec.epoch = epoch;
+		publication.publish(TableBlock::build(spec, SessionGeometry(), &problem));
+	}
+	done = true;
+	a.join();
+	b.join();
+	CHECK_EQUAL(publication.reclaim(), 0);
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// fixtures.h - tables and frames that several native tests begin with.
+//
+// Owns: one service, 203.0.113.53 port 53 UDP, with two targets; and UDP frames to it.
+#ifndef SHUNT_TEST_FIXTURES_H
+#define SHUNT_TEST_FIXTURES_H
+
+#include <cstring>
+#include <vector>
+
+#include "engine/partial_checksum.h"
+#include "engine/tables.h"
+#include "packet/checksum.h"
+#include "packet/wire.h"
+
+inline sh_addr v4(u8 a, u8 b, u8 c, u8 d)
+{
+	return sh_addr_v4(sh_htonl((u32)a << 24 | (u32)b << 16 | (u32)c << 8 | d));
+}
+
+inline shunt::TableSpec::Target target_spec(u16 id)
+{
+	shunt::TableSpec::Target t = {};
+
+	t.id = id;
+	t.address = v4(10, 77, 3, (u8)(10 + id));
+	t.source = v4(10, 77, 3, 1);
+	t.resolved = true;
+	t.next_hop[5] = (u8)id;
+	t.own_mac[5] = 0xfe;
+	t.port = 53;
+	t.family = SH_IPV4;
+	t.state = SH_ACTIVE;
+	t.mtu = 1500;
+	t.ifindex = 1;
+	return t;
+}
+
+inline shunt::TableSpec spec_of_one_service()
+{
+	shunt::TableSpec spec;
+
+	spec.epoch = 1;
+	spec.roles = SH_ROLE_GATEWAY;
+	spec.seed[0] = 0x1234;
+	spec.seed[1] = 0x5678;
+	spec.sign_key = 1;
+	spec.keys.push_back({1, {11, 12}});
+	spec.services.push_back({1, v4(203, 0, 113, 53), 53, SH_UDP, SH_IPV4, 0, 30000});
+	spec.redirections.push_back({{1, 2}, SH_SPREAD_BY_FLOW});
+	spec.targets.push_back(target_spec(1));
+	spec.targets.push_back(target_spec(2));
+	return spec;
+}
+
+// Ethernet, IPv4, UDP, `payload` bytes of zeros.
+inline std::vector<u8> udp_frame(sh_addr source, u16 source_port, sh_addr destination, u16 destination_port, u32 payload)
+{
+	std::vector<u8> frame(sizeof(sh_ethernet) + sizeof(sh_ipv4) + sizeof(sh_udp) + payload);
+	sh_ethernet *eth = reinterpret_cast<sh_ethernet *>(frame.data());
+	sh_ipv4 *ip = reinterpret_cast<sh_ipv4 *>(eth + 1);
+	sh_udp *udp = reinterpret_cast<sh_udp *>(ip + 1);
+
+	eth->type = sh_htons(SH_ETH_IPV4);
+	ip->version_ihl = 0x45;
+	ip->length = sh_htons(frame.size() - sizeof(*eth));
+	ip->ttl = 64;
+	ip->protocol = SH_UDP;
+	ip->source = source.w[3];
+	ip->destination = destination.w[3];
+	ip->checksum = sh_checksum(sh_sum(ip, 10));
+	udp->source = sh_htons(source_port);
+	udp->destination = sh_htons(destination_port);
+	udp->length = sh_htons(sizeof(*udp) + payload);
+	// The pseudo-header's sum alone, as a sender leaves it to its network card; then finished.
+	udp->checksum = (u16)~sh_checksum(sh_sum(&ip->source, 4) + sh_htons(SH_UDP) + udp->length);
+	shunt::finish_checksum(frame.data(), frame.data() + frame.size());
+	return frame;
+}
+
+#endif

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sessions_test.cc - records made by the packet program, aged and listed beside it.
+#include <set>
+#include <thread>
+
+#include "check.h"
+#include "engine/sessions.h"
+#include "fixtures.h"
+#include "packet/session.h"
+
+using namespace shunt;
+
+namespace
+{
+
+struct Fixture {
+	Sessions sessions;
+	std::unique_ptr<TableBlock> block;
+	sh_env env = {};
+
+	explicit Fixture(u64 records4, u64 records6 = 1000)
+	{
+		std::string problem;
+
+		CHECK(sessions.allocate(records4, records6, 16));
+		block = TableBlock::build(spec_of_one_service(), sessions.geometry(), &problem);
+		CHECK(block);
+		env.tables = block->tables();
+		env.bucket4 = sessions.bucket4();
+		env.bucket6 = sessions.bucket6();
+		env.fragments = sessions.fragments();
+	}
+
+	struct sh_session_key key(u32 i, u8 family = SH_IPV4)
+	{
+		struct sh_session_key key;
+		sh_flow flow = {};
+
+		flow.family = family;
+		flow.source = sh_addr_v4(sh_htonl(0x0a000000 + (i >> 14)));
+		if (family == SH_IPV6)
+			flow.source.w[0] = sh_htonl(0x20010db8);
+		flow.source_port = sh_htons((u16)(1024 + (i & 0x3fff)));
+		::sh_session_key(sh_control(&env), &flow, 1, &key);
+		return key;
+	}
+
+	u32 insert(u32 i, u32 tick, u16 target = 1, u8 family = SH_IPV4)
+	{
+		struct sh_session_key k = key(i, family);
+		sh_session_value value = {};
+
+		value.last = tick;
+		value.target = target;
+		return sh_session_insert(&env, &k, value.word);
+	}
+
+	sh_session4 *find(u32 i, u8 family = SH_IPV4)
+	{
+		struct sh_session_key k = key(i, family);
+
+		return sh_session_find(&env, &k);
+	}
+
+	SweepResult sweep_all(u32 tick, SessionCounts *counts, u64 slice = 100)
+	{
+		SweepResult total, part;
+		u64 from = 0;
+
+		do {
+			part = sweep(sessions, from, slice, tick, block->idle_ticks(), counts);
+			total.live += part.live;
+			total.expired += part.expired;
+			total.duplicates += part.duplicates;
+			from = part.next;
+		} while (from);
+		return total;
+	}
+};
+
+} // namespace
+
+TEST("sessions: R9: made, found, counted, expired when idle")
+{
+	Fixture f(10000);
+	SessionCounts counts;
+	u32 idle = f.block->idle_ticks()[1];
+
+	for (u32 i = 0; i < 5000; i++)
+		CHECK_EQUAL(f.insert(i, 1000 + (i & 1), (u16)(1 + i % 2), i % 5 ? SH_IPV4 : SH_IPV4), SH_INSERTED);
+	for (u32 i = 0; i < 100; i++)
+		CHECK_EQUAL(f.insert(i, 1000, 2, SH_IPV6), SH_INSERTED);
+	for (u32 i = 0; i < 5000; i++)
+		CHECK(f.find(i));
+	for (u32 i = 0; i < 100; i++)
+		CHECK(f.find(i, SH_IPV6));
+
+	SweepResult r = f.sweep_all(1000 + idle, &counts);
+	CHECK_EQUAL(r.live, 5100);
+	CHECK_EQUAL(r.expired, 0);
+	CHECK_EQUAL(counts.services[1], 5100);
+	CHECK_EQUAL(counts.targets[1], 2500);
+	CHECK_EQUAL(counts.targets[2], 2600);
+
+	counts = SessionCounts();
+	r = f.sweep_all(1000 + idle + 1, &counts);
+	CHECK_EQUAL(r.expired, 2600); // those last seen at tick 1000
+	CHECK_EQUAL(r.live, 2500);
+	CHECK(!f.find(0) && f.find(1) && !f.find(0, SH_IPV6));
+	// The clock wraps after 52 days.
+	Fixture g(1000);
+	g.insert(1, 0xfffffff0u);
+	CHECK_EQUAL(g.sweep_all(0x10, &counts).live, 1);
+	CHECK_EQUAL(g.sweep_all(0x10 + idle, &counts).expired, 1);
+}
+
+TEST("sessions: filled to 85 % of the slots, fewer than one insert in two hundred evicts")
+{
+	Fixture f((1 << 16) * 85 / 100 * SH_SLOTS4);
+	u64 slots = f.sessions.slots4(), first = 0, evictions = 0;
+
+	CHECK_EQUAL(slots, (1 << 16) * SH_SLOTS4);
+	for (u32 i = 0; i < slots * 85 / 100; i++) {
+		if (f.insert(i, 1) == SH_INSERTED)
+			continue;
+		first = first ? first : i;
+		evictions++;
+	}
+	printf("  first eviction at %.1f %%, %llu evictions in all\n", 100.0 * (double)first / (double)slots, evictions);
+	CHECK(evictions * 200 < slots);
+}
+
+TEST("sessions: a full table evicts the unproven first, and goes on taking")
+{
+	Fixture f(100);
+	u32 slots = (u32)f.sessions.slots4();
+	u32 evicted = 0;
+
+	for (u32 i = 0; i < 8 * slots; i++) {
+		u32 how = f.insert(i, i);
+		CHECK(how != SH_INSERT_FAILED);
+		evicted += how == SH_INSERTED_EVICTING;
+	}
+	CHECK(evicted > 0);
+	SessionCounts counts;
+	CHECK(f.sweep_all(8 * slots, &counts).live <= slots);
+}
+
+TEST("sessions: rows are listed by filter, page by page, and removed by hand")
+{
+	Fixture f(10000);
+	std::set<u32> seen;
+	u64 from = 0;
+
+	for (u32 i = 0; i < 3000; i++)
+		f.insert(i, 500, (u16)(1 + i % 3));
+	f.insert(7, 400, 3, SH_IPV6);
+	do {
+		for (const SessionRow &row : list_sessions(f.sessions, SessionFilter(), 100, 600, &from)) {
+			if (row.family == SH_IPV6) {
+				CHECK(row.idle_ticks == 200 && row.source.w[0] == sh_htonl(0x20010db8));
+				continue;
+			}
+			CHECK_EQUAL(row.idle_ticks, 100);
+			CHECK(seen.insert(row.source_port).second);
+		}
+	} while (from);
+	CHECK_EQUAL(seen.size(), 3000);
+
+	SessionFilter one;
+	one.by_source = one.by_port = true;
+	one.source = v4(10, 0, 0, 0);
+	one.source_port = 1024 + 42;
+	CHECK_EQUAL(list_sessions(f.sessions, one, 10, 600, &from).size(), 1);
+	CHECK_EQUAL(remove_sessions(f.sessions, one), 1);
+	CHECK(!f.find(42) && f.find(43));
+	SessionFilter by_target;
+	by_target.by_target = true;
+	by_target.target = 3;
+	CHECK_EQUAL(remove_sessions(f.sessions, by_target), 1001);
+}
+
+TEST("sessions: two threads insert the same flows while a third ages; every record is whole")
+{
+	Fixture f(20000, 8000);
+	constexpr u32 FLOWS = 20000;
+	std::atomic<bool> done = false;
+	auto insert_all = [&](u16 target, bool backwards) {
+		for (u32 n = 0; n < FLOWS; n++) {
+			u32 i = backwards ? FLOWS - 1 - n : n;
+			u8 family = i % 4 ? SH_IPV4 : SH_IPV6;
+			sh_session4 *slot = f.find(i, family);
+
+			if (!slot) {
+				f.insert(i, 1000, target, family);
+				continue;
+			}
+			sh_session_value seen = sh_session_read(slot);
+			CHECK(seen.target <= 2);
+			if (seen.target)
+				sh_session_touch(slot, seen, 1000);
+		}
+	};
+
+	std::thread a(insert_all, 1, false), b(insert_all, 2, true), c([&] {
+		SessionCounts counts;
+
+		while (!done)
+			f.sweep_all(1001, &counts, 1000);
+	});
+	a.join();
+	b.join();
+	done = true;
+	c.join();
+	SessionCounts counts;
+	f.sweep_all(1001, &counts);
+	CHECK_EQUAL(counts.targets[0], 0);
+	CHECK_EQUAL(counts.targets[1] + counts.targets[2], counts.services[1]);
+	u32 missing = 0;
+	for (u32 i = 0; i < FLOWS; i++)
+		missing += !f.find(i, i % 4 ? SH_IPV4 : SH_IPV6);
+	printf("  %u records for %u flows, %u without\n", counts.services[1], FLOWS, missing);
+	// No slot is lost: what has a claim has a target.
+	f.sessions.walk(0, f.sessions.buckets(), [](sh_session4 *slot, u8) {
+		CHECK(slot->claim == 0 || sh_session_read(slot).target != 0);
+	});
+}

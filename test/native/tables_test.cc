@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tables_test.cc - every table that is built is found by the packet program's own look-ups.
+#include "check.h"
+#include "fixtures.h"
+#include "packet/choose.h"
+
+using namespace shunt;
+
+TEST("tables: a thousand services are each found, and what is no service is not")
+{
+	TableSpec spec = spec_of_one_service();
+	std::string problem;
+
+	for (u16 i = 2; i <= 1000; i++)
+		spec.services.push_back({i, v4(198, 51, (u8)(i >> 8), (u8)i), (u16)(i * 7), SH_TCP, SH_IPV4, 0, 1000});
+	auto block = TableBlock::build(spec, SessionGeometry(), &problem);
+	CHECK(block);
+	sh_env env = {};
+	env.tables = block->tables();
+	const struct sh_control *control = sh_control(&env);
+	for (const TableSpec::Service &s : spec.services) {
+		const sh_service *found = sh_service_find(&env, control, &s.address, sh_htons(s.port), s.protocol);
+
+		CHECK(found && found->id == s.id);
+		CHECK(!sh_service_find(&env, control, &s.address, sh_htons((u16)(s.port + 1)), s.protocol));
+		CHECK_EQUAL(sh_own_find(&env, control, &s.address), SH_OWN_SERVICE);
+	}
+	sh_addr other = v4(192, 0, 2, 1);
+	CHECK_EQUAL(sh_own_find(&env, control, &other), 0);
+}
+
+TEST("tables: R2: the longest prefix decides, down to one address")
+{
+	TableSpec spec = spec_of_one_service();
+	std::string problem;
+
+	spec.redirections.push_back({{1}, SH_SPREAD_BY_FLOW});
+	spec.redirections.push_back({{2}, SH_SPREAD_BY_FLOW});
+	spec.rules.push_back({1, v4(198, 51, 100, 0), 120, 1});
+	spec.rules.push_back({1, v4(198, 51, 100, 7), 128, 2});
+	auto block = TableBlock::build(spec, SessionGeometry(), &problem);
+	CHECK(block);
+	sh_env env = {};
+	env.tables = block->tables();
+	sh_flow flow = {};
+	flow.destination = v4(203, 0, 113, 53);
+	flow.destination_port = sh_htons(53);
+	flow.protocol = SH_UDP;
+	flow.family = SH_IPV4;
+	const sh_service *service =
+		sh_service_find(&env, sh_control(&env), &flow.destination, flow.destination_port, flow.protocol);
+	CHECK(service && service->prefix_count == 2);
+
+	sh_choice choice;
+	flow.source = v4(198, 51, 100, 7);
+	sh_choose(&env, service, &flow, &choice);
+	CHECK_EQUAL(choice.target, 2);
+	CHECK_EQUAL(choice.prefix_length, 128);
+	flow.source = v4(198, 51, 100, 8);
+	sh_choose(&env, service, &flow, &choice);
+	CHECK_EQUAL(choice.target, 1);
+	flow.source = v4(192, 0, 2, 8);
+	sh_choose(&env, service, &flow, &choice);
+	CHECK(!choice.by_rule && choice.redirection == 0);
+}
+
+TEST("tables: contradictions are refused with their place")
+{
+	std::string problem;
+	auto refused = [&](auto change, const char *what) {
+		TableSpec spec = spec_of_one_service();
+
+		change(spec);
+		CHECK(!TableBlock::build(spec, SessionGeometry(), &problem));
+		if (problem.find(what) == std::string::npos)
+			fprintf(stderr, "got: %s\n", problem.c_str());
+		CHECK(problem.find(what) != std::string::npos);
+	};
+
+	refused([](TableSpec &s) { s.services[0].id = 0; }, "services[0] has id 0");
+	refused([](TableSpec &s) { s.services.push_back(s.services[0]); }, "services[1] has an id that another");
+	refused([](TableSpec &s) { s.services.push_back(s.services[0]), s.services[1].id = 2; },
+		"services[1] has the address, port and protocol");
+	refused([](TableSpec &s) { s.services[0].redirection = 1; }, "services[0] names a redirection");
+	refused([](TableSpec &s) { s.services[0].protocol = 1; }, "services[0] has a protocol");
+	refused([](TableSpec &s) { s.rules.push_back({9, v4(1, 1, 1, 1), 128, 0}); }, "rules[0] names a service");
+	refused([](TableSpec &s) { s.rules.assign(2, {1, v4(1, 1, 1, 1), 128, 0}); }, "rules[1] has the service and prefix");
+	refused([](TableSpec &s) { s.redirections[0].rows.push_back(3); }, "redirections[0] has a row");
+	refused([](TableSpec &s) { s.targets[1].id = 1; }, "targets[1] has an id that another");
+	refused([](TableSpec &s) { s.targets[0].id = SH_TARGET_LOCAL; }, "targets[0] has a reserved id");
+	refused(
+		[](TableSpec &s) {
+			for (u8 i = 0; i < 17; i++)
+				s.rules.push_back({1, v4(10, 0, 0, 0), (u8)(104 + i), 0});
+		},
+		"rules[16] brings its service to more than 16");
+}
