@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// link.cc - counters and speed of one network interface, by descriptors that stay open.
+#include "host/link.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <net/if.h>
+
+namespace shunt
+{
+
+namespace
+{
+
+const char *const FILES[LINK_COUNTERS] = {
+	"rx_packets", "rx_bytes", "rx_dropped", "rx_errors", "tx_packets", "tx_bytes", "tx_dropped", "tx_errors",
+};
+
+// A decimal number at offset 0; false when there is none.
+bool read_number(int fd, long long *out)
+{
+	char text[32], *end;
+	ssize_t length = pread(fd, text, sizeof(text) - 1, 0);
+
+	if (length <= 0)
+		return false;
+	text[length] = '\0';
+	errno = 0;
+	*out = strtoll(text, &end, 10);
+	return end != text && errno == 0;
+}
+
+} // namespace
+
+Failure LinkCounters::open(const std::string &interface, u64 speed_bps)
+{
+	// The name becomes part of a path.
+	if (interface.empty() || interface.size() >= IFNAMSIZ || interface.find('/') != std::string::npos ||
+	    interface[0] == '.')
+		return {"/sys/class/net", ENODEV};
+	std::string folder = "/sys/class/net/" + interface;
+
+	for (int i = 0; i < LINK_COUNTERS; i++) {
+		files_[i] = Descriptor(::open((folder + "/statistics/" + FILES[i]).c_str(), O_RDONLY | O_CLOEXEC));
+		if (!files_[i].is_open())
+			return {"/sys/class/net", errno == ENOENT ? ENODEV : errno};
+	}
+	speed_path_ = folder + "/speed";
+	speed_override_ = speed_bps;
+	return {};
+}
+
+Failure LinkCounters::read(u64 (&out)[LINK_COUNTERS]) const
+{
+	for (int i = 0; i < LINK_COUNTERS; i++) {
+		long long number;
+
+		if (!read_number(files_[i].get(), &number))
+			return {"/sys/class/net", ENODEV};
+		out[i] = static_cast<u64>(number);
+	}
+	return {};
+}
+
+u64 LinkCounters::speed_bps() const
+{
+	long long megabits;
+
+	if (speed_override_)
+		return speed_override_;
+	Descriptor file(::open(speed_path_.c_str(), O_RDONLY | O_CLOEXEC));
+	// lo answers with an error, virtio with -1.
+	return file.is_open() && read_number(file.get(), &megabits) && megabits > 0
+		       ? static_cast<u64>(megabits) * 1000000
+		       : 0;
+}
+
+} // namespace shunt
