@@ -23,6 +23,7 @@ interface ErrorEntry {
 export const ERRORS = {
 	SHUNT_ADDON_MISSING: { message: "The native addon cannot be loaded: {why}.", exit: EXIT.host, hint: "Run npm ci (or npm rebuild) with a C++20 compiler, cmake and libpcap's headers installed." },
 	SHUNT_ADDRESS_INVALID: { message: "{text} is no Internet address.", exit: EXIT.input, hint: "Write an IPv4 address in dotted form or an IPv6 address." },
+	SHUNT_COMMAND_FAILED: { message: "{command} failed: {why}.", exit: EXIT.host, hint: "Run it by hand to see why; the daemon needs iproute2, nftables and ethtool." },
 	SHUNT_CONFIG_INVALID: { message: "{problems}", exit: EXIT.input, hint: "docs/configuration.md describes every field; schema/shunt.schema.json lets an editor check while you type." },
 	SHUNT_CONFIG_REFERENCE: { message: "{problems}", exit: EXIT.input, hint: "Each field is well formed, but it contradicts another one, or names what is not there." },
 	SHUNT_CONFIG_SYNTAX: { message: "{problems}", exit: EXIT.input, hint: "The file is not valid YAML; check the indentation at the place named." },
@@ -30,6 +31,7 @@ export const ERRORS = {
 	SHUNT_DAEMON_RUNNING: { message: "A {role} named {name} is running already, process {pid}.", exit: EXIT.daemon, hint: "Stop that one first, or ask it with shunt status." },
 	SHUNT_DAEMON_UNREACHABLE: { message: "No daemon answers at {socket}: {why}.", exit: EXIT.daemon, hint: "Start it with shunt gateway or shunt backend; see the daemon's log if it was running." },
 	SHUNT_ENGINE_FAILED: { message: "The engine failed at {step}: {why}.", exit: EXIT.failed, hint: "shunt status says how far it came; run as root on Linux with the interface up." },
+	SHUNT_GUARD_FAILED: { message: "The guard could not be set up by nftables: {why}.", exit: EXIT.host, hint: "It needs nft 1.0 and Linux 5.12 (tables with an owner)." },
 	SHUNT_IDS_EXHAUSTED: { message: "More than {limit} {what} are in use at once.", exit: EXIT.input, hint: "Identifiers have 16 bits; split the configuration over several clusters." },
 	SHUNT_INTERFACE_MISSING: { message: "There is no interface named {interface} on this host.", exit: EXIT.host, hint: "ip link shows the interfaces; correct the name in the configuration." },
 	SHUNT_NEXT_HOP_UNRESOLVED: { message: "No next hop is known towards {address}: {why}.", exit: EXIT.host, hint: "Check the route and the neighbour with ip route get and ip neigh." },
@@ -40,6 +42,8 @@ export const ERRORS = {
 	SHUNT_STORE_COMPACTED: { message: "Changes since revision {revision} are no longer kept; the oldest kept is {oldest}.", exit: EXIT.failed, hint: "List anew and watch from the revision of that list." },
 	SHUNT_STORE_LEASE_GONE: { message: "The lease {lease} has ended or never was.", exit: EXIT.failed, hint: "Grant a new lease and put its records again." },
 	SHUNT_STORE_READ_ONLY: { message: "The redirection database is read from {file} and takes no writes.", exit: EXIT.input, hint: "Change the configuration and reload, or configure an embedded or a shared database." },
+	SHUNT_STRICT_SOURCE_FILTER: { message: "{setting} is 1: this kernel drops packets that come out of the tunnel.", exit: EXIT.host, hint: "Set it to 0 or 2, by sysctl." },
+	SHUNT_TUN_FAILED: { message: "The tun device {name} cannot be made: {why}.", exit: EXIT.host, hint: "It needs /dev/net/tun; modprobe tun, and see that no other daemon has a device of this name." },
 	SHUNT_UNKNOWN_SERVER: { message: "The configuration {file} has no {role} named {name}; it has {known}.", exit: EXIT.input, hint: "Name this host as it is named in the configuration." },
 	SHUNT_USAGE: { message: "{what}", exit: EXIT.input, hint: "shunt --help lists the commands." },
 } as const satisfies Record<string, ErrorEntry>;

@@ -20,6 +20,8 @@ import type { Snapshot } from "./records.js";
 export interface Target {
 	/** "udp/203.0.113.53/53>b1/10.77.3.11/5353 leased 60": all that identity depends on (ids.ts). */
 	readonly key: string;
+	/** Key of the service that it is a target of. */
+	readonly service: string;
 	readonly backend: string;
 	readonly address: string;
 	readonly port: number;
@@ -75,6 +77,7 @@ export function targetsOf(snapshot: Snapshot, service: Service, redirection: Red
 		for (const address of addresses) {
 			targets.push({
 				key: `${service.key}>${choice.backend}/${address.text}/${choice.port} ${termsText(redirection.terms)}`,
+				service: service.key,
 				backend: choice.backend,
 				address: address.text,
 				port: choice.port,

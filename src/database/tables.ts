@@ -7,15 +7,7 @@
 // are passed in.
 
 import { createHash } from "node:crypto";
-import {
-	type Config,
-	PROTOCOL_NUMBER,
-	parseAddress,
-	parsePrefix,
-	type Redirection,
-	type Service,
-	type Terms,
-} from "../config/index.js";
+import { type Config, PROTOCOL_NUMBER, parseAddress, parsePrefix, type Service, type Terms } from "../config/index.js";
 import { ShuntError } from "../errors.js";
 import {
 	forwardingTable,

@@ -1,0 +1,315 @@
+/**
+ * What a member answers over its control socket: its counters, sessions and tables, in an operator's words.
+ *
+ * Owns: the translation of ids, ticks and 16-byte addresses back into names, and the sentences of `explain`.
+ * Must never: change anything; that a question was asked must not be seen in a packet.
+ */
+import { PROTOCOL_NUMBER, parseAddress, type Service } from "../config/index.js";
+import { type Target, termsText } from "../database/index.js";
+import { type Explanation as NativeExplanation, reasons, type SessionRow } from "../engine/index.js";
+import { ShuntError } from "../errors.js";
+import type { Member } from "../gateway/member.js";
+import { ROLE } from "../policy/index.js";
+import { formatAddress } from "../wire/index.js";
+import type { Answers, FlowQuery, SessionQuery } from "./server.js";
+import type { Count, Explanation, ReasonCount, Session, SessionList, Status, TargetStatus } from "./types.js";
+import { VERSION } from "./version.js";
+
+/** A backend's own record names no target but this host. */
+const LOCAL = 65_535;
+
+export function answersOf(member: Member): Answers {
+	return {
+		status: () => statusOf(member),
+		sessions: (query) => sessionsOf(member, query),
+		explain: (query) => explain(member, query),
+		reload: () => member.reload(),
+	};
+}
+
+/** Names by id, as of now: tables change at a reload. */
+class Names {
+	readonly services = new Map<number, Service>();
+	readonly targets = new Map<number, Target>();
+
+	constructor(readonly member: Member) {
+		for (const service of member.snapshot.services) {
+			const id = member.ids.services.get(service.key);
+			if (id !== undefined) this.services.set(id, service);
+		}
+		for (const target of member.targets()) {
+			const id = member.ids.targets.get(target.key);
+			if (id !== undefined) this.targets.set(id, target);
+		}
+	}
+}
+
+function statusOf(member: Member): Status {
+	const names = new Names(member);
+	const { statistics } = member.engine;
+	const counters = statistics.counters();
+	const counts = member.engine.sessionCounts();
+	const table = member.engine.sessionTable();
+	const byReason = reasonCounts(counters.reasons);
+	return {
+		role: member.role.kind,
+		name: member.role.name,
+		version: VERSION,
+		pid: process.pid,
+		engine: {
+			mode: "user",
+			capture: member.config.engine.capture,
+			why: member.config.engine.mode === "auto" ? "auto: this version has no other engine" : "as configured",
+		},
+		config: member.config.file,
+		epoch: member.epoch,
+		uptimeMs: Date.now() - member.startedAt,
+		in: { packets: counters.packetsIn, bytes: counters.bytesIn },
+		reasons: byReason,
+		conserved: byReason.reduce((sum, one) => sum + one.packets, 0) === counters.packetsIn,
+		services: [...names.services].map(([id, service]) => ({
+			name: service.name,
+			address: service.address,
+			port: service.port,
+			protocol: service.protocol,
+			idleMs: service.idleMs,
+			sessions: counts.services[id] ?? 0,
+			targets: targetsOfService(member, names, service, counts.targets),
+		})),
+		sessions: {
+			live: member.sweep?.live ?? 0,
+			capacity: Math.floor((table.records4 + table.records6) * 0.85),
+			sweptAtMs: member.sweep?.finishedAt ?? null,
+		},
+		workers: member.workers.map((worker, i) => {
+			const of = statistics.counters(i);
+			return {
+				interface: worker.interface ?? "",
+				capture: worker.capture ?? "ring",
+				in: { packets: of.packetsIn, bytes: of.bytesIn },
+				captureDrops: of.captureDropped,
+				error: member.ended.get(i) ?? null,
+			};
+		}),
+	};
+}
+
+function reasonCounts(counted: Record<string, Count>): ReasonCount[] {
+	return reasons()
+		.filter(({ name }) => counted[name] !== undefined)
+		.map(({ name, verdict, text }) => ({ reason: name, verdict, text, ...(counted[name] as Count) }))
+		.sort((a, b) => b.packets - a.packets);
+}
+
+function targetsOfService(member: Member, names: Names, service: Service, sessions: Uint32Array): TargetStatus[] {
+	const rows = rowsByTarget(member, service);
+	const total = [...rows.values()].reduce((sum, count) => sum + count, 0);
+	return [...names.targets]
+		.filter(([, target]) => target.service === service.key)
+		.map(([id, target]) => ({
+			backend: target.backend,
+			address: target.address,
+			port: target.port,
+			state: target.state,
+			share: total === 0 ? 0 : (rows.get(id) ?? 0) / total,
+			sessions: sessions[id] ?? 0,
+			nextHop: macText(member.compiled?.tables.targets.find((one) => one.id === id)?.nextHop ?? null),
+			...member.engine.statistics.target(id),
+		}));
+}
+
+/** Rows of the service's own forwarding table, by target id. */
+function rowsByTarget(member: Member, service: Service): Map<number, number> {
+	const { tables } = member.compiled ?? {};
+	const id = member.ids.services.get(service.key);
+	const index = tables?.services.find((one) => one.id === id)?.redirection;
+	const counts = new Map<number, number>();
+	for (const target of (index === undefined ? undefined : tables?.redirections[index]?.rows) ?? [])
+		counts.set(target, (counts.get(target) ?? 0) + 1);
+	return counts;
+}
+
+function macText(mac: Buffer | null): string | null {
+	return mac === null ? null : [...mac].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
+}
+
+function sessionsOf(member: Member, query: SessionQuery): SessionList {
+	const names = new Names(member);
+	const services = query.service === undefined ? [undefined] : idsOf(names.services, "service", query.service);
+	const targets = query.backend === undefined ? [undefined] : idsOf(names.targets, "backend", query.backend);
+	const source = query.source === undefined ? undefined : bytesOf(query.source);
+	const found: Session[] = [];
+	let truncated = false;
+	for (const service of services) {
+		for (const target of targets) {
+			let from = 0;
+			do {
+				const page = member.engine.sessions({
+					...(service === undefined ? {} : { service }),
+					...(target === undefined ? {} : { target }),
+					...(source === undefined ? {} : { source }),
+					limit: query.limit,
+					from,
+				});
+				for (const row of page.rows) {
+					const session = sessionOf(names, row);
+					if (session && found.length < query.limit) found.push(session);
+					else if (session) truncated = true;
+				}
+				from = page.next;
+			} while (from !== 0 && !truncated);
+		}
+	}
+	return { sessions: found, truncated };
+}
+
+/** Every id that bears this name: a name stands for several families, protocols or ports. */
+function idsOf(known: Map<number, { name?: string; backend?: string }>, what: string, name: string): number[] {
+	const ids = [...known].filter(([, one]) => (one.name ?? one.backend) === name).map(([id]) => id);
+	if (ids.length === 0) {
+		const others = [...new Set([...known.values()].map((one) => one.name ?? one.backend))].sort().join(", ");
+		throw new ShuntError("SHUNT_USAGE", { what: `There is no ${what} named ${name}; there are ${others}.` });
+	}
+	return ids;
+}
+
+/** undefined: a record of a service that is no longer configured; the next sweep frees it. */
+function sessionOf(names: Names, row: SessionRow): Session | undefined {
+	const service = names.services.get(row.service);
+	if (service === undefined) return undefined;
+	const target = names.targets.get(row.target);
+	return {
+		service: service.name,
+		protocol: service.protocol,
+		source: formatAddress(row.source),
+		sourcePort: row.sourcePort,
+		destination: service.address,
+		destinationPort: service.port,
+		backend: row.target === LOCAL ? null : (target?.backend ?? "(gone)"),
+		target: target ? endpoint(target.address, target.port) : null,
+		idleMs: row.idleMs,
+		leftMs: Math.max(0, service.idleMs - row.idleMs),
+		proven: row.proven,
+	};
+}
+
+function endpoint(address: string, port: number): string {
+	return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function bytesOf(text: string): Buffer {
+	const address = parseAddress(text);
+	if (address === undefined) throw new ShuntError("SHUNT_ADDRESS_INVALID", { text });
+	return address.bytes;
+}
+
+function explain(member: Member, query: FlowQuery): Explanation {
+	const source = parseAddress(query.source);
+	const destination = parseAddress(query.destination);
+	if (!source) throw new ShuntError("SHUNT_ADDRESS_INVALID", { text: query.source });
+	if (!destination) throw new ShuntError("SHUNT_ADDRESS_INVALID", { text: query.destination });
+	if (source.family !== destination.family)
+		throw new ShuntError("SHUNT_USAGE", { what: `${source.text} and ${destination.text} are of different families.` });
+	const names = new Names(member);
+	const native = member.engine.explain({
+		source: source.bytes,
+		sourcePort: query.sourcePort,
+		destination: destination.bytes,
+		destinationPort: query.destinationPort,
+		protocol: PROTOCOL_NUMBER[query.protocol],
+		family: source.family,
+	});
+	const reason = reasons()[native.reason];
+	const service = names.services.get(native.service);
+	const target = names.targets.get(native.target);
+	const rule = ruleText(native, source.family);
+	const session =
+		native.session && service && !native.session.expired
+			? sessionOf(names, {
+					source: source.bytes,
+					sourcePort: query.sourcePort,
+					service: native.service,
+					target: native.session.target,
+					family: source.family,
+					proven: native.session.proven,
+					idleMs: native.session.idleMs,
+				})
+			: undefined;
+	return {
+		flow: { ...query, source: source.text, destination: destination.text },
+		verdict: reason?.verdict ?? "drop",
+		reason: reason?.name ?? "unknown",
+		text: reason?.text ?? "",
+		service: service ? { name: service.name, id: native.service } : null,
+		rule,
+		row: native.choice && native.choice.rows > 0 ? { index: native.choice.row, rows: native.choice.rows } : null,
+		session: session ?? null,
+		target: target
+			? {
+					backend: target.backend,
+					address: target.address,
+					port: target.port,
+					state: target.state,
+					terms: termsText(target.terms),
+				}
+			: null,
+		why: sentences(member, names, native, { query, service, target, rule }),
+	};
+}
+
+/** The rule's prefix as it was configured: the mapped form of an IPv4 prefix is 96 bits longer. */
+function ruleText(native: NativeExplanation, family: 4 | 6): string | null {
+	const { prefix, prefixLength } = native.choice ?? {};
+	if (prefix === undefined || prefixLength === undefined) return null;
+	return `${formatAddress(prefix)}/${family === 4 ? prefixLength - 96 : prefixLength}`;
+}
+
+function sentences(
+	member: Member,
+	names: Names,
+	native: NativeExplanation,
+	of: { query: FlowQuery; service: Service | undefined; target: Target | undefined; rule: string | null },
+): string[] {
+	const { query, service, target, rule } = of;
+	const to = `${query.protocol} ${endpoint(query.destination, query.destinationPort)}`;
+	if (!(native.own & ROLE.gateway))
+		return [`${query.destination} is no service's address here: the host's own stack has the packet.`];
+	if (service === undefined)
+		return [
+			`${query.destination} is a service's address, but ${to} is no service: the host's own stack has the packet.`,
+		];
+	const why = [`${to} is the service ${service.name}.`];
+	if (native.session?.expired)
+		why.push(
+			`It had a session, which is idle for ${seconds(native.session.idleMs)}, longer than ${seconds(service.idleMs)}.`,
+		);
+	else if (native.session) {
+		const held = native.session.target === LOCAL ? "this host" : names.targets.get(native.session.target)?.backend;
+		why.push(`It has a session with ${held ?? "a target that is gone"}, idle for ${seconds(native.session.idleMs)}.`);
+	} else why.push("It has no session.");
+	const stays = native.session && !native.session.expired && native.session.target === native.target;
+	if (!stays && native.choice) {
+		why.push(
+			rule === null
+				? "No rule names its source: the service's own redirection answers."
+				: `The rule for ${rule} names its source.`,
+		);
+		why.push(
+			native.choice.rows === 0
+				? "That redirection has no active target."
+				: `By ${service.spread === "source" ? "its source address" : "its 5-tuple"} it has row ${native.choice.row} of ${native.choice.rows}.`,
+		);
+	}
+	if (target) {
+		why.push(
+			`It goes to ${target.backend} at ${endpoint(target.address, target.port)} (${target.state}; ${termsText(target.terms)}).`,
+		);
+		if (member.compiled?.unresolved.includes(target.address))
+			why.push("The next hop on that way has not answered yet.");
+	}
+	return why;
+}
+
+function seconds(ms: number): string {
+	return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
+}

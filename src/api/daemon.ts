@@ -1,0 +1,110 @@
+/**
+ * The daemon: one member of the cluster and its control socket, from the command line to a clean end.
+ *
+ * Owns: signals (SIGINT and SIGTERM end it, SIGHUP reloads), the order of start and end, and the events that it tells.
+ * Must never: end without undoing what the member did to its host.
+ */
+
+import { BackendRole } from "../backend/role.js";
+import { readConfig } from "../config/index.js";
+import { ShuntError } from "../errors.js";
+import { Member, type MemberEvent, type Role } from "../gateway/member.js";
+import { GatewayRole } from "../gateway/role.js";
+import { answersOf } from "./answers.js";
+import { SOCKET_FOLDER } from "./client.js";
+import { serve } from "./server.js";
+
+export interface DaemonOptions {
+	/** Path of the configuration. */
+	config: string;
+	/** As which member; may be left out where the configuration has only one of the role. */
+	name?: string | undefined;
+	/** Default /run/shunt/<name>.sock. */
+	socket?: string | undefined;
+	/** Told as things happen; the first is `ready`. */
+	onEvent: (event: DaemonEvent) => void;
+}
+
+export type DaemonEvent = MemberEvent | { event: "stopping" | "stopped"; [detail: string]: unknown };
+
+export function runGateway(options: DaemonOptions): Promise<void> {
+	return run("gateway", options, (config, name) => new GatewayRole(config, name, options.onEvent));
+}
+
+export function runBackend(options: DaemonOptions): Promise<void> {
+	return run("backend", options, (config, name) => new BackendRole(config, name, options.onEvent));
+}
+
+/** Resolves when the daemon has ended and the host is as it was. */
+async function run(
+	kind: "gateway" | "backend",
+	options: DaemonOptions,
+	roleOf: (config: ReturnType<typeof readConfig>, name: string) => Role,
+): Promise<void> {
+	if (process.getuid?.() !== 0) throw new ShuntError("SHUNT_NOT_ROOT", { command: `shunt ${kind}` });
+	const config = readConfig(options.config);
+	const name = nameOf(kind, config, options.name);
+	const socket = options.socket ?? `${SOCKET_FOLDER}/${name}.sock`;
+	// The signals first: one that comes while the host is being set up must not leave it half set up.
+	const stop = new Promise<string>((resolve) => {
+		for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(signal));
+	});
+	let member: Member | undefined;
+	const api = await serve(
+		socket,
+		answersLater(() => member),
+	);
+	try {
+		member = await Member.start(roleOf(config, name), config, options.onEvent);
+		const serving = member;
+		process.on("SIGHUP", () => {
+			serving.reload().catch((error: unknown) => options.onEvent({ event: "refused", problem: messageOf(error) }));
+		});
+		options.onEvent({
+			event: "ready",
+			role: kind,
+			name,
+			pid: process.pid,
+			socket,
+			services: config.services.length,
+			epoch: member.epoch,
+		});
+		const signal = await stop;
+		options.onEvent({ event: "stopping", signal });
+	} finally {
+		await member?.close();
+		await api.close();
+		process.removeAllListeners("SIGHUP");
+	}
+	options.onEvent({ event: "stopped" });
+}
+
+/** The socket is there before the member is, so that a second daemon of this name is refused before it touches the host. */
+function answersLater(member: () => Member | undefined): ReturnType<typeof answersOf> {
+	const now = () => {
+		const one = member();
+		if (!one) throw new ShuntError("SHUNT_ENGINE_FAILED", { step: "starting", why: "it is not ready yet" });
+		return answersOf(one);
+	};
+	return {
+		status: () => now().status(),
+		sessions: (query) => now().sessions(query),
+		explain: (query) => now().explain(query),
+		reload: () => now().reload(),
+	};
+}
+
+function nameOf(kind: "gateway" | "backend", config: ReturnType<typeof readConfig>, given: string | undefined): string {
+	const members = kind === "gateway" ? config.gateways : config.backends;
+	const known = members.map((one) => one.name).join(", ") || "none";
+	if (given === undefined && members.length === 1) return (members[0] as { name: string }).name;
+	if (given === undefined)
+		throw new ShuntError("SHUNT_USAGE", { what: `Say with --name which ${kind} this host is: ${known}.` });
+	if (!members.some((one) => one.name === given))
+		throw new ShuntError("SHUNT_UNKNOWN_SERVER", { file: config.file, role: kind, name: given, known });
+	return given;
+}
+
+function messageOf(error: unknown): string {
+	return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,153 @@
+/**
+ * The backend's role: what a backend does to its host, and what it knows of it.
+ *
+ *   prepare   a tun device that carries the service addresses; receive offloads off
+ *   apply     the guard (this kernel leaves the tunnel's port to the engine), and the way back of ports that differ
+ *
+ * The engine verifies what comes by the tunnel and writes the client's packet to the tun device. The local service sees the
+ * client's own address, and its answer leaves from the service's address straight to the client: direct server return.
+ *
+ * Must never: leave a trace, at a clean end or after a crash, but the two ARP settings that it names.
+ */
+import { closeSync } from "node:fs";
+import type { Backend, Config, Service } from "../config/index.js";
+import type { HostFacts, Snapshot } from "../database/index.js";
+import { type EngineOptions, openTun } from "../engine/index.js";
+import { ShuntError } from "../errors.js";
+import { Addresses } from "../gateway/addresses.js";
+import { command, commandJson } from "../gateway/command.js";
+import { Guard, type GuardRules } from "../gateway/guard.js";
+import type { MemberEvent, Role } from "../gateway/member.js";
+import { link } from "../gateway/network.js";
+import { Offloads } from "../gateway/offloads.js";
+import { workersOn } from "../gateway/role.js";
+import { Settings } from "../gateway/settings.js";
+import { ROLE } from "../policy/index.js";
+
+/** Of the tun device: what comes out of the tunnel fits any link already, and the device must not fragment it. */
+const TUN_MTU = 65_535;
+
+export class BackendRole implements Role {
+	readonly kind = "backend";
+	readonly roles = ROLE.backend;
+	readonly #self: Backend;
+	readonly #tun: string;
+	readonly #addresses: Addresses;
+	readonly #offloads = new Offloads();
+	readonly #settings = new Settings();
+	readonly #guard: Guard;
+	#descriptor: number | undefined;
+	#interfaces: string[] = [];
+
+	constructor(
+		config: Config,
+		readonly name: string,
+		tell: (event: MemberEvent) => void,
+	) {
+		this.#self = config.backends.find((one) => one.name === name) as Backend;
+		this.#tun = "shunt0";
+		this.#addresses = new Addresses(this.#tun);
+		this.#guard = new Guard(name, (problem) => tell({ event: "warning", problem }));
+	}
+
+	async prepare(config: Config): Promise<Pick<EngineOptions, "workers" | "tun">> {
+		this.#interfaces = await this.#findInterfaces();
+		this.#settings.require("net.ipv4.conf.all.rp_filter", (value) => value !== "1", "SHUNT_STRICT_SOURCE_FILTER");
+		this.#descriptor = openTun(this.#tun);
+		await command("ip", ["link", "set", "dev", this.#tun, "up", "mtu", String(TUN_MTU)]);
+		// The clients are not behind this device, and their packets come out of it all the same.
+		this.#settings.set(`net.ipv4.conf.${this.#tun}.rp_filter`, "0");
+		for (const name of this.#interfaces) {
+			await this.#offloads.turnOff(name);
+			// Several backends may share a segment with the service's address: none of them may answer ARP for it.
+			this.#settings.set(`net.ipv4.conf.${slashed(name)}.arp_ignore`, "1");
+			this.#settings.set(`net.ipv4.conf.${slashed(name)}.arp_announce`, "2");
+		}
+		return { workers: workersOn(this.#interfaces, config), tun: this.#descriptor };
+	}
+
+	async apply(config: Config, snapshot: Snapshot): Promise<void> {
+		await this.#addresses.set([...new Set(snapshot.services.map((service) => service.address))]);
+		await this.#guard.set(rulesFor(this.#self, snapshot.services, this.#interfaces, config.cluster.tunnelPort));
+	}
+
+	own(): readonly string[] {
+		return this.#self.addresses;
+	}
+
+	/** A backend sends nothing through the tunnel. */
+	async facts(): Promise<ReadonlyMap<string, HostFacts>> {
+		return new Map();
+	}
+
+	async close(): Promise<void> {
+		await this.#guard.close();
+		await this.#offloads.restore();
+		this.#settings.restore();
+		if (this.#descriptor !== undefined) closeSync(this.#descriptor); // and the device with its addresses is gone
+		this.#descriptor = undefined;
+	}
+
+	/** As configured, or those that carry the backend's addresses. */
+	async #findInterfaces(): Promise<string[]> {
+		if (this.#self.interfaces.length > 0) {
+			for (const name of this.#self.interfaces) await link(name);
+			return [...this.#self.interfaces];
+		}
+		const all = await commandJson<{ ifname: string; addr_info?: { local?: string }[] }[]>("ip", ["-json", "address"]);
+		const found = all.filter((one) =>
+			one.addr_info?.some(({ local }) => local && this.#self.addresses.includes(local)),
+		);
+		if (found.length === 0)
+			throw new ShuntError("SHUNT_INTERFACE_MISSING", { interface: `(one with ${this.#self.addresses.join(" or ")})` });
+		return found.map((one) => one.ifname);
+	}
+}
+
+/** eth0.7 is eth0/7 in the name of a setting. */
+function slashed(name: string): string {
+	return name.replaceAll(".", "/");
+}
+
+function rulesFor(
+	self: Backend,
+	services: readonly Service[],
+	interfaces: readonly string[],
+	port: number,
+): GuardRules {
+	const from = `iifname { ${interfaces.map((name) => `"${name}"`).join(", ")} }`;
+	const own = (family: 4 | 6) => self.addresses.filter((address) => address.includes(":") === (family === 6));
+	return {
+		sets: [
+			{ name: "own4", type: "ipv4_addr", elements: own(4) },
+			{ name: "own6", type: "ipv6_addr", elements: own(6) },
+		],
+		chains: [
+			{
+				name: "hold_back",
+				hook: "prerouting priority raw",
+				rules: [
+					`${from} ip daddr @own4 udp dport ${port} counter drop`,
+					`${from} ip6 daddr @own6 udp dport ${port} counter drop`,
+				],
+			},
+			{ name: "way_back", hook: "output priority raw", rules: wayBack(self, services) },
+		],
+	};
+}
+
+/** R3: the engine delivered to the port that the service has here; its answers leave from the port that clients know.
+ * Without connection tracking: a port is turned into the other, and back. */
+function wayBack(self: Backend, services: readonly Service[]): string[] {
+	const rules = new Set<string>();
+	for (const service of services) {
+		const ip = service.family === 4 ? "ip" : "ip6";
+		for (const redirection of [service.redirection, ...service.rules.map((rule) => rule.redirection)])
+			for (const choice of redirection.choices)
+				if (choice.backend === self.name && choice.port !== service.port)
+					rules.add(
+						`${ip} saddr ${service.address} ${service.protocol} sport ${choice.port} ${service.protocol} sport set ${service.port}`,
+					);
+	}
+	return [...rules];
+}

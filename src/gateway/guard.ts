@@ -1,0 +1,116 @@
+/**
+ * The guard: this host's own kernel must not answer or forward what the engine takes.
+ *
+ * Rules stand in an nftables table that is *owned* by an nft process of ours (flag owner, Linux 5.12): when that process
+ * ends, because we end it or because we die in any way and its standard input closes, the kernel removes the whole table.
+ * So a crash leaves nothing behind. The engine's captures see packets before these rules do.
+ *
+ * Owns: that process and its one table. A new set of rules replaces the old one in a single transaction.
+ * Must never: hold a rule that matches anything but our services, our tunnel, and what our backends deliver.
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { ShuntError } from "../errors.js";
+
+/** Sets and chains in nft's own words; a hook is "prerouting priority raw", say. */
+export interface GuardRules {
+	readonly sets: readonly { readonly name: string; readonly type: string; readonly elements: readonly string[] }[];
+	readonly chains: readonly { readonly name: string; readonly hook: string; readonly rules: readonly string[] }[];
+}
+
+const NOTHING: GuardRules = { sets: [], chains: [] };
+
+/** How long nft may take for one transaction. */
+const PATIENCE_MS = 5000;
+
+export class Guard {
+	readonly #table: string;
+	#nft: ChildProcessWithoutNullStreams | undefined;
+	#closing = false;
+	#inForce: GuardRules = NOTHING;
+	/** The kernel's rules are gone, and nobody had asked for that. */
+	readonly #lost: (why: string) => void;
+
+	/** `name` becomes the table's: one for each daemon on a host. */
+	constructor(name: string, lost: (why: string) => void) {
+		this.#table = `shunt_${name.replaceAll(/[^A-Za-z0-9_]/g, "_")}`;
+		this.#lost = lost;
+	}
+
+	/** Puts these rules in force instead of the last ones, all at once. */
+	async set(rules: GuardRules): Promise<void> {
+		const nft = this.#start();
+		const table = `inet ${this.#table}`;
+		// One line is one transaction for nft -i, and its parser wants flat commands.
+		const commands = [
+			`add table ${table} { flags owner; }`,
+			`flush table ${table}`,
+			...this.#inForce.chains.map(({ name }) => `delete chain ${table} ${name}`),
+			...this.#inForce.sets.map(({ name }) => `delete set ${table} ${name}`),
+			...rules.sets.flatMap(({ name, type, elements }) => [
+				`add set ${table} ${name} { type ${type}; }`,
+				...(elements.length > 0 ? [`add element ${table} ${name} { ${elements.join(", ")} }`] : []),
+			]),
+			...rules.chains.flatMap(({ name, hook, rules }) => [
+				`add chain ${table} ${name} { type filter hook ${hook}; }`,
+				...rules.map((rule) => `add rule ${table} ${name} ${rule}`),
+			]),
+		];
+		await this.#say(nft, commands.join("; "));
+		this.#inForce = rules;
+	}
+
+	close(): Promise<void> {
+		this.#closing = true;
+		const nft = this.#nft;
+		if (nft === undefined || nft.exitCode !== null) return Promise.resolve();
+		return new Promise((resolve) => {
+			nft.once("exit", () => resolve());
+			nft.stdin.end();
+		});
+	}
+
+	#start(): ChildProcessWithoutNullStreams {
+		if (this.#nft !== undefined && this.#nft.exitCode === null) return this.#nft;
+		const nft = spawn("nft", ["-i"], {
+			stdio: "pipe",
+			env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, LC_ALL: "C", TERM: "dumb" },
+		});
+		nft.stdin.on("error", () => {}); // told by exit
+		nft.on("exit", () => {
+			this.#nft = undefined;
+			this.#inForce = NOTHING;
+			if (!this.#closing) this.#lost("nft ended, and with it the rules that it owned");
+		});
+		this.#nft = nft;
+		return nft;
+	}
+
+	/** Says one line, and waits for the answer to a second one that names it: nft reads them in order. */
+	#say(nft: ChildProcessWithoutNullStreams, line: string): Promise<void> {
+		return new Promise((resolve, reject) => {
+			let said = "";
+			const fail = (why: string) => done(() => reject(new ShuntError("SHUNT_GUARD_FAILED", { why })));
+			const done = (then: () => void) => {
+				clearTimeout(late);
+				nft.stdout.off("data", onOut);
+				nft.stderr.off("data", onError);
+				nft.off("exit", onExit);
+				nft.off("error", onStart);
+				then();
+			};
+			const onOut = (text: Buffer) => {
+				said += text;
+				if (said.split("\n").some((answer) => answer.trim() === `table inet ${this.#table}`)) done(resolve);
+			};
+			const onError = (text: Buffer) => fail(String(text).trim().split("\n")[0] ?? "nft refused the rules");
+			const onExit = () => fail("nft ended");
+			const onStart = (error: Error) => fail(error.message);
+			const late = setTimeout(() => fail(`nft did not answer within ${PATIENCE_MS / 1000} s`), PATIENCE_MS);
+			nft.stdout.on("data", onOut);
+			nft.stderr.on("data", onError);
+			nft.once("exit", onExit);
+			nft.once("error", onStart);
+			nft.stdin.write(`${line}\nlist tables inet\n`);
+		});
+	}
+}

@@ -1,0 +1,110 @@
+/**
+ * The gateway's role: what a gateway does to its host, and what it knows of it.
+ *
+ *   prepare   receive offloads off, service addresses on lo
+ *   facts     the way to each target
+ *   apply     the guard: this kernel drops what the engine takes
+ *
+ * Must never: leave a trace at a clean end; after a crash nothing but the service addresses on lo.
+ */
+import { cpus } from "node:os";
+import type { Config, Gateway, Service } from "../config/index.js";
+import type { HostFacts, Snapshot, Target } from "../database/index.js";
+import type { EngineOptions, WorkerOptions } from "../engine/index.js";
+import { ROLE } from "../policy/index.js";
+import { Addresses } from "./addresses.js";
+import { Guard, type GuardRules } from "./guard.js";
+import type { MemberEvent, Role } from "./member.js";
+import { link } from "./network.js";
+import { Offloads } from "./offloads.js";
+import { Ways } from "./ways.js";
+
+export class GatewayRole implements Role {
+	readonly kind = "gateway";
+	readonly roles = ROLE.gateway;
+	readonly #self: Gateway;
+	readonly #offloads = new Offloads();
+	readonly #addresses = new Addresses("lo");
+	readonly #ways = new Ways();
+	readonly #guard: Guard;
+
+	constructor(
+		config: Config,
+		readonly name: string,
+		tell: (event: MemberEvent) => void,
+	) {
+		this.#self = config.gateways.find((one) => one.name === name) as Gateway;
+		this.#guard = new Guard(name, (problem) => tell({ event: "warning", problem }));
+	}
+
+	async prepare(config: Config): Promise<Pick<EngineOptions, "workers">> {
+		for (const name of this.#self.interfaces) {
+			await link(name); // it is there, or SHUNT_INTERFACE_MISSING
+			await this.#offloads.turnOff(name);
+		}
+		return { workers: workersOn(this.#self.interfaces, config) };
+	}
+
+	async apply(_config: Config, snapshot: Snapshot): Promise<void> {
+		await this.#guard.set(holdBack(snapshot.services, this.#self.interfaces));
+		await this.#addresses.set([...new Set(snapshot.services.map((service) => service.address))]);
+	}
+
+	own(): readonly string[] {
+		return [];
+	}
+
+	facts(targets: readonly Target[], changed: () => void): Promise<ReadonlyMap<string, HostFacts>> {
+		return this.#ways.to([...new Set(targets.map((target) => target.address))].sort(), changed);
+	}
+
+	async close(): Promise<void> {
+		await this.#ways.close();
+		await this.#addresses.close();
+		await this.#guard.close();
+		await this.#offloads.restore();
+	}
+}
+
+/** Workers for these interfaces, as many on each as configured; several on one share its flows by fanout. */
+export function workersOn(interfaces: readonly string[], config: Config): WorkerOptions[] {
+	const { capture, workers, busyPollUs } = config.engine;
+	const processors = cpus().length;
+	return interfaces.flatMap((name, group) =>
+		Array.from({ length: workers }, (_, i) => ({
+			interface: name,
+			capture,
+			busyPollUs,
+			...(workers > 1 ? { fanout: (process.pid + group) & 0xffff, cpu: i % processors } : {}),
+		})),
+	);
+}
+
+/** What the kernel must leave to the engine: packets to the services' ports, and the later fragments of such. */
+function holdBack(services: readonly Service[], interfaces: readonly string[]): GuardRules {
+	const of = (family: 4 | 6) => services.filter((service) => service.family === family);
+	const ports = (family: 4 | 6) =>
+		of(family).map(({ address, protocol, port }) => `${address} . ${protocol} . ${port}`);
+	const hosts = (family: 4 | 6) => [...new Set(of(family).map(({ address }) => address))];
+	const from = `iifname { ${interfaces.map((name) => `"${name}"`).join(", ")} }`;
+	return {
+		sets: [
+			{ name: "services4", type: "ipv4_addr . inet_proto . inet_service", elements: ports(4) },
+			{ name: "services6", type: "ipv6_addr . inet_proto . inet_service", elements: ports(6) },
+			{ name: "addresses4", type: "ipv4_addr", elements: hosts(4) },
+			{ name: "addresses6", type: "ipv6_addr", elements: hosts(6) },
+		],
+		chains: [
+			{
+				name: "hold_back",
+				hook: "prerouting priority raw",
+				rules: [
+					`${from} ip daddr . meta l4proto . th dport @services4 counter drop`,
+					`${from} ip6 daddr . meta l4proto . th dport @services6 counter drop`,
+					`${from} ip frag-off & 0x1fff != 0 ip daddr @addresses4 counter drop`,
+					`${from} exthdr frag frag-off != 0 ip6 daddr @addresses6 counter drop`,
+				],
+			},
+		],
+	};
+}
