@@ -5,7 +5,7 @@
 	"targets": [
 		{
 			"target_name": "shunt",
-			"sources": ["<@(engine_sources)", "<@(addon_sources)"],
+			"sources": ["<@(engine_sources)", "<@(host_sources)", "<@(addon_sources)"],
 			"include_dirs": ["native", "<!@(node -p \"require('node-addon-api').include_dir\")"],
 			"defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS"],
 			"cflags": ["-O2", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-fvisibility=hidden", "-fno-strict-aliasing"],

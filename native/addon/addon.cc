@@ -11,11 +11,11 @@ static Napi::Object start(Napi::Env env, Napi::Object exports)
 {
 	exports.Set("reasons", shunt::reasons(env));
 	exports.Set("statisticsLayout", shunt::statistics_layout(env));
+	exports.Set("host", shunt::host(env));
 	exports.Set("Engine", shunt::engine_class(env));
 	exports.Set("CaptureStream", shunt::capture_class(env));
 	exports.Set("runFile", Napi::Function::New(env, shunt::run_file_door, "runFile"));
 	exports.Set("inject", Napi::Function::New(env, shunt::inject_door, "inject"));
-	exports.Set("openTun", Napi::Function::New(env, shunt::open_tun_door, "openTun"));
 	return exports;
 }
 

@@ -21,8 +21,9 @@ Napi::Value statistics_layout(Napi::Env env);   // reasons.cc: where counters st
 Napi::Function engine_class(Napi::Env env);     // engine.cc
 Napi::Value run_file_door(const Napi::CallbackInfo &info); // run_file.cc
 Napi::Value inject_door(const Napi::CallbackInfo &info);   // inject.cc
-Napi::Value open_tun_door(const Napi::CallbackInfo &info); // host.cc
 Napi::Function capture_class(Napi::Env env);    // capture.cc
+
+Napi::Object host(Napi::Env env);              // host.cc
 
 // Used by more than one of them.
 Napi::Value statistics_buffer(Napi::Env env, const std::shared_ptr<Statistics> &statistics); // reasons.cc

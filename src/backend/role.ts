@@ -12,13 +12,13 @@
 import { closeSync } from "node:fs";
 import type { Backend, Config, Service } from "../config/index.js";
 import type { HostFacts, Snapshot } from "../database/index.js";
-import { type EngineOptions, openTun } from "../engine/index.js";
+import { type EngineOptions, host } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 import { Addresses } from "../gateway/addresses.js";
 import { command, commandJson } from "../gateway/command.js";
 import { Guard, type GuardRules } from "../gateway/guard.js";
 import type { MemberEvent, Role } from "../gateway/member.js";
-import { link } from "../gateway/network.js";
+import { requireLink } from "../gateway/network.js";
 import { Offloads } from "../gateway/offloads.js";
 import { workersOn } from "../gateway/role.js";
 import { Settings } from "../gateway/settings.js";
@@ -53,12 +53,12 @@ export class BackendRole implements Role {
 	async prepare(config: Config): Promise<Pick<EngineOptions, "workers" | "tun">> {
 		this.#interfaces = await this.#findInterfaces();
 		this.#settings.require("net.ipv4.conf.all.rp_filter", (value) => value !== "1", "SHUNT_STRICT_SOURCE_FILTER");
-		this.#descriptor = openTun(this.#tun);
+		this.#descriptor = this.#openTun();
 		await command("ip", ["link", "set", "dev", this.#tun, "up", "mtu", String(TUN_MTU)]);
 		// The clients are not behind this device, and their packets come out of it all the same.
 		this.#settings.set(`net.ipv4.conf.${this.#tun}.rp_filter`, "0");
 		for (const name of this.#interfaces) {
-			await this.#offloads.turnOff(name);
+			this.#offloads.turnOff(name);
 			// Several backends may share a segment with the service's address: none of them may answer ARP for it.
 			this.#settings.set(`net.ipv4.conf.${slashed(name)}.arp_ignore`, "1");
 			this.#settings.set(`net.ipv4.conf.${slashed(name)}.arp_announce`, "2");
@@ -82,16 +82,24 @@ export class BackendRole implements Role {
 
 	async close(): Promise<void> {
 		await this.#guard.close();
-		await this.#offloads.restore();
+		this.#offloads.restore();
 		this.#settings.restore();
 		if (this.#descriptor !== undefined) closeSync(this.#descriptor); // and the device with its addresses is gone
 		this.#descriptor = undefined;
 	}
 
+	#openTun(): number {
+		try {
+			return host().openTun(this.#tun).fd;
+		} catch (cause) {
+			throw new ShuntError("SHUNT_TUN_FAILED", { name: this.#tun, why: (cause as Error).message }, { cause });
+		}
+	}
+
 	/** As configured, or those that carry the backend's addresses. */
 	async #findInterfaces(): Promise<string[]> {
 		if (this.#self.interfaces.length > 0) {
-			for (const name of this.#self.interfaces) await link(name);
+			this.#self.interfaces.forEach(requireLink);
 			return [...this.#self.interfaces];
 		}
 		const all = await commandJson<{ ifname: string; addr_info?: { local?: string }[] }[]>("ip", ["-json", "address"]);

@@ -1,2 +1,4 @@
 // index.ts - what the rest of the house may use of this room.
+
+export * from "./host.js";
 export * from "./native.js";

@@ -12,6 +12,7 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { ShuntError } from "../errors.js";
 import type { TableSet } from "../policy/index.js";
+import type { Host } from "./host.js";
 
 export type Verdict = "forward" | "return" | "indicate" | "pass" | "drop" | "control";
 
@@ -276,11 +277,11 @@ interface AddonCapture {
 interface Addon {
 	readonly reasons: readonly Reason[];
 	readonly statisticsLayout: StatisticsLayout;
+	readonly host: Host;
 	readonly Engine: new (options: EngineOptions) => AddonEngine;
 	readonly CaptureStream: new (options: CaptureOptions) => AddonCapture;
 	runFile(options: FileRunOptions): { statistics: ArrayBuffer; reasons: Buffer; sessions: SessionRow[] };
 	inject(options: InjectOptions): Promise<InjectResult>;
-	openTun(name: string): number;
 }
 
 let loaded: Addon | undefined;
@@ -459,17 +460,6 @@ export function runFile(options: FileRunOptions): FileRunResult {
 /** Sends frames on an interface, as fast as it takes them unless a rate is given. */
 export function inject(options: InjectOptions): Promise<InjectResult> {
 	return attemptLater("injecting", () => addon().inject(options));
-}
-
-/** A tun device of this name, through which this host's stack gets delivered packets; it goes when the descriptor is closed,
- * so also when the process dies. */
-export function openTun(name: string): number {
-	try {
-		return addon().openTun(name);
-	} catch (cause) {
-		if (cause instanceof ShuntError) throw cause;
-		throw new ShuntError("SHUNT_TUN_FAILED", { name, why: (cause as Error).message }, { cause });
-	}
 }
 
 /** Captured packets for people, by libpcap: live with a filter, or from a file. */

@@ -15,7 +15,7 @@ import { ROLE } from "../policy/index.js";
 import { Addresses } from "./addresses.js";
 import { Guard, type GuardRules } from "./guard.js";
 import type { MemberEvent, Role } from "./member.js";
-import { link } from "./network.js";
+import { requireLink } from "./network.js";
 import { Offloads } from "./offloads.js";
 import { Ways } from "./ways.js";
 
@@ -39,8 +39,8 @@ export class GatewayRole implements Role {
 
 	async prepare(config: Config): Promise<Pick<EngineOptions, "workers">> {
 		for (const name of this.#self.interfaces) {
-			await link(name); // it is there, or SHUNT_INTERFACE_MISSING
-			await this.#offloads.turnOff(name);
+			requireLink(name);
+			this.#offloads.turnOff(name);
 		}
 		return { workers: workersOn(this.#self.interfaces, config) };
 	}
@@ -59,10 +59,10 @@ export class GatewayRole implements Role {
 	}
 
 	async close(): Promise<void> {
-		await this.#ways.close();
+		this.#ways.close();
 		await this.#addresses.close();
 		await this.#guard.close();
-		await this.#offloads.restore();
+		this.#offloads.restore();
 	}
 }
 

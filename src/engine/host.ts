@@ -1,0 +1,98 @@
+// host.ts - the typed door to native/host: what this machine's kernel knows of links, routes and neighbours.
+//
+// Owns: shapes and units. Addresses are 16-byte buffers (IPv4 in mapped form), MAC addresses 6 bytes; numbers without a
+// unit are the kernel's own (IFF_*, RTN_*, NUD_*, RT_SCOPE_*).
+// Must never: decide anything. A refusal of the kernel is thrown as it is, with errno's name in `code`.
+
+import { addon } from "./native.js";
+
+export interface HostAddress {
+	readonly address: Buffer;
+	/** As the family counts: 0..32 or 0..128. */
+	readonly prefix: number;
+	readonly family: 4 | 6;
+	/** RT_SCOPE_*: 0 is universe, 253 link. */
+	readonly scope: number;
+	/** IFA_F_* */
+	readonly flags: number;
+}
+
+export interface HostLink {
+	readonly ifindex: number;
+	readonly name: string;
+	/** Bytes of an IP packet. */
+	readonly mtu: number;
+	/** IFF_*: 1 is up. */
+	readonly flags: number;
+	/** ARPHRD_*: 1 is Ethernet. */
+	readonly hardware: number;
+	readonly mac: Buffer | null;
+	readonly addresses: readonly HostAddress[];
+}
+
+export interface HostRoute {
+	/** RTN_*: 1 unicast, 2 local. */
+	readonly kind: number;
+	readonly ifindex: number;
+	readonly gateway: Buffer | null;
+	readonly source: Buffer | null;
+	/** Of the route, else of the link. */
+	readonly mtu: number;
+	readonly ownMac: Buffer | null;
+	readonly hardware: number;
+}
+
+export interface HostNeighbour {
+	readonly mac: Buffer | null;
+	/** NUD_* */
+	readonly state: number;
+}
+
+export interface Feature {
+	/** The kernel's name: "rx-gro". */
+	readonly name: string;
+	readonly active: boolean;
+	readonly changeable: boolean;
+}
+
+/** The order of the entries that LinkCounters.read fills. */
+export const LINK_COUNTERS = [
+	"rxPackets",
+	"rxBytes",
+	"rxDropped",
+	"rxErrors",
+	"txPackets",
+	"txBytes",
+	"txDropped",
+	"txErrors",
+] as const;
+
+export interface LinkCounters {
+	/** Fills and returns an array of at least 8. ENODEV once the interface is gone. */
+	read(into: BigUint64Array): BigUint64Array;
+	/** Bits per second; 0: unknown. */
+	speedBps(): number;
+}
+
+export interface Host {
+	link(nameOrIndex: string | number): HostLink;
+	/** Throws ENETUNREACH, EHOSTUNREACH, EACCES or EINVAL where there is no way. */
+	route(destination: Buffer): HostRoute;
+	/** null: the kernel has no entry. */
+	neighbour(ifindex: number, address: Buffer): HostNeighbour | null;
+	/** Has the kernel ask for the neighbour; returns at once. */
+	resolve(ifindex: number, address: Buffer): void;
+	offloads(interfaceName: string): Feature[];
+	setOffload(interfaceName: string, feature: string, active: boolean): void;
+	/** A tun device of our own; it goes when the descriptor is closed (by the caller, fs.closeSync). */
+	openTun(name: string, severalQueues?: boolean): { fd: number; ifindex: number; name: string };
+	/** `speedBps` other than 0 replaces what the driver says. */
+	readonly LinkCounters: new (
+		interfaceName: string,
+		speedBps?: number,
+	) => LinkCounters;
+}
+
+export function host(): Host {
+	return addon().host;
+}
