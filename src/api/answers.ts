@@ -187,8 +187,8 @@ function sessionOf(names: Names, row: SessionRow): Session | undefined {
 		destinationPort: service.port,
 		backend: row.target === LOCAL ? null : (target?.backend ?? "(gone)"),
 		target: target ? endpoint(target.address, target.port) : null,
-		idleMs: row.idleMs,
-		leftMs: Math.max(0, service.idleMs - row.idleMs),
+		idleMs: Math.round(row.idleMs),
+		leftMs: Math.max(0, Math.round(service.idleMs - row.idleMs)),
 		proven: row.proven,
 	};
 }

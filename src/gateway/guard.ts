@@ -21,6 +21,8 @@ const NOTHING: GuardRules = { sets: [], chains: [] };
 
 /** How long nft may take for one transaction. */
 const PATIENCE_MS = 5000;
+/** How long its two outputs may be apart. */
+const SETTLE_MS = 20;
 
 export class Guard {
 	readonly #table: string;
@@ -89,9 +91,11 @@ export class Guard {
 	#say(nft: ChildProcessWithoutNullStreams, line: string): Promise<void> {
 		return new Promise((resolve, reject) => {
 			let said = "";
+			let complained = "";
 			const fail = (why: string) => done(() => reject(new ShuntError("SHUNT_GUARD_FAILED", { why })));
 			const done = (then: () => void) => {
 				clearTimeout(late);
+				clearTimeout(settling);
 				nft.stdout.off("data", onOut);
 				nft.stderr.off("data", onError);
 				nft.off("exit", onExit);
@@ -100,9 +104,17 @@ export class Guard {
 			};
 			const onOut = (text: Buffer) => {
 				said += text;
-				if (said.split("\n").some((answer) => answer.trim() === `table inet ${this.#table}`)) done(resolve);
+				// What it has to complain about comes by another pipe, and may be read a moment later.
+				if (said.split("\n").some((answer) => answer.trim() === `table inet ${this.#table}`)) settle();
 			};
-			const onError = (text: Buffer) => fail(String(text).trim().split("\n")[0] ?? "nft refused the rules");
+			const onError = (text: Buffer) => {
+				complained += text;
+				settle();
+			};
+			let settling: NodeJS.Timeout | undefined;
+			const settle = () => {
+				settling ??= setTimeout(() => (complained === "" ? done(resolve) : fail(firstSentence(complained))), SETTLE_MS);
+			};
 			const onExit = () => fail("nft ended");
 			const onStart = (error: Error) => fail(error.message);
 			const late = setTimeout(() => fail(`nft did not answer within ${PATIENCE_MS / 1000} s`), PATIENCE_MS);
@@ -113,4 +125,9 @@ export class Guard {
 			nft.stdin.write(`${line}\nlist tables inet\n`);
 		});
 	}
+}
+
+/** nft says "Error: sentence", or "Error: sentence; sentence", and then shows the line. */
+function firstSentence(text: string): string {
+	return (text.trim().split("\n")[0] ?? "").replace(/^(\S+: )?Error: /, "") || "it refused the rules";
 }

@@ -102,7 +102,7 @@ function holdBack(services: readonly Service[], interfaces: readonly string[]): 
 					`${from} ip daddr . meta l4proto . th dport @services4 counter drop`,
 					`${from} ip6 daddr . meta l4proto . th dport @services6 counter drop`,
 					`${from} ip frag-off & 0x1fff != 0 ip daddr @addresses4 counter drop`,
-					`${from} exthdr frag frag-off != 0 ip6 daddr @addresses6 counter drop`,
+					`${from} frag frag-off != 0 ip6 daddr @addresses6 counter drop`,
 				],
 			},
 		],
