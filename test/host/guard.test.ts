@@ -1,0 +1,207 @@
+// guard.test.ts - the guard in a real network namespace: what it drops, what it leaves, and that it dies with its daemon.
+
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+
+const run = promisify(execFile);
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, "../..");
+const SERVER = `hosttest-s-${process.pid}`;
+const CLIENT = `hosttest-c-${process.pid}`;
+const VIP = "203.0.113.53";
+
+const RULES = (port: number, elements = [`${VIP} . udp . ${port}`]) => ({
+	sets: [{ name: "services4", type: "ipv4_addr . inet_proto . inet_service", elements }],
+	chains: [
+		{
+			name: "hold_back",
+			hook: "prerouting priority raw",
+			rules: ['iifname { "eth0" } ip daddr . meta l4proto . th dport @services4 counter drop'],
+		},
+	],
+});
+
+/** A process in the server's namespace that holds a guard; what it says, line by line. */
+class Holder {
+	readonly process: ChildProcess;
+	readonly said: string[] = [];
+
+	constructor(folder: string, ...rules: object[]) {
+		const args = rules.map((one) => JSON.stringify(one));
+		const holder = join(here, "guard-holder.mjs");
+		this.process = spawn("ip", ["netns", "exec", SERVER, process.execPath, holder, folder, ...args], {
+			stdio: ["pipe", "pipe", "inherit"],
+		});
+		this.process.stdout!.on("data", (text) => this.said.push(...String(text).trim().split("\n")));
+	}
+
+	next(): void {
+		this.process.stdin!.write("next\n");
+	}
+
+	async says(what: string): Promise<string> {
+		return await until(() => this.said.find((line) => line.startsWith(what)));
+	}
+
+	async end(): Promise<void> {
+		if (this.process.exitCode !== null || this.process.signalCode !== null) return;
+		const ended = new Promise((resolve) => this.process.once("exit", resolve));
+		this.process.stdin!.end();
+		await ended;
+	}
+}
+
+async function until<T>(look: () => T | Promise<T>): Promise<NonNullable<T>> {
+	const end = Date.now() + 5000;
+	for (;;) {
+		const found = await look();
+		if (found) return found as NonNullable<T>;
+		if (Date.now() > end) throw new Error(`waited in vain for ${look}`);
+		await new Promise((resolve) => setTimeout(resolve, 20));
+	}
+}
+
+const inside = (namespace: string, ...command: string[]) => run("ip", ["netns", "exec", namespace, ...command]);
+const ruleset = async () => (await inside(SERVER, "nft", "list", "ruleset")).stdout;
+
+/** One datagram from the client: was there an answer, or an ICMP error instead of one? */
+async function ask(port: number): Promise<"answered" | "refused" | "silent"> {
+	const program = `
+		const s = require("node:dgram").createSocket("udp4");
+		const end = (what) => { console.log(what); process.exit(0); };
+		s.on("message", () => end("answered")).on("error", () => end("refused"));
+		s.connect(${port}, "${VIP}", () => s.send("x"));
+		setTimeout(() => end("silent"), 400);`;
+	return (await inside(CLIENT, process.execPath, "-e", program)).stdout.trim() as "answered";
+}
+
+describe.skipIf(process.getuid?.() !== 0)("the guard", () => {
+	let folder: string;
+	let echo: ChildProcess;
+	let holder: Holder | undefined;
+
+	beforeAll(async () => {
+		folder = mkdtempSync(join(tmpdir(), "shunt-guard-"));
+		writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+		const options = [
+			"--rootDir",
+			"src",
+			"--module",
+			"nodenext",
+			"--target",
+			"es2023",
+			"--types",
+			"node",
+			"--skipLibCheck",
+		];
+		await run(
+			join(root, "node_modules/.bin/tsc"),
+			[...options, "--ignoreConfig", "--outDir", folder, "src/gateway/guard.ts"],
+			{ cwd: root },
+		);
+		for (const name of [SERVER, CLIENT]) await run("ip", ["netns", "add", name]);
+		await run("ip", ["-n", SERVER, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", CLIENT]);
+		for (const [name, address] of [
+			[SERVER, "10.9.0.1/24"],
+			[CLIENT, "10.9.0.2/24"],
+		] as const) {
+			await run("ip", ["-n", name, "link", "set", "lo", "up"]);
+			await run("ip", ["-n", name, "link", "set", "eth0", "up"]);
+			await run("ip", ["-n", name, "address", "add", address, "dev", "eth0"]);
+		}
+		await run("ip", ["-n", SERVER, "address", "add", `${VIP}/32`, "dev", "lo"]);
+		await run("ip", ["-n", CLIENT, "route", "add", `${VIP}/32`, "via", "10.9.0.1"]);
+		const program = `
+			const s = require("node:dgram").createSocket("udp4");
+			s.on("message", (m, from) => s.send(m, from.port, from.address)).bind(53, "${VIP}", () => console.log("up"));`;
+		echo = spawn("ip", ["netns", "exec", SERVER, process.execPath, "-e", program], {
+			stdio: ["ignore", "pipe", "inherit"],
+		});
+		await new Promise((resolve) => echo.stdout!.once("data", resolve));
+		expect(await ask(53)).toBe("answered");
+	}, 60_000);
+
+	afterEach(async () => {
+		await holder?.end();
+		holder = undefined;
+		await until(async () => !(await ruleset()).includes("hosttest"));
+	});
+
+	afterAll(async () => {
+		echo?.kill();
+		for (const name of [SERVER, CLIENT]) await run("ip", ["netns", "del", name]).catch(() => {});
+		if (folder) rmSync(folder, { recursive: true, force: true });
+	});
+
+	test("R1: the kernel neither answers nor refuses what the engine takes, and goes on with all else", async () => {
+		holder = new Holder(folder, RULES(53));
+		await holder.says("held");
+		expect(await ask(53)).toBe("silent");
+		expect(await ask(54)).toBe("refused");
+		await inside(CLIENT, "ping", "-c1", "-W2", VIP);
+		await holder.end();
+		expect(holder.said).toContain("closed");
+		expect(await ask(53)).toBe("answered");
+	});
+
+	test("a daemon that is killed takes its rules along: the host is not cut off", async () => {
+		holder = new Holder(folder, RULES(53));
+		await holder.says("held");
+		expect(await ruleset()).toContain("shunt_hosttest");
+		holder.process.kill("SIGKILL");
+		await until(async () => !(await ruleset()).includes("shunt_hosttest"));
+		expect(await ask(53)).toBe("answered");
+	});
+
+	test("rules are replaced as one, and rules that nft refuses leave the last ones in force", async () => {
+		const broken = RULES(55);
+		broken.chains[0]!.rules.push("no such rule");
+		holder = new Holder(folder, RULES(53), RULES(54), broken);
+		await holder.says("held");
+		holder.next();
+		await holder.says("replaced");
+		expect([await ask(53), await ask(54)]).toEqual(["answered", "silent"]);
+		holder.next();
+		expect(await holder.says("refused")).toMatch(/^refused SHUNT_GUARD_FAILED /);
+		expect([await ask(54), await ask(55)]).toEqual(["silent", "refused"]);
+	});
+
+	test("rules can be replaced after others were refused", async () => {
+		const broken = RULES(54);
+		broken.chains[0]!.rules.push("no such rule");
+		holder = new Holder(folder, broken, RULES(53), RULES(54));
+		await holder.says("refused");
+		holder.next();
+		await holder.says("replaced");
+		expect(await ask(53)).toBe("silent");
+	});
+
+	test("four thousand services are one transaction", async () => {
+		const many = Array.from({ length: 4000 }, (_, i) => `10.${20 + (i >> 8)}.${i & 255}.1 . udp . 53`);
+		holder = new Holder(folder, RULES(53, [...many, `${VIP} . udp . 53`]), RULES(54));
+		await holder.says("held");
+		expect(await ask(53)).toBe("silent");
+		holder.next();
+		await holder.says("replaced");
+		expect([await ask(53), await ask(54)]).toEqual(["answered", "silent"]);
+	});
+
+	test("an nft that somebody kills is told of, and the next rules stand again", async () => {
+		holder = new Holder(folder, RULES(53), RULES(53));
+		await holder.says("held");
+		const found = await run("ip", ["netns", "pids", SERVER]);
+		for (const pid of found.stdout.trim().split("\n")) {
+			const { stdout } = await run("ps", ["-o", "comm=", "-p", pid]).catch(() => ({ stdout: "" }));
+			if (stdout.trim() === "nft") process.kill(Number(pid), "SIGKILL");
+		}
+		await holder.says("lost");
+		holder.next();
+		await holder.says("replaced");
+		expect(await ask(53)).toBe("silent");
+	});
+});
