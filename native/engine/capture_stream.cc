@@ -37,6 +37,7 @@ public:
 		if (live) {
 			pcap_set_snaplen(pcap_, (int)options.snaplen);
 			pcap_set_promisc(pcap_, options.promiscuous);
+			pcap_set_buffer_size(pcap_, 16 * 1024 * 1024);
 			pcap_set_immediate_mode(pcap_, 1); // people want to see a packet when it comes
 			pcap_set_tstamp_precision(pcap_, PCAP_TSTAMP_PRECISION_NANO);
 			if (pcap_activate(pcap_) < 0 || pcap_setnonblock(pcap_, 1, error) < 0)
