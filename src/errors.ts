@@ -42,7 +42,6 @@ export const ERRORS = {
 	SHUNT_STORE_COMPACTED: { message: "Changes since revision {revision} are no longer kept; the oldest kept is {oldest}.", exit: EXIT.failed, hint: "List anew and watch from the revision of that list." },
 	SHUNT_STORE_LEASE_GONE: { message: "The lease {lease} has ended or never was.", exit: EXIT.failed, hint: "Grant a new lease and put its records again." },
 	SHUNT_STORE_READ_ONLY: { message: "The redirection database is read from {file} and takes no writes.", exit: EXIT.input, hint: "Change the configuration and reload, or configure an embedded or a shared database." },
-	SHUNT_STRICT_SOURCE_FILTER: { message: "{setting} is 1: this kernel drops packets that come out of the tunnel.", exit: EXIT.host, hint: "Set it to 0 or 2, by sysctl." },
 	SHUNT_TUN_FAILED: { message: "The tun device {name} cannot be made: {why}.", exit: EXIT.host, hint: "It needs /dev/net/tun; modprobe tun, and see that no other daemon has a device of this name." },
 	SHUNT_UNKNOWN_SERVER: { message: "The configuration {file} has no {role} named {name}; it has {known}.", exit: EXIT.input, hint: "Name this host as it is named in the configuration." },
 	SHUNT_USAGE: { message: "{what}", exit: EXIT.input, hint: "shunt --help lists the commands." },

@@ -7,7 +7,8 @@
  * The engine verifies what comes by the tunnel and writes the client's packet to the tun device. The local service sees the
  * client's own address, and its answer leaves from the service's address straight to the client: direct server return.
  *
- * Must never: leave a trace, at a clean end or after a crash, but the two ARP settings that it names.
+ * Must never: leave a trace at a clean end. What a crash leaves (two ARP settings, offloads) the next start knows by the
+ * journal; the tun device with its addresses goes by itself.
  */
 import { closeSync } from "node:fs";
 import type { Backend, Config, Service } from "../config/index.js";
@@ -20,7 +21,7 @@ import { Guard, type GuardRules } from "../gateway/guard.js";
 import type { MemberEvent, Role } from "../gateway/member.js";
 import { requireLink } from "../gateway/network.js";
 import { Offloads } from "../gateway/offloads.js";
-import { workersOn } from "../gateway/role.js";
+import { journalOf, workersOn } from "../gateway/role.js";
 import { Settings } from "../gateway/settings.js";
 import { ROLE } from "../policy/index.js";
 
@@ -33,8 +34,8 @@ export class BackendRole implements Role {
 	readonly #self: Backend;
 	readonly #tun: string;
 	readonly #addresses: Addresses;
-	readonly #offloads = new Offloads();
-	readonly #settings = new Settings();
+	readonly #offloads: Offloads;
+	readonly #settings: Settings;
 	readonly #guard: Guard;
 	#descriptor: number | undefined;
 	#interfaces: string[] = [];
@@ -46,17 +47,23 @@ export class BackendRole implements Role {
 	) {
 		this.#self = config.backends.find((one) => one.name === name) as Backend;
 		this.#tun = "shunt0";
-		this.#addresses = new Addresses(this.#tun);
+		const journal = journalOf(name);
+		this.#offloads = new Offloads(journal);
+		this.#settings = new Settings(journal);
+		this.#addresses = new Addresses(this.#tun, journal);
 		this.#guard = new Guard(name, (problem) => tell({ event: "warning", problem }));
 	}
 
 	async prepare(config: Config): Promise<Pick<EngineOptions, "workers" | "tun">> {
 		this.#interfaces = await this.#findInterfaces();
-		this.#settings.require("net.ipv4.conf.all.rp_filter", (value) => value !== "1", "SHUNT_STRICT_SOURCE_FILTER");
 		this.#descriptor = this.#openTun();
 		await command("ip", ["link", "set", "dev", this.#tun, "up", "mtu", String(TUN_MTU)]);
-		// The clients are not behind this device, and their packets come out of it all the same.
-		this.#settings.set(`net.ipv4.conf.${this.#tun}.rp_filter`, "0");
+		// The clients are not behind this device, and their packets come out of it all the same. 2 is loose, and the larger of
+		// this value and the one for all interfaces holds, so a strict 1 there does not reach here.
+		this.#settings.set(`net.ipv4.conf.${this.#tun}.rp_filter`, "2");
+		// An address that is just being taken away must not send its packets back into the network.
+		this.#settings.set(`net.ipv4.conf.${this.#tun}.forwarding`, "0");
+		this.#settings.set(`net.ipv6.conf.${this.#tun}.forwarding`, "0");
 		for (const name of this.#interfaces) {
 			this.#offloads.turnOff(name);
 			// Several backends may share a segment with the service's address: none of them may answer ARP for it.
@@ -84,7 +91,8 @@ export class BackendRole implements Role {
 		await this.#guard.close();
 		this.#offloads.restore();
 		this.#settings.restore();
-		if (this.#descriptor !== undefined) closeSync(this.#descriptor); // and the device with its addresses is gone
+		await this.#addresses.close();
+		if (this.#descriptor !== undefined) closeSync(this.#descriptor); // and the device is gone
 		this.#descriptor = undefined;
 	}
 

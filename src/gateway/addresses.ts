@@ -2,11 +2,11 @@
  * Service addresses on this host: so that the kernel answers what is no service's port (a ping, a closed port), and that a
  * backend's services can answer from them.
  *
- * Owns: those it added itself, each as a /32 or /128; it takes them away at a clean end. One that a killed daemon left is
- * found in place and adopted.
- * Must never: remove an address that somebody else configured with another length or on another link.
+ * Owns: those it added itself, each as a /32 or /128, and takes away again; the journal knows them after a crash.
+ * Must never: remove an address that somebody else has put there.
  */
 import { command, commandJson } from "./command.js";
+import type { Journal } from "./journal.js";
 
 interface IpAddress {
 	addr_info?: { local?: string; prefixlen?: number }[];
@@ -14,30 +14,34 @@ interface IpAddress {
 
 export class Addresses {
 	readonly #dev: string;
-	#ours = new Set<string>();
+	readonly #kind: string;
 
-	constructor(dev: string) {
+	constructor(
+		dev: string,
+		readonly journal: Journal,
+	) {
 		this.#dev = dev;
+		this.#kind = `address ${dev} `;
 	}
 
 	/** From now on exactly these. */
 	async set(wanted: readonly string[]): Promise<void> {
 		const there = await this.#there();
 		for (const address of wanted) {
-			if (!there.has(address))
-				await command("ip", ["address", "replace", host(address), "dev", this.#dev, ...options(address)]);
-			this.#ours.add(address);
+			if (there.has(address)) continue;
+			this.journal.note(this.#kind + address, "absent");
+			await command("ip", ["address", "replace", host(address), "dev", this.#dev, ...options(address)]);
 		}
-		for (const address of [...this.#ours]) if (!wanted.includes(address)) await this.#remove(address);
+		for (const { what } of this.journal.noted(this.#kind)) if (!wanted.includes(what)) await this.#remove(what);
 	}
 
 	async close(): Promise<void> {
-		for (const address of [...this.#ours]) await this.#remove(address).catch(() => {});
+		for (const { what } of this.journal.noted(this.#kind)) await this.#remove(what).catch(() => {});
 	}
 
 	async #remove(address: string): Promise<void> {
-		this.#ours.delete(address);
 		await command("ip", ["address", "del", host(address), "dev", this.#dev]);
+		this.journal.forget(this.#kind + address);
 	}
 
 	/** Whole addresses on this link. */

@@ -75,13 +75,17 @@ export class Guard {
 		if (this.#nft !== undefined && this.#nft.exitCode === null) return this.#nft;
 		const nft = spawn("nft", ["-i"], {
 			stdio: "pipe",
+			detached: true, // Ctrl-C is for us: the rules must stand until we have stopped
 			env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, LC_ALL: "C", TERM: "dumb" },
 		});
 		nft.stdin.on("error", () => {}); // told by exit
 		nft.on("exit", () => {
+			const inForce = this.#inForce;
 			this.#nft = undefined;
 			this.#inForce = NOTHING;
-			if (!this.#closing) this.#lost("nft ended, and with it the rules that it owned");
+			if (this.#closing) return;
+			this.#lost("nft ended, and with it the rules that it owned; they are put in force again");
+			this.set(inForce).catch((error: Error) => this.#lost(error.message));
 		});
 		this.#nft = nft;
 		return nft;

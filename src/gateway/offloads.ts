@@ -6,28 +6,33 @@
  * Must never: touch an offload that a driver has fixed, or one that was off already.
  */
 import { host } from "../engine/index.js";
+import type { Journal } from "./journal.js";
 
 /** The kernel's names (net/ethtool/common.c). */
 const MERGING = new Set(["rx-gro", "rx-lro", "rx-gro-hw", "rx-gro-list", "rx-udp-gro-forwarding"]);
 
+const KIND = "offload ";
+
 export class Offloads {
-	#turnedOff: { dev: string; name: string }[] = [];
+	constructor(readonly journal: Journal) {}
 
 	turnOff(dev: string): void {
 		for (const { name, active, changeable } of host().offloads(dev)) {
 			if (!MERGING.has(name) || !active || !changeable) continue;
+			this.journal.note(`${KIND}${dev} ${name}`, "on");
 			host().setOffload(dev, name, false);
-			this.#turnedOff.push({ dev, name });
 		}
 	}
 
 	restore(): void {
-		for (const { dev, name } of this.#turnedOff.splice(0)) {
+		for (const { what } of this.journal.noted(KIND)) {
+			const [dev = "", name = ""] = what.split(" ");
 			try {
 				host().setOffload(dev, name, true);
 			} catch {
 				// The interface is gone.
 			}
+			this.journal.forget(KIND + what);
 		}
 	}
 }

@@ -5,8 +5,10 @@
  *   facts     the way to each target
  *   apply     the guard: this kernel drops what the engine takes
  *
- * Must never: leave a trace at a clean end; after a crash nothing but the service addresses on lo.
+ * Must never: leave a trace at a clean end. What a crash leaves (addresses on lo, offloads) the next start knows by the
+ * journal.
  */
+import { statSync } from "node:fs";
 import { cpus } from "node:os";
 import type { Config, Gateway, Service } from "../config/index.js";
 import type { HostFacts, Snapshot, Target } from "../database/index.js";
@@ -14,6 +16,7 @@ import type { EngineOptions, WorkerOptions } from "../engine/index.js";
 import { ROLE } from "../policy/index.js";
 import { Addresses } from "./addresses.js";
 import { Guard, type GuardRules } from "./guard.js";
+import { Journal } from "./journal.js";
 import type { MemberEvent, Role } from "./member.js";
 import { requireLink } from "./network.js";
 import { Offloads } from "./offloads.js";
@@ -23,8 +26,8 @@ export class GatewayRole implements Role {
 	readonly kind = "gateway";
 	readonly roles = ROLE.gateway;
 	readonly #self: Gateway;
-	readonly #offloads = new Offloads();
-	readonly #addresses = new Addresses("lo");
+	readonly #offloads: Offloads;
+	readonly #addresses: Addresses;
 	readonly #ways = new Ways();
 	readonly #guard: Guard;
 
@@ -34,6 +37,9 @@ export class GatewayRole implements Role {
 		tell: (event: MemberEvent) => void,
 	) {
 		this.#self = config.gateways.find((one) => one.name === name) as Gateway;
+		const journal = journalOf(name);
+		this.#offloads = new Offloads(journal);
+		this.#addresses = new Addresses("lo", journal);
 		this.#guard = new Guard(name, (problem) => tell({ event: "warning", problem }));
 	}
 
@@ -64,6 +70,11 @@ export class GatewayRole implements Role {
 		await this.#guard.close();
 		this.#offloads.restore();
 	}
+}
+
+/** Of the daemon of this name, in this network namespace. */
+export function journalOf(name: string): Journal {
+	return new Journal(name, statSync("/proc/self/ns/net").ino.toString());
 }
 
 /** Workers for these interfaces, as many on each as configured; several on one share its flows by fanout. */
@@ -101,8 +112,8 @@ function holdBack(services: readonly Service[], interfaces: readonly string[]): 
 				rules: [
 					`${from} ip daddr . meta l4proto . th dport @services4 counter drop`,
 					`${from} ip6 daddr . meta l4proto . th dport @services6 counter drop`,
-					`${from} ip frag-off & 0x1fff != 0 ip daddr @addresses4 counter drop`,
-					`${from} frag frag-off != 0 ip6 daddr @addresses6 counter drop`,
+					`${from} ip frag-off & 0x1fff != 0 meta l4proto { tcp, udp } ip daddr @addresses4 counter drop`,
+					`${from} frag frag-off != 0 meta l4proto { tcp, udp } ip6 daddr @addresses6 counter drop`,
 				],
 			},
 		],

@@ -1,41 +1,38 @@
 /**
  * Kernel settings (sysctl), by /proc/sys.
  *
- * Owns: those it has changed, and their values from before, for a clean end.
- * Must never: change a setting for all interfaces at once; where one stands in the way, it says so.
+ * Owns: those it has changed, and their values from before, in the journal.
+ * Must never: change a setting for all interfaces at once.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { type ErrorCode, ShuntError } from "../errors.js";
+import type { Journal } from "./journal.js";
+
+const KIND = "setting ";
 
 export class Settings {
-	#before = new Map<string, string>();
+	constructor(readonly journal: Journal) {}
 
-	/** Throws the error, with the field `setting`, unless the value is right. A setting that is not there is. */
-	require(setting: string, right: (value: string) => boolean, code: ErrorCode): void {
-		const value = read(setting);
-		if (value !== undefined && !right(value)) throw new ShuntError(code, { setting });
-	}
-
+	/** A setting that this kernel does not have is passed over. */
 	set(setting: string, value: string): void {
 		const before = read(setting);
 		if (before === undefined || before === value) return;
+		this.journal.note(KIND + setting, before);
 		writeFileSync(fileOf(setting), value);
-		this.#before.set(setting, before);
 	}
 
 	restore(): void {
-		for (const [setting, value] of this.#before) {
+		for (const { what: setting, before } of this.journal.noted(KIND)) {
 			try {
-				writeFileSync(fileOf(setting), value);
+				writeFileSync(fileOf(setting), before);
 			} catch {
 				// The interface is gone, and its settings with it.
 			}
+			this.journal.forget(KIND + setting);
 		}
-		this.#before.clear();
 	}
 }
 
-/** "net.ipv4.conf.eth0.rp_filter"; an interface's own dots stand as slashes, as sysctl(8) has it. */
+/** "net.ipv4.conf.eth0.rp_filter"; an interface's own dots are written as slashes, as sysctl(8) has it. */
 function fileOf(setting: string): string {
 	return `/proc/sys/${setting.replaceAll(/[./]/g, (mark) => (mark === "." ? "/" : "."))}`;
 }

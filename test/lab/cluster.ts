@@ -1,0 +1,112 @@
+// cluster.ts - Shunt's own daemons in a lab: a gateway and its backends, started by the CLI as a user would.
+//
+// Owns: the daemons it starts, their configuration file, and the questions to their control sockets.
+// Must never: look into a daemon's memory. What a test asserts is seen on a wire, in an answer, or by the CLI.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ApiClient, type Status } from "../../src/api/index.js";
+import { decodeFrame, type Frame } from "../../src/wire/index.js";
+import type { CapturedPacket, Host, Lab, LabProcess } from "./lab.js";
+import { root, until } from "./lab.js";
+
+export const CLI = join(root, "dist/cli/main.js");
+export const LAB_CONFIG = join(root, "examples/lab.yaml");
+/** examples/lab.yaml's: the lab's key is public. */
+export const LAB_KEYS = new Map([[1, Buffer.from("4c61624b65794f66536861756e740001", "hex")]]);
+
+export type MemberHost = "gateway" | "b1" | "b2" | "b3";
+
+export class Cluster {
+	readonly daemons = new Map<MemberHost, LabProcess>();
+	readonly config: string;
+
+	private constructor(
+		readonly lab: Lab,
+		text: string,
+	) {
+		this.config = join(lab.directory, "shunt.yaml");
+		this.write(text);
+	}
+
+	/** Daemons on these hosts, all ready. The configuration is the lab's example unless given. */
+	static async start(lab: Lab, options: { config?: string; members?: readonly MemberHost[] } = {}): Promise<Cluster> {
+		const cluster = new Cluster(lab, options.config ?? readFileSync(LAB_CONFIG, "utf8"));
+		const members = options.members ?? ["b1", "b2", "b3", "gateway"];
+		await Promise.all(members.map((host) => cluster.startOne(host)));
+		return cluster;
+	}
+
+	async startOne(host: MemberHost): Promise<LabProcess> {
+		const role = host === "gateway" ? "gateway" : "backend";
+		// biome-ignore format: one option per line would hide the command
+		const daemon = this.lab.start(host, [
+			process.execPath, CLI, role, "--config", this.config, "--name", host === "gateway" ? "g1" : host,
+			"--socket", this.socket(host), "--json",
+		]);
+		this.daemons.set(host, daemon);
+		await daemon.saysOnStdout(/"event":"ready"/, 20_000);
+		return daemon;
+	}
+
+	write(text: string): void {
+		writeFileSync(this.config, text);
+	}
+
+	/** Changes the configuration by a replacement that must apply, and has every daemon of these hosts reload it. */
+	async change(from: string | RegExp, to: string, hosts: readonly MemberHost[] = ["gateway"]): Promise<void> {
+		const before = readFileSync(this.config, "utf8");
+		const after = before.replace(from, to);
+		if (after === before) throw new Error(`the configuration has no ${from}`);
+		this.write(after);
+		for (const host of hosts) await this.api(host).reload();
+	}
+
+	socket(host: MemberHost): string {
+		return join(this.lab.directory, `${host}.sock`);
+	}
+
+	api(host: MemberHost): ApiClient {
+		return new ApiClient(this.socket(host));
+	}
+
+	/** Packets by reason. */
+	async reasons(host: MemberHost): Promise<Record<string, number>> {
+		const status = await this.status(host);
+		return Object.fromEntries(status.reasons.map(({ reason, packets }) => [reason, packets]));
+	}
+
+	status(host: MemberHost): Promise<Status> {
+		return this.api(host).status();
+	}
+
+	/** Ends the daemons, having seen that each has accounted for all its packets. */
+	async stop(): Promise<void> {
+		for (const [host, daemon] of this.daemons) {
+			if (!daemon.running) continue;
+			await until(`${host} to have accounted for every packet`, async () => (await this.status(host)).conserved);
+			await daemon.stop();
+		}
+	}
+}
+
+/** A frame as src/wire reads it, its tag verified with the lab's key. */
+export function decode(packet: CapturedPacket): Frame {
+	return decodeFrame(packet.bytes, { keys: LAB_KEYS });
+}
+
+/** Asks a lab's DNS service who it is: the name of the backend that answered. */
+export async function whoAnswers(
+	lab: Lab,
+	from: string,
+	server: string,
+	options: readonly string[] = [],
+): Promise<string> {
+	// biome-ignore format: one option per line would hide the command
+	const answer = await lab.text("client", [
+		"dig", "+short", "+time=2", "+tries=1", "-b", from, ...options, `@${server}`, "whoami.lab", "TXT",
+	]);
+	return answer.replaceAll('"', "");
+}
+
+export type { Host };
