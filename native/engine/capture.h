@@ -57,7 +57,7 @@ struct CaptureOptions {
 	std::string interface; // or
 	std::string file;
 	u32 snaplen = 0;      // pcap: bytes taken of each packet; 0: all
-	u32 buffer_bytes = 0; // of the kernel's buffer; 0: 16 MiB
+	u32 buffer_bytes = 0; // of the kernel's buffer; 0: 32 MiB for a ring, 16 MiB for pcap
 	u32 busy_poll_us = 0; // SO_BUSY_POLL; 0: off
 	int fanout = -1;      // group id that several workers on one interface share; -1: alone
 	bool any_station = false; // also frames for other stations' MAC addresses

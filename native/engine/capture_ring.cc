@@ -28,9 +28,11 @@ namespace shunt
 namespace
 {
 
-constexpr u32 BLOCK_BYTES = 256 * 1024;
-constexpr u32 DEFAULT_BUFFER = 16 * 1024 * 1024;
-constexpr u32 RETIRE_MS = 1; // the kernel hands over a block that is not full after this long
+// The kernel hands over a block that is not full after RETIRE_MS, so at a low rate the number of blocks is the number of
+// milliseconds that a worker may be kept from its processor without loss: many small blocks.
+constexpr u32 RETIRE_MS = 1;
+constexpr u32 BLOCK_BYTES = 64 * 1024;
+constexpr u32 DEFAULT_BUFFER = 32 * 1024 * 1024;
 
 class RingCapture final : public Capture
 {

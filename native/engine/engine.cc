@@ -34,7 +34,7 @@ std::unique_ptr<Engine> Engine::create(EngineOptions options, std::string *probl
 		*problem = "only one worker can write to " + o.output_file;
 		return nullptr;
 	}
-	if (!engine->sessions_.allocate(o.sessions4, o.sessions6, o.fragments) ||
+	if (!engine->sessions_.allocate(o.sessions4, o.sessions6, o.fragments, true) ||
 	    !engine->statistics_->allocate(engine->workers())) {
 		*problem = "no memory for " + std::to_string(o.sessions4) + " and " + std::to_string(o.sessions6) +
 			   " sessions";

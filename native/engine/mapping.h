@@ -7,8 +7,10 @@
 #ifndef SHUNT_ENGINE_MAPPING_H
 #define SHUNT_ENGINE_MAPPING_H
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <sys/mman.h>
 #include <utility>
 
@@ -35,6 +37,19 @@ public:
 		release();
 		data_ = static_cast<uint8_t *>(p);
 		bytes_ = bytes;
+		return true;
+	}
+
+	// Makes every page present. False when there is not so much memory.
+	bool touch()
+	{
+#ifdef MADV_POPULATE_WRITE
+		if (madvise(data_, bytes_, MADV_POPULATE_WRITE) == 0)
+			return true;
+		if (errno != EINVAL)
+			return false;
+#endif
+		memset(data_, 0, bytes_); // before Linux 5.14
 		return true;
 	}
 

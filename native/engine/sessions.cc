@@ -19,7 +19,7 @@ static u32 buckets_for(u64 records, u32 slots)
 	return static_cast<u32>(std::bit_ceil(buckets < (1ull << 31) ? buckets : (1ull << 31)));
 }
 
-bool Sessions::allocate(u64 records4, u64 records6, u64 fragments)
+bool Sessions::allocate(u64 records4, u64 records6, u64 fragments, bool touch)
 {
 	geometry_.buckets4 = buckets_for(records4, SH_SLOTS4);
 	geometry_.buckets6 = buckets_for(records6, SH_SLOTS6);
@@ -29,7 +29,7 @@ bool Sessions::allocate(u64 records4, u64 records6, u64 fragments)
 	size_t bytes6 = (size_t)geometry_.buckets6 * sizeof(sh_bucket6);
 	size_t bytes = bytes4 + bytes6 + (size_t)geometry_.fragments * sizeof(sh_fragment);
 
-	if (!memory_.allocate(bytes, true))
+	if (!memory_.allocate(bytes, true) || (touch && !memory_.touch()))
 		return false;
 	bucket4_ = reinterpret_cast<sh_bucket4 *>(memory_.data());
 	bucket6_ = reinterpret_cast<sh_bucket6 *>(memory_.data() + bytes4);

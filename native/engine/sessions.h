@@ -19,8 +19,9 @@ namespace shunt
 class Sessions
 {
 public:
-	// Capacities in records; each is rounded up so that it is reached with 85 % of the slots taken.
-	bool allocate(u64 records4, u64 records6, u64 fragments);
+	// Capacities in records; each is rounded up so that it is reached with 85 % of the slots taken. With `touch`, the
+	// memory is there before the first packet: a huge page's first touch takes milliseconds, and packets would be lost.
+	bool allocate(u64 records4, u64 records6, u64 fragments, bool touch = false);
 	void clear(); // only while no worker runs
 
 	const SessionGeometry &geometry() const { return geometry_; }

@@ -32,7 +32,7 @@ export interface WorkerOptions {
 	readonly file?: string;
 	/** pcap: bytes taken of each packet; default all. */
 	readonly snaplen?: number;
-	/** Of the kernel's buffer; default 16 MiB. */
+	/** Of the kernel's buffer; default 32 MiB for a ring, 16 MiB for pcap. */
 	readonly bufferBytes?: number;
 	/** How long a worker spins before it sleeps, and SO_BUSY_POLL where the driver can; default 0. */
 	readonly busyPollUs?: number;
