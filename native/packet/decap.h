@@ -102,6 +102,32 @@ SH_INLINE u8 sh_decap_verify(const struct sh_env *env, const struct sh_frame *fr
 	return *service ? SH_GO_ON : SH_R_inner_not_service;
 }
 
+/* RFC 6040 4.2: a router between us met congestion and marked the outer packet (CE). The mark goes inwards if the inner
+ * packet's sender understands it; else the packet is dropped, which it does understand. */
+SH_INLINE u8 sh_decap_congestion(const struct sh_frame *frame, u8 outer_tos, const struct sh_parsed *inner)
+{
+	u8 *ip = frame->data + SH_OFFSET(inner->l3);
+
+	if (SH_LIKELY((outer_tos & 3) != 3 || (inner->tos & 3) == 3))
+		return SH_GO_ON;
+	if (!(inner->tos & 3))
+		return SH_R_congested;
+	if (ip + sizeof(struct sh_ipv4) > frame->end)
+		return SH_R_inner_bad;
+	if (inner->flow.family == SH_IPV4) {
+		struct sh_ipv4 *header = (struct sh_ipv4 *)ip;
+		u16 before, after;
+
+		__builtin_memcpy(&before, ip, 2);
+		header->tos |= 3;
+		__builtin_memcpy(&after, ip, 2);
+		header->checksum = sh_checksum_update(header->checksum, before, after);
+	} else {
+		ip[1] |= 3 << 4; /* version (4) | traffic class (8) | flow label (20) */
+	}
+	return SH_GO_ON;
+}
+
 /* R3: the service listens at the header's port here. The client's packet gets it as its destination (in an ICMP error's
  * quote, which the service is said to have sent: as its source), the checksum follows, and the answers are turned back on
  * their way out. A later fragment has no ports. */

@@ -251,6 +251,9 @@ SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const s
 		if (!inner->icmp_error)
 			sh_backend_note(env, control, service->id, &inner->flow);
 	}
+	reason = sh_decap_congestion(frame, work->parsed.tos, inner);
+	if (reason != SH_GO_ON)
+		return reason;
 	reason = sh_decap_port(frame, inner, work->header.port);
 	if (reason != SH_GO_ON)
 		return reason;

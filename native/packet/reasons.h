@@ -64,6 +64,7 @@ enum sh_verdict {
 	X(header_elsewhere, SH_DROP, "redirection header that names another server's service address") \
 	X(inner_bad, SH_DROP, "the packet inside the tunnel is not one that we would have sent") \
 	X(inner_not_service, SH_DROP, "the packet inside the tunnel is for a service this backend does not serve") \
+	X(congested, SH_DROP, "the tunnel met congestion (CE), and the inner packet's sender can't be told by a mark (RFC 6040)") \
 	X(transmit_full, SH_DROP, "the way out had no room (the link or its queue is full)") \
 	X(transmit_failed, SH_DROP, "the kernel refused to transmit it")
 

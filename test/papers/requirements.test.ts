@@ -1,0 +1,100 @@
+// requirements.test.ts - docs/requirements.md: what the system must do, and which tests prove it.
+//
+// The table is made from the tests' titles ("R1 R3: …"), so it can't promise what nothing proves. `-u` writes it.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { expect, test } from "vitest";
+
+const root = join(import.meta.dirname, "../..");
+
+/** In the fewest words. */
+const REQUIREMENTS = [
+	"A gateway sends a packet, with a redirection header, to the service address of a second server; UDP and TCP, IPv4 and IPv6, either inside the other",
+	"The service address comes from a redirection database, by service and source, longest prefix first",
+	"Source and service addresses have a port; it may differ from the service's",
+	"A redirection flag says whether a client of this source is expected to redirect itself",
+	"A permanent flag",
+	"A once flag",
+	"A leased flag, with the lease's time",
+	"Any server answers an indication of failure with an alternative third server",
+	"Every server keeps a UDP session table: record, time of the last transmission, idle period",
+	"Artificial UDP sessions, TCP sessions, and the total load of each server",
+	"The total load is used when balancing",
+	"The total load decides which uplink is handed out",
+	"The database collects load",
+	"A redirection indication alone, or the packet returned with the header",
+	"The database answers a request's information with a service address",
+	"Receiving and transmitting server may be the same or different",
+	"The database is embedded, or stands apart and is shared",
+	"The choice considers the load of several servers",
+	"Several members receive at once, and choose alike",
+	"The client resends to the second server",
+	"When that fails, the client resends to the first with an indication of the failure",
+	"Further communication goes to the second server directly",
+	"Later requests too, where the header says so",
+	"The client indicates its capability",
+	"A server without the capability serves the request all the same",
+	"A client library without privilege, and a host agent at packet level",
+	"A C++ Node-API addon: libpcap capture, injection at line rate; an XDP program for the same",
+	"TypeScript orchestrates policy, aging and load",
+	"One daemon, run as root, with one CLI",
+	"Benchmarks with pktgen, verification with tcpdump",
+];
+
+interface Proof {
+	place: string;
+	title: string;
+}
+
+function* testFiles(folder: string): Generator<string> {
+	for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => a.name.localeCompare(b.name))) {
+		const path = join(folder, entry.name);
+		if (entry.isDirectory()) yield* testFiles(path);
+		else if (/\.ts$/.test(entry.name) && path !== import.meta.filename) yield path;
+	}
+}
+
+/** Titles that begin with requirements: of test(…), it(…), describe(…), or a case's `title:`. */
+function proofs(): Map<number, Proof[]> {
+	const found = new Map<number, Proof[]>();
+	for (const path of testFiles(join(root, "test"))) {
+		const text = readFileSync(path, "utf8");
+		for (const match of text.matchAll(/(?:\(|title:)\s*(["`'])((?:R\d+ ?)+: .*?)\1/g)) {
+			const title = (match[2] as string).replaceAll(/\$\{[^}]*\}/g, "…").replaceAll("|", "\\|");
+			for (const number of title.slice(0, title.indexOf(":")).matchAll(/R(\d+)/g)) {
+				const list = found.get(Number(number[1])) ?? [];
+				list.push({ place: relative(root, path), title: title.slice(title.indexOf(":") + 2) });
+				found.set(Number(number[1]), list);
+			}
+		}
+	}
+	return found;
+}
+
+function page(): string {
+	const found = proofs();
+	const rows = REQUIREMENTS.map((text, i) => {
+		const list = found.get(i + 1) ?? [];
+		const tests = list.map(({ place, title }) => `${title} ([${place.split("/").at(-1)}](../${place}))`).join("<br>");
+		return `| R${i + 1} | ${text} | ${tests || "—"} |`;
+	});
+	return [
+		"# Requirements, and the tests that prove them",
+		"",
+		"Made from the tests' titles (`npx vitest run test/papers -u`). A dash: not built yet.",
+		"",
+		"| | what the system must do | proven by |",
+		"|---|---|---|",
+		...rows,
+		"",
+	].join("\n");
+}
+
+test("docs/requirements.md is what the tests' titles say", async () => {
+	await expect(page()).toMatchFileSnapshot(join(root, "docs/requirements.md"));
+});
+
+test("no test names a requirement that there is none of", () => {
+	for (const number of proofs().keys()) expect(REQUIREMENTS[number - 1], `R${number}`).toBeDefined();
+});
