@@ -75,6 +75,12 @@ asan: ## native tests with sanitizers
 	$(CMAKE) --build build-asan -j $(JOBS) --target shunt-native-test
 	ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 ./build-asan/shunt-native-test
 
+.PHONY: tsan
+tsan: ## native tests under ThreadSanitizer
+	$(CMAKE) -S . -B build-tsan -DSHUNT_ADDON=OFF -DSHUNT_SANITIZE=thread
+	$(CMAKE) --build build-tsan -j $(JOBS) --target shunt-native-test
+	TSAN_OPTIONS=suppressions=test/native/tsan.supp:history_size=7 ./build-tsan/shunt-native-test
+
 .PHONY: lab
 lab: ## start the lab with its services (make lab-down ends it)
 	$(SUDO) ./scripts/lab up

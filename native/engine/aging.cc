@@ -9,14 +9,7 @@ namespace shunt
 
 bool free_session(sh_session4 *slot, u64 claim, sh_session_value seen)
 {
-	if (!seen.target || !__sync_bool_compare_and_swap(&slot->value.word, seen.word, 0))
-		return false;
-	// The record is ours now: a claim with target 0 is passed over by everybody else.
-	if (__sync_bool_compare_and_swap(&slot->claim, claim, 0))
-		return true;
-	// It changed hands between the two readings, and is another session's: give it back as it was.
-	__sync_lock_test_and_set(&slot->value.word, seen.word);
-	return false;
+	return seen.target && sh_session_release(slot, claim, seen);
 }
 
 static bool same_flow(const sh_session4 *a, const sh_session4 *b, u8 family)

@@ -45,8 +45,9 @@ struct sh_work {
 	struct sh_parsed parsed;
 	struct sh_parsed inner;
 	struct sh_header header;
+	struct sh_session_key key;
 };
-SH_STATIC_ASSERT(sizeof(struct sh_work) <= SH_SCRATCH_BYTES, "tables.h, SH_SCRATCH_BYTES");
+SH_STATIC_ASSERT(sizeof(struct sh_work) <= SH_SCRATCH_SESSION, "session.h, SH_SCRATCH_SESSION");
 
 /* What one look at the session table came to. */
 struct sh_session_answer {
@@ -138,9 +139,9 @@ SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const 
 
 /* An ICMP error about a flow goes where the flow goes. It makes no session and keeps none alive. */
 SH_INLINE u8 sh_gateway_icmp(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-			     struct sh_work *work, const struct sh_session_key *key, struct sh_result *result)
+			     struct sh_work *work, struct sh_result *result)
 {
-	const struct sh_session4 *slot = sh_session_find(env, key);
+	const struct sh_session4 *slot = sh_session_find(env, &work->key);
 	union sh_session_value seen = {0};
 
 	if (slot)
@@ -148,7 +149,7 @@ SH_INLINE u8 sh_gateway_icmp(const struct sh_env *env, struct sh_frame *frame, c
 	if (!seen.target || !sh_target_usable(sh_target_at(env, seen.target), seen.epoch))
 		return SH_R_icmp_unknown;
 	result->target = seen.target;
-	return sh_forward(env, frame, control, work, key->hash, SH_R_forwarded_icmp, result);
+	return sh_forward(env, frame, control, work, work->key.hash, SH_R_forwarded_icmp, result);
 }
 
 SH_INLINE u8 sh_gateway_fragment(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
@@ -178,8 +179,8 @@ SH_STAGE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const s
 {
 	const struct sh_service *service;
 	struct sh_parsed *p = &work->parsed;
+	struct sh_session_key *key = &work->key;
 	struct sh_session_answer answer;
-	struct sh_session_key key;
 	u8 reason;
 
 	if (p->flow.family == SH_IPV4) {
@@ -201,34 +202,31 @@ SH_STAGE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const s
 		return SH_R_bad_source;
 	result->service = service->id;
 
-	sh_session_key(control, &p->flow, service->id, &key);
+	sh_session_key(control, &p->flow, service->id, key);
 	if (p->icmp_error)
-		return sh_gateway_icmp(env, frame, control, work, &key, result);
-	answer = sh_session_answer(env, service, &p->flow, &key);
+		return sh_gateway_icmp(env, frame, control, work, result);
+	answer = sh_session_answer(env, service, &p->flow, key);
 	if (!answer.target)
 		return answer.reason;
 	result->target = answer.target;
 	if (p->fragmentation == SH_FRAGMENT_FIRST)
 		sh_fragment_remember(env, control, sh_fragment_key(control, p), answer.target, service->id);
-	return sh_forward(env, frame, control, work, key.hash, answer.reason, result);
+	return sh_forward(env, frame, control, work, key->hash, answer.reason, result);
 }
 
 /* A backend's own record of a client: the same table, the same record, and this host as the target. */
 SH_INLINE void sh_backend_note(const struct sh_env *env, const struct sh_control *control, u16 service,
-			       const struct sh_flow *flow)
+			       const struct sh_flow *flow, struct sh_session_key *key)
 {
 	union sh_session_value seen, next = {0};
-	struct sh_session_key key;
 	struct sh_session4 *slot;
 
 	next.last = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT);
 	next.target = SH_TARGET_LOCAL;
-	sh_session_key(control, flow, service, &key);
-	slot = sh_session_find(env, &key);
+	sh_session_key(control, flow, service, key);
+	slot = sh_session_find(env, key);
 	if (!slot) {
-		struct sh_env handed = *env;
-
-		sh_session_insert(&handed, &key, next.word);
+		sh_session_insert(env, key, next.word); /* env itself: nothing is asked of it after this */
 		return;
 	}
 	seen = sh_session_read(slot);
@@ -249,7 +247,7 @@ SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const s
 	if (service) {
 		result->service = service->id;
 		if (!inner->icmp_error)
-			sh_backend_note(env, control, service->id, &inner->flow);
+			sh_backend_note(env, control, service->id, &inner->flow, &work->key);
 	}
 	reason = sh_decap_congestion(frame, work->parsed.tos, inner);
 	if (reason != SH_GO_ON)

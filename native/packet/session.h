@@ -10,14 +10,17 @@
  *
  * The protocol of a record:
  *   free      claim 0, target 0
- *   claiming  claim k, target 0      only the one whose compare-and-swap won writes the value; all others pass over it
+ *   claiming  claim k, target 0      only the one whose compare-and-swap won writes the value; all others pass over it;
+ *                                    an IPv6 claim is busy until the address is written
  *   live      claim k, target > 0
  *   ending    claim k, target 0      whoever swaps a live value for 0 owns the record, and then frees or re-claims it
  * A record with target 0 is never used and never written by anybody but its owner, so no reader can meet the target of
  * another session. `last` alone may be stored late into a record that has just changed hands: it makes it younger.
  *
- * A flow has two buckets. It is looked for in both, placed in the first with room, and when both are full a resident
- * is moved to its own other bucket (cuckoo hashing, Pagh and Rodler 2001, with one move); only then is one evicted.
+ * A flow has two buckets. It is looked for in both and placed in the first with room. When both are full it takes the
+ * place of a one-packet session that has been silent for a while (a flood's debris); else a resident is moved to its own
+ * other bucket, or there in the place of one that can be moved on (cuckoo hashing, Pagh and Rodler 2001, with at most two
+ * moves: the first eviction then comes at 86 % occupancy, with one move at 66 %); only then is the oldest evicted.
  */
 #ifndef SHUNT_PACKET_SESSION_H
 #define SHUNT_PACKET_SESSION_H
@@ -89,27 +92,34 @@ SH_INLINE struct sh_bucket sh_bucket_of(const struct sh_env *env, u8 family, u64
 	return bucket;
 }
 
-SH_INLINE int sh_session_matches(const struct sh_session4 *slot, u64 claim, const struct sh_session_key *key)
+SH_INLINE int sh_session_matches(const struct sh_session4 *slot, u64 claim, u8 family, const struct sh_session_key *key)
 {
 	return claim == key->claim &&
-	       (key->family == SH_IPV4 || sh_addr_equal(&((const struct sh_session6 *)slot)->source, &key->source));
+	       (family == SH_IPV4 || sh_addr_equal(&((const struct sh_session6 *)slot)->source, &key->source));
+}
+
+/* In the functions from here on, `family` is the key's, handed over as a constant: the sizes of slots follow from it, and
+ * the BPF verifier wants to see them. */
+SH_INLINE struct sh_session4 *sh_session_find_as(const struct sh_env *env, u8 family, const struct sh_session_key *key)
+{
+	u32 which, i;
+
+	for (which = 0; which < 2; which++) {
+		struct sh_bucket bucket = sh_bucket_of(env, family, key->hash, which);
+
+		if (!bucket.base)
+			return 0;
+		for (i = 0; i < bucket.slots; i++)
+			if (sh_session_matches(SH_SLOT(bucket, i), SH_READ_ONCE(SH_SLOT(bucket, i)->claim), family, key))
+				return SH_SLOT(bucket, i);
+	}
+	return 0;
 }
 
 /* The live or ending record of this key, or NULL. */
 SH_INLINE struct sh_session4 *sh_session_find(const struct sh_env *env, const struct sh_session_key *key)
 {
-	u32 which, i;
-
-	for (which = 0; which < 2; which++) {
-		struct sh_bucket bucket = sh_bucket_of(env, key->family, key->hash, which);
-
-		if (!bucket.base)
-			return 0;
-		for (i = 0; i < bucket.slots; i++)
-			if (sh_session_matches(SH_SLOT(bucket, i), SH_READ_ONCE(SH_SLOT(bucket, i)->claim), key))
-				return SH_SLOT(bucket, i);
-	}
-	return 0;
+	return key->family == SH_IPV4 ? sh_session_find_as(env, SH_IPV4, key) : sh_session_find_as(env, SH_IPV6, key);
 }
 
 SH_INLINE union sh_session_value sh_session_read(const struct sh_session4 *slot)
@@ -120,81 +130,153 @@ SH_INLINE union sh_session_value sh_session_read(const struct sh_session4 *slot)
 	return value;
 }
 
-/* Makes a slot that we own (claimed from 0, or taken over) this session's. The order matters: see the head. */
-SH_INLINE void sh_session_settle(struct sh_session4 *slot, const struct sh_session_key *key, union sh_session_value value)
+/* Makes a slot that we own (claimed from 0, or taken over) this session's. The order matters: while the target is 0 the
+ * record is nobody else's, so the value comes last. */
+SH_INLINE void sh_session_settle(struct sh_session4 *slot, u8 family, const struct sh_session_key *key,
+				 union sh_session_value value)
 {
-	if (key->family != SH_IPV4)
+	if (family != SH_IPV4) {
 		((struct sh_session6 *)slot)->source = key->source;
-	__sync_lock_test_and_set(&slot->value.word, value.word);
-	if (key->family != SH_IPV4)
 		__sync_lock_test_and_set(&slot->claim, key->claim);
+	}
+	__sync_lock_test_and_set(&slot->value.word, value.word);
 }
 
 /* The word a slot is first claimed by. An IPv6 claim is busy until its address is written. */
-SH_INLINE u64 sh_session_first_claim(const struct sh_session_key *key)
+SH_INLINE u64 sh_session_first_claim(u8 family, const struct sh_session_key *key)
 {
-	return key->family == SH_IPV4 ? key->claim : key->claim | SH_CLAIM6_BUSY;
+	return family == SH_IPV4 ? key->claim : key->claim | SH_CLAIM6_BUSY;
 }
 
-SH_INLINE int sh_session_claim_free(struct sh_bucket bucket, const struct sh_session_key *key, union sh_session_value value)
+/* The slot of `bucket` that is now this session's, or NULL: there is no free one. */
+SH_INLINE struct sh_session4 *sh_session_claim_free(struct sh_bucket bucket, u8 family,
+						    const struct sh_session_key *key, union sh_session_value value)
 {
 	u32 i;
 
 	for (i = 0; i < bucket.slots; i++) {
 		struct sh_session4 *slot = SH_SLOT(bucket, i);
 
-		if (SH_READ_ONCE(slot->claim) == 0 && __sync_bool_compare_and_swap(&slot->claim, 0, sh_session_first_claim(key))) {
-			sh_session_settle(slot, key, value);
-			return 1;
+		if (SH_READ_ONCE(slot->claim) == 0 && __sync_bool_compare_and_swap(&slot->claim, 0, sh_session_first_claim(family, key))) {
+			sh_session_settle(slot, family, key, value);
+			return slot;
 		}
 	}
 	return 0;
 }
 
 /* Ends the session in `slot`, if it is still as `seen`, and gives the slot to `key`. */
-SH_INLINE int sh_session_take_over(struct sh_session4 *slot, u64 claim, union sh_session_value seen,
+SH_INLINE int sh_session_take_over(struct sh_session4 *slot, u64 claim, union sh_session_value seen, u8 family,
 				   const struct sh_session_key *key, union sh_session_value value)
 {
 	if (!seen.target || !__sync_bool_compare_and_swap(&slot->value.word, seen.word, 0))
 		return 0;
-	if (!__sync_bool_compare_and_swap(&slot->claim, claim, sh_session_first_claim(key)))
+	if (!__sync_bool_compare_and_swap(&slot->claim, claim, sh_session_first_claim(family, key))) {
+		/* The slot changed hands between our two looks, to a session with the very same value: give it back. */
+		__sync_bool_compare_and_swap(&slot->value.word, 0, seen.word);
 		return 0;
-	sh_session_settle(slot, key, value);
+	}
+	sh_session_settle(slot, family, key, value);
 	return 1;
 }
 
-/* Moves one resident of `bucket` to its other bucket and takes its place. */
-SH_INLINE int sh_session_make_room(const struct sh_env *env, struct sh_bucket bucket, const struct sh_session_key *key,
-				   union sh_session_value value)
+/* Frees a record that was read as {claim, seen}. Returns 0 when it has changed since. The aging sweep's, too. */
+SH_INLINE int sh_session_release(struct sh_session4 *slot, u64 claim, union sh_session_value seen)
+{
+	if (!__sync_bool_compare_and_swap(&slot->value.word, seen.word, 0))
+		return 0;
+	if (!__sync_bool_compare_and_swap(&slot->claim, claim, 0)) {
+		__sync_bool_compare_and_swap(&slot->value.word, 0, seen.word);
+		return 0;
+	}
+	return 1;
+}
+
+/* Reads who lives in a slot, to move it. 0: nobody, or it is changing hands. */
+SH_INLINE int sh_session_resident(const struct sh_control *control, const struct sh_session4 *slot, u8 family,
+				  struct sh_session_key *resident, union sh_session_value *seen)
+{
+	*seen = sh_session_read(slot);
+	resident->claim = SH_READ_ONCE(slot->claim);
+	resident->family = family;
+	if (!seen->target || !resident->claim)
+		return 0;
+	if (family == SH_IPV4) {
+		resident->hash = sh_hash_claim4(control, resident->claim);
+		return 1;
+	}
+	if (resident->claim & SH_CLAIM6_BUSY)
+		return 0;
+	resident->source = ((const struct sh_session6 *)slot)->source;
+	resident->hash = sh_hash_claim6(control, (u32)resident->claim, &resident->source);
+	/* An address that was half another's does not hash to its own claim. */
+	return (resident->hash >> 33) << 32 == (resident->claim & ~0xffffffffULL) && SH_READ_ONCE(slot->claim) == resident->claim;
+}
+
+SH_INLINE struct sh_bucket sh_bucket_other(const struct sh_env *env, struct sh_bucket bucket, u8 family,
+					   const struct sh_session_key *key)
+{
+	struct sh_bucket other = sh_bucket_of(env, family, key->hash, 0);
+
+	return other.base == bucket.base ? sh_bucket_of(env, family, key->hash, 1) : other;
+}
+
+/* Moves one resident of `bucket` to a free slot of its other bucket, and takes its place. The slot, or NULL. `residents`
+ * is room to work in. */
+SH_INLINE struct sh_session4 *sh_session_move_one(const struct sh_env *env, struct sh_bucket bucket, u8 family,
+						  const struct sh_session_key *key, union sh_session_value value,
+						  struct sh_session_key *residents)
 {
 	const struct sh_control *control = sh_control(env);
+	struct sh_session_key *resident = residents;
+	union sh_session_value seen;
 	u32 i;
 
-	if (!control)
-		return 0;
-	for (i = 0; i < bucket.slots; i++) {
-		struct sh_session4 *slot = SH_SLOT(bucket, i);
-		struct sh_session_key resident;
+	for (i = 0; control && i < bucket.slots; i++) {
+		struct sh_session4 *slot = SH_SLOT(bucket, i), *copy;
 		struct sh_bucket other;
-		union sh_session_value seen = sh_session_read(slot);
 
-		resident.claim = SH_READ_ONCE(slot->claim);
-		resident.family = key->family;
-		if (!seen.target || !resident.claim || (key->family != SH_IPV4 && resident.claim & SH_CLAIM6_BUSY))
+		if (!sh_session_resident(control, slot, family, resident, &seen))
 			continue;
-		if (key->family == SH_IPV4) {
-			resident.hash = sh_hash_claim4(control, resident.claim);
-		} else {
-			resident.source = ((struct sh_session6 *)slot)->source;
-			resident.hash = sh_hash_claim6(control, (u32)resident.claim, &resident.source);
-		}
-		other = sh_bucket_of(env, key->family, resident.hash, 0);
-		if (other.base == bucket.base)
-			other = sh_bucket_of(env, key->family, resident.hash, 1);
-		if (!other.base || other.base == bucket.base || !sh_session_claim_free(other, &resident, seen))
+		other = sh_bucket_other(env, bucket, family, resident);
+		if (!other.base || other.base == bucket.base)
 			continue;
-		if (sh_session_take_over(slot, resident.claim, seen, key, value))
-			return 1;
+		/* First the copy, then the old place: a look-up meanwhile finds one of them. */
+		copy = sh_session_claim_free(other, family, resident, seen);
+		if (!copy)
+			continue;
+		if (sh_session_take_over(slot, resident->claim, seen, family, key, value))
+			return slot;
+		sh_session_release(copy, resident->claim, seen);
+	}
+	return 0;
+}
+
+/* The same, where the resident's other bucket is full as well, but one of its residents can be moved on. */
+SH_INLINE struct sh_session4 *sh_session_move_two(const struct sh_env *env, struct sh_bucket bucket, u8 family,
+						  const struct sh_session_key *key, union sh_session_value value,
+						  struct sh_session_key *residents)
+{
+	const struct sh_control *control = sh_control(env);
+	struct sh_session_key *resident = residents;
+	union sh_session_value seen;
+	u32 i;
+
+	for (i = 0; control && i < bucket.slots; i++) {
+		struct sh_session4 *slot = SH_SLOT(bucket, i), *copy;
+		struct sh_bucket other;
+
+		if (!sh_session_resident(control, slot, family, resident, &seen))
+			continue;
+		other = sh_bucket_other(env, bucket, family, resident);
+		if (!other.base || other.base == bucket.base)
+			continue;
+		copy = sh_session_move_one(env, other, family, resident, seen, residents + 1);
+		if (!copy)
+			continue;
+		if (sh_session_take_over(slot, resident->claim, seen, family, key, value))
+			return slot;
+		sh_session_release(copy, resident->claim, seen);
 	}
 	return 0;
 }
@@ -207,57 +289,85 @@ SH_INLINE u32 sh_session_age(u32 now, u32 last)
 	return age > 0x80000000u ? 0 : age;
 }
 
-/* Takes the place of the oldest record that only ever saw one packet (a flood's), or else of the oldest. */
-SH_INLINE int sh_session_evict(struct sh_bucket bucket, const struct sh_session_key *key, union sh_session_value value)
+/* A one-packet session that has been silent for so long is a flood's debris, or a client that has its answer: 2 s. */
+#define SH_DEBRIS_TICKS (2000000000u >> SH_TICK_SHIFT)
+
+/* Takes the place of the oldest one-packet session that is older than debris must be; or, with `any`, of the oldest
+ * one-packet session, or else of the oldest. */
+SH_INLINE int sh_session_evict(struct sh_bucket bucket, u8 family, const struct sh_session_key *key,
+			       union sh_session_value value, int any)
 {
-	union sh_session_value seen, worst = {0};
+	union sh_session_value seen, worst;
 	struct sh_session4 *victim = 0;
-	u64 rank, worst_rank = 0;
+	u64 rank, worst_rank = any ? 0 : 1ULL << 32 | SH_DEBRIS_TICKS;
 	u32 i;
 
+	worst.word = 0;
 	for (i = 0; i < bucket.slots; i++) {
 		seen = sh_session_read(SH_SLOT(bucket, i));
 		if (!seen.target)
 			continue;
 		rank = (u64)!(seen.flags & SH_SESSION_PROVEN) << 32 | sh_session_age(value.last, seen.last);
-		if (!victim || rank > worst_rank) {
+		if (rank > worst_rank || (any && !victim)) {
 			victim = SH_SLOT(bucket, i);
 			worst = seen;
 			worst_rank = rank;
 		}
 	}
-	return victim && sh_session_take_over(victim, SH_READ_ONCE(victim->claim), worst, key, value);
+	return victim && sh_session_take_over(victim, SH_READ_ONCE(victim->claim), worst, family, key, value);
 }
 
 enum sh_insert { SH_INSERTED, SH_INSERTED_EVICTING, SH_INSERT_FAILED };
 
-/* `family` is key->family, as a constant: the sizes of slots follow from it. */
-SH_INLINE u32 sh_session_insert_as(const struct sh_env *env, const struct sh_session_key *handed, u8 family,
+/* What an insertion works in; it lies in the engine's scratch memory behind what the packet keeps there. */
+#define SH_SCRATCH_SESSION 256
+struct sh_session_work {
+	struct sh_session_key residents[2];
+};
+SH_STATIC_ASSERT(SH_SCRATCH_SESSION + sizeof(struct sh_session_work) <= SH_SCRATCH_BYTES, "tables.h, SH_SCRATCH_BYTES");
+
+SH_INLINE u32 sh_session_insert_as(const struct sh_env *env, const struct sh_session_key *key, u8 family,
 				   union sh_session_value value)
 {
-	struct sh_session_key key = *handed;
-	struct sh_bucket first, second;
+	u8 *scratch = (u8 *)sh_scratch(env);
+	struct sh_session_key *room;
+	struct sh_bucket bucket;
+	u32 which;
 
-	key.family = family;
-	first = sh_bucket_of(env, family, key.hash, 0);
-	second = sh_bucket_of(env, family, key.hash, 1);
-	if (!first.base || !second.base)
+	if (!scratch)
 		return SH_INSERT_FAILED;
-	if (sh_session_claim_free(first, &key, value) || sh_session_claim_free(second, &key, value) ||
-	    sh_session_make_room(env, first, &key, value) || sh_session_make_room(env, second, &key, value))
-		return SH_INSERTED;
-	return sh_session_evict(first, &key, value) ? SH_INSERTED_EVICTING : SH_INSERT_FAILED;
+	room = ((struct sh_session_work *)(scratch + SH_SCRATCH_SESSION))->residents;
+	for (which = 0; which < 2; which++) {
+		bucket = sh_bucket_of(env, family, key->hash, which);
+		if (!bucket.base)
+			return SH_INSERT_FAILED;
+		if (sh_session_claim_free(bucket, family, key, value))
+			return SH_INSERTED;
+	}
+	for (which = 0; which < 2; which++) {
+		bucket = sh_bucket_of(env, family, key->hash, which);
+		if (bucket.base && sh_session_evict(bucket, family, key, value, 0))
+			return SH_INSERTED_EVICTING;
+	}
+	for (which = 0; which < 2; which++) {
+		bucket = sh_bucket_of(env, family, key->hash, which);
+		if (bucket.base && (sh_session_move_one(env, bucket, family, key, value, room) ||
+				    sh_session_move_two(env, bucket, family, key, value, room)))
+			return SH_INSERTED;
+	}
+	return bucket.base && sh_session_evict(bucket, family, key, value, 1) ? SH_INSERTED_EVICTING : SH_INSERT_FAILED;
 }
 
 /* Makes a record for a key that sh_session_find did not find. Two processors that insert one key at one time may leave
  * two records; both hold the same answer, and the sweep merges them. `word` is the value's; returns enum sh_insert. */
 SH_STAGE_ALONE u32 sh_session_insert(const struct sh_env *handed, const struct sh_session_key *key, u64 word)
 {
-	union sh_session_value value = {word};
+	union sh_session_value value;
 	struct sh_env env;
 
 	if (!handed || !key || sh_env_again(handed, &env))
 		return SH_INSERT_FAILED;
+	value.word = word;
 	return key->family == SH_IPV4 ? sh_session_insert_as(&env, key, SH_IPV4, value)
 				      : sh_session_insert_as(&env, key, SH_IPV6, value);
 }

@@ -17,7 +17,7 @@
 #define SH_PREFIX_LENGTHS 16 /* distinct source prefix lengths per service */
 #define SH_KEYS 256          /* key ids fit the header's 8 bits */
 
-#define SH_SCRATCH_BYTES 256 /* what a packet on its way keeps outside the stack (platform.h) */
+#define SH_SCRATCH_BYTES 384 /* what a packet on its way keeps outside the stack (platform.h) */
 
 /* The session table's clock: one tick is 2^20 ns (about 1.05 ms), so a tick costs a shift, not a division. */
 #define SH_TICK_SHIFT 20
