@@ -33,7 +33,7 @@ const NATIVE = {
 	packet: ["packet", "bpf/platform.h", "engine/platform.h"],
 	bpf: ["bpf", "packet"],
 	engine: ["engine", "packet"],
-	host: ["host"],
+	host: ["host", "packet/types.h"],
 	xdp: ["xdp", "packet", "engine"],
 	addon: ["addon", "engine", "host", "xdp", "packet"],
 };

@@ -94,5 +94,5 @@ export interface Host {
 }
 
 export function host(): Host {
-	return addon().host;
+	return addon<{ readonly host: Host }>().host;
 }

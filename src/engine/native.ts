@@ -12,7 +12,6 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { ShuntError } from "../errors.js";
 import type { TableSet } from "../policy/index.js";
-import type { Host } from "./host.js";
 
 export type Verdict = "forward" | "return" | "indicate" | "pass" | "drop" | "control";
 
@@ -277,25 +276,24 @@ interface AddonCapture {
 interface Addon {
 	readonly reasons: readonly Reason[];
 	readonly statisticsLayout: StatisticsLayout;
-	readonly host: Host;
 	readonly Engine: new (options: EngineOptions) => AddonEngine;
 	readonly CaptureStream: new (options: CaptureOptions) => AddonCapture;
 	runFile(options: FileRunOptions): { statistics: ArrayBuffer; reasons: Buffer; sessions: SessionRow[] };
 	inject(options: InjectOptions): Promise<InjectResult>;
 }
 
-let loaded: Addon | undefined;
+let loaded: unknown;
 
 /** The addon, loaded at the first use: commands that need no packets run without it. */
-export function addon(): Addon {
-	if (loaded) return loaded;
+export function addon<Exports = Addon>(): Exports {
+	if (loaded) return loaded as Exports;
 	const file = fileURLToPath(new URL("../../build/Release/shunt.node", import.meta.url));
 	try {
-		loaded = createRequire(import.meta.url)(file) as Addon;
+		loaded = createRequire(import.meta.url)(file);
 	} catch (cause) {
 		throw new ShuntError("SHUNT_ADDON_MISSING", { why: (cause as Error).message }, { cause });
 	}
-	return loaded;
+	return loaded as Exports;
 }
 
 /** Every reason, in the order of their numbers. */
