@@ -2,10 +2,167 @@
 //
 // Owns: nothing but the wording. Must never: touch the host, or load the addon.
 
-import { type Config, ConfigError, problemText, readConfig, type Service } from "../config/index.js";
-import { compile, lookup, newTableIds, type Snapshot, snapshotOfConfig, targetsOf } from "../database/index.js";
+import {
+	addressText,
+	ConfigError,
+	PROTOCOL_NUMBER,
+	type Problem,
+	problemText,
+	readConfig,
+	serviceKey,
+} from "../config/index.js";
+import { compile, newTableIds, snapshotOfConfig, targetsOf } from "../database/index.js";
 import { EXIT, ShuntError } from "../errors.js";
-import { ROLE, tableSize } from "../policy/index.js";
+import { ROLE, type TableService } from "../policy/index.js";
 import { type Paint, paintFor } from "./paint.js";
 import { table } from "./table.js";
 import { count, duration, endpoint, number } from "./units.js";
+
+interface Published {
+	readonly cluster: string;
+	readonly gateways: number;
+	readonly backends: number;
+	readonly services: readonly PublishedService[];
+	readonly rules: number;
+	readonly targets: number;
+	readonly redirections: number;
+	/** Of all forwarding tables. */
+	readonly rows: number;
+}
+
+interface PublishedService {
+	readonly name: string;
+	readonly protocol: "udp" | "tcp";
+	readonly address: string;
+	readonly port: number;
+	readonly idleMs: number;
+	readonly spread: "flow" | "source";
+	readonly rules: number;
+	readonly targets: number;
+	/** Of the service's own forwarding table. */
+	readonly rows: number;
+}
+
+interface Refused {
+	readonly code: string;
+	readonly message: string;
+	readonly hint: string;
+	readonly problems: readonly Problem[];
+}
+
+type Verdict = { file: string; ok: true; published: Published } | { file: string; ok: false; error: Refused };
+
+export async function check(files: readonly string[], options: { json?: boolean }): Promise<void> {
+	const verdicts = files.map(verdictOn);
+	const paint = paintFor(process.stdout);
+	const text = options.json
+		? JSON.stringify({ files: verdicts })
+		: verdicts.flatMap((one) => lines(one, paint)).join("\n");
+	process.stdout.write(`${text}\n`);
+	if (verdicts.some((one) => !one.ok)) process.exitCode = EXIT.input;
+}
+
+function verdictOn(file: string): Verdict {
+	try {
+		return { file, ok: true, published: publishedBy(file) };
+	} catch (error) {
+		if (!(error instanceof ShuntError)) throw error;
+		const { code, message, hint } = error;
+		const problems = error instanceof ConfigError ? error.problems : [];
+		return { file, ok: false, error: { code, message, hint, problems } };
+	}
+}
+
+/** Compiled like a gateway does it, but for what only the host knows. */
+function publishedBy(file: string): Published {
+	const config = readConfig(file);
+	const snapshot = snapshotOfConfig(config);
+	const { tables } = compile({
+		epoch: 1,
+		roles: ROLE.gateway,
+		cluster: config.cluster,
+		snapshot,
+		facts: new Map(),
+		own: [],
+		ids: newTableIds(),
+		wallOffsetNs: 0n,
+	});
+	const published = new Map(tables.services.map((one) => [serviceKeyOf(one), one]));
+	const services = config.services.map((service): PublishedService => {
+		const { name, protocol, address, port, idleMs, spread } = service;
+		const redirections = [service.redirection, ...service.rules.map((rule) => rule.redirection)];
+		const targets = redirections.flatMap((one) => targetsOf(snapshot, service, one));
+		const own = tables.redirections[published.get(service.key)?.redirection ?? -1];
+		return {
+			name,
+			protocol,
+			address,
+			port,
+			idleMs,
+			spread,
+			rules: service.rules.length,
+			targets: new Set(targets.map((target) => target.key)).size,
+			rows: own?.rows.length ?? 0,
+		};
+	});
+	return {
+		cluster: config.cluster.name,
+		gateways: config.gateways.length,
+		backends: config.backends.length,
+		services,
+		rules: tables.rules.length,
+		targets: tables.targets.length,
+		redirections: tables.redirections.length,
+		rows: tables.redirections.reduce((sum, one) => sum + one.rows.length, 0),
+	};
+}
+
+function serviceKeyOf({ address, port, protocol }: TableService): string {
+	return serviceKey(protocol === PROTOCOL_NUMBER.udp ? "udp" : "tcp", addressText(address), port);
+}
+
+function lines(verdict: Verdict, paint: Paint): string[] {
+	if (!verdict.ok) {
+		const { problems, message } = verdict.error;
+		if (problems.length === 0) return [message];
+		return [
+			...problems.map((problem) => {
+				const [place, ...sentence] = problemText(problem).split(": ");
+				return `${paint("bold", `${place}:`)} ${sentence.join(": ")}`;
+			}),
+			`${verdict.file}: ${paint("red", count(problems.length, "problem"))}`,
+		];
+	}
+	const { published } = verdict;
+	const head = ["service", "on", "address", "idle", "spread", "rules", "targets", "rows"];
+	const rows = published.services.map((service) => [
+		service.name,
+		service.protocol,
+		endpoint(service.address, service.port),
+		duration(service.idleMs),
+		service.spread,
+		number(service.rules),
+		number(service.targets),
+		number(service.rows),
+	]);
+	const [title, ...body] = table(
+		["left", "left", "left", "right", "left", "right", "right", "right"],
+		[head, ...rows],
+		"  ",
+	);
+	const servers = `${count(published.gateways, "gateway")}, ${count(published.backends, "backend")}`;
+	const tables = [
+		count(published.services.length, "service"),
+		count(published.rules, "rule"),
+		count(published.targets, "target"),
+		`${count(published.redirections, "redirection")} of ${count(published.rows, "row")}`,
+	];
+	return [
+		`${verdict.file}: ${paint("green", "OK")}`,
+		`  cluster ${published.cluster}: ${servers}`,
+		`  publishes ${tables.join(", ")}`,
+		"",
+		paint("dim", title ?? ""),
+		...body,
+	];
+}

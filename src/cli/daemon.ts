@@ -1,48 +1,52 @@
-/**
- * `shunt gateway` and `shunt backend`: the daemon in the foreground, telling its events.
- *
- * Must never: go to the background by itself; that is for systemd, or the shell.
- */
+// daemon.ts - `shunt gateway` and `shunt backend`: run a daemon in the foreground, and tell what happens to it.
+//
+// Owns: the daemon's standard output: a line for each event, or with --json an object for each.
+// Must never: do the daemon's work; api/ does.
+
 import { type DaemonEvent, runBackend, runGateway } from "../api/index.js";
-import { endpoint, paint, say } from "./print.js";
+import { type Paint, paintFor } from "./paint.js";
+import { count } from "./units.js";
 
-interface Options {
-	config: string;
-	name?: string;
-	socket?: string;
-	json?: boolean;
+export interface DaemonCommandOptions {
+	readonly config: string;
+	readonly name?: string;
+	readonly socket?: string;
+	readonly json?: boolean;
 }
 
-export function daemon(role: "gateway" | "backend", options: Options): Promise<void> {
-	const run = role === "gateway" ? runGateway : runBackend;
-	const onEvent = options.json ? (event: DaemonEvent) => say(JSON.stringify(event)) : tell;
-	return run({ config: options.config, name: options.name, socket: options.socket, onEvent });
+export async function daemon(role: "gateway" | "backend", options: DaemonCommandOptions): Promise<void> {
+	const paint = paintFor(process.stdout);
+	const onEvent = (event: DaemonEvent) => {
+		const line = options.json
+			? JSON.stringify({ time: new Date().toISOString(), ...event })
+			: `${role}: ${eventText(event, paint)}`;
+		process.stdout.write(`${line}\n`);
+	};
+	const { config, name, socket } = options;
+	await (role === "gateway" ? runGateway : runBackend)({ config, name, socket, onEvent });
 }
 
-function tell(event: DaemonEvent): void {
-	const at = paint("dim", new Date().toISOString().slice(11, 23));
-	say(`${at} ${sentence(event)}`);
-}
-
-function sentence(event: DaemonEvent): string {
+function eventText(event: DaemonEvent, paint: Paint): string {
+	const problem = String(event.problem ?? "");
+	const changed = Array.isArray(event.changed) ? event.changed.join(", ") : "";
 	switch (event.event) {
-		case "ready":
-			return `${paint("green", "ready")}: ${event.role} ${event.name}, ${event.services} services, control socket ${event.socket}`;
-		case "reloaded": {
-			const changed = event.changed as string[];
-			return `reloaded, tables ${event.epoch}: ${changed.length === 0 ? "nothing has changed" : changed.join(", ")}`;
+		case "ready": {
+			const what = `${event.name} is ready: ${count(Number(event.services), "service")}, tables of epoch ${event.epoch}`;
+			return `${paint("green", what)}; process ${event.pid}, asked at ${event.socket}`;
 		}
+		case "reloaded":
+			return `reloaded: tables of epoch ${event.epoch}; ${changed === "" ? "nothing has changed" : `changed: ${changed}`}`;
 		case "refused":
-			return `${paint("red", "reload refused")}, nothing has changed: ${event.problem}`;
-		case "next-hop":
-			return `${paint("yellow", "next hop")} towards ${endpoint(String(event.address), 0).replace(/:0$/, "")} ${event.problem}`;
+			return paint("red", `the new configuration is refused, and nothing has changed:\n${problem}`);
 		case "worker-ended":
-			return `${paint("red", `worker ${event.worker} ended`)}: ${event.problem}`;
+			return paint("red", `worker ${event.worker} has ended${problem === "" ? "" : `: ${problem}`}`);
+		case "next-hop":
+			return paint("yellow", `the next hop towards ${event.address} ${problem}`);
 		case "warning":
-			return `${paint("yellow", "warning")}: ${event.problem}`;
+			return paint("yellow", problem);
 		case "stopping":
-			return `stopping (${event.signal})`;
-		default:
-			return String(event.event);
+			return `${event.signal}: stopping`;
+		case "stopped":
+			return "stopped; the host is as it was";
 	}
 }

@@ -63,7 +63,8 @@ export async function dump(options: DumpOptions): Promise<void> {
 	source.stop();
 	if (options.json) return;
 	const dropped = source.dropped?.();
-	if (writer !== undefined && options.write !== "-") process.stderr.write(`${count(seen, "packet")} written to ${options.write}\n`);
+	if (writer !== undefined && options.write !== "-")
+		process.stderr.write(`${count(seen, "packet")} written to ${options.write}\n`);
 	if (dropped !== undefined)
 		process.stderr.write(`${count(seen, "packet")} captured, ${dropped} dropped by the kernel for want of room\n`);
 }
@@ -99,7 +100,10 @@ async function fileSource(options: DumpOptions): Promise<Source> {
 		throw new ShuntError("SHUNT_CAPTURE_INVALID", { file, why: "there is no such file" });
 	if (file === "-" && options.filter === undefined)
 		throw new ShuntError("SHUNT_CAPTURE_INVALID", { file: "Standard input", why: "pcapng is read from files only" });
-	const { dropped: _, ...source } = await captureSource({ file, ...(options.filter === undefined ? {} : { filter: options.filter }) });
+	const { dropped: _, ...source } = await captureSource({
+		file,
+		...(options.filter === undefined ? {} : { filter: options.filter }),
+	});
 	return source;
 }
 
@@ -108,7 +112,10 @@ async function liveSource(options: DumpOptions): Promise<Source> {
 	if (name !== "any" && !existsSync(`/sys/class/net/${name}`))
 		throw new ShuntError("SHUNT_INTERFACE_MISSING", { interface: name });
 	if (process.getuid?.() !== 0) throw new ShuntError("SHUNT_NOT_ROOT", { command: "shunt dump -i" });
-	const source = await captureSource({ interface: name, ...(options.filter === undefined ? {} : { filter: options.filter }) });
+	const source = await captureSource({
+		interface: name,
+		...(options.filter === undefined ? {} : { filter: options.filter }),
+	});
 	if (!options.json) process.stderr.write(`listening on ${name}\n`);
 	return source;
 }

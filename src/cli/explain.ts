@@ -1,37 +1,78 @@
-/**
- * `shunt explain`: what would happen to a flow's next packet, and why.
- */
-import { ShuntError } from "../errors.js";
-import { paint, say, sayJson } from "./print.js";
-import { client } from "./socket.js";
+// explain.ts - `shunt explain`: what would happen to the next packet of a flow, and why.
 
-export async function explain(
-	protocol: string,
-	source: string,
-	destination: string,
-	options: { socket?: string; json?: boolean },
-): Promise<void> {
-	const from = split(source, "source");
-	const to = split(destination, "destination");
-	const told = await client(options).explain({
-		protocol,
-		source: from.address,
-		sourcePort: from.port,
-		destination: to.address,
-		destinationPort: to.port,
-	});
-	if (options.json) return sayJson(told);
-	const colour = told.verdict === "drop" ? "red" : told.verdict === "forward" ? "green" : "yellow";
-	say(`${protocol} ${source} > ${destination}: ${paint(colour, told.verdict)}, ${told.reason}`);
-	say(paint("dim", `  ${told.text}`));
-	for (const sentence of told.why) say(`  ${sentence}`);
+import type { Explanation, Session } from "../api/types.js";
+import { ShuntError } from "../errors.js";
+import { parseEndpoint } from "./endpoint.js";
+import { type Paint, paintFor, widthOf } from "./paint.js";
+import { wrap } from "./table.js";
+import { duration, endpoint, number } from "./units.js";
+import { daemonOf, type Which } from "./which-daemon.js";
+
+export interface ExplainOptions extends Which {
+	readonly json?: boolean;
 }
 
-/** ADDRESS:PORT, or [ADDRESS]:PORT. */
-function split(text: string, what: string): { address: string; port: number } {
-	const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(text);
-	const address = match?.[1] ?? match?.[2];
-	if (address === undefined)
-		throw new ShuntError("SHUNT_USAGE", { what: `The ${what} ${text} is not ADDRESS:PORT or [ADDRESS]:PORT.` });
-	return { address, port: Number(match?.[3]) };
+export async function explain(protocol: string, from: string, to: string, options: ExplainOptions): Promise<void> {
+	if (protocol !== "udp" && protocol !== "tcp")
+		throw new ShuntError("SHUNT_USAGE", { what: `The protocol is udp or tcp, not ${JSON.stringify(protocol)}.` });
+	const source = parseEndpoint(from, "SOURCE");
+	const destination = parseEndpoint(to, "DESTINATION");
+	if (source.family !== destination.family)
+		throw new ShuntError("SHUNT_USAGE", { what: `${from} and ${to} are of different families.` });
+	const daemon = await daemonOf(options, "explain");
+	const answer = await daemon.explain({
+		protocol,
+		source: source.address,
+		sourcePort: source.port,
+		destination: destination.address,
+		destinationPort: destination.port,
+	});
+	const text = options.json
+		? JSON.stringify(answer)
+		: explanationLines(answer, paintFor(process.stdout), widthOf(process.stdout)).join("\n");
+	process.stdout.write(`${text}\n`);
+}
+
+function explanationLines(answer: Explanation, paint: Paint, columns: number): string[] {
+	const { flow, service, rule, row, session, target } = answer;
+	const from = endpoint(flow.source, flow.sourcePort);
+	const to = endpoint(flow.destination, flow.destinationPort);
+	const verdict = paint(answer.verdict === "drop" ? "red" : "green", answer.verdict);
+	const facts: [string, string][] = [
+		["verdict", `${verdict} (${answer.reason})`],
+		["service", service === null ? "none" : service.name],
+	];
+	if (service !== null) {
+		facts.push(
+			["rule", rule ?? "none for this source: the service's own"],
+			["row", row === null ? "none" : `${number(row.index)} of ${number(row.rows)}`],
+			["session", session === null ? "none" : sessionText(session)],
+			[
+				"target",
+				target === null
+					? "none"
+					: `${paint("bold", target.backend)} at ${endpoint(target.address, target.port)} (${target.state}; ${target.terms})`,
+			],
+		);
+	}
+	return [
+		`${flow.protocol} ${paint("bold", from)} → ${paint("bold", to)}`,
+		"",
+		...facts.map(([name, text]) => `  ${name.padEnd(9)}${text}`),
+		"",
+		...answer.why.flatMap((sentence, i) => {
+			const number = `  ${i + 1}. `;
+			return wrap(sentence, columns - number.length).map(
+				(line, j) => (j === 0 ? number : " ".repeat(number.length)) + line,
+			);
+		}),
+		...(answer.text === ""
+			? []
+			: ["", ...wrap(`${answer.reason}: ${answer.text}`, columns - 2).map((line) => paint("dim", `  ${line}`))]),
+	];
+}
+
+function sessionText(session: Session): string {
+	const seen = session.proven ? "seen often" : "seen once";
+	return `with ${session.backend ?? "this host"}, idle ${duration(session.idleMs)}, ${duration(session.leftMs)} left, ${seen}`;
 }

@@ -1,23 +1,24 @@
-/**
- * `shunt reasons` and `shunt version`.
- */
-import { VERSION } from "../api/version.js";
-import { reasons } from "../engine/index.js";
-import { say, sayJson, table } from "./print.js";
+// reasons.ts - `shunt reasons`: every way a packet can leave, in words.
+//
+// Must never: have a list of its own; the addon has the packet program's.
 
-export function showReasons(options: { json?: boolean }): void {
-	if (options.json) sayJson(reasons());
-	else
-		say(
-			table(reasons(), [
-				{ title: "REASON", of: (one) => one.name },
-				{ title: "VERDICT", of: (one) => one.verdict },
-				{ title: "WHAT IT MEANS", of: (one) => one.text },
-			]),
-		);
-}
+import { reasons } from "../engine/native.js";
+import { paintFor, widthOf } from "./paint.js";
+import { table, wrap } from "./table.js";
 
-export function showVersion(options: { json?: boolean }): void {
-	if (options.json) sayJson({ version: VERSION, node: process.version });
-	else say(`shunt ${VERSION} (Node.js ${process.version})`);
+export async function listReasons(options: { readonly json?: boolean }): Promise<void> {
+	const all = reasons();
+	if (options.json) {
+		process.stdout.write(`${JSON.stringify({ reasons: all })}\n`);
+		return;
+	}
+	const paint = paintFor(process.stdout);
+	const broad = Math.max(...all.map((one) => one.name.length)) + Math.max(...all.map((one) => one.verdict.length)) + 4;
+	const rows = all.flatMap((one) =>
+		wrap(one.text, Math.max(30, widthOf(process.stdout) - broad)).map((line, i) =>
+			i === 0 ? [one.name, paint(one.verdict === "drop" ? "red" : "green", one.verdict), line] : ["", "", line],
+		),
+	);
+	const lines = table(["left", "left", "left"], [["reason", "verdict", ""], ...rows]);
+	process.stdout.write(`${[paint("dim", lines[0] ?? ""), ...lines.slice(1)].join("\n")}\n`);
 }

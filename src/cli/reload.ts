@@ -1,13 +1,11 @@
-/**
- * `shunt reload`: have a daemon read its configuration again.
- */
-import { say, sayJson } from "./print.js";
-import { client } from "./socket.js";
+// reload.ts - `shunt reload`: has a daemon read its configuration again.
 
-export async function reload(options: { socket?: string; json?: boolean }): Promise<void> {
-	const done = await client(options).reload();
-	if (options.json) return sayJson(done);
-	say(
-		`Tables ${done.epoch}: ${done.changed.length === 0 ? "nothing has changed" : `changed ${done.changed.join(", ")}`}.`,
-	);
+import { daemonOf, type Which } from "./which-daemon.js";
+
+export async function reload(options: Which & { readonly json?: boolean }): Promise<void> {
+	const daemon = await daemonOf(options, "reload");
+	const answer = await daemon.reload();
+	const changed = answer.changed.length === 0 ? ["nothing has changed"] : answer.changed.map((one) => `  ${one}`);
+	const lines = [`tables of epoch ${answer.epoch} are in force`, ...changed];
+	process.stdout.write(`${options.json ? JSON.stringify(answer) : lines.join("\n")}\n`);
 }

@@ -1,35 +1,50 @@
-/**
- * `shunt sessions`: the clients that are there, and who serves them.
- */
-import { duration, endpoint, paint, say, sayJson, table } from "./print.js";
-import { client } from "./socket.js";
+// sessions.ts - `shunt sessions`: who is there, with whom, and for how long yet.
 
-interface Options {
-	service?: string;
-	backend?: string;
-	source?: string;
-	limit: string;
-	socket?: string;
-	json?: boolean;
+import type { Session } from "../api/types.js";
+import { paintFor } from "./paint.js";
+import { table } from "./table.js";
+import { count, duration, endpoint } from "./units.js";
+import { daemonOf, type Which } from "./which-daemon.js";
+
+export interface SessionsOptions extends Which {
+	readonly service?: string;
+	readonly backend?: string;
+	readonly source?: string;
+	readonly limit?: number;
+	readonly json?: boolean;
 }
 
-export async function sessions(options: Options): Promise<void> {
+export async function sessions(options: SessionsOptions): Promise<void> {
 	const { service, backend, source, limit } = options;
-	const list = await client(options).sessions({ service, backend, source, limit });
-	if (options.json) return sayJson(list);
-	if (list.sessions.length === 0) return say("There are no sessions.");
-	say(
-		table(list.sessions, [
-			{ title: "CLIENT", of: (one) => endpoint(one.source, one.sourcePort) },
-			{
-				title: "SERVICE",
-				of: (one) => `${one.service} ${one.protocol} ${endpoint(one.destination, one.destinationPort)}`,
-			},
-			{ title: "BACKEND", of: (one) => one.backend ?? "here", style: () => "green" },
-			{ title: "IDLE", of: (one) => duration(one.idleMs), right: true },
-			{ title: "LEFT", of: (one) => duration(one.leftMs), right: true },
-			{ title: "", of: (one) => (one.proven ? "" : "one packet"), style: () => "dim" },
-		]),
+	const daemon = await daemonOf(options, "sessions");
+	const answer = await daemon.sessions({ service, backend, source, limit });
+	if (options.json) {
+		process.stdout.write(`${JSON.stringify(answer)}\n`);
+		return;
+	}
+	const paint = paintFor(process.stdout);
+	const lastFirst = [...answer.sessions].sort((a, b) => a.idleMs - b.idleMs);
+	const total = count(lastFirst.length, "session");
+	const [title, ...body] = table(
+		["left", "left", "left", "left", "left", "right", "right", "right"],
+		[["service", "on", "source", "backend", "at", "idle", "left", "seen"], ...lastFirst.map(cells)],
 	);
-	if (list.truncated) say(paint("dim", `… and more; --limit shows more than ${limit}`));
+	const lines = [
+		...(body.length > 0 ? [paint("dim", title ?? ""), ...body] : []),
+		answer.truncated ? `${total} shown, and there are more: --limit` : total,
+	];
+	process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+function cells(session: Session): string[] {
+	return [
+		session.service,
+		session.protocol,
+		endpoint(session.source, session.sourcePort),
+		session.backend ?? "this host",
+		session.target ?? "",
+		duration(session.idleMs),
+		duration(session.leftMs),
+		session.proven ? "often" : "once",
+	];
 }

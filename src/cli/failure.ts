@@ -1,0 +1,50 @@
+// failure.ts - how a command ends that could not do its work: one sentence, what to do about it, and an exit status.
+//
+// Owns: standard error and the exit status in that case. With --json it is one line, {"error": {...}}, on standard error,
+// so that standard output holds answers only.
+// Must never: show a stack trace, unless SHUNT_DEBUG is set.
+
+import { CommanderError } from "commander";
+import { ShuntError } from "../errors.js";
+import { paintFor } from "./paint.js";
+
+/** Tells what went wrong, and sets the exit status. */
+export function fail(error: unknown, options: { json: boolean; command: string | undefined }): void {
+	const known = toShuntError(error);
+	if (known === undefined) return;
+	const hint = hintOf(known, options.command);
+	if (options.json) {
+		process.stderr.write(`${JSON.stringify({ error: { ...known.toJSON(), hint } })}\n`);
+	} else {
+		const paint = paintFor(process.stderr);
+		process.stderr.write(`${paint("red", "shunt:")} ${known.message}\n`);
+		process.stderr.write(`${paint("dim", `       ${hint}`)}\n`);
+	}
+	if (process.env.SHUNT_DEBUG) console.error(error);
+	process.exitCode = known.exitStatus;
+}
+
+/** undefined: it is no failure, only commander's way to say that help was shown. */
+function toShuntError(error: unknown): ShuntError | undefined {
+	if (error instanceof ShuntError) return error;
+	if (error instanceof CommanderError) {
+		return error.exitCode === 0 ? undefined : new ShuntError("SHUNT_USAGE", { what: sentence(error.message) });
+	}
+	const why = (error instanceof Error ? error.message : String(error)).replace(/\.$/, "");
+	return new ShuntError("SHUNT_INTERNAL", { why }, { cause: error });
+}
+
+/** "error: unknown command 'statsu'\n(Did you mean status?)" -> "Unknown command 'statsu' (did you mean status?)." */
+function sentence(message: string): string {
+	const text = message
+		.replace(/^error: /, "")
+		.replace(/\s*\n\(Did/, " (did")
+		.replace(/\.$/, "");
+	return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
+function hintOf(error: ShuntError, command: string | undefined): string {
+	return error.code === "SHUNT_USAGE" && command !== undefined
+		? `shunt ${command} --help shows how it is used.`
+		: error.hint;
+}

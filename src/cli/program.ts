@@ -1,0 +1,188 @@
+// program.ts - every command of `shunt`: its words, its options, its help.
+//
+// Owns: the command line. Each command's work stands in a file of its own, loaded when it is asked for, so that
+// `shunt check` loads neither the addon nor a daemon.
+// Must never: do any work itself.
+
+import { Command, InvalidArgumentError, Option } from "commander";
+import { VERSION } from "../api/version.js";
+
+const HELP_WIDTH = 80;
+
+const EXAMPLES = `
+Examples:
+  shunt check shunt.yaml                                  is it right, and what would it publish?
+  sudo shunt gateway --config shunt.yaml --name g1        on the gateway
+  sudo shunt backend --config shunt.yaml --name b1        on each backend
+  sudo shunt status --watch                               who serves whom, now
+  sudo shunt explain udp 198.51.100.7:4000 203.0.113.53:53
+  sudo shunt dump -i eth0 --filter "udp port 6081" --config shunt.yaml
+
+Every command has --help, and --json for programs. Exit statuses: 0 done,
+1 failed, 2 wrong input, 3 this host lacks something, 4 the daemon is not there,
+or there already.`;
+
+export function buildProgram(): Command {
+	const program = new Command("shunt")
+		.description("A packet-level redirector: the gateway serves the first packets, then leaves the way.")
+		.version(`shunt ${VERSION}`, "-V, --version", "print the version")
+		.helpOption("-h, --help", "print this help")
+		.helpCommand(false)
+		.enablePositionalOptions()
+		.configureHelp({ sortOptions: true, subcommandTerm: (command) => command.name() })
+		.addHelpText("after", EXAMPLES)
+		.exitOverride()
+		// What went wrong is told in one place: failure.ts.
+		.configureOutput({ outputError: () => {}, getOutHelpWidth: () => HELP_WIDTH, getErrHelpWidth: () => HELP_WIDTH });
+	servers(program);
+	questions(program);
+	configuration(program);
+	packets(program);
+	rest(program);
+	return program;
+}
+
+function servers(program: Command): void {
+	program.commandsGroup("Servers:");
+	for (const role of ["gateway", "backend"] as const) {
+		const does =
+			role === "gateway"
+				? "take packets for services, and send each to the right backend"
+				: "take packets out of the tunnel, and hand them to the local services";
+		withJson(program.command(role).summary(does), "one JSON object for each event")
+			.description(
+				`Runs a ${role} in the foreground: ${does}. SIGHUP reloads the configuration; SIGINT and SIGTERM end it and leave the host as it was.`,
+			)
+			.requiredOption("-c, --config <file>", "the cluster's configuration")
+			.option("-n, --name <name>", `which ${role} of the configuration this host is`)
+			.option("-s, --socket <path>", "where it is asked (default: /run/shunt/<name>.sock)")
+			.action(async (options) => (await import("./daemon.js")).daemon(role, options));
+	}
+	toDaemon(program.command("reload").summary("have a daemon read its configuration again"))
+		.description("Has a daemon read its configuration again. A file with a mistake changes nothing; sessions stay.")
+		.action(async (options) => (await import("./reload.js")).reload(options));
+}
+
+function questions(program: Command): void {
+	program.commandsGroup("Questions to a daemon:");
+	toDaemon(program.command("status").summary("who serves whom, and what became of every packet"))
+		.description("Shows who serves whom, by what reasons packets left, and that none is missing.")
+		.option("-a, --all", "services and targets without traffic too")
+		.option("-w, --watch [seconds]", "again and again, with rates (default: every second)", positive)
+		.action(async (options) => (await import("./status.js")).status(options));
+	toDaemon(program.command("sessions").summary("live sessions, the latest first"))
+		.description("Lists live sessions, the latest first.")
+		.option("--service <name>", "of this service only")
+		.option("--backend <name>", "with this backend only")
+		.option("--source <address>", "from this address only")
+		.option("--limit <count>", "at most so many (default: 100)", whole)
+		.action(async (options) => (await import("./sessions.js")).sessions(options));
+	toDaemon(program.command("explain").summary("what would happen to a packet, and why"))
+		.description("Says what would happen to the next packet of a flow, and why; nothing is sent or changed.")
+		.argument("<protocol>", "udp or tcp")
+		.argument("<source>", "the client's ADDRESS:PORT")
+		.argument("<destination>", "the service's ADDRESS:PORT; IPv6 as [2001:db8::1]:53")
+		.addHelpText("after", "\nExample:\n  sudo shunt explain udp [2001:db8:100::7]:4000 [2001:db8:53::53]:53")
+		.action(async (protocol, source, destination, options) =>
+			(await import("./explain.js")).explain(protocol, source, destination, options),
+		);
+}
+
+function configuration(program: Command): void {
+	program.commandsGroup("Configuration:");
+	withJson(program.command("check").summary("is a configuration right, and what would it publish?"))
+		.description(
+			"Prints every problem as file:line:column: field sentence, or what would be published. Needs no privilege.",
+		)
+		.argument("<file...>", "configurations")
+		.action(async (files, options) => (await import("./check.js")).check(files, options));
+	withJson(program.command("schema").summary("the configuration's JSON Schema, for editors"), "it is JSON anyway")
+		.description("Prints the configuration's JSON Schema (2020-12), for editors.")
+		.action(async () => (await import("./schema.js")).schema());
+}
+
+function packets(program: Command): void {
+	program.commandsGroup("Packets:");
+	withJson(
+		program.command("dump").summary("decode packets like tcpdump, redirection header included"),
+		"one JSON object for each packet",
+	)
+		.description(
+			"Decodes packets of an interface or a file like tcpdump, a line for each, redirection header included.",
+		)
+		.addOption(new Option("-i, --interface <name>", "live, from this interface, or any").conflicts("read"))
+		.option("-r, --read <file>", "from a pcap or pcapng file; - is standard input")
+		.option("-w, --write <file>", "write them to a pcap file instead; - is standard output")
+		.option("-c, --count <count>", "end after so many packets", whole)
+		.option("-x, --hex", "with each packet's bytes, from the IP header on")
+		.option("-f, --filter <expression>", "only these, as of pcap-filter(7)")
+		.option("--config <file>", "verify tags with this configuration's keys")
+		.addHelpText(
+			"after",
+			`
+Behind a redirection header stands what its tag is worth: tag ok, tag WRONG, or
+tag unverified (without --config, or under a key that it does not have).
+
+Examples:
+  sudo shunt dump -i eth0 --filter "udp port 6081" --config shunt.yaml
+  shunt dump -r packets.pcap -x
+  ssh host sudo shunt dump -i eth0 -w - | shunt dump -r -`,
+		)
+		.action(async (options) => (await import("./dump.js")).dump(options));
+	withJson(program.command("reasons").summary("every way a packet can leave, in words"))
+		.description("Lists every way a packet can leave: the names that status and explain use, with their verdicts.")
+		.action(async (options) => (await import("./reasons.js")).listReasons(options));
+}
+
+function rest(program: Command): void {
+	program.commandsGroup("More:");
+	program
+		.command("lab")
+		.summary("a small internet of network namespaces, to try things in")
+		.description(
+			"Runs scripts/lab: up, down, status, services up|down, exec HOST COMMAND, picture. `shunt lab help` tells more.",
+		)
+		.argument("[words...]")
+		.usage("up|down|status|services|exec|picture ...")
+		.passThroughOptions()
+		.allowUnknownOption()
+		.action(async (words) => (await import("./lab.js")).lab(words.length === 0 ? ["help"] : words));
+	program
+		.command("help")
+		.summary("print the help of a command")
+		.argument("[command]")
+		.action((name?: string) => {
+			const of = program.commands.find((one) => one.name() === name);
+			if (name !== undefined && of === undefined) program.error(`unknown command '${name}'`);
+			(of ?? program).outputHelp();
+		});
+	withJson(program.command("version").summary("print the version"))
+		.description("Prints the version.")
+		.action((options) => {
+			const versions = { version: VERSION, node: process.versions.node };
+			process.stdout.write(`${options.json ? JSON.stringify(versions) : `shunt ${VERSION}`}\n`);
+		});
+}
+
+function withJson(command: Command, what = "the answer as JSON"): Command {
+	return command.option("--json", what);
+}
+
+function toDaemon(command: Command): Command {
+	return withJson(command)
+		.option("-s, --socket <path>", "of the daemon that is asked")
+		.option("-n, --name <name>", "the same, by name (default: the only daemon on this host)");
+}
+
+function whole(text: string): number {
+	const value = Number(text);
+	if (!/^[0-9]+$/.test(text) || value < 1 || !Number.isSafeInteger(value))
+		throw new InvalidArgumentError("It is a whole number from 1 on");
+	return value;
+}
+
+function positive(text: string): number {
+	const value = Number(text);
+	if (!(value >= 0.1 && value <= 86_400)) throw new InvalidArgumentError("It is a number of seconds from 0.1 on");
+	return value;
+}

@@ -1,0 +1,172 @@
+// status-text.ts - a daemon's status at one look: who serves whom, by what reasons packets left, and that none is missing.
+//
+// Owns: the picture. Must never: ask anybody; what it draws is what it is given.
+
+import type { ReasonCount, ServiceStatus, Status, TargetStatus } from "../api/types.js";
+import type { Paint } from "./paint.js";
+import { bar, cut, table, width } from "./table.js";
+import { bytes, count, duration, endpoint, number, percent, rate } from "./units.js";
+
+export interface StatusView {
+	readonly width: number;
+	readonly paint: Paint;
+	/** Services and targets without traffic too. */
+	readonly all: boolean;
+	readonly now: number;
+	/** An earlier status, for rates. */
+	readonly before?: { readonly status: Status; readonly ms: number } | undefined;
+}
+
+const BAR = 8;
+
+export function statusLines(status: Status, view: StatusView): string[] {
+	return [
+		...headLines(status, view),
+		"",
+		...serviceLines(status, view),
+		"",
+		...reasonLines(status, view),
+		...workerLines(status, view),
+	];
+}
+
+function headLines(status: Status, { paint, now, before, width: columns }: StatusView): string[] {
+	const name = paint("bold", `${status.role} ${status.name}`);
+	const facts = `up ${duration(status.uptimeMs)}, tables of epoch ${status.epoch}, process ${status.pid}, shunt ${status.version}`;
+	const { live, capacity, sweptAtMs } = status.sessions;
+	const counted = sweptAtMs === null ? "not counted yet" : `counted ${duration(Math.max(0, now - sweptAtMs))} ago`;
+	const full = capacity === 0 ? 0 : live / capacity;
+	const sessions = `${number(live)} of ${number(capacity)} (${percent(full)}), ${counted}`;
+	const seconds = before === undefined ? 0 : before.ms / 1000;
+	const speed =
+		before === undefined || seconds <= 0
+			? ""
+			: `, now ${rate((status.in.packets - before.status.in.packets) / seconds)}, ${bytes((status.in.bytes - before.status.in.bytes) / seconds)}/s`;
+	const by = (verdict: string) => status.reasons.filter((one) => one.verdict === verdict);
+	const dropped = sum(by("drop"));
+	const lost = status.workers.reduce((total, worker) => total + worker.captureDrops, 0);
+	const conserved = status.conserved
+		? paint("green", "every packet has a reason")
+		: paint("yellow", "some are under way");
+	return [
+		`${name}  ${facts}`,
+		cut(
+			`engine    ${status.engine.mode}, ${status.engine.capture} capture (${status.engine.why}); ${status.config}`,
+			columns,
+		),
+		`packets   ${number(status.in.packets)} in, ${bytes(status.in.bytes)}${speed}; ${conserved}`,
+		`dropped   ${alarm(dropped, paint)} by reason, ${alarm(lost, paint)} lost by the kernel before us`,
+		`sessions  ${full > 0.9 ? paint("yellow", sessions) : sessions}`,
+	];
+}
+
+function alarm(value: number, paint: Paint): string {
+	return value > 0 ? paint("red", number(value)) : number(value);
+}
+
+function sum(counts: readonly { packets: number }[]): number {
+	return counts.reduce((total, one) => total + one.packets, 0);
+}
+
+// ---- who serves whom
+
+function serviceLines(status: Status, view: StatusView): string[] {
+	const { paint } = view;
+	if (status.services.length === 0) return ["no services"];
+	// A backend counts what it was sent by session; the tables' targets are the gateways' business.
+	const isGateway = status.role === "gateway";
+	const busy = (service: ServiceStatus) => service.sessions > 0 || sum(service.targets) > 0;
+	const shown = status.services
+		.filter((service) => view.all || busy(service))
+		.sort((a, b) => sum(b.targets) - sum(a.targets) || b.sessions - a.sessions);
+	const rows: { cells: string[]; style?: "bold" }[] = [];
+	for (const service of shown) {
+		const packets = sum(service.targets);
+		const octets = service.targets.reduce((total, target) => total + target.bytes, 0);
+		const title = `${service.name} ${service.protocol} ${endpoint(service.address, service.port)}`;
+		const totals = isGateway ? [number(packets), bytes(octets)] : [];
+		rows.push({ cells: [title, "", "", number(service.sessions), ...totals], style: "bold" });
+		if (!isGateway) continue;
+		const targets = service.targets.filter(
+			(target) => view.all || target.share > 0 || target.packets > 0 || target.sessions > 0,
+		);
+		for (const target of targets) rows.push({ cells: targetCells(target, packets, paint) });
+	}
+	const head = [
+		"service, and who serves it",
+		"traffic",
+		"rows",
+		"sessions",
+		...(isGateway ? ["packets", "bytes"] : []),
+	];
+	const cells = [head, ...rows.map((row) => row.cells)];
+	const [title, ...body] = isGateway
+		? table(["left", "left", "right", "right", "right", "right"], cells)
+		: table(["left", "right"], [["service", "sessions"], ...cells.slice(1).map((row) => [row[0] ?? "", row[3] ?? ""])]);
+	const lines = body.map((line, i) => (rows[i]?.style === undefined ? line : paint(rows[i].style, line)));
+	const silent = status.services.filter((service) => !shown.includes(service));
+	return [
+		...(shown.length > 0 ? [paint("dim", title ?? ""), ...lines] : []),
+		...silentLine(silent, shown.length, view),
+	];
+}
+
+function targetCells(target: TargetStatus, of: number, paint: Paint): string[] {
+	const part = of === 0 ? 0 : target.packets / of;
+	const trouble =
+		target.nextHop === null
+			? paint("red", " no next hop")
+			: target.state === "active"
+				? ""
+				: paint("yellow", ` ${target.state}`);
+	return [
+		`  ${target.backend} ${endpoint(target.address, target.port)}${trouble}`,
+		paint("cyan", bar(part, BAR)),
+		target.share > 0 ? percent(target.share) : target.state === "active" ? "by rule" : "–",
+		number(target.sessions),
+		number(target.packets),
+		bytes(target.bytes),
+	];
+}
+
+function silentLine(silent: readonly ServiceStatus[], shown: number, view: StatusView): string[] {
+	if (silent.length === 0) return [];
+	const names = [...new Set(silent.map((service) => service.name))].join(", ");
+	const what = `${count(silent.length, shown > 0 ? "other service" : "service")} without traffic (--all): ${names}`;
+	return [view.paint("dim", cut(what, view.width))];
+}
+
+// ---- reasons
+
+function reasonLines(status: Status, view: StatusView): string[] {
+	const { paint } = view;
+	if (status.reasons.length === 0) return [paint("dim", "no packet has come yet")];
+	const cells = status.reasons.map((one) => [one.reason, painted(one, paint), number(one.packets), bytes(one.bytes)]);
+	const lines = table(["left", "left", "right", "right"], [["reason", "verdict", "packets", "bytes"], ...cells]);
+	const broad = Math.max(...lines.map(width));
+	const room = view.width - broad - 2;
+	return lines.map((line, i) => {
+		const reason = status.reasons[i - 1];
+		if (reason === undefined) return paint("dim", line);
+		if (room < 16) return line;
+		return `${line}${" ".repeat(broad - width(line) + 2)}${paint("dim", cut(reason.text, room))}`;
+	});
+}
+
+function painted(reason: ReasonCount, paint: Paint): string {
+	if (reason.verdict === "drop") return paint("red", reason.verdict);
+	return reason.verdict === "forward" ? paint("green", reason.verdict) : reason.verdict;
+}
+
+// ---- workers, if there is something to say about them
+
+function workerLines(status: Status, { paint }: StatusView): string[] {
+	const lines = status.workers.flatMap((worker, i) => {
+		const who = `worker ${i} on ${worker.interface}`;
+		if (worker.error) return [paint("red", `${who} has ended: ${worker.error}`)];
+		if (worker.error !== null) return [paint("red", `${who} has ended`)];
+		const took = `${number(worker.in.packets)} packets, ${number(worker.captureDrops)} lost before it`;
+		return status.workers.length > 1 ? [`${who}: ${took}`] : [];
+	});
+	return lines.length === 0 ? [] : ["", ...lines];
+}
