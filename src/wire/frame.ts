@@ -136,15 +136,16 @@ export function decodeFrame(bytes: Uint8Array, options: FrameOptions = {}): Fram
 }
 
 /** The flow that a tag covers, of the packet inside the tunnel: ports are zero in a fragment; an ICMP error has the
- * flow that it quotes, turned round, so that it reads as the client sent it. */
-export function tagFlow(ip: IpPacket, raw: Uint8Array): Flow | undefined {
+ * flow that it quotes, turned round, so that it reads as the client sent it. A quoted first fragment has its ports: the
+ * error itself is whole. */
+export function tagFlow(ip: IpPacket, raw: Uint8Array, isQuote = false): Flow | undefined {
 	const size = ip.version === 4 ? 4 : 16;
 	const at = ip.version === 4 ? 12 : 8;
 	if (raw.length < at + 2 * size) return undefined;
 	const source = widen(raw.subarray(at, at + size));
 	const destination = widen(raw.subarray(at + size, at + 2 * size));
 	if (ip.icmp?.quoted !== undefined) {
-		const flow = tagFlow(ip.icmp.quoted, raw.subarray(ip.headerLength + 8));
+		const flow = tagFlow(ip.icmp.quoted, raw.subarray(ip.headerLength + 8), true);
 		if (flow === undefined) return undefined;
 		return {
 			...flow,
@@ -154,7 +155,7 @@ export function tagFlow(ip: IpPacket, raw: Uint8Array): Flow | undefined {
 			destinationPort: flow.sourcePort,
 		};
 	}
-	const ports = ip.fragment === undefined ? (ip.udp ?? ip.tcp) : { sourcePort: 0, destinationPort: 0 };
+	const ports = ip.fragment === undefined || isQuote ? (ip.udp ?? ip.tcp) : { sourcePort: 0, destinationPort: 0 };
 	if (ports === undefined) return undefined;
 	const { sourcePort, destinationPort } = ports;
 	return { family: ip.version, source, destination, sourcePort, destinationPort, protocol: ip.protocol };

@@ -1,0 +1,515 @@
+// cases.ts - what the packet program does, case by case: a sentence, packets in, and the reason each must leave by.
+//
+// Owns: the cases. What leaves, byte for byte, and all counters stand in expected/<name>/, written by `-u`.
+// Every reason of native/packet/reasons.h has a case here, or golden.test.ts fails.
+
+import { encodeHeader, type Flow, type Header, parseAddress, signHeader } from "../../src/wire/index.js";
+import { ethernet, geneve, ipv4, ipv6, tcp, udp } from "../wire/pcap.js";
+
+export interface Packet {
+	/** Milliseconds after the first. */
+	at?: number;
+	frame: Buffer;
+	/** By which it must leave. */
+	reason: string;
+	/** Before this packet, the configuration changes so. */
+	change?: [string, string];
+}
+
+export interface Case {
+	name: string;
+	title: string;
+	role: "gateway" | "backend";
+	packets: Packet[];
+	/** Records for IPv4; small, where the table is to be full. */
+	sessions4?: number;
+	/** Targets whose next hop is not known. */
+	unresolved?: string[];
+	mtu?: number;
+}
+
+/** Both roles' configuration. 1700000000 is the pcap's first second. */
+export const CONFIG = `
+version: 1
+cluster:
+  name: golden
+  seed: golden
+  keys: [{ id: 1, secret: "000102030405060708090a0b0c0d0e0f" }, { id: 2, secret: "101112131415161718191a1b1c1d1e1f" }]
+  sign: 1
+gateways: { g1: { interface: eth0 } }
+backends:
+  b1: { address: [10.77.3.11, "fd77:3::11"] }
+  b2: { address: [10.77.3.12, "fd77:3::12"] }
+  b3: { address: [10.77.3.13, "fd77:3::13"] }
+services:
+  dns:
+    address: [203.0.113.53, "2001:db8:53::53"]
+    port: 53
+    protocol: [udp, tcp]
+    idle: 10s
+    backends: [b1]
+    sources:
+      - { from: [198.51.100.0/24, "2001:db8:100::/64"], backends: [b2], redirect: { clients: true, term: leased, lease: 60s } }
+      - { from: [198.51.100.8/32, "2001:db8:100::8/128"], backends: [{ name: b3, port: 5353 }], redirect: { clients: true, term: once } }
+      - { from: [198.51.100.9/32], backends: [b3], redirect: { clients: true, term: permanent } }
+  six-in-four: { address: "2001:db8:53::64", port: 53, protocol: udp, via: ipv4, backends: [b1] }
+  four-in-six: { address: 203.0.113.64, port: 53, protocol: udp, via: ipv6, backends: [b1] }
+  alone: { address: 203.0.113.1, port: 7, protocol: udp, backends: [b3] }
+`;
+export const KEYS = new Map([
+	[1, Buffer.from("000102030405060708090a0b0c0d0e0f", "hex")],
+	[2, Buffer.from("101112131415161718191a1b1c1d1e1f", "hex")],
+]);
+const EPOCH_S = 1_700_000_000;
+
+const VIP = "203.0.113.53";
+const VIP6 = "2001:db8:53::53";
+const hex = (text: string) => Buffer.from(parseAddress(text) ?? []).toString("hex");
+const body = Buffer.from("a question");
+
+const udp4 = (source: string, port = 4000, to = VIP, toPort = 53, payload: Buffer = body) =>
+	ipv4(source, to, 17, udp(port, toPort, payload));
+const udp6 = (source: string, port = 4000, to = VIP6, payload: Buffer = body) =>
+	ipv6(hex(source), hex(to), 17, udp(port, 53, payload));
+const four = (packet: Buffer, vlans: number[] = []) => ethernet(0x0800, packet, vlans);
+const six = (packet: Buffer, vlans: number[] = []) => ethernet(0x86dd, packet, vlans);
+const mended = (packet: Buffer) => {
+	packet.writeUInt16BE(0, 10);
+	let sum = 0;
+	for (let i = 0; i < ((packet[0] as number) & 15) * 4; i += 2) sum += packet.readUInt16BE(i);
+	while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+	packet.writeUInt16BE(~sum & 0xffff, 10);
+	return packet;
+};
+const changed = (packet: Buffer, at: number, value: number) => {
+	packet[at] = value;
+	return packet;
+};
+
+/** What a gateway would send to b1; `with` changes the header, `spoil` the finished bytes behind the Ethernet header. */
+function tunnelled(
+	inner: Buffer,
+	options: {
+		header?: Partial<Header>;
+		flow?: Partial<Flow>;
+		spoil?: (packet: Buffer) => void;
+		to?: string;
+		protocol?: number;
+		raw?: Buffer;
+		tos?: number;
+	} = {},
+): Buffer {
+	const family = (inner[0] as number) >> 4 === 6 ? 6 : 4;
+	const at = family === 4 ? 20 : 40;
+	const address = (from: number, length: number) =>
+		length === 4
+			? parseAddress(inner.subarray(from, from + 4).join("."))
+			: Uint8Array.from(inner.subarray(from, from + 16));
+	const fragment = family === 4 && (inner.readUInt16BE(6) & 0x3fff) !== 0;
+	const flow: Flow = {
+		family,
+		source: (family === 4 ? address(12, 4) : address(8, 16)) as Uint8Array,
+		destination: (family === 4 ? address(16, 4) : address(24, 16)) as Uint8Array,
+		sourcePort: fragment ? 0 : inner.readUInt16BE(at),
+		destinationPort: fragment ? 0 : inner.readUInt16BE(at + 2),
+		protocol: inner[family === 4 ? 9 : 6] as number,
+		...options.flow,
+	};
+	const unsigned = {
+		type: "forward" as const,
+		flags: 0,
+		port: 53,
+		lease: 0,
+		hops: 0,
+		keyId: 1,
+		issued: EPOCH_S,
+		nonce: 0n,
+		address: parseAddress("10.77.3.11") as Uint8Array,
+		...options.header,
+	};
+	const header = signHeader(unsigned, flow, KEYS.get(unsigned.keyId) ?? Buffer.alloc(16));
+	const tunnel =
+		options.raw ?? geneve(encodeHeader(header), inner, options.protocol ?? (family === 4 ? 0x0800 : 0x86dd));
+	const packet = ipv4("10.77.2.2", options.to ?? "10.77.3.11", 17, udp(40_000, 6081, tunnel));
+	if (options.tos !== undefined) mended(changed(packet, 1, options.tos));
+	options.spoil?.(packet);
+	return four(packet);
+}
+/** Where the redirection header begins, behind the Ethernet header. */
+const HEADER = 20 + 8 + 12;
+const spoilHeader =
+	(at: number, bit = 1) =>
+	(packet: Buffer) => {
+		packet[HEADER + at] = (packet[HEADER + at] as number) ^ bit;
+	};
+
+const icmpError = (quoted: Buffer, type = 3, code = 3) =>
+	ipv4("192.0.2.1", VIP, 1, Buffer.concat([Buffer.from([type, code, 0, 0, 0, 0, 0, 0]), quoted]));
+const answerOf = (port: number) => ipv4(VIP, "198.51.100.7", 17, udp(53, port, body));
+const extension = (next: number, then: Buffer, length = 0) =>
+	Buffer.concat([Buffer.from([next, length, 0, 0, 0, 0, 0, 0]), Buffer.alloc(length * 8), then]);
+
+export const cases: Case[] = [
+	{
+		name: "udp4",
+		title: "R1 R2 R7: UDP over IPv4: the first packet makes a session, the next ones follow it, on the rule's terms",
+		role: "gateway",
+		packets: [
+			{ frame: four(udp4("198.51.100.7")), reason: "forwarded_new" },
+			{ at: 5, frame: four(udp4("198.51.100.7")), reason: "forwarded" },
+			{ at: 9, frame: four(udp4("198.51.100.7", 4001)), reason: "forwarded_new" },
+		],
+	},
+	{
+		name: "tcp4",
+		title: "R1: TCP over IPv4, from SYN to FIN",
+		role: "gateway",
+		packets: [0x02, 0x10, 0x18, 0x11].map((flags, i) => ({
+			at: i,
+			frame: four(
+				ipv4("192.0.2.9", VIP, 6, tcp(5000, 53, flags, Buffer.alloc(flags === 2 ? 4 : 0, 1), Buffer.alloc(i))),
+			),
+			reason: i === 0 ? "forwarded_new" : "forwarded",
+		})),
+	},
+	{
+		name: "udp6-tcp6",
+		title: "R1: UDP and TCP over IPv6",
+		role: "gateway",
+		packets: [
+			{ frame: six(udp6("2001:db8:100::7")), reason: "forwarded_new" },
+			{ at: 1, frame: six(udp6("2001:db8:100::7")), reason: "forwarded" },
+			{
+				at: 2,
+				frame: six(ipv6(hex("2001:db8:9::1"), hex(VIP6), 6, tcp(5000, 53, 2, Buffer.alloc(0), Buffer.alloc(0)))),
+				reason: "forwarded_new",
+			},
+		],
+	},
+	{
+		name: "families",
+		title: "R1: IPv6 inside IPv4 and IPv4 inside IPv6",
+		role: "gateway",
+		packets: [
+			{ frame: six(udp6("2001:db8:9::1", 4000, "2001:db8:53::64")), reason: "forwarded_new" },
+			{ frame: four(udp4("192.0.2.9", 4000, "203.0.113.64")), reason: "forwarded_new" },
+		],
+	},
+	{
+		name: "rules",
+		title: "R2 R3 R5 R6: the longest prefix decides, down to one address; port and terms are the rule's",
+		role: "gateway",
+		packets: ["192.0.2.1", "198.51.100.1", "198.51.100.8", "198.51.100.9"].map((source) => ({
+			frame: four(udp4(source)),
+			reason: "forwarded_new",
+		})),
+	},
+	{
+		name: "padding-and-vlans",
+		title: "Ethernet's padding stays behind, up to two VLAN tags are taken off, a third is refused",
+		role: "gateway",
+		packets: [
+			{
+				frame: Buffer.concat([four(udp4("192.0.2.1", 4000, VIP, 53, Buffer.alloc(0))), Buffer.alloc(18)]),
+				reason: "forwarded_new",
+			},
+			{ frame: four(udp4("192.0.2.1"), [7]), reason: "forwarded" },
+			{ frame: four(udp4("192.0.2.1"), [7, 8]), reason: "forwarded" },
+			{ frame: four(udp4("192.0.2.1"), [7, 8, 9]), reason: "bad_vlan" },
+			{ frame: four(udp4("192.0.2.1"), [7]).subarray(0, 16), reason: "bad_vlan" },
+		],
+	},
+	{
+		name: "surplus",
+		title: "R25: a UDP datagram shorter than its IP payload (RFC 9868) travels whole",
+		role: "gateway",
+		packets: [
+			{ frame: four(ipv4("192.0.2.1", VIP, 17, udp(4000, 53, body, Buffer.alloc(40, 7)))), reason: "forwarded_new" },
+		],
+	},
+	{
+		name: "idle",
+		title: "R9: a session that was idle for longer than its period begins anew",
+		role: "gateway",
+		packets: [
+			{ frame: four(udp4("192.0.2.1")), reason: "forwarded_new" },
+			{ at: 9_900, frame: four(udp4("192.0.2.1")), reason: "forwarded" },
+			{ at: 20_500, frame: four(udp4("192.0.2.1")), reason: "forwarded_new" },
+		],
+	},
+	{
+		name: "moved",
+		title: "a draining target keeps its sessions; when it goes, their next packet gets another",
+		role: "gateway",
+		packets: [
+			{ frame: four(udp4("192.0.2.1")), reason: "forwarded_new" },
+			{
+				at: 1,
+				change: [
+					'b1: { address: [10.77.3.11, "fd77:3::11"] }',
+					'b1: { address: [10.77.3.11, "fd77:3::11"], state: draining }',
+				],
+				frame: four(udp4("192.0.2.1")),
+				reason: "forwarded",
+			},
+			{ at: 2, frame: four(udp4("192.0.2.1", 4001)), reason: "no_target" },
+			{ at: 3, change: ["state: draining", "state: inactive"], frame: four(udp4("192.0.2.1")), reason: "no_target" },
+			{
+				at: 4,
+				change: ["    backends: [b1]\n", "    backends: [b1, b2]\n"],
+				frame: four(udp4("192.0.2.1")),
+				reason: "forwarded_moved",
+			},
+		],
+	},
+	{
+		name: "full",
+		title: "a full table: whoever is new takes the place of the oldest one-packet session",
+		role: "gateway",
+		sessions4: 8,
+		packets: Array.from({ length: 40 }, (_, i) => ({
+			at: i * 100,
+			frame: four(udp4("192.0.2.1", 5000 + i)),
+			reason: "*",
+		})),
+	},
+	{
+		name: "fragments4",
+		title: "R1: IPv4 fragments follow their first one; none before it, none without ports",
+		role: "gateway",
+		packets: [
+			{ frame: four(ipv4("192.0.2.1", VIP, 17, Buffer.alloc(24, 1), 0x0002)), reason: "fragment_unknown" },
+			{ frame: four(ipv4("192.0.2.1", VIP, 17, udp(4000, 53, Buffer.alloc(16, 1)), 0x2000)), reason: "*" },
+			{ frame: four(ipv4("192.0.2.1", VIP, 17, Buffer.alloc(24, 1), 0x0003)), reason: "forwarded_fragment" },
+			{ frame: four(ipv4("192.0.2.2", VIP, 17, Buffer.alloc(4, 1), 0x2000)), reason: "fragment_tiny" },
+		],
+	},
+	{
+		name: "fragments6",
+		title: "R1: IPv6 fragments likewise",
+		role: "gateway",
+		packets: [
+			{
+				frame: six(
+					ipv6(
+						hex("2001:db8:9::1"),
+						hex(VIP6),
+						44,
+						Buffer.concat([Buffer.from([17, 0, 0, 1, 0, 0, 0, 9]), udp(4000, 53, Buffer.alloc(16)).fill(0x20, 4, 5)]),
+					),
+				),
+				reason: "*",
+			},
+			{
+				frame: six(
+					ipv6(
+						hex("2001:db8:9::1"),
+						hex(VIP6),
+						44,
+						Buffer.concat([Buffer.from([17, 0, 0, 24, 0, 0, 0, 9]), Buffer.alloc(16)]),
+					),
+				),
+				reason: "*",
+			},
+		],
+	},
+	{
+		name: "extensions",
+		title: "IPv6 extension headers are walked, six of them; more, or cut off, are refused",
+		role: "gateway",
+		packets: [
+			{
+				frame: six(ipv6(hex("2001:db8:9::1"), hex(VIP6), 0, extension(60, extension(17, udp(4000, 53, body), 2)))),
+				reason: "forwarded_new",
+			},
+			{
+				frame: six(
+					ipv6(
+						hex("2001:db8:9::1"),
+						hex(VIP6),
+						60,
+						[1, 2, 3, 4, 5, 6].reduce((then) => extension(60, then), extension(17, udp(4000, 53, body))),
+					),
+				),
+				reason: "bad_extension",
+			},
+			{
+				frame: six(ipv6(hex("2001:db8:9::1"), hex(VIP6), 60, Buffer.from([17, 9, 0, 0, 0, 0, 0, 0]))),
+				reason: "bad_extension",
+			},
+		],
+	},
+	{
+		name: "icmp",
+		title: "an ICMP error goes where the flow goes that it quotes; without a session, or a whole quote, nowhere",
+		role: "gateway",
+		packets: [
+			{ frame: four(icmpError(answerOf(4000))), reason: "icmp_unknown" },
+			{ frame: four(udp4("198.51.100.7")), reason: "forwarded_new" },
+			{ frame: four(icmpError(answerOf(4000))), reason: "forwarded_icmp" },
+			{ frame: four(icmpError(answerOf(4000).subarray(0, 22))), reason: "icmp_short" },
+			{ frame: four(icmpError(answerOf(4000).subarray(0, 10))), reason: "icmp_short" },
+			{ frame: four(ipv4("192.0.2.1", VIP, 1, Buffer.from([8, 0, 0, 0, 0, 1, 0, 1]))), reason: "protocol_other" },
+		],
+	},
+	{
+		name: "none-of-ours",
+		title: "all that is none of ours passes to the host",
+		role: "gateway",
+		packets: [
+			{ frame: ethernet(0x0806, Buffer.alloc(28)), reason: "not_ip" },
+			{ frame: four(udp4("192.0.2.1", 4000, "203.0.113.99")), reason: "not_service" },
+			{ frame: four(udp4("192.0.2.1", 4000, VIP, 54)), reason: "not_service_port" },
+			{
+				frame: six(
+					ipv6(hex("2001:db8:9::1"), `00000000000000000000ffff${hex(VIP).slice(24)}`, 17, udp(4000, 53, body)),
+				),
+				reason: "not_service_port",
+			},
+			{ frame: four(ipv4("192.0.2.1", VIP, 47, Buffer.alloc(20))), reason: "protocol_other" },
+		],
+	},
+	{
+		name: "bad",
+		title: "what is cut off, impossible or from nowhere is refused, each under its name",
+		role: "gateway",
+		packets: [
+			{ frame: Buffer.alloc(9), reason: "truncated" },
+			{ frame: four(udp4("192.0.2.1")).subarray(0, 30), reason: "truncated" },
+			{ frame: four(changed(udp4("192.0.2.1"), 0, 0x44)), reason: "bad_ip_header" },
+			{ frame: four(changed(udp4("192.0.2.1"), 0, 0x55)), reason: "bad_ip_header" },
+			{ frame: four(changed(udp4("192.0.2.1"), 10, 1)), reason: "bad_ip_checksum" },
+			{ frame: four(ipv4("192.0.2.1", VIP, 17, udp(4000, 53, body).fill(0xff, 4, 6))), reason: "bad_transport" },
+			{
+				frame: four(ipv4("192.0.2.1", VIP, 6, tcp(4000, 53, 2, Buffer.alloc(0), body).fill(0x10, 12, 13))),
+				reason: "bad_transport",
+			},
+			{ frame: four(udp4("127.0.0.1")), reason: "bad_source" },
+			{ frame: four(udp4("224.0.0.1")), reason: "bad_source" },
+			{ frame: four(udp4("192.0.2.1", 0)), reason: "bad_source" },
+			{ frame: six(udp6("::1")), reason: "bad_source" },
+			{ frame: six(udp6("ff02::1")), reason: "bad_source" },
+		],
+	},
+	{
+		name: "too-big",
+		title: "what would not fit the link is answered by packet-too-big; an error or a later fragment is not",
+		role: "gateway",
+		mtu: 600,
+		packets: [
+			{ frame: four(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(500))), reason: "forwarded_new" },
+			{ frame: four(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(501))), reason: "too_big" },
+			{ frame: six(udp6("2001:db8:100::7", 4000, VIP6, Buffer.alloc(600))), reason: "too_big" },
+			{ frame: four(icmpError(Buffer.concat([answerOf(4000), Buffer.alloc(520)]))), reason: "too_big_dropped" },
+		],
+	},
+	{
+		name: "no-next-hop",
+		title: "a target whose next hop has not answered",
+		role: "gateway",
+		unresolved: ["10.77.3.11"],
+		packets: [{ frame: four(udp4("192.0.2.1")), reason: "no_next_hop" }],
+	},
+	{
+		name: "backend",
+		title: "R1 R3 R9: a backend verifies, notes the session, and delivers, to the header's port",
+		role: "backend",
+		packets: [
+			{ frame: tunnelled(udp4("198.51.100.7")), reason: "delivered" },
+			{ frame: tunnelled(udp4("198.51.100.8"), { header: { port: 5353 } }), reason: "delivered" },
+			{
+				frame: tunnelled(ipv4("198.51.100.8", VIP, 6, tcp(5000, 53, 2, Buffer.alloc(0), Buffer.alloc(0))), {
+					header: { port: 5353, keyId: 2 },
+				}),
+				reason: "delivered",
+			},
+			{ frame: tunnelled(udp6("2001:db8:9::1"), { header: { port: 5353 } }), reason: "delivered" },
+			{
+				frame: tunnelled(ipv4("198.51.100.7", VIP, 17, udp(4000, 53, Buffer.alloc(16, 1)), 0x2000)),
+				reason: "delivered",
+			},
+			{ frame: tunnelled(ipv4("198.51.100.7", VIP, 17, Buffer.alloc(16, 1), 0x0003)), reason: "delivered" },
+		],
+	},
+	{
+		name: "congestion",
+		title: "RFC 6040: a congestion mark goes inwards where it is understood, and ends the packet where it isn't",
+		role: "backend",
+		packets: [
+			{ frame: tunnelled(mended(changed(udp4("198.51.100.7"), 1, 2)), { tos: 3 }), reason: "delivered" },
+			{ frame: tunnelled(udp4("198.51.100.7"), { tos: 3 }), reason: "congested" },
+		],
+	},
+	{
+		name: "forged",
+		title: "R1: every byte of the header and of the flow is covered by the tag",
+		role: "backend",
+		packets: [
+			...Array.from({ length: 8 }, (_, i) => ({
+				frame: tunnelled(udp4("198.51.100.7"), { spoil: spoilHeader(12 + i) }),
+				reason: "header_tag",
+			})),
+			...Array.from({ length: 8 }, (_, i) => ({
+				frame: tunnelled(udp4("198.51.100.7"), { spoil: spoilHeader(24 + i, 0x80) }),
+				reason: "header_tag",
+			})),
+			{ frame: tunnelled(udp4("198.51.100.7"), { flow: { sourcePort: 4001 } }), reason: "header_tag" },
+			{
+				frame: tunnelled(udp4("198.51.100.7"), { flow: { source: parseAddress("198.51.100.6") as Uint8Array } }),
+				reason: "header_tag",
+			},
+			{ frame: tunnelled(udp4("198.51.100.7"), { header: { lease: 1 }, spoil: spoilHeader(5) }), reason: "header_tag" },
+		],
+	},
+	{
+		name: "headers",
+		title: "headers that are refused, each under its name",
+		role: "backend",
+		packets: [
+			{ frame: tunnelled(udp4("198.51.100.7"), { spoil: spoilHeader(0, 0x30) }), reason: "header_version" },
+			{ frame: tunnelled(udp4("198.51.100.7"), { spoil: spoilHeader(0, 0x0d) }), reason: "header_type" },
+			{ frame: tunnelled(udp4("198.51.100.7"), { header: { type: "redirect" } }), reason: "header_type" },
+			{ frame: tunnelled(udp4("198.51.100.7"), { spoil: spoilHeader(1, 0x60) }), reason: "header_flags" },
+			{ frame: tunnelled(udp4("198.51.100.7"), { spoil: spoilHeader(1, 0x02) }), reason: "header_length" },
+			{ frame: tunnelled(udp4("198.51.100.7"), { header: { hops: 5 } }), reason: "delivered" },
+			{ frame: tunnelled(udp4("198.51.100.7"), { header: { hops: 6 } }), reason: "header_hops" },
+			{ frame: tunnelled(udp4("198.51.100.7"), { header: { port: 0 } }), reason: "header_port" },
+			{ frame: tunnelled(udp4("198.51.100.7"), { header: { keyId: 3 } }), reason: "header_key" },
+			{ frame: tunnelled(udp4("198.51.100.7"), { header: { issued: EPOCH_S - 30 } }), reason: "delivered" },
+			{ frame: tunnelled(udp4("198.51.100.7"), { header: { issued: EPOCH_S - 31 } }), reason: "header_expired" },
+			{ frame: tunnelled(udp4("198.51.100.7"), { header: { issued: EPOCH_S + 31 } }), reason: "header_expired" },
+			{
+				frame: tunnelled(udp4("198.51.100.7"), { header: { address: parseAddress("10.77.3.12") as Uint8Array } }),
+				reason: "header_elsewhere",
+			},
+		],
+	},
+	{
+		name: "tunnel",
+		title: "what comes on the tunnel's port and is not what we send",
+		role: "backend",
+		packets: [
+			{ frame: tunnelled(udp4("198.51.100.7"), { raw: Buffer.from("hello") }), reason: "tunnel_bad" },
+			{
+				frame: tunnelled(udp4("198.51.100.7"), { spoil: (packet) => changed(packet, 28, 0x49) }),
+				reason: "tunnel_bad",
+			},
+			{
+				frame: tunnelled(udp4("198.51.100.7"), { spoil: (packet) => changed(packet, 29, 0xc0) }),
+				reason: "tunnel_bad",
+			},
+			{
+				frame: tunnelled(udp4("198.51.100.7"), { spoil: (packet) => changed(packet, 36, 0x01) }),
+				reason: "tunnel_no_header",
+			},
+			{
+				frame: tunnelled(udp4("198.51.100.7"), { spoil: (packet) => changed(packet, 28, 0x08) }),
+				reason: "header_length",
+			},
+			{ frame: tunnelled(udp4("198.51.100.7"), { protocol: 0x86dd }), reason: "inner_bad" },
+			{ frame: tunnelled(udp4("198.51.100.7").subarray(0, 27)), reason: "inner_bad" },
+			{ frame: tunnelled(udp4("198.51.100.7", 4000, VIP, 54)), reason: "inner_not_service" },
+			{ frame: tunnelled(udp4("198.51.100.7"), { to: "10.77.3.99" }), reason: "not_service" },
+		],
+	},
+];
