@@ -30,7 +30,7 @@ export function statusLines(status: Status, view: StatusView): string[] {
 	];
 }
 
-function headLines(status: Status, { paint, now, before, width: columns }: StatusView): string[] {
+function headLines(status: Status, { paint, now, before }: StatusView): string[] {
 	const name = paint("bold", `${status.role} ${status.name}`);
 	const facts = `up ${duration(status.uptimeMs)}, tables of epoch ${status.epoch}, process ${status.pid}, shunt ${status.version}`;
 	const { live, capacity, sweptAtMs } = status.sessions;
@@ -50,10 +50,8 @@ function headLines(status: Status, { paint, now, before, width: columns }: Statu
 		: paint("yellow", "some are under way");
 	return [
 		`${name}  ${facts}`,
-		cut(
-			`engine    ${status.engine.mode}, ${status.engine.capture} capture (${status.engine.why}); ${status.config}`,
-			columns,
-		),
+		`engine    ${status.engine.mode}, ${status.engine.capture} capture (${status.engine.why})`,
+		`config    ${status.config}`,
 		`packets   ${number(status.in.packets)} in, ${bytes(status.in.bytes)}${speed}; ${conserved}`,
 		`dropped   ${alarm(dropped, paint)} by reason, ${alarm(lost, paint)} lost by the kernel before us`,
 		`sessions  ${full > 0.9 ? paint("yellow", sessions) : sessions}`,
@@ -75,7 +73,9 @@ function serviceLines(status: Status, view: StatusView): string[] {
 	if (status.services.length === 0) return ["no services"];
 	// A backend counts what it was sent by session; the tables' targets are the gateways' business.
 	const isGateway = status.role === "gateway";
-	const busy = (service: ServiceStatus) => service.sessions > 0 || sum(service.targets) > 0;
+	const unreachable = (target: TargetStatus) => isGateway && target.share > 0 && target.nextHop === null;
+	const busy = (service: ServiceStatus) =>
+		service.sessions > 0 || sum(service.targets) > 0 || service.targets.some(unreachable);
 	const shown = status.services
 		.filter((service) => view.all || busy(service))
 		.sort((a, b) => sum(b.targets) - sum(a.targets) || b.sessions - a.sessions);
@@ -95,7 +95,7 @@ function serviceLines(status: Status, view: StatusView): string[] {
 	const head = [
 		"service, and who serves it",
 		"traffic",
-		"rows",
+		"share",
 		"sessions",
 		...(isGateway ? ["packets", "bytes"] : []),
 	];
@@ -113,16 +113,13 @@ function serviceLines(status: Status, view: StatusView): string[] {
 
 function targetCells(target: TargetStatus, of: number, paint: Paint): string[] {
 	const part = of === 0 ? 0 : target.packets / of;
-	const trouble =
-		target.nextHop === null
-			? paint("red", " no next hop")
-			: target.state === "active"
-				? ""
-				: paint("yellow", ` ${target.state}`);
+	// Only active targets have a share of new sessions; others have a state to tell instead.
+	const share = target.share > 0 ? percent(target.share) : "by rule";
+	const trouble = target.nextHop === null ? paint("red", " no next hop") : "";
 	return [
 		`  ${target.backend} ${endpoint(target.address, target.port)}${trouble}`,
 		paint("cyan", bar(part, BAR)),
-		target.share > 0 ? percent(target.share) : target.state === "active" ? "by rule" : "–",
+		target.state === "active" ? share : paint("yellow", target.state),
 		number(target.sessions),
 		number(target.packets),
 		bytes(target.bytes),

@@ -1,0 +1,65 @@
+// check.test.ts - `shunt check`: what is wrong, or what would be published.
+
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { root, shunt } from "./cli.js";
+
+const BAD = "test/config/bad/address-octal.yaml";
+
+test("a good configuration: OK, and what it would publish", async () => {
+	const { status, stdout, stderr } = await shunt(["check", "examples/lab.yaml"]);
+	expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+	expect(stdout).toBe(`examples/lab.yaml: OK
+  cluster lab: 1 gateway, 3 backends
+  publishes 10 services, 22 rules, 40 targets, 32 redirections of 10,612 rows
+
+  service  on   address                 idle  spread  rules  targets  rows
+  dns      udp  203.0.113.53:53         10 s  flow        2        5   509
+  dns      tcp  203.0.113.53:53         10 s  flow        2        5   509
+  dns      udp  [2001:db8:53::53]:53    10 s  flow        2        5   509
+  dns      tcp  [2001:db8:53::53]:53    10 s  flow        2        5   509
+  web      tcp  203.0.113.80:80          1 m  flow        1        4   509
+  web      tcp  [2001:db8:53::80]:80     1 m  flow        1        4   509
+  iperf    udp  203.0.113.52:5201       30 s  source      3        3   509
+  iperf    tcp  203.0.113.52:5201       30 s  source      3        3   509
+  iperf    udp  [2001:db8:53::52]:5201  30 s  source      3        3   509
+  iperf    tcp  [2001:db8:53::52]:5201  30 s  source      3        3   509
+`);
+});
+
+test("every problem of every file, with its place; the good file is still told; exit status 2", async () => {
+	const { status, stdout } = await shunt(["check", BAD, "nope.yaml", "examples/dns.yaml"]);
+	expect(status).toBe(2);
+	expect(stdout).toContain(
+		`${BAD}:10:14: services.dns.address is "203.0.113.053"; it must be an IPv4 or IPv6 address.\n${BAD}: 1 problem\n`,
+	);
+	expect(stdout).toContain("nope.yaml cannot be read: there is no such file.\n");
+	expect(stdout).toContain("examples/dns.yaml: OK\n");
+});
+
+test("the same as JSON", async () => {
+	const { status, stdout } = await shunt(["check", "--json", BAD, "examples/lab.yaml"]);
+	expect(status).toBe(2);
+	const [bad, good] = JSON.parse(stdout).files;
+	expect(bad).toMatchObject({ file: BAD, ok: false });
+	expect(bad.error.problems).toMatchObject([{ line: 10, column: 14, field: "services.dns.address" }]);
+	expect(good).toMatchObject({ ok: true, published: { targets: 40, rules: 22, rows: 10_612 } });
+	expect(good.published.services).toHaveLength(10);
+	expect(stdout).not.toContain("4c61624b65794f66"); // no secret is shown
+});
+
+test("every bad configuration has each of its problems on a line of its own", async () => {
+	const folder = "test/config/bad";
+	const files = readdirSync(join(root, folder)).filter((file) => file.endsWith(".yaml"));
+	const { status, stdout } = await shunt(["check", ...files.map((file) => `${folder}/${file}`)]);
+	expect(status).toBe(2);
+	for (const file of files) expect(stdout).toMatch(new RegExp(`^${folder}/${file}:\\d+:\\d+: \\S`, "m"));
+	expect(stdout).not.toMatch(/: OK$/m);
+});
+
+test("check loads neither the addon nor a daemon", async () => {
+	const env = { NODE_DEBUG: "module" };
+	expect((await shunt(["reasons"], { env })).stderr).toContain("shunt.node"); // so that the next line means something
+	expect((await shunt(["check", "examples/lab.yaml"], { env })).stderr).not.toContain("shunt.node");
+});

@@ -1,0 +1,222 @@
+// questions.test.ts - status, sessions, explain and reload, asked of a daemon that answers what it is told to.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { type Answers, type FlowQuery, type SessionQuery, serve } from "../../src/api/server.js";
+import type { Status } from "../../src/api/types.js";
+import { statusLines } from "../../src/cli/status-text.js";
+import { ShuntError } from "../../src/errors.js";
+import { shunt } from "./cli.js";
+import { explanation, SESSIONS, status } from "./daemon-answers.js";
+
+let folder: string;
+let daemon: { close(): Promise<void> };
+let now: Status;
+let asked: { sessions?: SessionQuery; explain?: FlowQuery };
+let truncated: boolean;
+let refusal: ShuntError | undefined;
+
+beforeAll(async () => {
+	folder = mkdtempSync(join(tmpdir(), "shunt-questions-"));
+	const answers: Answers = {
+		status: () => now,
+		sessions: (query) => {
+			asked.sessions = query;
+			return { sessions: SESSIONS, truncated };
+		},
+		explain: (query) => {
+			asked.explain = query;
+			return explanation();
+		},
+		reload: async () => {
+			if (refusal) throw refusal;
+			return { epoch: 4, changed: ["backend b3", "service dns udp/203.0.113.53/53"] };
+		},
+	};
+	daemon = await serve(join(folder, "g1.sock"), answers);
+});
+beforeEach(() => {
+	now = status();
+	asked = {};
+	truncated = false;
+	refusal = undefined;
+});
+afterAll(async () => {
+	await daemon.close();
+	rmSync(folder, { recursive: true, force: true });
+});
+
+const ask = (...words: string[]) => shunt([...words, "--socket", join(folder, "g1.sock")]);
+
+describe("status", () => {
+	test("who serves whom, every reason, what was dropped and lost, in 80 columns", async () => {
+		const { status, stdout, stderr } = await ask("status");
+		expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+		expect(stdout).toMatchInlineSnapshot(`
+			"gateway g1  up 2 m 13 s, tables of epoch 3, process 4711, shunt 0.1.0
+			engine    user, ring capture (auto: this version has no other engine)
+			config    /etc/shunt/shunt.yaml
+			packets   1,234,567 in, 988 MB; every packet has a reason
+			dropped   7 by reason, 12 lost by the kernel before us
+			sessions  1,205 of 131,072 (0.9 %), not counted yet
+
+			service, and who serves it        traffic    share  sessions    packets    bytes
+			dns udp 203.0.113.53:53                                1,203  1,234,500   988 MB
+			  b1 10.77.11.2:53                █████▉      50 %       700    900,000   700 MB
+			  b2 10.77.12.2:53                ██          50 %       500    300,000   280 MB
+			  b2 10.77.12.2:5353              ▎        by rule         3     34,500  7.60 MB
+			dns udp [2001:db8:53::53]:53                               2          0      0 B
+			  b3 [fd77:13::2]:53 no next hop             100 %         2          0      0 B
+			1 other service without traffic (--all): web
+
+			reason         verdict    packets    bytes
+			forwarded      forward  1,200,000   980 MB  a packet of a known session, to the…
+			forwarded_new  forward     34,500  7.60 MB  the first packet of a session, to t…
+			not_ip         pass            60  3.60 kB  neither IPv4 nor IPv6: ARP, LLDP an…
+			no_next_hop    drop             7    721 B  the target's next hop has not answe…
+			"
+		`);
+		for (const line of stdout.split("\n")) expect([...line].length, line).toBeLessThanOrEqual(80);
+	});
+
+	test("--all shows what is silent as well", async () => {
+		const { stdout } = await ask("status", "--all");
+		expect(stdout).toMatch(/^web tcp 203\.0\.113\.80:80 /m);
+		expect(stdout).toMatch(/^ {2}b3 10\.77\.13\.2:5353 +by rule +0 +0 +0 B$/m);
+		expect(stdout).toMatch(/^ {2}b3 10\.77\.13\.2:53 no next hop +draining /m);
+		expect(stdout).not.toContain("without traffic");
+	});
+
+	test("a service that nobody uses is shown all the same if its backend can't be reached", async () => {
+		const [web, ...others] = now.services;
+		const targets = (web?.targets ?? []).map((target) => ({ ...target, nextHop: null }));
+		now = { ...now, services: web ? [{ ...web, targets }, ...others] : [] };
+		expect((await ask("status")).stdout).toMatch(/^ {2}b1 10\.77\.11\.2:80 no next hop +100 %/m);
+	});
+
+	test("a backend shows its sessions, and not the gateways' tables", async () => {
+		now = { ...now, role: "backend", name: "b1", reasons: [], in: { packets: 0, bytes: 0 } };
+		const { stdout } = await ask("status");
+		expect(stdout).toMatch(/^backend b1 /);
+		expect(stdout).toMatch(/^dns udp 203\.0\.113\.53:53 +1,203$/m);
+		expect(stdout).not.toMatch(/share|10\.77/);
+		expect(stdout).toContain("no packet has come yet");
+	});
+
+	test("a worker that has ended, packets under way, and no service at all are said", async () => {
+		const [worker] = now.workers;
+		now = {
+			...now,
+			conserved: false,
+			services: [],
+			workers: worker ? [{ ...worker, error: "the interface is gone" }] : [],
+		};
+		const { stdout } = await ask("status");
+		expect(stdout).toContain("worker 0 on eth0 has ended: the interface is gone");
+		expect(stdout).toContain("some are under way");
+		expect(stdout).toContain("no services");
+	});
+
+	test("--json is the daemon's answer", async () => {
+		expect(JSON.parse((await ask("status", "--json")).stdout)).toEqual(now);
+	});
+
+	test("with an earlier look there are rates, and colours say nothing that words don't", () => {
+		const later = { ...now, in: { packets: now.in.packets + 30_000, bytes: now.in.bytes + 24_000_000 } };
+		const view = { width: 80, all: false, now: 0, before: { status: now, ms: 2000 } };
+		const lines = statusLines(later, { ...view, paint: (_, text) => text });
+		expect(lines).toContain("packets   1,264,567 in, 1.01 GB, now 15.0 k/s, 12.0 MB/s; every packet has a reason");
+		const painted = statusLines(later, { ...view, paint: (_, text) => `\x1b[1m${text}\x1b[22m` });
+		// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+		expect(painted.map((line) => line.replace(/\x1b\[\d+m/g, ""))).toEqual(lines);
+	});
+});
+
+describe("sessions", () => {
+	test("a line for each, the latest first", async () => {
+		const { status, stdout } = await ask("sessions");
+		expect(status).toBe(0);
+		expect(stdout).toMatchInlineSnapshot(`
+			"service  on   source                   backend    at               idle   left   seen
+			dns      udp  [2001:db8:100::7]:61000  this host                 120 ms  9.9 s   once
+			dns      udp  198.51.100.7:4000        b1         10.77.11.2:53   4.2 s  5.8 s  often
+			2 sessions
+			"
+		`);
+	});
+
+	test("filters are the daemon's; more than the limit is said", async () => {
+		truncated = true;
+		const { stdout } = await ask(
+			"sessions",
+			"--service",
+			"dns",
+			"--backend",
+			"b1",
+			"--source",
+			"198.51.100.7",
+			"--limit",
+			"2",
+		);
+		expect(asked.sessions).toEqual({ service: "dns", backend: "b1", source: "198.51.100.7", limit: 2 });
+		expect(stdout).toContain("2 sessions shown, and there are more: --limit\n");
+	});
+
+	test("--json is the daemon's answer", async () => {
+		expect(JSON.parse((await ask("sessions", "--json")).stdout)).toEqual({ sessions: SESSIONS, truncated: false });
+	});
+});
+
+describe("explain", () => {
+	test("the verdict, how it comes about, and why", async () => {
+		const { status, stdout } = await ask("explain", "udp", "198.51.100.7:4000", "203.0.113.53:53");
+		expect(status).toBe(0);
+		expect(stdout).toMatchInlineSnapshot(`
+			"udp 198.51.100.7:4000 → 203.0.113.53:53
+
+			  verdict  forward (forwarded)
+			  service  dns
+			  rule     198.51.100.7/32
+			  row      1,017 of 2,039
+			  session  with b1, idle 4.2 s, 5.8 s left, seen often
+			  target   b1 at 10.77.11.2:53 (active; leased 60 s)
+
+			  1. udp 203.0.113.53:53 is the service dns.
+			  2. It has a session with b1, idle for 4.2 s.
+			  3. It goes to b1 at 10.77.11.2:53 (active; leased 60 s), and this sentence is
+			     so long that it has to be broken.
+
+			  forwarded: a packet of a known session, to the session's target
+			"
+		`);
+	});
+
+	test("IPv6 in brackets, in whatever spelling", async () => {
+		const flow = ["tcp", "[2001:DB8:100:0::7]:4000", "[2001:db8:53::53]:53"];
+		expect(JSON.parse((await ask("explain", ...flow, "--json")).stdout)).toEqual(explanation());
+		expect(asked.explain).toEqual({
+			protocol: "tcp",
+			source: "2001:db8:100::7",
+			sourcePort: 4000,
+			destination: "2001:db8:53::53",
+			destinationPort: 53,
+		});
+	});
+});
+
+describe("reload", () => {
+	test("says what has changed", async () => {
+		const { stdout } = await ask("reload");
+		expect(stdout).toBe("tables of epoch 4 are in force\n  backend b3\n  service dns udp/203.0.113.53/53\n");
+		expect(JSON.parse((await ask("reload", "--json")).stdout)).toHaveProperty("epoch", 4);
+	});
+
+	test("a mistake in the file is told with its place and the exit status of wrong input", async () => {
+		refusal = new ShuntError("SHUNT_CONFIG_INVALID", { problems: "shunt.yaml:3:1: services.dns.port is 70000." });
+		const { status, stderr } = await ask("reload");
+		expect(status).toBe(2);
+		expect(stderr).toContain("shunt: shunt.yaml:3:1: services.dns.port is 70000.\n");
+	});
+});
