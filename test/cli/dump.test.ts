@@ -180,6 +180,18 @@ describe("shunt dump -r", () => {
 		expect(bad.stderr).toContain("udp prot 6081");
 	});
 
+	test.runIf(has("editcap"))("pcapng, through libpcap; from standard input it is refused", async () => {
+		const packets = join(folder, "x.pcapng");
+		execFileSync("editcap", ["-F", "pcapng", file("x.pcap", pcap([plain, right])), packets]);
+		const { status, stdout } = await shunt(["dump", "-r", packets, "--config", CONFIG]);
+		expect(status).toBe(0);
+		expect(stdout.split("\n")[0]).toBe(`22:13:20.000000 ${PLAIN}`);
+		expect(stdout).toMatch(/, tag ok$/m);
+		const piped = await shunt(["dump", "-r", "-"], { input: readFileSync(packets) });
+		expect(piped.status).toBe(2);
+		expect(piped.stderr).toContain("pcapng is read from files only");
+	});
+
 	test.runIf(has("tcpdump"))("tcpdump reads what -w wrote, and finds the same packets", async () => {
 		const out = join(folder, "witness.pcap");
 		await shunt(["dump", "-r", file("w.pcap", variant([plain, right], { nanoseconds: true })), "-w", out]);
