@@ -37,7 +37,7 @@ public:
 	virtual Taken take(Batch *batch) = 0;
 	// Readable when there may be packets; -1 for a file, which never waits.
 	virtual int fd() const = 0;
-	// After poll said POLLERR: is the interface gone (failed) or only down (nothing)?
+	// After poll said POLLERR, or nothing for a while: is the interface gone (failed), or only down or quiet (nothing)?
 	virtual Taken check() { return Taken::nothing; }
 	// Packets that the kernel dropped for want of room, since the start.
 	virtual u64 dropped() { return 0; }

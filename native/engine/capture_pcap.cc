@@ -8,6 +8,7 @@
 #include "engine/capture.h"
 
 #include <cstring>
+#include <net/if.h>
 #include <pcap/pcap.h>
 
 #include "engine/link.h"
@@ -89,6 +90,16 @@ public:
 			return Taken::failed;
 		}
 		return batch->count ? Taken::packets : Taken::nothing;
+	}
+
+	Taken check() override
+	{
+		char name[IF_NAMESIZE];
+
+		if (if_indextoname(ifindex_, name))
+			return Taken::nothing;
+		problem_ = "interface " + link_.name + " is gone";
+		return Taken::failed;
 	}
 
 	u64 dropped() override

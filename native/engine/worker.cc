@@ -84,14 +84,17 @@ bool Worker::wait(std::string *problem)
 
 	statistics_[word::waits]++;
 	note_capture();
-	poll(waits, 2, WAIT_MS);
-	if (!(waits[0].revents & (POLLERR | POLLHUP | POLLNVAL)))
+	bool quiet = poll(waits, 2, WAIT_MS) == 0;
+	bool error = waits[0].revents & (POLLERR | POLLHUP | POLLNVAL);
+
+	// The kernel tells once that a link went, and whoever reads the socket first hears it: so silence is looked into too.
+	if (!error && !quiet)
 		return true;
 	if (capture_->check() == Taken::failed) {
 		*problem = capture_->problem();
 		return false;
 	}
-	statistics_[word::link_down]++;
+	statistics_[word::link_down] += error;
 	return true;
 }
 
