@@ -8,6 +8,7 @@
 
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 
 const PREFIX = `bench-${process.pid}`;
 export const GENERATOR = `${PREFIX}-g`;
@@ -106,6 +107,11 @@ export async function start(namespace, processor, command, args) {
 		child.on("exit", () => reject(new Error(`${command} ended: ${complained}`)));
 	});
 	return {
+		/** Seconds of processor time so far, user and system, all threads; in steps of 10 ms. `ip` and `taskset` became the program. */
+		cpu() {
+			const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1].split(" ");
+			return (Number(fields[11]) + Number(fields[12])) / 100;
+		},
 		/** Ends it, and returns what it said. */
 		async stop() {
 			child.kill("SIGINT");
