@@ -76,7 +76,29 @@ export function buildServices(
 			}
 		}
 	}
+	checkWayBack(services, problems);
 	return services;
+}
+
+/** A backend's answers leave from the service's address and the port it has there: that must tell which port clients know. */
+function checkWayBack(services: readonly Service[], problems: ProblemList): void {
+	const known = new Map<string, Service>();
+	const told = new Set<string>();
+	for (const service of services) {
+		const redirections = [service.redirection, ...service.rules.map((rule) => rule.redirection)];
+		for (const { backend, port } of redirections.flatMap((redirection) => redirection.choices)) {
+			const from = `${backend} ${serviceKey(service.protocol, service.address, port)}`;
+			const other = known.get(from) ?? service;
+			known.set(from, other);
+			if (other.port === service.port || told.has(from)) continue;
+			told.add(from);
+			problems.add(
+				"SHUNT_CONFIG_REFERENCE",
+				["services", service.name, "backends"],
+				`give ${service.address} port ${port} at ${backend} to ${service.protocol} port ${service.port} here and to port ${other.port} of service ${other.name}; the answers from there could be either's, so one of them needs another port`,
+			);
+		}
+	}
 }
 
 function checkProtocols(name: string, fields: ServiceFields, problems: ProblemList): void {
