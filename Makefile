@@ -10,7 +10,7 @@ SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null)
 # idirafter: the kernel's UAPI headers keep asm/ in the multiarch directory, which clang does not search for this target.
 BPF_FLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wno-unused-function -Wno-unused-parameter \
-	-Wno-missing-field-initializers -Werror \
+	-Wno-missing-field-initializers -Wno-address-of-packed-member -Werror \
 	-I native $(if $(MULTIARCH),-idirafter /usr/include/$(MULTIARCH))
 SANITIZERS ?= address,undefined
 

@@ -26,7 +26,7 @@ Napi::Function capture_class(Napi::Env env);    // capture.cc
 Napi::Object host(Napi::Env env);              // host.cc
 
 // Used by more than one of them.
-Napi::Value statistics_buffer(Napi::Env env, const std::shared_ptr<Statistics> &statistics); // reasons.cc
+Napi::Value statistics_memory(Napi::Env env, const std::shared_ptr<Statistics> &statistics); // reasons.cc
 Napi::Object session_row(Napi::Env env, const SessionRow &row);                              // engine.cc
 
 } // namespace shunt

@@ -157,7 +157,7 @@ public:
 
 	Napi::Value statistics(const Napi::CallbackInfo &info)
 	{
-		return statistics_buffer(info.Env(), engine_->statistics());
+		return statistics_memory(info.Env(), engine_->statistics());
 	}
 
 	Napi::Value sweep(const Napi::CallbackInfo &info)

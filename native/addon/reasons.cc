@@ -50,29 +50,31 @@ Napi::Value statistics_layout(Napi::Env env)
 {
 	Napi::Object layout = Napi::Object::New(env);
 
-	layout.Set("stride", STATISTICS_STRIDE);
-	layout.Set("state", (u32)word::state);
 	layout.Set("packetsIn", (u32)word::packets_in);
 	layout.Set("bytesIn", (u32)word::bytes_in);
+	layout.Set("state", (u32)word::state);
 	layout.Set("captureDropped", (u32)word::capture_dropped);
 	layout.Set("batches", (u32)word::batches);
 	layout.Set("waits", (u32)word::waits);
 	layout.Set("linkDown", (u32)word::link_down);
 	layout.Set("notForUs", (u32)word::not_for_us);
-	layout.Set("reasonPackets", (u32)word::reason_packets);
-	layout.Set("reasonBytes", (u32)word::reason_bytes);
-	layout.Set("targetPackets", (u32)word::target_packets);
-	layout.Set("targetBytes", (u32)word::target_bytes);
+	layout.Set("lostPackets", (u32)word::lost_packets);
+	layout.Set("reasons", word::reason_packets(0));
+	layout.Set("local", word::target_packets(SH_TARGET_LOCAL));
+	layout.Set("targets", word::target_packets(0));
 	return layout;
 }
 
 // The memory lives as long as JavaScript holds the buffer, whatever becomes of the engine.
-Napi::Value statistics_buffer(Napi::Env env, const std::shared_ptr<Statistics> &statistics)
+Napi::Value statistics_memory(Napi::Env env, const std::shared_ptr<Statistics> &statistics)
 {
 	auto *held = new std::shared_ptr<Statistics>(statistics);
+	Napi::Object result = Napi::Object::New(env);
 
-	return Napi::ArrayBuffer::New(env, statistics->data(), statistics->bytes(),
-				      [held](Napi::Env, void *) { delete held; });
+	result.Set("memory", Napi::ArrayBuffer::New(env, statistics->data(), statistics->bytes(),
+						    [held](Napi::Env, void *) { delete held; }));
+	result.Set("stride", statistics->stride());
+	return result;
 }
 
 } // namespace shunt

@@ -35,7 +35,7 @@ Napi::Value run_file_door(const Napi::CallbackInfo &info)
 		return throw_problem(info.Env(), problem);
 
 	Napi::Object out = Napi::Object::New(info.Env());
-	out.Set("statistics", statistics_buffer(info.Env(), result.statistics));
+	out.Set("statistics", statistics_memory(info.Env(), result.statistics));
 	out.Set("reasons", Napi::Buffer<u8>::Copy(info.Env(), result.reasons.data(), result.reasons.size()));
 	Napi::Array sessions = Napi::Array::New(info.Env(), result.sessions.size());
 	for (u32 i = 0; i < result.sessions.size(); i++)

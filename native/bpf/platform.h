@@ -5,7 +5,7 @@
  * Owns: the BPF maps, struct sh_env and struct sh_frame of this engine, and the accessors that packet/platform.h lists.
  * Must never: decide anything about a packet.
  *
- * Each table has two sides. The control block says which is published; the other is written while nobody reads it.
+ * Each table has two sides, entry by entry: the state says which is published, the other is written while nobody reads it.
  */
 #ifndef SHUNT_BPF_PLATFORM_H
 #define SHUNT_BPF_PLATFORM_H
@@ -14,46 +14,46 @@
 
 #include <bpf/bpf_helpers.h>
 
-#include "../packet/session_layout.h"
-#include "../packet/tables.h"
-#include "../packet/types.h"
+#include "state.h"
 
 /* Sizes are set by the loader before it creates the maps; these are only what the object file starts from. */
-#define SH_MAP(name, kind, entry, entries) \
+#define SH_MAP(name, entry, entries) \
 	struct { \
-		__uint(type, kind); \
+		__uint(type, BPF_MAP_TYPE_ARRAY); \
 		__uint(max_entries, entries); \
 		__uint(map_flags, BPF_F_MMAPABLE); \
 		__type(key, u32); \
 		__type(value, entry); \
 	} name SEC(".maps")
 
-SH_MAP(sh_map_control, BPF_MAP_TYPE_ARRAY, struct sh_control, 2);
-SH_MAP(sh_map_services, BPF_MAP_TYPE_ARRAY, struct sh_service, 2);
-SH_MAP(sh_map_rules, BPF_MAP_TYPE_ARRAY, struct sh_rule, 2);
-SH_MAP(sh_map_redirections, BPF_MAP_TYPE_ARRAY, struct sh_redirection, 2);
-SH_MAP(sh_map_rows, BPF_MAP_TYPE_ARRAY, u16, 2);
-SH_MAP(sh_map_targets, BPF_MAP_TYPE_ARRAY, struct sh_target, 2);
-SH_MAP(sh_map_own, BPF_MAP_TYPE_ARRAY, struct sh_own, 2);
-SH_MAP(sh_map_keys, BPF_MAP_TYPE_ARRAY, struct sh_key, 2 * SH_KEYS);
-SH_MAP(sh_map_sessions4, BPF_MAP_TYPE_ARRAY, struct sh_bucket4, 1);
-SH_MAP(sh_map_sessions6, BPF_MAP_TYPE_ARRAY, struct sh_bucket6, 1);
-SH_MAP(sh_map_fragments, BPF_MAP_TYPE_ARRAY, struct sh_fragment, 1);
-
-/* Which side is published: 0 or 1, and 2 before the first. One word, so that a swap is one store. */
-SH_MAP(sh_map_side, BPF_MAP_TYPE_ARRAY, u32, 1);
+SH_MAP(sh_services, struct sh_service, SH_SIDES);
+SH_MAP(sh_rules, struct sh_rule, SH_SIDES);
+SH_MAP(sh_redirections, struct sh_redirection, SH_SIDES);
+SH_MAP(sh_rows, struct sh_row_line, SH_SIDES);
+SH_MAP(sh_targets, struct sh_target, SH_SIDES);
+SH_MAP(sh_own, struct sh_own, SH_SIDES);
+SH_MAP(sh_keys, struct sh_key, SH_SIDES *SH_KEYS);
+SH_MAP(sh_sessions4, struct sh_bucket4, 1);
+SH_MAP(sh_sessions6, struct sh_bucket6, 1);
+SH_MAP(sh_fragments, struct sh_fragment, 1);
+SH_MAP(sh_kept_tags, struct sh_kept_tag, SH_KEPT_TAGS); /* for each processor */
+SH_MAP(sh_counters, struct sh_counter, SH_COUNTERS(0)); /* for each processor */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
 	__type(value, u64[SH_SCRATCH_BYTES / 8]);
-} sh_map_scratch SEC(".maps");
+} sh_scratch_map SEC(".maps");
+
+/* A map of its own kind: reached without a look-up. */
+struct sh_state sh_state SEC(".data.state") = {.side = SH_NO_SIDE};
 
 struct sh_env {
 	u64 now_ns;
 	const struct sh_control *control;
 	u32 side;
+	u32 processor;
 };
 
 struct sh_frame {
@@ -61,6 +61,15 @@ struct sh_frame {
 	u8 *end;
 	struct xdp_md *ctx;
 };
+
+/* What is read once per packet. */
+SH_INLINE void sh_env_start(struct sh_env *env)
+{
+	env->now_ns = sh_state.clock.base_ns + bpf_jiffies64() * sh_state.clock.tick_ns;
+	env->processor = bpf_get_smp_processor_id();
+	env->side = SH_READ_ONCE(sh_state.side);
+	env->control = env->side < SH_SIDES ? &sh_state.control[env->side] : 0;
+}
 
 SH_INLINE u64 sh_now_ns(const struct sh_env *env)
 {
@@ -77,45 +86,59 @@ SH_INLINE int sh_env_again(const struct sh_env *handed, struct sh_env *env)
 {
 	env->now_ns = handed->now_ns;
 	env->side = handed->side;
-	env->control = bpf_map_lookup_elem(&sh_map_control, &env->side);
-	return env->control ? 0 : -1;
+	env->processor = handed->processor;
+	if (env->side >= SH_SIDES)
+		return -1;
+	env->control = &sh_state.control[env->side];
+	return 0;
 }
 
-/* Entry i of a table's published side. Sides lie one after the other; `count` is the published size of one. */
-#define SH_SIDE(env, i, count) ((env)->side ? (i) + (count) : (i))
-
+/* Entry i of a table's published side. The sides of one entry lie side by side, so none needs to know the table's size. */
 #define SH_TABLE(function, map, entry, count) \
 	SH_INLINE const entry *function(const struct sh_env *env, u32 i) \
 	{ \
-		u32 index; \
+		u32 index = i * SH_SIDES + env->side; \
 \
 		if (!env->control || i >= (count)) \
 			return 0; \
-		index = SH_SIDE(env, i, count); \
 		return (const entry *)bpf_map_lookup_elem(&map, &index); \
 	}
 
-SH_TABLE(sh_service_slot, sh_map_services, struct sh_service, env->control->service_mask + 1)
-SH_TABLE(sh_rule_slot, sh_map_rules, struct sh_rule, env->control->rule_mask + 1)
-SH_TABLE(sh_own_slot, sh_map_own, struct sh_own, env->control->own_mask + 1)
-SH_TABLE(sh_redirection_at, sh_map_redirections, struct sh_redirection, env->control->redirections)
-SH_TABLE(sh_row_at, sh_map_rows, u16, env->control->rows)
-SH_TABLE(sh_target_at, sh_map_targets, struct sh_target, env->control->targets)
-SH_TABLE(sh_key_at, sh_map_keys, struct sh_key, SH_KEYS)
+SH_TABLE(sh_service_slot, sh_services, struct sh_service, env->control->service_mask + 1)
+SH_TABLE(sh_rule_slot, sh_rules, struct sh_rule, env->control->rule_mask + 1)
+SH_TABLE(sh_own_slot, sh_own, struct sh_own, env->control->own_mask + 1)
+SH_TABLE(sh_redirection_at, sh_redirections, struct sh_redirection, env->control->redirections)
+SH_TABLE(sh_row_line_at, sh_rows, struct sh_row_line, (env->control->rows + SH_ROWS_A_LINE - 1) / SH_ROWS_A_LINE)
+SH_TABLE(sh_target_at, sh_targets, struct sh_target, env->control->targets)
+SH_TABLE(sh_key_at, sh_keys, struct sh_key, SH_KEYS)
+
+SH_INLINE const u16 *sh_row_at(const struct sh_env *env, u32 i)
+{
+	const struct sh_row_line *line = sh_row_line_at(env, i / SH_ROWS_A_LINE);
+
+	return line ? &line->row[i % SH_ROWS_A_LINE] : 0;
+}
 
 SH_INLINE struct sh_bucket4 *sh_bucket4_at(const struct sh_env *env, u32 i)
 {
-	return (struct sh_bucket4 *)bpf_map_lookup_elem(&sh_map_sessions4, &i);
+	return (struct sh_bucket4 *)bpf_map_lookup_elem(&sh_sessions4, &i);
 }
 
 SH_INLINE struct sh_bucket6 *sh_bucket6_at(const struct sh_env *env, u32 i)
 {
-	return (struct sh_bucket6 *)bpf_map_lookup_elem(&sh_map_sessions6, &i);
+	return (struct sh_bucket6 *)bpf_map_lookup_elem(&sh_sessions6, &i);
 }
 
 SH_INLINE struct sh_fragment *sh_fragment_at(const struct sh_env *env, u32 i)
 {
-	return (struct sh_fragment *)bpf_map_lookup_elem(&sh_map_fragments, &i);
+	return (struct sh_fragment *)bpf_map_lookup_elem(&sh_fragments, &i);
+}
+
+SH_INLINE struct sh_kept_tag *sh_kept_tag_at(const struct sh_env *env, u32 i)
+{
+	u32 index = env->processor * SH_KEPT_TAGS + i;
+
+	return (struct sh_kept_tag *)bpf_map_lookup_elem(&sh_kept_tags, &index);
 }
 
 SH_INLINE void *sh_scratch(const struct sh_env *env)
@@ -123,13 +146,29 @@ SH_INLINE void *sh_scratch(const struct sh_env *env)
 	u32 zero = 0;
 
 	(void)env;
-	return bpf_map_lookup_elem(&sh_map_scratch, &zero);
+	return bpf_map_lookup_elem(&sh_scratch_map, &zero);
 }
 
 SH_INLINE void sh_frame_reload(struct sh_frame *frame)
 {
 	frame->data = (u8 *)(long)frame->ctx->data;
 	frame->end = (u8 *)(long)frame->ctx->data_end;
+}
+
+/* Bytes of the first buffer. The barrier keeps the compiler from folding the two pointers into other sums, which the
+ * verifier would refuse. */
+SH_INLINE u32 sh_frame_first(const struct sh_frame *frame)
+{
+	u64 bytes = (u64)(frame->end - frame->data);
+
+	asm volatile("" : "+r"(bytes));
+	return (u32)bytes;
+}
+
+/* A jumbo frame may lie in several buffers: data to end is the first, which holds all headers. */
+SH_INLINE int sh_beyond(const struct sh_frame *frame, u32 offset)
+{
+	return offset > sh_frame_first(frame) && offset > bpf_xdp_get_buff_len(frame->ctx);
 }
 
 SH_INLINE int sh_push(struct sh_frame *frame, u32 n)
@@ -150,9 +189,13 @@ SH_INLINE int sh_pop(struct sh_frame *frame, u32 n)
 
 SH_INLINE int sh_trim(struct sh_frame *frame, u32 length)
 {
-	u32 have = (u32)(frame->end - frame->data);
+	u32 have = sh_frame_first(frame);
 	long failed = 0;
 
+	if (SH_LIKELY(have == length))
+		return 0;
+	if (have < length)
+		have = (u32)bpf_xdp_get_buff_len(frame->ctx);
 	if (have < length)
 		return -1;
 	if (have > length)

@@ -2,52 +2,28 @@
  *
  * shunt.bpf.c - the XDP entry point: the packet program, run by the kernel.
  *
- * Owns: the translation of a result into an XDP action, and the counters of this engine.
+ * Owns: the translation of a result into an XDP action, and the counting of packets in this engine.
  * Must never: look into a packet. That is native/packet's.
  */
 #include "platform.h"
 
 #include "../packet/program.h"
 
-struct sh_counter {
-	u64 packets;
-	u64 bytes;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SH_REASON_COUNT);
-	__type(key, u32);
-	__type(value, struct sh_counter);
-} sh_map_counters SEC(".maps");
-
-SEC("xdp")
-int shunt_xdp(struct xdp_md *ctx)
+SH_INLINE void sh_count(u32 index, u32 bytes)
 {
-	struct sh_frame frame = {.ctx = ctx};
-	struct sh_env env = {.now_ns = bpf_ktime_get_ns()};
-	struct sh_result result;
-	struct sh_counter *counter;
-	u32 zero = 0, reason, bytes;
-	u32 *side = bpf_map_lookup_elem(&sh_map_side, &zero);
+	struct sh_counter *counter = bpf_map_lookup_elem(&sh_counters, &index);
 
-	if (side && *side < 2) {
-		env.side = *side;
-		env.control = bpf_map_lookup_elem(&sh_map_control, &env.side);
-	}
-	sh_frame_reload(&frame);
-	bytes = (u32)(frame.end - frame.data);
-	result = sh_run(&env, &frame);
-
-	reason = result.reason;
-	counter = bpf_map_lookup_elem(&sh_map_counters, &reason);
 	if (counter) {
 		counter->packets++;
 		counter->bytes += bytes;
 	}
-	switch (sh_verdict_of(result.reason)) {
+}
+
+SH_INLINE int sh_action(const struct xdp_md *ctx, const struct sh_result *result)
+{
+	switch (sh_verdict_of(result->reason)) {
 	case SH_FORWARD:
-		return result.ifindex == ctx->ingress_ifindex ? XDP_TX : (int)bpf_redirect(result.ifindex, 0);
+		return result->ifindex == ctx->ingress_ifindex ? XDP_TX : (int)bpf_redirect(result->ifindex, 0);
 	case SH_RETURN:
 	case SH_INDICATE:
 	case SH_CONTROL:
@@ -57,6 +33,35 @@ int shunt_xdp(struct xdp_md *ctx)
 	default:
 		return XDP_DROP;
 	}
+}
+
+SEC("xdp.frags")
+int shunt_xdp(struct xdp_md *ctx)
+{
+	struct sh_frame frame = {.ctx = ctx};
+	struct sh_result result;
+	struct sh_work *work;
+	struct sh_env env;
+	u32 counters, bytes, first;
+
+	sh_env_start(&env);
+	sh_frame_reload(&frame);
+	first = sh_frame_first(&frame);
+	result = sh_run(&env, &frame);
+
+	bytes = first;
+	work = sh_scratch(&env);
+	if (work) {
+		work->passage.result = result;
+		if (SH_UNLIKELY((u32)work->passage.parsed.l3 + work->passage.parsed.ip_length > first)) /* in several buffers? */
+			bytes += (u32)bpf_xdp_get_buff_len(ctx) - sh_frame_first(&frame);
+	}
+	counters = env.processor * sh_state.counters;
+	sh_count(counters + SH_COUNT_IN, bytes);
+	sh_count(counters + SH_COUNT_REASON + result.reason, bytes);
+	if (result.target && sh_counts_for_target(result.reason))
+		sh_count(counters + sh_count_of_target(result.target), bytes - first + sh_frame_first(&frame));
+	return sh_action(ctx, &result);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// mapping.h - a piece of anonymous memory that the kernel fills with zeros as it is touched.
+// mapping.h - a piece of memory: anonymous, which the kernel fills with zeros as it is touched, or shared with a BPF map.
 //
 // Owns: mmap and munmap of the session table, the statistics and the frame buffers.
 // Must never: be moved while a worker runs.
@@ -22,6 +22,13 @@ class Mapping
 public:
 	Mapping() = default;
 	Mapping(const Mapping &) = delete;
+	Mapping(Mapping &&other) noexcept { *this = std::move(other); }
+	Mapping &operator=(Mapping &&other) noexcept
+	{
+		std::swap(data_, other.data_);
+		std::swap(bytes_, other.bytes_);
+		return *this;
+	}
 	Mapping &operator=(const Mapping &) = delete;
 	~Mapping() { release(); }
 
@@ -34,6 +41,19 @@ public:
 			return false;
 		if (huge_pages)
 			madvise(p, bytes, MADV_HUGEPAGE); // a wish: without it the table works, with more TLB misses
+		release();
+		data_ = static_cast<uint8_t *>(p);
+		bytes_ = bytes;
+		return true;
+	}
+
+	// What stands behind a descriptor, shared with everybody who maps it: a BPF map, say. errno when it fails.
+	bool map(int fd, size_t bytes)
+	{
+		void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+		if (p == MAP_FAILED)
+			return false;
 		release();
 		data_ = static_cast<uint8_t *>(p);
 		bytes_ = bytes;

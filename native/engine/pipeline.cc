@@ -22,6 +22,7 @@ Pipeline::Pipeline(const Sessions &sessions, u64 *statistics) : statistics_(stat
 	env_.bucket6 = sessions.bucket6();
 	env_.fragments = sessions.fragments();
 	env_.scratch = scratch_;
+	env_.kept_tags = kept_tags_;
 }
 
 bool Pipeline::add_way(u32 ifindex, std::unique_ptr<Transmit> way)
@@ -78,11 +79,11 @@ void Pipeline::count(u32 packets)
 	for (u32 i = 0; i < packets; i++) {
 		const Result &r = results_[i];
 
-		statistics_[word::reason_packets + r.reason]++;
-		statistics_[word::reason_bytes + r.reason] += bytes_in_[i];
-		if (r.target && (sh_verdict_of(r.reason) == SH_FORWARD || r.reason == SH_R_delivered)) {
-			statistics_[word::target_packets + r.target]++;
-			statistics_[word::target_bytes + r.target] += bytes_out_[i];
+		statistics_[word::reason_packets(r.reason)]++;
+		statistics_[word::reason_bytes(r.reason)] += bytes_in_[i];
+		if (r.target && sh_counts_for_target(r.reason)) {
+			statistics_[word::target_packets(r.target)]++;
+			statistics_[word::target_bytes(r.target)] += bytes_out_[i];
 		}
 	}
 }

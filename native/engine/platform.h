@@ -8,6 +8,7 @@
 #ifndef SHUNT_ENGINE_PLATFORM_H
 #define SHUNT_ENGINE_PLATFORM_H
 
+#include "../packet/kept_tag.h"
 #include "../packet/session_layout.h"
 #include "../packet/tables.h"
 #include "../packet/types.h"
@@ -38,7 +39,8 @@ struct sh_env {
 	struct sh_bucket4 *bucket4;     /* shared by all workers */
 	struct sh_bucket6 *bucket6;
 	struct sh_fragment *fragments;
-	u64 *scratch; /* SH_SCRATCH_BYTES, this worker's own */
+	u64 *scratch;                   /* SH_SCRATCH_BYTES, this worker's own */
+	struct sh_kept_tag *kept_tags;  /* SH_KEPT_TAGS, this worker's own; NULL: none are kept */
 };
 
 /* A packet within its buffer: floor <= data <= end. */
@@ -86,6 +88,13 @@ SH_INLINE struct sh_bucket6 *sh_bucket6_at(const struct sh_env *env, u32 i) { re
 SH_INLINE struct sh_fragment *sh_fragment_at(const struct sh_env *env, u32 i) { return &env->fragments[i]; }
 
 SH_INLINE void *sh_scratch(const struct sh_env *env) { return env->scratch; }
+
+SH_INLINE struct sh_kept_tag *sh_kept_tag_at(const struct sh_env *env, u32 i)
+{
+	return env->kept_tags ? &env->kept_tags[i] : (struct sh_kept_tag *)0;
+}
+
+SH_INLINE int sh_beyond(const struct sh_frame *frame, u32 offset) { return offset > (u64)(frame->end - frame->data); }
 
 SH_INLINE int sh_push(struct sh_frame *frame, u32 n)
 {

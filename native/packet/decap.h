@@ -118,9 +118,9 @@ SH_INLINE u8 sh_decap_congestion(const struct sh_frame *frame, u8 outer_tos, con
 		struct sh_ipv4 *header = (struct sh_ipv4 *)ip;
 		u16 before, after;
 
-		__builtin_memcpy(&before, ip, 2);
+		before = sh_load16(ip);
 		header->tos |= 3;
-		__builtin_memcpy(&after, ip, 2);
+		after = sh_load16(ip);
 		header->checksum = sh_checksum_update(header->checksum, before, after);
 	} else {
 		ip[1] |= 3 << 4; /* version (4) | traffic class (8) | flow label (20) */

@@ -10,6 +10,7 @@
 
 #include "checksum.h"
 #include "header.h"
+#include "kept_tag.h"
 #include "parse.h"
 #include "tables.h"
 
@@ -29,14 +30,14 @@ struct sh_outer4 {
 	struct sh_ipv4 ip;
 	struct sh_tunnel tunnel;
 	u8 header[SH_HEADER_V4];
-} SH_PACKED;
+} SH_LAYERED;
 
 struct sh_outer6 {
 	struct sh_ethernet eth;
 	struct sh_ipv6 ip;
 	struct sh_tunnel tunnel;
 	u8 header[SH_HEADER_V6];
-} SH_PACKED;
+} SH_LAYERED;
 
 /* Bytes that the tunnel adds to an IP packet, by the family of the target. */
 SH_INLINE u32 sh_encap_overhead(u8 family)
@@ -76,10 +77,34 @@ SH_INLINE void sh_encap_tunnel(struct sh_tunnel *tunnel, const struct sh_control
 	tunnel->option.length = (u8)(header_length / 4);
 }
 
+/* The tag of this header: kept, or computed and kept. `flow_hash` is the session's; 0: this packet's tag is not to be kept. */
+SH_INLINE u64 sh_encap_tag(const struct sh_env *env, const struct sh_control *control, const struct sh_header *header,
+			   const struct sh_key *key, const struct sh_flow *flow, u16 target, u64 flow_hash)
+{
+	struct sh_kept_tag *kept;
+	u64 tag;
+
+#ifdef SH_WITHOUT_TAG /* for the benchmark alone: what does the tag cost? */
+	return 0;
+#endif
+	kept = flow_hash ? sh_kept_tag_at(env, (u32)(flow_hash >> 32) % SH_KEPT_TAGS) : 0;
+	if (kept && sh_kept_tag_holds(kept, flow_hash, target, header->issued, control->epoch))
+		return kept->tag;
+	tag = sh_header_tag_of(header, flow, key->k);
+	if (kept) {
+		kept->flow = flow_hash;
+		kept->tag = tag;
+		kept->issued = header->issued;
+		kept->epoch = control->epoch;
+		kept->target = target;
+	}
+	return tag;
+}
+
 /* `header` is room to work in. `form` is 0 or SH_F_IPV6, a constant: the compiler then knows how many bytes are written. */
 SH_INLINE void sh_encap_header(u8 *out, struct sh_header *header, u8 form, const struct sh_env *env,
-			       const struct sh_control *control, const struct sh_target *target,
-			       const struct sh_key *key, const struct sh_flow *flow)
+			       const struct sh_control *control, const struct sh_target *target, u16 index,
+			       const struct sh_key *key, const struct sh_flow *flow, u64 flow_hash)
 {
 	__builtin_memset(header, 0, sizeof(*header));
 	header->type = SH_T_FORWARD;
@@ -89,15 +114,19 @@ SH_INLINE void sh_encap_header(u8 *out, struct sh_header *header, u8 form, const
 	header->key_id = control->sign_key;
 	header->issued = sh_now_s(env, control);
 	header->address = target->address;
-	sh_header_seal(out, header, flow, key->k);
+	header->tag = sh_encap_tag(env, control, header, key, flow, index, flow_hash);
+	sh_header_encode_as(out, header, form);
 }
 
-/* The packet at p->l3 goes to the target. `entropy` is any hash of the flow: it becomes the outer source port, so that
- * the network spreads flows over its paths. Every pointer into the packet is void afterwards. */
+/* The packet at p->l3 goes to the target, whose index that is. `entropy` is the hash of the session's key, or of a fragment's:
+ * it becomes the outer source port, so that the network spreads flows over its paths. Every pointer into the packet is
+ * void afterwards. */
 SH_INLINE u8 sh_encap(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-		      const struct sh_target *target, struct sh_parsed *p, struct sh_header *header, u64 entropy)
+		      const struct sh_target *target, u16 index, struct sh_parsed *p, struct sh_header *header,
+		      u64 entropy)
 {
 	const struct sh_key *key = sh_key_at(env, control->sign_key);
+	u64 flow_hash = p->fragmentation == SH_WHOLE ? entropy : 0;
 
 	if (!key || !key->valid)
 		return SH_R_table_missing;
@@ -110,43 +139,47 @@ SH_INLINE u8 sh_encap(const struct sh_env *env, struct sh_frame *frame, const st
 
 	if (target->family == SH_IPV4) {
 		struct sh_outer4 *outer;
+		struct sh_ipv4 *ip;
 
 		if (sh_push(frame, (u32)sizeof(*outer) - p->l3))
 			return SH_R_no_headroom;
 		outer = (struct sh_outer4 *)frame->data;
 		if ((u8 *)(outer + 1) > frame->end)
 			return SH_R_no_headroom;
+		ip = &outer->ip;
 		sh_encap_link(&outer->eth, target, SH_ETH_IPV4);
-		outer->ip.version_ihl = 0x45;
-		outer->ip.tos = p->tos; /* RFC 6040: DSCP and ECN are copied outwards */
-		outer->ip.length = sh_htons(sizeof(*outer) - sizeof(outer->eth) + p->ip_length);
-		outer->ip.id = 0; /* RFC 6864: never fragmented, so it needs none */
-		outer->ip.fragment = sh_htons(SH_IPV4_DF);
-		outer->ip.ttl = SH_OUTER_TTL;
-		outer->ip.protocol = SH_UDP;
-		outer->ip.checksum = 0;
-		outer->ip.source = target->source.w[3];
-		outer->ip.destination = target->address.w[3];
-		outer->ip.checksum = sh_checksum(sh_sum(&outer->ip, sizeof(outer->ip) / 2));
+		ip->version_ihl = 0x45;
+		ip->tos = p->tos; /* RFC 6040: DSCP and ECN are copied outwards */
+		ip->length = sh_htons(sizeof(*outer) - sizeof(outer->eth) + p->ip_length);
+		ip->id = 0; /* RFC 6864: never fragmented, so it needs none */
+		ip->fragment = sh_htons(SH_IPV4_DF);
+		ip->ttl = SH_OUTER_TTL;
+		ip->protocol = SH_UDP;
+		ip->checksum = 0;
+		ip->source = target->source.w[3];
+		ip->destination = target->address.w[3];
+		ip->checksum = sh_checksum(sh_sum(ip, sizeof(*ip) / 4));
 		sh_encap_tunnel(&outer->tunnel, control, p, entropy, sizeof(outer->header));
-		sh_encap_header(outer->header, header, 0, env, control, target, key, &p->flow);
+		sh_encap_header(outer->header, header, 0, env, control, target, index, key, &p->flow, flow_hash);
 	} else {
 		struct sh_outer6 *outer;
+		struct sh_ipv6 *ip;
 
 		if (sh_push(frame, (u32)sizeof(*outer) - p->l3))
 			return SH_R_no_headroom;
 		outer = (struct sh_outer6 *)frame->data;
 		if ((u8 *)(outer + 1) > frame->end)
 			return SH_R_no_headroom;
+		ip = &outer->ip;
 		sh_encap_link(&outer->eth, target, SH_ETH_IPV6);
-		outer->ip.version_class_label = sh_htonl(6u << 28 | (u32)p->tos << 20);
-		outer->ip.length = sh_htons(sizeof(outer->tunnel) + sizeof(outer->header) + p->ip_length);
-		outer->ip.next = SH_UDP;
-		outer->ip.hops = SH_OUTER_TTL;
-		__builtin_memcpy(&outer->ip.source, &target->source, 16);
-		__builtin_memcpy(&outer->ip.destination, &target->address, 16);
+		ip->version_class_label = sh_htonl(6u << 28 | (u32)p->tos << 20);
+		ip->length = sh_htons(sizeof(outer->tunnel) + sizeof(outer->header) + p->ip_length);
+		ip->next = SH_UDP;
+		ip->hops = SH_OUTER_TTL;
+		__builtin_memcpy(&ip->source, &target->source, 16);
+		__builtin_memcpy(&ip->destination, &target->address, 16);
 		sh_encap_tunnel(&outer->tunnel, control, p, entropy, sizeof(outer->header));
-		sh_encap_header(outer->header, header, SH_F_IPV6, env, control, target, key, &p->flow);
+		sh_encap_header(outer->header, header, SH_F_IPV6, env, control, target, index, key, &p->flow, flow_hash);
 	}
 	return SH_GO_ON;
 }

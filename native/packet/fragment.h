@@ -18,7 +18,7 @@
 /* What RFC 791 and RFC 8200 name a datagram by: source, destination, identification and protocol. Never 0. */
 SH_INLINE u64 sh_fragment_key(const struct sh_control *control, const struct sh_parsed *p)
 {
-	u64 h = sh_hash_address(control->seed[0] ^ ((u64)p->fragment_id << 8 | p->protocol), &p->flow.source);
+	u64 h = sh_hash_address(sh_mix(control->seed[0] ^ ((u64)p->fragment_id << 8 | p->protocol)), &p->flow.source);
 
 	return sh_hash_address(h, &p->flow.destination) | 1;
 }

@@ -63,27 +63,15 @@ struct sh_header {
 	u8 reserved[2];
 };
 
-/* Eight or four bytes, read little-endian. In BPF one load (packets may be read unaligned there, a byte-wise copy
- * would cost eight); in user space the same through a fixed-size copy that sanitizers accept. */
+/* Eight or four bytes, read little-endian. */
 SH_INLINE u32 sh_header_get32(const u8 *p)
 {
-	u32 v;
-#ifdef __bpf__
-	v = *(const u32 *)p;
-#else
-	__builtin_memcpy(&v, p, 4);
-#endif
-	return __builtin_bswap32(sh_ntohl(v));
+	return __builtin_bswap32(sh_ntohl(sh_load32(p)));
 }
 
 SH_INLINE void sh_header_put32(u8 *p, u32 x)
 {
-	u32 v = sh_htonl(__builtin_bswap32(x));
-#ifdef __bpf__
-	*(u32 *)p = v;
-#else
-	__builtin_memcpy(p, &v, 4);
-#endif
+	sh_store32(p, sh_htonl(__builtin_bswap32(x)));
 }
 
 SH_INLINE u64 sh_header_get64(const u8 *p)
@@ -133,9 +121,8 @@ SH_INLINE u32 sh_header_word1(const struct sh_header *h)
 	return (u32)h->key_id << 24 | (u32)h->hops << 16 | __builtin_bswap16(h->lease_s);
 }
 
-/* Writes the header, its tag as given, to `out` (SH_HEADER_MAX bytes, or what sh_header_length says, aligned to four
- * on the BPF stack). Returns its length. */
-SH_INLINE u32 sh_header_encode(u8 *out, const struct sh_header *h)
+/* The same as sh_header_encode for a header whose flags V and A are `form`: where that is a constant, so are all offsets. */
+SH_INLINE u32 sh_header_encode_as(u8 *out, const struct sh_header *h, u8 form)
 {
 	u64 nonce = __builtin_bswap64(h->nonce);
 
@@ -143,9 +130,9 @@ SH_INLINE u32 sh_header_encode(u8 *out, const struct sh_header *h)
 	sh_header_put32(out + 4, sh_header_word1(h));
 	sh_header_put32(out + 8, __builtin_bswap32(h->issued));
 	sh_header_put64(out + 12, nonce);
-	if (!(h->flags & SH_F_IPV6)) {
+	if (!(form & SH_F_IPV6)) {
 		sh_header_put32(out + 20, sh_header_le32(h->address.w[3]));
-		if (!(h->flags & SH_F_ALTERNATIVE)) {
+		if (!(form & SH_F_ALTERNATIVE)) {
 			sh_header_put64(out + 24, h->tag);
 			return SH_HEADER_V4;
 		}
@@ -158,7 +145,7 @@ SH_INLINE u32 sh_header_encode(u8 *out, const struct sh_header *h)
 	sh_header_put32(out + 24, sh_header_le32(h->address.w[1]));
 	sh_header_put32(out + 28, sh_header_le32(h->address.w[2]));
 	sh_header_put32(out + 32, sh_header_le32(h->address.w[3]));
-	if (!(h->flags & SH_F_ALTERNATIVE)) {
+	if (!(form & SH_F_ALTERNATIVE)) {
 		sh_header_put64(out + 36, h->tag);
 		return SH_HEADER_V6;
 	}
@@ -169,6 +156,13 @@ SH_INLINE u32 sh_header_encode(u8 *out, const struct sh_header *h)
 	sh_header_put32(out + 52, sh_header_le16(h->alternative_port));
 	sh_header_put64(out + 56, h->tag);
 	return SH_HEADER_V6_ALTERNATIVE;
+}
+
+/* Writes the header, its tag as given, to `out` (SH_HEADER_MAX bytes, or what sh_header_length says, aligned to four
+ * on the BPF stack). Returns its length. */
+SH_INLINE u32 sh_header_encode(u8 *out, const struct sh_header *h)
+{
+	return sh_header_encode_as(out, h, h->flags & (SH_F_IPV6 | SH_F_ALTERNATIVE));
 }
 
 /* The flags that a header of this type may carry (protocol.md, "Fields by type"). */

@@ -12,6 +12,7 @@
 #define SHUNT_PACKET_PARSE_H
 
 #include "checksum.h"
+#include "passage.h"
 #include "platform.h"
 #include "reasons.h"
 #include "wire.h"
@@ -22,22 +23,6 @@ SH_STATIC_ASSERT(SH_REASON_COUNT < SH_GO_ON, "a reason is 8 bits");
 
 /* Offsets are masked before they meet a packet pointer: the BPF verifier wants to see their bound. */
 #define SH_OFFSET(x) ((x) & 0x7fff)
-
-enum sh_fragmentation { SH_WHOLE, SH_FRAGMENT_FIRST, SH_FRAGMENT_LATER };
-
-struct sh_parsed {
-	struct sh_flow flow;
-	u32 fragment_id;
-	u16 l3;            /* offset of the IP header from frame->data */
-	u16 l4;            /* offset of the transport header */
-	u16 ports;         /* offset of the ports: at l4, or in an ICMP error's quote; 0 in a later fragment */
-	u16 ip_length;     /* bytes from l3 to the packet's end, as the IP header says */
-	be16 ethertype;    /* of the IP header */
-	u8 protocol;       /* after the extension headers */
-	u8 fragmentation;  /* enum sh_fragmentation */
-	u8 tos;            /* DSCP and ECN */
-	u8 icmp_error;     /* flow is the quoted one, turned round */
-};
 
 /* Step 1: Ethernet and up to two VLAN tags. Sets l3 and ethertype. */
 SH_INLINE u8 sh_parse_link(const struct sh_frame *frame, struct sh_parsed *p)
@@ -77,7 +62,7 @@ SH_INLINE u8 sh_parse_ipv4(const struct sh_frame *frame, struct sh_parsed *p)
 	p->ip_length = sh_ntohs(ip->length);
 	if (ip->version_ihl >> 4 != 4 || header < sizeof(*ip) || p->ip_length < header)
 		return SH_R_bad_ip_header;
-	if ((const u8 *)ip + SH_OFFSET(p->ip_length) > frame->end || p->ip_length > 0x7fff)
+	if (p->ip_length > 0x7fff || sh_beyond(frame, (u32)p->l3 + p->ip_length))
 		return SH_R_truncated;
 
 	p->l4 = (u16)(p->l3 + header);
@@ -107,7 +92,7 @@ SH_INLINE u8 sh_parse_ipv6(const struct sh_frame *frame, struct sh_parsed *p)
 	if (sh_ntohs(ip->length) > 0x7fff - sizeof(*ip))
 		return SH_R_truncated;
 	p->ip_length = (u16)(sh_ntohs(ip->length) + sizeof(*ip));
-	if ((const u8 *)ip + SH_OFFSET(p->ip_length) > frame->end)
+	if (sh_beyond(frame, (u32)p->l3 + p->ip_length))
 		return SH_R_truncated;
 
 	p->l4 = (u16)(p->l3 + sizeof(*ip));
@@ -143,13 +128,13 @@ SH_INLINE u8 sh_check_ipv4(const struct sh_frame *frame, const struct sh_parsed 
 
 	if (ip + sizeof(struct sh_ipv4) > frame->end)
 		return SH_R_truncated;
-	sum = sh_sum(ip, sizeof(struct sh_ipv4) / 2);
+	sum = sh_sum(ip, sizeof(struct sh_ipv4) / 4);
 	for (i = 5; i < 15; i++) {
 		if (i >= words)
 			break;
 		if (ip + 4 * i + 4 > frame->end)
 			return SH_R_truncated;
-		sum += sh_sum(ip + 4 * i, 2);
+		sum += sh_load32(ip + 4 * i);
 	}
 	return sh_checksum(sum) ? SH_R_bad_ip_checksum : SH_GO_ON;
 }

@@ -32,18 +32,9 @@
 #include "session.h"
 #include "too_big.h"
 
-struct sh_result {
-	u8 reason;   /* enum sh_reason; the verdict is sh_verdict_of(reason) */
-	u8 popped;   /* the frame now begins at the inner IP header, without Ethernet */
-	u16 target;  /* index of the target, 0: none */
-	u16 service; /* id, 0: none */
-	u32 ifindex; /* forward: the link to transmit on; else 0: the link it came from */
-};
-
 /* What a packet on its way keeps in the engine's scratch memory. */
 struct sh_work {
-	struct sh_parsed parsed;
-	struct sh_parsed inner;
+	struct sh_passage passage; /* first: whoever watches from outside finds it there */
 	struct sh_header header;
 	struct sh_session_key key;
 };
@@ -123,7 +114,7 @@ SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const 
 			struct sh_work *work, u64 entropy, u8 reason, struct sh_result *result)
 {
 	const struct sh_target *target = sh_target_at(env, result->target);
-	struct sh_parsed *p = &work->parsed;
+	struct sh_parsed *p = &work->passage.parsed;
 	u32 room;
 	u8 failed;
 
@@ -133,7 +124,7 @@ SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const 
 	if ((u32)p->ip_length > room)
 		return sh_too_big(frame, p, (u16)room);
 	result->ifindex = target->ifindex;
-	failed = sh_encap(env, frame, control, target, p, &work->header, entropy);
+	failed = sh_encap(env, frame, control, target, result->target, p, &work->header, entropy);
 	return failed == SH_GO_ON ? reason : failed;
 }
 
@@ -155,7 +146,7 @@ SH_INLINE u8 sh_gateway_icmp(const struct sh_env *env, struct sh_frame *frame, c
 SH_INLINE u8 sh_gateway_fragment(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
 				 struct sh_work *work, struct sh_result *result)
 {
-	u64 key = sh_fragment_key(control, &work->parsed);
+	u64 key = sh_fragment_key(control, &work->passage.parsed);
 
 	if (!sh_fragment_recall(env, control, key, &result->target, &result->service))
 		return SH_R_fragment_unknown;
@@ -178,7 +169,7 @@ SH_STAGE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const s
 			struct sh_work *work, struct sh_result *result)
 {
 	const struct sh_service *service;
-	struct sh_parsed *p = &work->parsed;
+	struct sh_parsed *p = &work->passage.parsed;
 	struct sh_session_key *key = &work->key;
 	struct sh_session_answer answer;
 	u8 reason;
@@ -238,10 +229,10 @@ SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const s
 			struct sh_work *work, struct sh_result *result)
 {
 	const struct sh_service *service = 0;
-	const struct sh_parsed *inner = &work->inner;
+	const struct sh_parsed *inner = &work->passage.inner;
 	u8 reason;
 
-	reason = sh_decap_verify(env, frame, control, &work->parsed, &work->header, &work->inner, &service);
+	reason = sh_decap_verify(env, frame, control, &work->passage.parsed, &work->header, &work->passage.inner, &service);
 	if (reason != SH_GO_ON)
 		return reason;
 	if (service) {
@@ -249,7 +240,7 @@ SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const s
 		if (!inner->icmp_error)
 			sh_backend_note(env, control, service->id, &inner->flow, &work->key);
 	}
-	reason = sh_decap_congestion(frame, work->parsed.tos, inner);
+	reason = sh_decap_congestion(frame, work->passage.parsed.tos, inner);
 	if (reason != SH_GO_ON)
 		return reason;
 	reason = sh_decap_port(frame, inner, work->header.port);
@@ -274,14 +265,14 @@ SH_INLINE struct sh_result sh_run(const struct sh_env *env, struct sh_frame *fra
 		result.reason = SH_R_table_missing;
 		return result;
 	}
-	result.reason = sh_parse_link(frame, &work->parsed);
+	result.reason = sh_parse_link(frame, &work->passage.parsed);
 	if (result.reason == SH_GO_ON)
-		result.reason = sh_parse_ip(frame, &work->parsed);
+		result.reason = sh_parse_ip(frame, &work->passage.parsed);
 	if (result.reason != SH_GO_ON)
 		return result;
 
-	own = sh_own_find(env, control, &work->parsed.flow.destination);
-	if (own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND && sh_decap_wanted(frame, control, &work->parsed))
+	own = sh_own_find(env, control, &work->passage.parsed.flow.destination);
+	if (own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND && sh_decap_wanted(frame, control, &work->passage.parsed))
 		result.reason = sh_backend(env, frame, control, work, &result);
 	else if (own & SH_OWN_SERVICE && control->roles & SH_ROLE_GATEWAY)
 		result.reason = sh_gateway(env, frame, control, work, &result);

@@ -49,9 +49,11 @@ SH_INLINE u64 sh_hash_claim4(const struct sh_control *control, u64 claim)
 	return sh_mix(claim ^ control->seed[0]);
 }
 
-SH_INLINE u64 sh_hash_claim6(const struct sh_control *control, u32 ports_and_service, const struct sh_addr *source)
+/* Port and service are mixed before the address joins them: unmixed, a change of the one could undo a change of the other,
+ * and who chooses both could aim at a bucket. */
+SH_INLINE u64 sh_hash_claim6(const struct sh_control *control, u32 port_and_service, const struct sh_addr *source)
 {
-	return sh_hash_address(control->seed[0] ^ ports_and_service, source);
+	return sh_hash_address(sh_mix(control->seed[0] ^ port_and_service), source);
 }
 
 /* The key of a flow towards the service with this id. */

@@ -3,7 +3,7 @@
  * too_big.h - the answer to a packet that would not fit the link to its target.
  *
  * Owns: ICMP fragmentation-needed (RFC 792, RFC 1191) and ICMPv6 packet-too-big (RFC 4443 3.2), from the service's
- * address to the packet's source, back over the link it came from.
+ * address to the packet's source, back over the link it came from, under the VLAN tags it came with.
  * Must never: answer an ICMP error or a later fragment (RFC 1122 3.2.2), or send more than it got.
  *
  * The gateway answers an IPv4 packet without DF as well: a sender that hears it fragments from then on, and the
@@ -19,95 +19,118 @@
  * longest header and the 8 bytes that RFC 792 asks for. */
 enum { SH_QUOTE4 = 68, SH_QUOTE6 = 128 };
 
+/* What stands behind the link header of the answer; the quote is there already. */
 struct sh_too_big4 {
-	struct sh_ethernet eth;
 	struct sh_ipv4 ip;
 	struct sh_icmp icmp;
 	u8 quote[SH_QUOTE4];
-} SH_PACKED;
+} SH_LAYERED;
 
 struct sh_too_big6 {
-	struct sh_ethernet eth;
 	struct sh_ipv6 ip;
 	struct sh_icmp icmp;
 	u8 quote[SH_QUOTE6];
-} SH_PACKED;
+} SH_LAYERED;
 
-SH_INLINE u8 sh_too_big4(struct sh_frame *frame, const struct sh_parsed *p, const struct sh_ethernet *from, u16 mtu)
+/* Cuts the packet to its quote, makes room for `room` bytes of headers before that, and puts the link header in front,
+ * turned round. 0, or -1. */
+SH_INLINE int sh_too_big_room(struct sh_frame *frame, const struct sh_parsed *p, u32 quote, u32 room)
+{
+	struct sh_ethernet from, *to = (struct sh_ethernet *)frame->data;
+	u32 tags[2] = {0, 0};
+
+	if ((u8 *)(to + 1) + sizeof(tags) > frame->end)
+		return -1;
+	from = *to;
+	tags[0] = sh_load32(to + 1);
+	tags[1] = sh_load32((u8 *)(to + 1) + 4);
+	if (sh_trim(frame, (u32)p->l3 + quote) || sh_push(frame, room))
+		return -1;
+	to = (struct sh_ethernet *)frame->data;
+	if ((u8 *)(to + 1) + sizeof(tags) > frame->end)
+		return -1;
+	__builtin_memcpy(to->destination, from.source, 6);
+	__builtin_memcpy(to->source, from.destination, 6);
+	to->type = from.type;
+	/* Untagged, these 8 bytes are overwritten by the IP header next. */
+	sh_store32(to + 1, tags[0]);
+	sh_store32((u8 *)(to + 1) + 4, tags[1]);
+	return 0;
+}
+
+SH_INLINE u8 sh_too_big4(struct sh_frame *frame, const struct sh_parsed *p, u16 mtu)
 {
 	struct sh_too_big4 *answer;
+	struct sh_icmp *icmp;
+	struct sh_ipv4 *ip;
 
-	if (sh_trim(frame, (u32)p->l3 + SH_QUOTE4) || sh_push(frame, (u32)(sizeof(*answer) - SH_QUOTE4) - p->l3))
+	if (sh_too_big_room(frame, p, SH_QUOTE4, sizeof(*answer) - SH_QUOTE4))
 		return SH_R_too_big_dropped;
-	answer = (struct sh_too_big4 *)frame->data;
+	answer = (struct sh_too_big4 *)(frame->data + SH_OFFSET(p->l3));
 	if ((u8 *)(answer + 1) > frame->end)
 		return SH_R_too_big_dropped;
-	__builtin_memcpy(answer->eth.destination, from->source, 6);
-	__builtin_memcpy(answer->eth.source, from->destination, 6);
-	answer->eth.type = sh_htons(SH_ETH_IPV4);
-	answer->ip.version_ihl = 0x45;
-	answer->ip.tos = 0;
-	answer->ip.length = sh_htons(sizeof(*answer) - sizeof(answer->eth));
-	answer->ip.id = 0;
-	answer->ip.fragment = sh_htons(SH_IPV4_DF);
-	answer->ip.ttl = 64;
-	answer->ip.protocol = SH_ICMP;
-	answer->ip.checksum = 0;
-	answer->ip.source = p->flow.destination.w[3];
-	answer->ip.destination = p->flow.source.w[3];
-	answer->ip.checksum = sh_checksum(sh_sum(&answer->ip, sizeof(answer->ip) / 2));
-	answer->icmp.type = SH_ICMP_UNREACHABLE;
-	answer->icmp.code = SH_ICMP_FRAGMENTATION_NEEDED;
-	answer->icmp.checksum = 0;
-	answer->icmp.rest = 0;
-	answer->icmp.mtu = sh_htons(mtu);
-	answer->icmp.checksum = sh_checksum(sh_sum(&answer->icmp, (sizeof(answer->icmp) + SH_QUOTE4) / 2));
+	ip = &answer->ip;
+	icmp = &answer->icmp;
+	ip->version_ihl = 0x45;
+	ip->tos = 0;
+	ip->length = sh_htons(sizeof(*answer));
+	ip->id = 0;
+	ip->fragment = sh_htons(SH_IPV4_DF);
+	ip->ttl = 64;
+	ip->protocol = SH_ICMP;
+	ip->checksum = 0;
+	ip->source = p->flow.destination.w[3];
+	ip->destination = p->flow.source.w[3];
+	ip->checksum = sh_checksum(sh_sum(ip, sizeof(*ip) / 4));
+	icmp->type = SH_ICMP_UNREACHABLE;
+	icmp->code = SH_ICMP_FRAGMENTATION_NEEDED;
+	icmp->checksum = 0;
+	icmp->rest = 0;
+	icmp->mtu = sh_htons(mtu);
+	icmp->checksum = sh_checksum(sh_sum(icmp, (sizeof(*icmp) + SH_QUOTE4) / 4));
 	return SH_R_too_big;
 }
 
-SH_INLINE u8 sh_too_big6(struct sh_frame *frame, const struct sh_parsed *p, const struct sh_ethernet *from, u16 mtu)
+SH_INLINE u8 sh_too_big6(struct sh_frame *frame, const struct sh_parsed *p, u16 mtu)
 {
 	struct sh_too_big6 *answer;
+	struct sh_icmp *icmp;
+	struct sh_ipv6 *ip;
 	u64 sum;
 
-	if (sh_trim(frame, (u32)p->l3 + SH_QUOTE6) || sh_push(frame, (u32)(sizeof(*answer) - SH_QUOTE6) - p->l3))
+	if (sh_too_big_room(frame, p, SH_QUOTE6, sizeof(*answer) - SH_QUOTE6))
 		return SH_R_too_big_dropped;
-	answer = (struct sh_too_big6 *)frame->data;
+	answer = (struct sh_too_big6 *)(frame->data + SH_OFFSET(p->l3));
 	if ((u8 *)(answer + 1) > frame->end)
 		return SH_R_too_big_dropped;
-	__builtin_memcpy(answer->eth.destination, from->source, 6);
-	__builtin_memcpy(answer->eth.source, from->destination, 6);
-	answer->eth.type = sh_htons(SH_ETH_IPV6);
-	answer->ip.version_class_label = sh_htonl(6u << 28);
-	answer->ip.length = sh_htons(sizeof(answer->icmp) + SH_QUOTE6);
-	answer->ip.next = SH_ICMPV6;
-	answer->ip.hops = 64;
-	__builtin_memcpy(&answer->ip.source, &p->flow.destination, 16);
-	__builtin_memcpy(&answer->ip.destination, &p->flow.source, 16);
-	answer->icmp.type = SH_ICMPV6_TOO_BIG;
-	answer->icmp.code = 0;
-	answer->icmp.checksum = 0;
-	answer->icmp.rest = 0;
-	answer->icmp.mtu = sh_htons(mtu);
+	ip = &answer->ip;
+	icmp = &answer->icmp;
+	ip->version_class_label = sh_htonl(6u << 28);
+	ip->length = sh_htons(sizeof(*icmp) + SH_QUOTE6);
+	ip->next = SH_ICMPV6;
+	ip->hops = 64;
+	__builtin_memcpy(&ip->source, &p->flow.destination, 16);
+	__builtin_memcpy(&ip->destination, &p->flow.source, 16);
+	icmp->type = SH_ICMPV6_TOO_BIG;
+	icmp->code = 0;
+	icmp->checksum = 0;
+	icmp->rest = 0;
+	icmp->mtu = sh_htons(mtu);
 	/* RFC 8200 8.1: the pseudo-header is both addresses, the length and the protocol */
-	sum = sh_sum(&answer->ip.source, 16);
-	sum += answer->ip.length;
+	sum = sh_sum(&ip->source, 8);
+	sum += ip->length;
 	sum += sh_htons(SH_ICMPV6);
-	sum += sh_sum(&answer->icmp, (sizeof(answer->icmp) + SH_QUOTE6) / 2);
-	answer->icmp.checksum = sh_checksum(sum);
+	sum += sh_sum(icmp, (sizeof(*icmp) + SH_QUOTE6) / 4);
+	icmp->checksum = sh_checksum(sum);
 	return SH_R_too_big;
 }
 
 /* Turns the frame into the answer: `mtu` is the largest IP packet that would have fit. */
 SH_STAGE u8 sh_too_big(struct sh_frame *frame, const struct sh_parsed *p, u16 mtu)
 {
-	const struct sh_ethernet *eth = (const struct sh_ethernet *)frame->data;
-	struct sh_ethernet from;
-
-	if (p->icmp_error || p->fragmentation == SH_FRAGMENT_LATER || (const u8 *)(eth + 1) > frame->end)
+	if (p->icmp_error || p->fragmentation == SH_FRAGMENT_LATER)
 		return SH_R_too_big_dropped;
-	from = *eth;
-	return p->flow.family == SH_IPV4 ? sh_too_big4(frame, p, &from, mtu) : sh_too_big6(frame, p, &from, mtu);
+	return p->flow.family == SH_IPV4 ? sh_too_big4(frame, p, mtu) : sh_too_big6(frame, p, mtu);
 }
 
 #endif

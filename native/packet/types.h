@@ -27,7 +27,20 @@ typedef u32 be32;
 #define SH_STAGE SH_INLINE
 #define SH_STAGE_ALONE SH_INLINE
 #endif
+/* SH_PACKED is for one protocol's header, which has no holes anyway; SH_LAYERED for several, one after the other. A packet
+ * may lie at any address. BPF runs where loads need no alignment, but its compiler splits them into bytes where a type admits
+ * that it has none; so there a header keeps its natural one, and a layer is reached by a pointer to it. */
+#ifdef __bpf__
+#define SH_PACKED
+#else
 #define SH_PACKED __attribute__((packed))
+#endif
+#ifdef __cplusplus
+#define SH_CONSTEXPR constexpr
+#else
+#define SH_CONSTEXPR SH_INLINE
+#endif
+#define SH_LAYERED __attribute__((packed))
 #define SH_LIKELY(x) __builtin_expect(!!(x), 1)
 #define SH_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
@@ -48,6 +61,33 @@ typedef u32 be32;
 #endif
 #define sh_ntohs(x) sh_htons(x)
 #define sh_ntohl(x) sh_htonl(x)
+
+/* Two, four or eight bytes at any address, as they stand: one load each, in BPF by saying so, in user space by the copy of
+ * a constant size that sanitizers accept. */
+#ifdef __bpf__
+#define SH_LOAD(name, type) \
+	SH_INLINE type name(const void *p) { return *(const type *)p; }
+#else
+#define SH_LOAD(name, type) \
+	SH_INLINE type name(const void *p) \
+	{ \
+		type v; \
+		__builtin_memcpy(&v, p, sizeof(v)); \
+		return v; \
+	}
+#endif
+SH_LOAD(sh_load16, u16)
+SH_LOAD(sh_load32, u32)
+SH_LOAD(sh_load64, u64)
+
+SH_INLINE void sh_store32(void *p, u32 v)
+{
+#ifdef __bpf__
+	*(u32 *)p = v;
+#else
+	__builtin_memcpy(p, &v, sizeof(v));
+#endif
+}
 
 /* One load or store that neither compiler may split, repeat or drop. */
 #define SH_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))

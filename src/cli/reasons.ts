@@ -2,7 +2,7 @@
 //
 // Must never: have a list of its own; the addon has the packet program's.
 
-import { reasons } from "../engine/native.js";
+import { reasons } from "../engine/index.js";
 import { paintFor, widthOf } from "./paint.js";
 import { table, wrap } from "./table.js";
 

@@ -4,7 +4,7 @@
 // unit are the kernel's own (IFF_*, RTN_*, NUD_*, RT_SCOPE_*).
 // Must never: decide anything. A refusal of the kernel is thrown as it is, with errno's name in `code`.
 
-import { addon } from "./native.js";
+import { addon } from "./addon.js";
 
 export interface HostAddress {
 	readonly address: Buffer;

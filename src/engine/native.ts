@@ -8,19 +8,10 @@
 // name. What the addon refuses is thrown as ShuntError("SHUNT_ENGINE_FAILED") with one sentence; which argument was
 // wrong stands in it.
 
-import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
 import { ShuntError } from "../errors.js";
 import type { TableSet } from "../policy/index.js";
-
-export type Verdict = "forward" | "return" | "indicate" | "pass" | "drop" | "control";
-
-/** A way for a packet to leave the packet program; the index in `reasons()` is its number. */
-export interface Reason {
-	readonly name: string;
-	readonly verdict: Verdict;
-	readonly text: string;
-}
+import { addon as loaded, reasonName } from "./addon.js";
+import { type Counters, LOCAL_TARGET, Statistics, type StatisticsMemory } from "./statistics.js";
 
 export interface WorkerOptions {
 	/** ring: AF_PACKET; pcap: libpcap; file: a pcap file, whose timestamps are then the clock. Default ring. */
@@ -146,26 +137,6 @@ export interface Explanation {
 	};
 }
 
-/** A snapshot of counters, one worker's or the sum of all. Conserved: packetsIn = sum over reasons of packets. */
-export interface Counters {
-	packetsIn: number;
-	bytesIn: number;
-	/** By the kernel, for want of room: never seen by a worker. */
-	captureDropped: number;
-	batches: number;
-	/** Times a worker had nothing to do and slept. */
-	waits: number;
-	/** Times the interface was found down. */
-	linkDown: number;
-	/** Frames for other stations, passed over; not part of packetsIn. */
-	notForUs: number;
-	/** By reason's name; only those that are not 0. Bytes are as they came. */
-	reasons: Record<string, { packets: number; bytes: number }>;
-}
-
-export type WorkerState = "created" | "running" | "ended" | "failed";
-const WORKER_STATES: readonly WorkerState[] = ["created", "running", "ended", "failed"];
-
 export interface FileRunOptions {
 	/** Tables, each from the packet with index `at` on; by rising `at`. */
 	readonly steps: readonly { readonly at?: number; readonly tables: TableSet }[];
@@ -235,27 +206,11 @@ export interface CapturedPacket {
 	readonly data: Buffer;
 }
 
-interface StatisticsLayout {
-	readonly stride: number;
-	readonly state: number;
-	readonly packetsIn: number;
-	readonly bytesIn: number;
-	readonly captureDropped: number;
-	readonly batches: number;
-	readonly waits: number;
-	readonly linkDown: number;
-	readonly notForUs: number;
-	readonly reasonPackets: number;
-	readonly reasonBytes: number;
-	readonly targetPackets: number;
-	readonly targetBytes: number;
-}
-
 interface AddonEngine {
 	publish(tables: TableSet): string[];
 	start(): void;
 	stop(): void;
-	statistics(): ArrayBuffer;
+	statistics(): StatisticsMemory;
 	sweep(slice: { from: number; buckets: number }): SweepResult;
 	sessionCounts(): SessionCounts;
 	sessionTable(): SessionTable;
@@ -272,39 +227,15 @@ interface AddonCapture {
 	dropped(): number;
 }
 
-/** What shunt.node exports. */
+/** What shunt.node exports, of what this file uses. */
 interface Addon {
-	readonly reasons: readonly Reason[];
-	readonly statisticsLayout: StatisticsLayout;
 	readonly Engine: new (options: EngineOptions) => AddonEngine;
 	readonly CaptureStream: new (options: CaptureOptions) => AddonCapture;
-	runFile(options: FileRunOptions): { statistics: ArrayBuffer; reasons: Buffer; sessions: SessionRow[] };
+	runFile(options: FileRunOptions): { statistics: StatisticsMemory; reasons: Buffer; sessions: SessionRow[] };
 	inject(options: InjectOptions): Promise<InjectResult>;
 }
 
-let loaded: unknown;
-
-/** The addon, loaded at the first use: commands that need no packets run without it. */
-export function addon<Exports = Addon>(): Exports {
-	if (loaded) return loaded as Exports;
-	const file = fileURLToPath(new URL("../../build/Release/shunt.node", import.meta.url));
-	try {
-		loaded = createRequire(import.meta.url)(file);
-	} catch (cause) {
-		throw new ShuntError("SHUNT_ADDON_MISSING", { why: (cause as Error).message }, { cause });
-	}
-	return loaded as Exports;
-}
-
-/** Every reason, in the order of their numbers. */
-export function reasons(): readonly Reason[] {
-	return addon().reasons;
-}
-
-/** The name of a reason, by its number. */
-export function reasonName(number: number): string {
-	return reasons()[number]?.name ?? `reason ${number}`;
-}
+const addon = () => loaded<Addon>();
 
 function attempt<T>(step: string, act: () => T): T {
 	try {
@@ -321,59 +252,6 @@ async function attemptLater<T>(step: string, act: () => Promise<T>): Promise<T> 
 	} catch (cause) {
 		if (cause instanceof ShuntError) throw cause;
 		throw new ShuntError("SHUNT_ENGINE_FAILED", { step, why: (cause as Error).message }, { cause });
-	}
-}
-
-/** Counters in memory that the workers write: reading costs no call into native code. */
-export class Statistics {
-	readonly #words: BigUint64Array;
-	readonly #layout: StatisticsLayout;
-	readonly workers: number;
-
-	constructor(memory: ArrayBuffer) {
-		this.#words = new BigUint64Array(memory);
-		this.#layout = addon().statisticsLayout;
-		this.workers = this.#words.length / this.#layout.stride;
-	}
-
-	/** Of one worker, or of all together. */
-	counters(worker?: number): Counters {
-		const at = this.#layout;
-		const result: Counters = {
-			packetsIn: this.#sum(at.packetsIn, worker),
-			bytesIn: this.#sum(at.bytesIn, worker),
-			captureDropped: this.#sum(at.captureDropped, worker),
-			batches: this.#sum(at.batches, worker),
-			waits: this.#sum(at.waits, worker),
-			linkDown: this.#sum(at.linkDown, worker),
-			notForUs: this.#sum(at.notForUs, worker),
-			reasons: {},
-		};
-		reasons().forEach(({ name }, number) => {
-			const packets = this.#sum(at.reasonPackets + number, worker);
-			if (packets > 0) result.reasons[name] = { packets, bytes: this.#sum(at.reasonBytes + number, worker) };
-		});
-		return result;
-	}
-
-	/** Packets forwarded to a target, and bytes as sent. */
-	target(id: number): { packets: number; bytes: number } {
-		return {
-			packets: this.#sum(this.#layout.targetPackets + id),
-			bytes: this.#sum(this.#layout.targetBytes + id),
-		};
-	}
-
-	state(worker: number): WorkerState {
-		return WORKER_STATES[this.#sum(this.#layout.state, worker)] ?? "failed";
-	}
-
-	#sum(offset: number, worker?: number): number {
-		let sum = 0n;
-		const first = worker ?? 0;
-		const last = worker ?? this.workers - 1;
-		for (let i = first; i <= last; i++) sum += this.#words[i * this.#layout.stride + offset] ?? 0n;
-		return Number(sum);
 	}
 }
 
@@ -443,7 +321,7 @@ export function runFile(options: FileRunOptions): FileRunResult {
 	const raw = attempt("running a file", () => addon().runFile(options));
 	const statistics = new Statistics(raw.statistics);
 	const targets = new Map<number, { packets: number; bytes: number }>();
-	for (let id = 1; id < 65_536; id++) {
+	for (let id = 1; id <= LOCAL_TARGET; id++) {
 		const count = statistics.target(id);
 		if (count.packets > 0) targets.set(id, count);
 	}

@@ -66,7 +66,7 @@ std::vector<std::vector<u8>> read_pcap(const std::string &file, std::vector<u64>
 
 u64 packets(const u64 *worker, u32 reason)
 {
-	return worker[word::reason_packets + reason];
+	return worker[word::reason_packets(reason)];
 }
 
 } // namespace
@@ -98,8 +98,8 @@ TEST("engine: a pcap file in, a pcap file out, every packet counted once")
 	const u64 *w = result.statistics->worker(0);
 	u64 sum = 0, bytes = 0;
 	for (u32 r = 0; r < SH_REASON_COUNT; r++) {
-		sum += w[word::reason_packets + r];
-		bytes += w[word::reason_bytes + r];
+		sum += w[word::reason_packets(r)];
+		bytes += w[word::reason_bytes(r)];
 	}
 	CHECK_EQUAL(w[word::packets_in], frames.size());
 	CHECK_EQUAL(sum, w[word::packets_in]);
@@ -110,7 +110,7 @@ TEST("engine: a pcap file in, a pcap file out, every packet counted once")
 	CHECK_EQUAL(packets(w, SH_R_not_service), 1);
 	CHECK_EQUAL(packets(w, SH_R_truncated), 1);
 	CHECK_EQUAL(packets(w, SH_R_too_big), 1);
-	CHECK_EQUAL(w[word::target_packets + 1] + w[word::target_packets + 2], 100);
+	CHECK_EQUAL(w[word::target_packets(1)] + w[word::target_packets(2)], 100);
 	CHECK_EQUAL(result.sessions.size(), 10);
 
 	std::vector<u64> times;

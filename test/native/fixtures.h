@@ -69,12 +69,12 @@ inline std::vector<u8> udp_frame(sh_addr source, u16 source_port, sh_addr destin
 	ip->protocol = SH_UDP;
 	ip->source = source.w[3];
 	ip->destination = destination.w[3];
-	ip->checksum = sh_checksum(sh_sum(ip, 10));
+	ip->checksum = sh_checksum(sh_sum(ip, 5));
 	udp->source = sh_htons(source_port);
 	udp->destination = sh_htons(destination_port);
 	udp->length = sh_htons(sizeof(*udp) + payload);
 	// The pseudo-header's sum alone, as a sender leaves it to its network card; then finished.
-	udp->checksum = (u16)~sh_checksum(sh_sum(&ip->source, 4) + sh_htons(SH_UDP) + udp->length);
+	udp->checksum = (u16)~sh_checksum(sh_sum(&ip->source, 2) + sh_htons(SH_UDP) + udp->length);
 	shunt::finish_checksum(frame.data(), frame.data() + frame.size());
 	return frame;
 }

@@ -1,0 +1,112 @@
+// statistics.ts - counters in memory that the packet path writes: reading them costs no call into native code.
+//
+// Owns: the sums. native/packet/statistics.h has the order, the addon tells where each counter stands; one block for each
+// worker, or in the kernel for each processor.
+
+import { addon, reasons } from "./addon.js";
+
+/** A snapshot of counters, one worker's or the sum of all. Conserved: packetsIn = sum over reasons of packets. */
+export interface Counters {
+	packetsIn: number;
+	bytesIn: number;
+	/** By the kernel, for want of room: never seen by a worker. */
+	captureDropped: number;
+	batches: number;
+	/** Times a worker had nothing to do and slept. */
+	waits: number;
+	/** Times the interface was found down. */
+	linkDown: number;
+	/** Frames for other stations, passed over; not part of packetsIn. */
+	notForUs: number;
+	/** Forwarded packets that a link's driver then did not take (only the kernel's engine learns of it so late). */
+	lost: number;
+	/** By reason's name; only those that are not 0. Bytes are as they came. */
+	reasons: Record<string, { packets: number; bytes: number }>;
+}
+
+export type WorkerState = "created" | "running" | "ended" | "failed";
+const WORKER_STATES: readonly WorkerState[] = ["created", "running", "ended", "failed"];
+
+/** Places in a worker's block, in words of 64 bits. Packets and bytes stand side by side. */
+interface Layout {
+	readonly packetsIn: number;
+	readonly bytesIn: number;
+	readonly state: number;
+	readonly captureDropped: number;
+	readonly batches: number;
+	readonly waits: number;
+	readonly linkDown: number;
+	readonly notForUs: number;
+	readonly lostPackets: number;
+	/** Pairs, by the reason's number. */
+	readonly reasons: number;
+	/** The pair of SH_TARGET_LOCAL. */
+	readonly local: number;
+	/** Pairs, by the target's id. */
+	readonly targets: number;
+}
+
+/** A target's id that stands for this host (tables.h, SH_TARGET_LOCAL). */
+export const LOCAL_TARGET = 65_535;
+
+/** What the addon hands over: the memory, and the words of each block. */
+export interface StatisticsMemory {
+	readonly memory: ArrayBuffer;
+	readonly stride: number;
+}
+
+export class Statistics {
+	readonly #words: BigUint64Array;
+	readonly #layout: Layout;
+	readonly #stride: number;
+	/** Blocks: workers, or in the kernel processors. */
+	readonly workers: number;
+
+	constructor({ memory, stride }: StatisticsMemory) {
+		this.#words = new BigUint64Array(memory);
+		this.#layout = addon<{ readonly statisticsLayout: Layout }>().statisticsLayout;
+		this.#stride = stride;
+		this.workers = Math.floor(this.#words.length / stride);
+	}
+
+	/** Of one worker, or of all together. */
+	counters(worker?: number): Counters {
+		const at = this.#layout;
+		const result: Counters = {
+			packetsIn: this.#sum(at.packetsIn, worker),
+			bytesIn: this.#sum(at.bytesIn, worker),
+			captureDropped: this.#sum(at.captureDropped, worker),
+			batches: this.#sum(at.batches, worker),
+			waits: this.#sum(at.waits, worker),
+			linkDown: this.#sum(at.linkDown, worker),
+			notForUs: this.#sum(at.notForUs, worker),
+			lost: this.#sum(at.lostPackets, worker),
+			reasons: {},
+		};
+		reasons().forEach(({ name }, number) => {
+			const packets = this.#sum(at.reasons + 2 * number, worker);
+			if (packets > 0) result.reasons[name] = { packets, bytes: this.#sum(at.reasons + 2 * number + 1, worker) };
+		});
+		return result;
+	}
+
+	/** Packets forwarded to a target, and bytes as sent. */
+	target(id: number): { packets: number; bytes: number } {
+		const at = id === LOCAL_TARGET ? this.#layout.local : this.#layout.targets + 2 * id;
+		// An engine that was made for few targets has no counters for others.
+		if (id !== LOCAL_TARGET && at + 1 >= this.#stride) return { packets: 0, bytes: 0 };
+		return { packets: this.#sum(at), bytes: this.#sum(at + 1) };
+	}
+
+	state(worker: number): WorkerState {
+		return WORKER_STATES[this.#sum(this.#layout.state, worker)] ?? "failed";
+	}
+
+	#sum(offset: number, worker?: number): number {
+		let sum = 0n;
+		const first = worker ?? 0;
+		const last = worker ?? this.workers - 1;
+		for (let i = first; i <= last; i++) sum += this.#words[i * this.#stride + offset] ?? 0n;
+		return Number(sum);
+	}
+}
