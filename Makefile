@@ -3,15 +3,9 @@
 # Makefile - the names of the things that one does here; `make help` lists them. npm builds the addon and the
 # TypeScript, CMake the native tests; what is neither's (BPF) is built here.
 
-CLANG ?= clang-16
 CMAKE ?= cmake
 JOBS ?= 2
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
-MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null)
-# idirafter: the kernel's UAPI headers keep asm/ in the multiarch directory, which clang does not search for this target.
-BPF_FLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wno-unused-function -Wno-unused-parameter \
-	-Wno-missing-field-initializers -Wno-address-of-packed-member -Werror \
-	-I native $(if $(MULTIARCH),-idirafter /usr/include/$(MULTIARCH))
 SANITIZERS ?= address,undefined
 
 .DEFAULT_GOAL := help
@@ -54,14 +48,13 @@ format: ## rewrite the sources as biome wants them
 	npx biome check --write .
 
 # Every header counts, so that no change in the packet program escapes the verifier.
-BPF_SOURCES := $(wildcard native/bpf/*.c native/bpf/*.h native/packet/*.h)
+BPF_SOURCES := $(wildcard native/bpf/*.c native/bpf/*.h native/packet/*.h) native/bpf/build
 
 .PHONY: bpf
 bpf: build-bpf/shunt.bpf.o ## compile the packet program for the kernel
 
 build-bpf/shunt.bpf.o: $(BPF_SOURCES) Makefile
-	@mkdir -p build-bpf
-	$(CLANG) $(BPF_FLAGS) -c native/bpf/shunt.bpf.c -o $@
+	native/bpf/build build-bpf
 
 # In a mount namespace with a bpffs of its own: what is pinned there goes with it.
 .PHONY: bpf-verify
