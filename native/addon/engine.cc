@@ -6,7 +6,7 @@
 // Must never: leave a thread running when its object is gone.
 #include "addon/doors.h"
 #include "addon/table_set.h"
-#include "engine/engine.h"
+#include "engine/user_engine.h"
 
 namespace shunt
 {
@@ -62,9 +62,9 @@ WorkerOptions read_worker(const Fields &f)
 	return o;
 }
 
-EngineOptions read_options(const Fields &f)
+UserEngineOptions read_options(const Fields &f)
 {
-	EngineOptions o;
+	UserEngineOptions o;
 
 	o.sessions4 = f.number("sessions4", 1ull << 32, o.sessions4);
 	o.sessions6 = f.number("sessions6", 1ull << 32, o.sessions6);
@@ -105,7 +105,7 @@ public:
 	{
 		Fields::begin();
 		Fields f(info[0], "");
-		EngineOptions options = read_options(f);
+		UserEngineOptions options = read_options(f);
 		std::string problem = Fields::problem();
 
 		if (problem.empty() && f.has("onEnd")) {
@@ -115,7 +115,7 @@ public:
 			options.on_end = [this](u32 worker, const std::string &why) { worker_ended(worker, why); };
 		}
 		if (problem.empty())
-			engine_ = Engine::create(std::move(options), &problem);
+			engine_ = UserEngine::create(std::move(options), &problem);
 		if (!problem.empty())
 			throw_problem(info.Env(), problem);
 	}
@@ -248,7 +248,7 @@ public:
 		if (!Fields::problem().empty())
 			return throw_problem(info.Env(), Fields::problem());
 		return explanation(info.Env(),
-				   shunt::explain(engine_->tables(), engine_->sessions(), flow, monotonic_ns()));
+				   shunt::explain(engine_->tables(), engine_->sessions(), flow, Engine::now_ns()));
 	}
 
 	Napi::Value retired_tables(const Napi::CallbackInfo &info)

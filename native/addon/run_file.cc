@@ -31,7 +31,8 @@ Napi::Value run_file_door(const Napi::CallbackInfo &info)
 	run.fragments = f.number("fragments", 1u << 24, run.fragments);
 	if (!Fields::problem().empty())
 		return throw_problem(info.Env(), Fields::problem());
-	if (!run_file(run, &result, &problem))
+	std::unique_ptr<FileEngine> engine = open_user_file_engine(run, &problem);
+	if (!engine || !run_file(run, engine.get(), &result, &problem))
 		return throw_problem(info.Env(), problem);
 
 	Napi::Object out = Napi::Object::New(info.Env());

@@ -3,6 +3,8 @@
 // run_file.cc - see the header.
 #include "engine/run_file.h"
 
+#include "engine/pipeline.h"
+
 namespace shunt
 {
 
@@ -16,50 +18,95 @@ public:
 	void flush() override {}
 };
 
-std::unique_ptr<Transmit> way_to(const std::string &file, FileLinktype linktype, const u64 *clock_ns,
-				 std::string *problem)
+class UserFileEngine final : public FileEngine
+{
+public:
+	bool open(const FileRun &run, std::string *problem)
+	{
+		FileWays ways;
+
+		if (!sessions_.allocate(run.sessions4, run.sessions6, run.fragments) || !statistics_->allocate(1)) {
+			*problem = "no memory for the session table";
+			return false;
+		}
+		pipeline_.reset(new Pipeline(sessions_, statistics_->worker(0)));
+		if (!open_file_ways(run, pipeline_->clock_ns(), &ways, problem))
+			return false;
+		pipeline_->set_every_way(std::move(ways.out));
+		pipeline_->set_inner_way(std::move(ways.inner));
+		statistics_->worker(0)[word::state] = (u64)WorkerState::ended;
+		return true;
+	}
+
+	const Sessions &sessions() const override { return sessions_; }
+	const std::shared_ptr<Statistics> &statistics() const override { return statistics_; }
+
+	bool publish(const TableBlock *block, std::string *) override
+	{
+		tables_ = block->tables();
+		return true;
+	}
+
+	bool pass(Batch *batch, u8 *reason, std::string *) override
+	{
+		pipeline_->run(batch, 0, tables_);
+		*reason = pipeline_->reason(0);
+		return true;
+	}
+
+private:
+	Sessions sessions_;
+	std::shared_ptr<Statistics> statistics_ = std::make_shared<Statistics>();
+	std::unique_ptr<Pipeline> pipeline_;
+	const sh_tables *tables_ = nullptr;
+};
+
+std::unique_ptr<Transmit> way_to(const std::string &file, const u64 *clock_ns, std::string *problem)
 {
 	if (file.empty())
 		return std::unique_ptr<Transmit>(new Nowhere);
-	return open_file_transmit(file, linktype, clock_ns, problem);
+	return open_file_transmit(file, clock_ns, problem);
 }
 
 } // namespace
 
-bool run_file(const FileRun &run, FileRunResult *result, std::string *problem)
+bool open_file_ways(const FileRun &run, const u64 *clock_ns, FileWays *ways, std::string *problem)
+{
+	ways->out = way_to(run.output, clock_ns, problem);
+	ways->inner = way_to(run.inner, clock_ns, problem);
+	return ways->out && ways->inner;
+}
+
+std::unique_ptr<FileEngine> open_user_file_engine(const FileRun &run, std::string *problem)
+{
+	std::unique_ptr<UserFileEngine> engine(new UserFileEngine);
+
+	if (!engine->open(run, problem))
+		return nullptr;
+	return engine;
+}
+
+bool run_file(const FileRun &run, FileEngine *engine, FileRunResult *result, std::string *problem)
 {
 	CaptureOptions capture_options;
-	Sessions sessions;
 
 	capture_options.file = run.input;
-	result->statistics = std::make_shared<Statistics>();
-	if (!sessions.allocate(run.sessions4, run.sessions6, run.fragments) || !result->statistics->allocate(1)) {
-		*problem = "no memory for the session table";
-		return false;
-	}
 	std::unique_ptr<Capture> capture = open_file_capture(capture_options, problem);
 	if (!capture)
 		return false;
 	std::vector<std::unique_ptr<TableBlock>> blocks;
 	for (const FileRun::Step &step : run.steps) {
-		blocks.push_back(TableBlock::build(step.tables, sessions.geometry(), problem));
+		blocks.push_back(TableBlock::build(step.tables, engine->sessions().geometry(), problem));
 		if (!blocks.back())
 			return false;
 	}
-	std::unique_ptr<Pipeline> pipeline(new Pipeline(sessions, result->statistics->worker(0)));
-	std::unique_ptr<Transmit> out = way_to(run.output, FileLinktype::ethernet, pipeline->clock_ns(), problem);
-	std::unique_ptr<Transmit> inner = way_to(run.inner, FileLinktype::raw_ip, pipeline->clock_ns(), problem);
-	if (!out || !inner)
-		return false;
-	pipeline->set_every_way(std::move(out));
-	pipeline->set_inner_way(std::move(inner));
 
 	std::unique_ptr<Batch> batch(new Batch);
-	u64 *counters = result->statistics->worker(0);
 	size_t step = 0;
-	const sh_tables *tables = nullptr;
+	u64 now_ns = 0;
 	for (u64 index = 0;; index++) {
 		Taken taken = capture->take(batch.get());
+		u8 reason;
 
 		if (taken == Taken::ended)
 			break;
@@ -67,14 +114,17 @@ bool run_file(const FileRun &run, FileRunResult *result, std::string *problem)
 			*problem = capture->problem();
 			return false;
 		}
-		while (step < run.steps.size() && run.steps[step].at <= index)
-			tables = blocks[step++]->tables();
-		pipeline->run(batch.get(), 0, tables);
-		result->reasons.push_back(pipeline->reason(0));
+		for (; step < run.steps.size() && run.steps[step].at <= index; step++)
+			if (!engine->publish(blocks[step].get(), problem))
+				return false;
+		now_ns = batch->time_ns;
+		if (!engine->pass(batch.get(), &reason, problem))
+			return false;
+		result->reasons.push_back(reason);
 	}
-	counters[word::state] = (u64)WorkerState::ended;
 	u64 from = 0;
-	result->sessions = list_sessions(sessions, SessionFilter(), ~0ull, (u32)(*pipeline->clock_ns() >> SH_TICK_SHIFT), &from);
+	result->statistics = engine->statistics();
+	result->sessions = list_sessions(engine->sessions(), SessionFilter(), ~0ull, (u32)(now_ns >> SH_TICK_SHIFT), &from);
 	return true;
 }
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// run_file.h - a deterministic run of the engine's pipeline over a pcap file: the clock is the packets' own.
+// run_file.h - a deterministic run of an engine over a pcap file: the clock is the packets' own.
 //
 // Owns: what golden tests are made of. Each call starts from nothing: no sessions, no fragments, counters at zero.
-// Must never: read a clock.
+// Must never: read a clock, or know which engine it runs.
 #ifndef SHUNT_ENGINE_RUN_FILE_H
 #define SHUNT_ENGINE_RUN_FILE_H
 
-#include "engine/engine.h"
+#include "engine/capture.h"
+#include "engine/sessions.h"
+#include "engine/statistics.h"
+#include "engine/transmit.h"
 
 namespace shunt
 {
@@ -19,18 +22,41 @@ struct FileRun {
 	};
 	std::vector<Step> steps; // by rising `at`
 	std::string input;
-	std::string output; // Ethernet; empty: nowhere
-	std::string inner;  // popped packets, raw IP; empty: nowhere, and they count as delivered all the same
+	std::string output; // what is sent; empty: nowhere
+	std::string inner;  // what is delivered; empty: nowhere
 	u64 sessions4 = 4096, sessions6 = 4096, fragments = 256;
 };
 
 struct FileRunResult {
-	std::shared_ptr<Statistics> statistics; // one worker's
+	std::shared_ptr<Statistics> statistics;
 	std::vector<u8> reasons;                // of each packet, in order
 	std::vector<SessionRow> sessions;       // left at the end; idle time as of the last packet
 };
 
-bool run_file(const FileRun &run, FileRunResult *result, std::string *problem);
+// An engine as a run needs it: one packet after the other, each at its own time.
+class FileEngine
+{
+public:
+	virtual ~FileEngine() = default;
+	virtual const Sessions &sessions() const = 0;
+	virtual const std::shared_ptr<Statistics> &statistics() const = 0;
+	// The set that the next packets meet; it lives as long as the run.
+	virtual bool publish(const TableBlock *block, std::string *problem) = 0;
+	// Runs the batch's one packet, sends it where its verdict says, counts it, and tells the reason.
+	virtual bool pass(Batch *batch, u8 *reason, std::string *problem) = 0;
+};
+
+// Where a run's packets go; `clock_ns` is the time of the packet in hand.
+struct FileWays {
+	std::unique_ptr<Transmit> out, inner;
+};
+
+// The user-space engine for a run.
+std::unique_ptr<FileEngine> open_user_file_engine(const FileRun &run, std::string *problem);
+// The ways that a run names; ways to nowhere where it names none.
+bool open_file_ways(const FileRun &run, const u64 *clock_ns, FileWays *ways, std::string *problem);
+
+bool run_file(const FileRun &run, FileEngine *engine, FileRunResult *result, std::string *problem);
 
 } // namespace shunt
 

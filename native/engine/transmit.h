@@ -34,11 +34,9 @@ std::unique_ptr<Transmit> open_ring_transmit(u32 ifindex, bool qdisc_bypass, std
 std::unique_ptr<Transmit> open_sendmmsg_transmit(u32 ifindex, bool qdisc_bypass, std::string *problem);
 std::unique_ptr<Transmit> open_pcap_transmit(u32 ifindex, std::string *problem);
 
-enum class FileLinktype : u32 { ethernet = 1, raw_ip = 101 };
-// Appends to a new pcap file with timestamps in nanoseconds, taken from *clock_ns.
-std::unique_ptr<Transmit> open_file_transmit(const std::string &file, FileLinktype linktype, const u64 *clock_ns,
-					     std::string *problem);
-// Writes IP packets to a tun device without packet information (IFF_NO_PI). The descriptor stays the caller's.
+// Appends Ethernet frames to a new pcap file with timestamps in nanoseconds, taken from *clock_ns.
+std::unique_ptr<Transmit> open_file_transmit(const std::string &file, const u64 *clock_ns, std::string *problem);
+// Writes the IP packets of frames to a tun device without packet information (IFF_NO_PI). The descriptor stays the caller's.
 std::unique_ptr<Transmit> open_tun_transmit(int fd);
 
 // An AF_PACKET socket that sends on one interface and receives nothing; -1 and one sentence when it can't be opened.

@@ -11,6 +11,7 @@
 #include "engine/link.h"
 #include "engine/transmit.h"
 #include "packet/reasons.h"
+#include "packet/wire.h"
 
 namespace shunt
 {
@@ -48,10 +49,11 @@ public:
 
 	void queue(const sh_frame &frame, u8 *reason) override
 	{
+		const u8 *packet = frame.data + sizeof(sh_ethernet);
 		ssize_t written;
 
 		do
-			written = write(fd_, frame.data, static_cast<size_t>(frame.end - frame.data));
+			written = write(fd_, packet, static_cast<size_t>(frame.end - packet));
 		while (written < 0 && errno == EINTR);
 		if (written < 0)
 			*reason = errno == EAGAIN || errno == ENOBUFS ? SH_R_transmit_full : SH_R_transmit_failed;
@@ -65,12 +67,11 @@ private:
 
 } // namespace
 
-std::unique_ptr<Transmit> open_file_transmit(const std::string &file, FileLinktype linktype, const u64 *clock_ns,
-					     std::string *problem)
+std::unique_ptr<Transmit> open_file_transmit(const std::string &file, const u64 *clock_ns, std::string *problem)
 {
 	const u32 magic = 0xa1b23c4d;
 	const u16 version[2] = {2, 4};
-	const u32 rest[4] = {0, 0, 262144, static_cast<u32>(linktype)}; // zone, accuracy, snaplen, link type
+	const u32 rest[4] = {0, 0, 262144, 1}; // zone, accuracy, snaplen, link type Ethernet
 	FILE *out = fopen(file.c_str(), "wbe");
 
 	if (!out) {

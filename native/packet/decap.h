@@ -161,4 +161,23 @@ SH_INLINE u8 sh_decap_port(const struct sh_frame *frame, const struct sh_parsed 
 	return SH_GO_ON;
 }
 
+/* Takes the inner packet out: the frame is then Ethernet as it came, and the packet. 0, or -1. */
+SH_INLINE int sh_decap(struct sh_frame *frame, const struct sh_parsed *inner)
+{
+	struct sh_ethernet link, *eth = (struct sh_ethernet *)frame->data;
+
+	if ((u8 *)(eth + 1) > frame->end)
+		return -1;
+	link = *eth;
+	if (sh_trim(frame, (u32)inner->l3 + inner->ip_length) || sh_pop(frame, (u32)inner->l3 - (u32)sizeof(link)))
+		return -1;
+	eth = (struct sh_ethernet *)frame->data;
+	if ((u8 *)(eth + 1) > frame->end)
+		return -1;
+	__builtin_memcpy(eth->destination, link.destination, 6);
+	__builtin_memcpy(eth->source, link.source, 6);
+	eth->type = inner->ethertype;
+	return 0;
+}
+
 #endif

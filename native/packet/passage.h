@@ -29,7 +29,7 @@ struct sh_parsed {
 
 struct sh_result {
 	u8 reason;   /* enum sh_reason; the verdict is sh_verdict_of(reason) */
-	u8 popped;   /* the frame now begins at the inner IP header, without Ethernet */
+	u8 popped;   /* the frame is now the packet that was inside the tunnel */
 	u16 target;  /* index of the target, 0: none */
 	u16 service; /* id, 0: none */
 	u32 ifindex; /* forward: the link to transmit on; else 0: the link it came from */

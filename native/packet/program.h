@@ -246,7 +246,7 @@ SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const s
 	reason = sh_decap_port(frame, inner, work->header.port);
 	if (reason != SH_GO_ON)
 		return reason;
-	if (sh_trim(frame, (u32)inner->l3 + inner->ip_length) || sh_pop(frame, inner->l3))
+	if (sh_decap(frame, inner))
 		return SH_R_inner_bad;
 	result->target = SH_TARGET_LOCAL;
 	result->popped = 1;

@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "engine/explain.h"
+#include "engine/pipeline.h"
 #include "engine/publication.h"
 #include "engine/run_file.h"
 #include "fixtures.h"
@@ -30,11 +31,18 @@ struct TemporaryFile {
 	~TemporaryFile() { unlink(name.c_str()); }
 };
 
+bool run_in_user_space(const FileRun &run, FileRunResult *result, std::string *problem)
+{
+	std::unique_ptr<FileEngine> engine = open_user_file_engine(run, problem);
+
+	return engine && run_file(run, engine.get(), result, problem);
+}
+
 void write_pcap(const std::string &file, const std::vector<std::vector<u8>> &frames, u64 first_ns, u64 apart_ns)
 {
 	std::string problem;
 	u64 clock = first_ns;
-	auto out = open_file_transmit(file, FileLinktype::ethernet, &clock, &problem);
+	auto out = open_file_transmit(file, &clock, &problem);
 
 	CHECK(out);
 	for (const std::vector<u8> &frame : frames) {
@@ -91,8 +99,8 @@ TEST("engine: a pcap file in, a pcap file out, every packet counted once")
 	run.output = output.name;
 	run.inner = inner.name;
 	run.steps.push_back({0, spec_of_one_service()});
-	CHECK(run_file(run, &result, &problem));
-	CHECK(run_file(run, &again, &problem));
+	CHECK(run_in_user_space(run, &result, &problem));
+	CHECK(run_in_user_space(run, &again, &problem));
 	CHECK(result.reasons == again.reasons); // each run starts from nothing
 
 	const u64 *w = result.statistics->worker(0);
@@ -138,7 +146,7 @@ TEST("engine: before the first tables, packets are counted as such; then tables 
 	run.steps.push_back({4, spec_of_one_service()});
 	for (TableSpec::Target &target : run.steps[1].tables.targets)
 		target.epoch++; // both went down and came back: sessions choose anew
-	CHECK(run_file(run, &result, &problem));
+	CHECK(run_in_user_space(run, &result, &problem));
 	std::vector<u8> expected = {SH_R_table_missing,	  SH_R_table_missing,	 SH_R_forwarded_new,
 				    SH_R_forwarded,	  SH_R_forwarded_moved, SH_R_forwarded};
 	CHECK(result.reasons == expected);
@@ -151,7 +159,7 @@ TEST("engine: what can't be read or written is one sentence")
 	FileRun run;
 
 	run.input = "/nonexistent/in.pcap";
-	CHECK(!run_file(run, &result, &problem));
+	CHECK(!run_in_user_space(run, &result, &problem));
 	CHECK(problem.find("/nonexistent/in.pcap: No such file") == 0);
 	std::string ring;
 	CaptureOptions options;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// engine.cc - see the header.
-#include "engine/engine.h"
+// user_engine.cc - see the header.
+#include "engine/user_engine.h"
 
 namespace shunt
 {
@@ -19,13 +19,12 @@ static std::unique_ptr<Capture> open_capture(const WorkerOptions &worker, std::s
 	return nullptr;
 }
 
-std::unique_ptr<Engine> Engine::create(EngineOptions options, std::string *problem)
+std::unique_ptr<UserEngine> UserEngine::create(UserEngineOptions options, std::string *problem)
 {
-	std::unique_ptr<Engine> engine(new Engine);
+	std::unique_ptr<UserEngine> engine(new UserEngine);
 
 	engine->options_ = std::move(options);
-	engine->statistics_ = std::make_shared<Statistics>();
-	const EngineOptions &o = engine->options_;
+	const UserEngineOptions &o = engine->options_;
 	if (o.workers.empty()) {
 		*problem = "an engine needs at least one worker";
 		return nullptr;
@@ -46,7 +45,7 @@ std::unique_ptr<Engine> Engine::create(EngineOptions options, std::string *probl
 	return engine;
 }
 
-bool Engine::open_worker(u32 i, std::string *problem)
+bool UserEngine::open_worker(u32 i, std::string *problem)
 {
 	const WorkerOptions &o = options_.workers[i];
 	u64 *statistics = statistics_->worker(i);
@@ -56,7 +55,7 @@ bool Engine::open_worker(u32 i, std::string *problem)
 		return false;
 	std::unique_ptr<Pipeline> pipeline(new Pipeline(sessions_, statistics));
 	if (!options_.output_file.empty()) {
-		auto way = open_file_transmit(options_.output_file, FileLinktype::ethernet, pipeline->clock_ns(), problem);
+		auto way = open_file_transmit(options_.output_file, pipeline->clock_ns(), problem);
 		if (!way)
 			return false;
 		pipeline->set_every_way(std::move(way));
@@ -69,7 +68,7 @@ bool Engine::open_worker(u32 i, std::string *problem)
 	return !from || open_way(*workers_.back(), from, problem);
 }
 
-bool Engine::open_way(Worker &worker, u32 ifindex, std::string *problem)
+bool UserEngine::open_way(Worker &worker, u32 ifindex, std::string *problem)
 {
 	if (worker.pipeline().has_way(ifindex))
 		return true;
@@ -82,7 +81,7 @@ bool Engine::open_way(Worker &worker, u32 ifindex, std::string *problem)
 	return false;
 }
 
-bool Engine::publish(const TableSpec &spec, std::string *problem, std::vector<std::string> *warnings)
+bool UserEngine::publish(const TableSpec &spec, std::string *problem, std::vector<std::string> *warnings)
 {
 	std::unique_ptr<TableBlock> block = TableBlock::build(spec, sessions_.geometry(), problem);
 
@@ -101,7 +100,7 @@ bool Engine::publish(const TableSpec &spec, std::string *problem, std::vector<st
 	return true;
 }
 
-bool Engine::start(std::string *problem)
+bool UserEngine::start(std::string *problem)
 {
 	if (started_) {
 		*problem = "an engine can be started once";
@@ -121,32 +120,10 @@ bool Engine::start(std::string *problem)
 	return true;
 }
 
-void Engine::stop()
+void UserEngine::stop()
 {
 	for (auto &worker : workers_)
 		worker->stop();
-}
-
-const sh_tables *Engine::tables() const
-{
-	const TableBlock *block = publication_.current();
-
-	return block ? block->tables() : nullptr;
-}
-
-SweepResult Engine::sweep_slice(u64 from, u64 count)
-{
-	const TableBlock *block = publication_.current();
-
-	publication_.reclaim();
-	if (!block)
-		return SweepResult{};
-	if (from == 0)
-		counting_ = SessionCounts();
-	SweepResult result = sweep(sessions_, from, count, now_tick(), block->idle_ticks(), &counting_);
-	if (result.next == 0)
-		std::swap(counts_, counting_);
-	return result;
 }
 
 } // namespace shunt
