@@ -74,6 +74,7 @@ Napi::Value statistics_memory(Napi::Env env, const std::shared_ptr<Statistics> &
 	result.Set("memory", Napi::ArrayBuffer::New(env, statistics->data(), statistics->bytes(),
 						    [held](Napi::Env, void *) { delete held; }));
 	result.Set("stride", statistics->stride());
+	result.Set("workers", statistics->workers());
 	return result;
 }
 

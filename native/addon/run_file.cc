@@ -6,6 +6,7 @@
 #include "addon/doors.h"
 #include "addon/table_set.h"
 #include "engine/run_file.h"
+#include "xdp/kernel_file_engine.h"
 
 namespace shunt
 {
@@ -31,7 +32,8 @@ Napi::Value run_file_door(const Napi::CallbackInfo &info)
 	run.fragments = f.number("fragments", 1u << 24, run.fragments);
 	if (!Fields::problem().empty())
 		return throw_problem(info.Env(), Fields::problem());
-	std::unique_ptr<FileEngine> engine = open_user_file_engine(run, &problem);
+	std::unique_ptr<FileEngine> engine =
+		f.flag("kernel", false) ? open_kernel_file_engine(run, &problem) : open_user_file_engine(run, &problem);
 	if (!engine || !run_file(run, engine.get(), &result, &problem))
 		return throw_problem(info.Env(), problem);
 

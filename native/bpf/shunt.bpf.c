@@ -59,9 +59,18 @@ int shunt_xdp(struct xdp_md *ctx)
 	counters = env.processor * sh_state.counters;
 	sh_count(counters + SH_COUNT_IN, bytes);
 	sh_count(counters + SH_COUNT_REASON + result.reason, bytes);
-	if (result.target && sh_counts_for_target(result.reason))
+	if (result.target && sh_counts_for_target(result.reason) && sh_count_of_target(result.target) < sh_state.counters)
 		sh_count(counters + sh_count_of_target(result.target), bytes - first + sh_frame_first(&frame));
 	return sh_action(ctx, &result);
+}
+
+/* For the loader, which finds out from it how long a jiffy is. */
+SEC("xdp")
+int sh_read_clocks(struct xdp_md *ctx)
+{
+	sh_state.seen.jiffies = bpf_jiffies64();
+	sh_state.seen.now_ns = bpf_ktime_get_ns();
+	return XDP_PASS;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

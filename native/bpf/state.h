@@ -31,6 +31,10 @@ struct sh_state {
 	u32 side;     /* of the tables in force; SH_NO_SIDE before the first. A swap is this one store. */
 	u32 counters; /* per processor */
 	struct sh_clock clock;
+	struct {      /* both clocks at one moment, as sh_read_clocks last saw them */
+		u64 jiffies;
+		u64 now_ns;
+	} seen;
 	struct sh_control control[SH_SIDES];
 };
 

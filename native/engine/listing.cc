@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// listing.cc - sessions as rows for people, and their removal by hand.
+// listing.cc - sessions as rows for people, their removal by hand, and their move to a table of another size.
 #include "engine/sessions.h"
 #include "packet/session.h"
 
@@ -56,6 +56,31 @@ std::vector<SessionRow> list_sessions(const Sessions &sessions, const SessionFil
 		});
 	*from = bucket < sessions.buckets() ? bucket : 0;
 	return rows;
+}
+
+u64 copy_sessions(const Sessions &from, const Sessions &to, const sh_tables &tables)
+{
+	u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)];
+	sh_env env = {0, &tables, to.bucket4(), to.bucket6(), to.fragments(), scratch, nullptr};
+	u64 lost = 0;
+
+	from.walk(0, from.buckets(), [&](sh_session4 *slot, u8 family) {
+		struct sh_session_key key;
+		sh_session_value seen;
+		SessionRow row;
+		u64 claim;
+		sh_flow flow = {};
+
+		if (!read_row(slot, family, 0, &claim, &seen, &row))
+			return;
+		flow.family = family;
+		flow.source = row.source;
+		flow.source_port = sh_htons(row.source_port);
+		sh_session_key(&tables.control, &flow, row.service, &key);
+		if (!sh_session_find(&env, &key))
+			lost += sh_session_insert(&env, &key, seen.word) == SH_INSERT_FAILED;
+	});
+	return lost;
 }
 
 u64 remove_sessions(const Sessions &sessions, const SessionFilter &filter)

@@ -19,11 +19,30 @@ static u32 buckets_for(u64 records, u32 slots)
 	return static_cast<u32>(std::bit_ceil(buckets < (1ull << 31) ? buckets : (1ull << 31)));
 }
 
+SessionGeometry Sessions::geometry_for(u64 records4, u64 records6, u64 fragments)
+{
+	SessionGeometry geometry;
+
+	geometry.buckets4 = buckets_for(records4, SH_SLOTS4);
+	geometry.buckets6 = buckets_for(records6, SH_SLOTS6);
+	geometry.fragments = std::bit_ceil(static_cast<u32>(fragments ? fragments : 1));
+	return geometry;
+}
+
+void Sessions::adopt(Mapping memory4, Mapping memory6, Mapping fragments, const SessionGeometry &geometry)
+{
+	memory_ = std::move(memory4);
+	memory6_ = std::move(memory6);
+	memory_fragments_ = std::move(fragments);
+	geometry_ = geometry;
+	bucket4_ = reinterpret_cast<sh_bucket4 *>(memory_.data());
+	bucket6_ = reinterpret_cast<sh_bucket6 *>(memory6_.data());
+	fragments_ = reinterpret_cast<sh_fragment *>(memory_fragments_.data());
+}
+
 bool Sessions::allocate(u64 records4, u64 records6, u64 fragments, bool touch)
 {
-	geometry_.buckets4 = buckets_for(records4, SH_SLOTS4);
-	geometry_.buckets6 = buckets_for(records6, SH_SLOTS6);
-	geometry_.fragments = std::bit_ceil(static_cast<u32>(fragments ? fragments : 1));
+	geometry_ = geometry_for(records4, records6, fragments);
 
 	size_t bytes4 = (size_t)geometry_.buckets4 * sizeof(sh_bucket4);
 	size_t bytes6 = (size_t)geometry_.buckets6 * sizeof(sh_bucket6);

@@ -22,6 +22,10 @@ public:
 	// Capacities in records; each is rounded up so that it is reached with 85 % of the slots taken. With `touch`, the
 	// memory is there before the first packet: a huge page's first touch takes milliseconds, and packets would be lost.
 	bool allocate(u64 records4, u64 records6, u64 fragments, bool touch = false);
+	// The same tables where somebody else has made them: in maps of the kernel's. Takes the mappings over.
+	void adopt(Mapping memory4, Mapping memory6, Mapping fragments, const SessionGeometry &geometry);
+	// What allocate() makes for these capacities.
+	static SessionGeometry geometry_for(u64 records4, u64 records6, u64 fragments);
 	void clear(); // only while no worker runs
 
 	const SessionGeometry &geometry() const { return geometry_; }
@@ -49,12 +53,16 @@ public:
 	}
 
 private:
-	Mapping memory_;
+	Mapping memory_, memory6_, memory_fragments_; // one for all, or one each
 	SessionGeometry geometry_;
 	sh_bucket4 *bucket4_ = nullptr;
 	sh_bucket6 *bucket6_ = nullptr;
 	sh_fragment *fragments_ = nullptr;
 };
+
+// Copies every session of `from` that `to` does not have. Packets may use both meanwhile. `tables` are those by which `to`
+// is looked up in. Returns how many there was no room for.
+u64 copy_sessions(const Sessions &from, const Sessions &to, const sh_tables &tables);
 
 // Ends a session that was read as {claim, seen} and frees its slot; false when it has changed since.
 bool free_session(sh_session4 *slot, u64 claim, sh_session_value seen);

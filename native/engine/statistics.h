@@ -42,13 +42,19 @@ constexpr u32 STATISTICS_STRIDE = (2 * SH_COUNTERS(65536) + 511) / 512 * 512; //
 class Statistics
 {
 public:
-	bool allocate(u32 workers) { return memory_.allocate((size_t)workers * STATISTICS_STRIDE * sizeof(u64)); }
+	bool allocate(u32 workers)
+	{
+		workers_ = workers;
+		return memory_.allocate((size_t)workers * STATISTICS_STRIDE * sizeof(u64));
+	}
 	// Counters that stand in a map of the kernel's: takes the mapping over.
-	void adopt(Mapping mapping, u32 stride)
+	void adopt(Mapping mapping, u32 workers, u32 stride)
 	{
 		memory_ = std::move(mapping);
+		workers_ = workers;
 		stride_ = stride;
 	}
+	u32 workers() const { return workers_; }
 	u64 *worker(u32 i) { return reinterpret_cast<u64 *>(memory_.data()) + (size_t)i * stride_; }
 	u32 stride() const { return stride_; } // words
 	uint8_t *data() { return memory_.data(); }
@@ -56,6 +62,7 @@ public:
 
 private:
 	Mapping memory_;
+	u32 workers_ = 0;
 	u32 stride_ = STATISTICS_STRIDE;
 };
 

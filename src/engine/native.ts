@@ -138,6 +138,8 @@ export interface Explanation {
 }
 
 export interface FileRunOptions {
+	/** Run the kernel's program, by BPF_PROG_TEST_RUN, instead of the one in user space; needs root. */
+	readonly kernel?: boolean;
 	/** Tables, each from the packet with index `at` on; by rising `at`. */
 	readonly steps: readonly { readonly at?: number; readonly tables: TableSet }[];
 	/** pcap, Ethernet. The clock is its timestamps, in nanoseconds; wallOffsetNs 0n makes it the wall clock too. */

@@ -53,6 +53,7 @@ export const LOCAL_TARGET = 65_535;
 export interface StatisticsMemory {
 	readonly memory: ArrayBuffer;
 	readonly stride: number;
+	readonly workers: number;
 }
 
 export class Statistics {
@@ -62,11 +63,11 @@ export class Statistics {
 	/** Blocks: workers, or in the kernel processors. */
 	readonly workers: number;
 
-	constructor({ memory, stride }: StatisticsMemory) {
+	constructor({ memory, stride, workers }: StatisticsMemory) {
 		this.#words = new BigUint64Array(memory);
 		this.#layout = addon<{ readonly statisticsLayout: Layout }>().statisticsLayout;
 		this.#stride = stride;
-		this.workers = Math.floor(this.#words.length / stride);
+		this.workers = workers;
 	}
 
 	/** Of one worker, or of all together. */

@@ -26,6 +26,8 @@ export interface Case {
 	/** Targets whose next hop is not known. */
 	unresolved?: string[];
 	mtu?: number;
+	/** Nothing that the kernel's engine can meet. */
+	userSpaceOnly?: boolean;
 }
 
 /** Both roles' configuration. 1700000000 is the pcap's first second. */
@@ -374,7 +376,6 @@ export const cases: Case[] = [
 		title: "what is cut off, impossible or from nowhere is refused, each under its name",
 		role: "gateway",
 		packets: [
-			{ frame: Buffer.alloc(9), reason: "truncated" },
 			{ frame: four(udp4("192.0.2.1")).subarray(0, 30), reason: "truncated" },
 			{ frame: four(changed(udp4("192.0.2.1"), 0, 0x44)), reason: "bad_ip_header" },
 			{ frame: four(changed(udp4("192.0.2.1"), 0, 0x55)), reason: "bad_ip_header" },
@@ -389,6 +390,24 @@ export const cases: Case[] = [
 			{ frame: four(udp4("192.0.2.1", 0)), reason: "bad_source" },
 			{ frame: six(udp6("::1")), reason: "bad_source" },
 			{ frame: six(udp6("ff02::1")), reason: "bad_source" },
+		],
+	},
+	{
+		name: "runt",
+		title: "a frame shorter than Ethernet's own header; no driver hands one to the kernel's engine",
+		role: "gateway",
+		userSpaceOnly: true,
+		packets: [{ frame: Buffer.alloc(9), reason: "truncated" }],
+	},
+	{
+		name: "too-big-tagged",
+		title: "packet-too-big goes back under the VLAN tags that the packet came with",
+		role: "gateway",
+		mtu: 600,
+		packets: [
+			{ frame: four(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(501)), [7]), reason: "too_big" },
+			{ frame: four(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(501)), [7, 9]), reason: "too_big" },
+			{ frame: six(udp6("2001:db8:100::7", 4000, VIP6, Buffer.alloc(600)), [7]), reason: "too_big" },
 		],
 	},
 	{

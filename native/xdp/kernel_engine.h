@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// kernel_engine.h - the kernel's engine: the packet program in XDP, on one or several interfaces.
+//
+// Owns: the program in force and its attachments, the memory they share with the next daemon, and the order of a take-over:
+// load a new program over the old sessions, publish its tables, then swap it in at each interface, between two packets.
+// Must never: detach what an earlier daemon left before the new program stands in its place.
+#ifndef SHUNT_XDP_KERNEL_ENGINE_H
+#define SHUNT_XDP_KERNEL_ENGINE_H
+
+#include "engine/engine.h"
+#include "xdp/attachment.h"
+#include "xdp/kernel_program.h"
+
+namespace shunt
+{
+
+struct KernelEngineOptions {
+	u64 sessions4 = 1 << 20, sessions6 = 1 << 18, fragments = 1 << 12; // records
+	std::vector<std::string> interfaces;
+	XdpMode mode = XdpMode::native;
+	std::string pins;        // folder in a BPF file system; empty: everything ends with the engine
+	std::string object_file; // empty: the program that this addon carries
+};
+
+class KernelEngine final : public Engine
+{
+public:
+	// Loads the program; nothing is attached yet. NULL and one sentence.
+	static std::unique_ptr<KernelEngine> create(KernelEngineOptions options, std::string *problem);
+	~KernelEngine() override = default; // what is pinned goes on
+
+	bool publish(const TableSpec &spec, std::string *problem, std::vector<std::string> *warnings) override;
+	// Attaches to every interface, or takes over what is pinned there. At a refusal nothing is attached.
+	bool start(std::string *problem) override;
+	// Detaches everywhere and removes the pins.
+	void stop() override;
+	const TableBlock *current() const override { return block_.get(); }
+
+	// Sessions of an earlier daemon have been taken up.
+	bool adopted() const { return adopted_; }
+	u32 program_id() const { return program_->id(); }
+	const std::vector<std::unique_ptr<Attachment>> &attachments() const { return attachments_; }
+
+private:
+	KernelEngine() = default;
+	bool open(std::string *problem);
+	bool attach(const std::string &interface, std::string *problem);
+	bool regrow(const sh_tables &tables, std::string *problem);
+	std::string pin_of(const std::string &interface) const { return options_.pins + "/link-" + interface; }
+
+	KernelEngineOptions options_;
+	KernelProgramOptions program_options_;
+	KernelMemory memory_;
+	// Of an earlier daemon with tables of other sizes: its sessions are copied into ours.
+	std::unique_ptr<KernelMemory> earlier_;
+	std::unique_ptr<KernelProgram> program_;
+	std::unique_ptr<TableBlock> block_;
+	std::vector<std::unique_ptr<Attachment>> attachments_;
+	bool adopted_ = false;
+};
+
+} // namespace shunt
+
+#endif

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// object.h - the kernel's packet program: loaded with the maps it wants, some of them shared with an earlier one.
+//
+// Owns: one bpf_object, the sizes of its maps, and the mappings through which the control side reads and writes them.
+// Lifetime: make, share(), size(), load(), map(); the kernel's copies live on while a link or a pin holds them.
+// Must never: know what a table means (table_maps.h), or where a program is attached (attachment.h).
+#ifndef SHUNT_XDP_OBJECT_H
+#define SHUNT_XDP_OBJECT_H
+
+#include <memory>
+#include <string>
+
+#include "engine/mapping.h"
+#include "packet/types.h"
+
+struct bpf_object;
+struct bpf_map;
+
+namespace shunt
+{
+
+// errno's words behind a sentence.
+std::string kernel_problem(const std::string &what, int error);
+
+class Object
+{
+public:
+	// The program that this addon carries; or, for measurements and upgrades, the one in `file`. NULL and one sentence.
+	static std::unique_ptr<Object> open(const std::string &file, std::string *problem);
+	~Object();
+	Object(const Object &) = delete;
+
+	// Before load(): this map has so many entries; or it is the one behind the descriptor, which stays the caller's.
+	bool size(const char *map, u64 entries, std::string *problem);
+	bool share(const char *map, int fd, std::string *problem);
+	// The verifier reads the program now: a quarter of a second.
+	bool load(std::string *problem);
+
+	// After load(). -1: there is no such map or program.
+	int map_fd(const char *map) const;
+	int program_fd(const char *program) const;
+	u32 program_id(const char *program) const;
+	// The whole memory of a map, as the packet program sees it.
+	bool map(const char *map, Mapping *mapping, std::string *problem) const;
+
+private:
+	Object() = default;
+	bpf_map *find(const char *map, std::string *problem) const;
+
+	bpf_object *object_ = nullptr;
+};
+
+// Bytes of a mappable array map's memory, by its descriptor; 0 when it can't be asked.
+size_t map_bytes(int fd, u32 *entries = nullptr, u32 *value_bytes = nullptr);
+
+} // namespace shunt
+
+#endif
