@@ -5,8 +5,8 @@
 // Owns: one engine/engine.h per JavaScript object, and the way a worker's last words come to JavaScript's thread.
 // Must never: leave a thread running when its object is gone.
 #include "addon/doors.h"
+#include "addon/engine_options.h"
 #include "addon/table_set.h"
-#include "engine/user_engine.h"
 
 namespace shunt
 {
@@ -23,63 +23,6 @@ double ticks_to_ms(u32 ticks)
 Napi::Value address_buffer(Napi::Env env, const sh_addr &address)
 {
 	return Napi::Buffer<u8>::Copy(env, address.b, sizeof(address.b));
-}
-
-template <typename Kind>
-Kind choice(const Fields &f, const char *name, std::initializer_list<std::pair<const char *, Kind>> kinds, Kind otherwise)
-{
-	std::string text = f.text(name);
-	std::string list;
-
-	if (text.empty())
-		return otherwise;
-	for (auto &[known, kind] : kinds) {
-		if (text == known)
-			return kind;
-		list += (list.empty() ? "" : ", ") + std::string(known);
-	}
-	f.complain(name, ("must be one of " + list).c_str());
-	return otherwise;
-}
-
-WorkerOptions read_worker(const Fields &f)
-{
-	WorkerOptions o;
-
-	o.kind = choice<CaptureKind>(
-		f, "capture",
-		{{"ring", CaptureKind::ring}, {"pcap", CaptureKind::pcap}, {"file", CaptureKind::file}}, CaptureKind::ring);
-	o.capture.interface = f.text("interface");
-	o.capture.file = f.text("file");
-	o.capture.snaplen = (u32)f.number("snaplen", 262144, 0);
-	o.capture.buffer_bytes = (u32)f.number("bufferBytes", 1u << 30, 0);
-	o.capture.busy_poll_us = (u32)f.number("busyPollUs", 1000000, 0);
-	o.capture.fanout = f.has("fanout") ? (int)f.number("fanout", 65535) : -1;
-	o.capture.any_station = f.flag("anyStation", false);
-	o.cpu = f.has("cpu") ? (int)f.number("cpu", 1023) : -1;
-	if ((o.kind == CaptureKind::file) != o.capture.interface.empty())
-		f.complain("", "must name a file for capture file, else an interface");
-	return o;
-}
-
-UserEngineOptions read_options(const Fields &f)
-{
-	UserEngineOptions o;
-
-	o.sessions4 = f.number("sessions4", 1ull << 32, o.sessions4);
-	o.sessions6 = f.number("sessions6", 1ull << 32, o.sessions6);
-	o.fragments = f.number("fragments", 1u << 24, o.fragments);
-	o.transmit = choice<TransmitKind>(
-		f, "transmit",
-		{{"ring", TransmitKind::ring}, {"sendmmsg", TransmitKind::sendmmsg}, {"pcap", TransmitKind::pcap}},
-		TransmitKind::sendmmsg);
-	o.qdisc_bypass = f.flag("qdiscBypass", false);
-	o.output_file = f.text("outputFile");
-	o.tun = f.has("tun") ? (int)f.number("tun", 0x7fffffff) : -1;
-	f.list("workers", [&](const Napi::Value &value, const std::string &place) {
-		o.workers.push_back(read_worker(Fields(value, place)));
-	});
-	return o;
 }
 
 SessionFilter read_filter(const Fields &f)
@@ -105,24 +48,47 @@ public:
 	{
 		Fields::begin();
 		Fields f(info[0], "");
-		UserEngineOptions options = read_options(f);
+		if (f.has("kernel"))
+			open_kernel(info.Env(), f.object("kernel"));
+		else
+			open_user(info.Env(), f);
+	}
+
+	void open_kernel(Napi::Env env, const Fields &f)
+	{
+		KernelEngineOptions options = read_kernel_options(f);
+		std::string problem = Fields::problem();
+		std::unique_ptr<KernelEngine> engine;
+
+		if (problem.empty())
+			engine = KernelEngine::create(std::move(options), &problem);
+		if (!problem.empty())
+			throw_problem(env, problem);
+		kernel_ = engine.get();
+		engine_ = std::move(engine);
+	}
+
+	void open_user(Napi::Env env, const Fields &f)
+	{
+		UserEngineOptions options = read_user_options(f);
 		std::string problem = Fields::problem();
 
 		if (problem.empty() && f.has("onEnd")) {
-			on_end_ = Napi::ThreadSafeFunction::New(info.Env(), f.get("onEnd").As<Napi::Function>(), "shunt worker", 0, 1);
-			on_end_.Unref(info.Env()); // a running engine alone does not keep the process alive
+			on_end_ = Napi::ThreadSafeFunction::New(env, f.get("onEnd").As<Napi::Function>(), "shunt worker", 0, 1);
+			on_end_.Unref(env); // a running engine alone does not keep the process alive
 			has_on_end_ = true;
 			options.on_end = [this](u32 worker, const std::string &why) { worker_ended(worker, why); };
 		}
 		if (problem.empty())
 			engine_ = UserEngine::create(std::move(options), &problem);
 		if (!problem.empty())
-			throw_problem(info.Env(), problem);
+			throw_problem(env, problem);
 	}
 
 	~EngineObject() override
 	{
-		if (engine_)
+		// The kernel's engine goes on if it is pinned: stop() is what ends it.
+		if (engine_ && !kernel_)
 			engine_->stop();
 		if (has_on_end_)
 			on_end_.Release();
@@ -256,6 +222,35 @@ public:
 		return Napi::Number::New(info.Env(), (double)engine_->retired_tables());
 	}
 
+	// What the kernel's engine alone knows; undefined for the other one.
+	Napi::Value kernel(const Napi::CallbackInfo &info)
+	{
+		if (!kernel_)
+			return info.Env().Undefined();
+		Napi::Object result = Napi::Object::New(info.Env());
+		Napi::Array links = Napi::Array::New(info.Env());
+		for (auto &attachment : kernel_->attachments()) {
+			Napi::Object link = Napi::Object::New(info.Env());
+
+			link.Set("interface", attachment->interface());
+			link.Set("mode", xdp_mode_name(attachment->mode()));
+			links.Set(links.Length(), link);
+		}
+		result.Set("links", links);
+		result.Set("adopted", kernel_->adopted());
+		result.Set("programId", kernel_->program_id());
+		return result;
+	}
+
+	// For a program that measures or tests this one: pins it where it is told.
+	void pin_program(const Napi::CallbackInfo &info)
+	{
+		std::string problem = "there is no program in the kernel";
+
+		if (!kernel_ || !kernel_->pin_program(info[0].As<Napi::String>(), &problem))
+			throw_problem(info.Env(), problem);
+	}
+
 private:
 	static Napi::Value explanation(Napi::Env env, const Explanation &e)
 	{
@@ -299,6 +294,7 @@ private:
 	}
 
 	std::unique_ptr<Engine> engine_;
+	KernelEngine *kernel_ = nullptr; // engine_, if it is one
 	Napi::ThreadSafeFunction on_end_;
 	bool has_on_end_ = false;
 };
@@ -336,6 +332,8 @@ Napi::Function engine_class(Napi::Env env)
 				      E::InstanceMethod("removeSessions", &E::remove_sessions),
 				      E::InstanceMethod("explain", &E::explain),
 				      E::InstanceMethod("retiredTables", &E::retired_tables),
+				      E::InstanceMethod("kernel", &E::kernel),
+				      E::InstanceMethod("pinProgram", &E::pin_program),
 			      });
 }
 

@@ -37,6 +37,7 @@ SH_MAP(sh_sessions4, struct sh_bucket4, 1);
 SH_MAP(sh_sessions6, struct sh_bucket6, 1);
 SH_MAP(sh_fragments, struct sh_fragment, 1);
 SH_MAP(sh_kept_tags, struct sh_kept_tag, SH_KEPT_TAGS); /* for each processor */
+SH_MAP(sh_kept_starts, struct sh_kept_start, SH_KEPT_STARTS); /* for each processor */
 SH_MAP(sh_counters, struct sh_counter, SH_COUNTERS(0)); /* for each processor */
 
 struct {
@@ -139,6 +140,13 @@ SH_INLINE struct sh_kept_tag *sh_kept_tag_at(const struct sh_env *env, u32 i)
 	u32 index = env->processor * SH_KEPT_TAGS + i;
 
 	return (struct sh_kept_tag *)bpf_map_lookup_elem(&sh_kept_tags, &index);
+}
+
+SH_INLINE struct sh_kept_start *sh_kept_start_at(const struct sh_env *env, u32 i)
+{
+	u32 index = env->processor * SH_KEPT_STARTS + i;
+
+	return (struct sh_kept_start *)bpf_map_lookup_elem(&sh_kept_starts, &index);
 }
 
 SH_INLINE void *sh_scratch(const struct sh_env *env)

@@ -31,11 +31,12 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 	if (!control)
 		return e;
 	e.reason = SH_R_not_service;
-	e.own = sh_own_find(&env, control, &flow.destination);
+	u64 own_hash = sh_hash_own(control, &flow.destination);
+	e.own = sh_own_find(&env, control, &flow.destination, own_hash);
 	if (!(e.own & SH_OWN_SERVICE) || !(control->roles & SH_ROLE_GATEWAY))
 		return e;
 	const sh_service *service =
-		sh_service_find(&env, control, &flow.destination, flow.destination_port, flow.protocol);
+		sh_service_find(&env, control, own_hash, &flow.destination, flow.destination_port, flow.protocol);
 	e.reason = SH_R_not_service_port;
 	if (!service)
 		return e;

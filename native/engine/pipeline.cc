@@ -22,7 +22,7 @@ Pipeline::Pipeline(const Sessions &sessions, u64 *statistics) : statistics_(stat
 	env_.bucket6 = sessions.bucket6();
 	env_.fragments = sessions.fragments();
 	env_.scratch = scratch_;
-	env_.kept_tags = kept_tags_;
+	env_.kept = &kept_;
 }
 
 bool Pipeline::add_way(u32 ifindex, std::unique_ptr<Transmit> way)

@@ -62,7 +62,7 @@ private:
 	void count(u32 packets);
 
 	u64 scratch_[SH_SCRATCH_BYTES / sizeof(u64)];
-	sh_kept_tag kept_tags_[SH_KEPT_TAGS] = {};
+	sh_kept kept_ = {};
 	sh_env env_ = {};
 	u64 *statistics_;
 	Way ways_[WAYS];

@@ -33,6 +33,11 @@ struct sh_tables {
 	const struct sh_key *keys;
 };
 
+struct sh_kept {
+	struct sh_kept_tag tags[SH_KEPT_TAGS];
+	struct sh_kept_start starts[SH_KEPT_STARTS];
+};
+
 struct sh_env {
 	u64 now_ns;
 	const struct sh_tables *tables; /* NULL before the first set is published */
@@ -40,7 +45,7 @@ struct sh_env {
 	struct sh_bucket6 *bucket6;
 	struct sh_fragment *fragments;
 	u64 *scratch;                   /* SH_SCRATCH_BYTES, this worker's own */
-	struct sh_kept_tag *kept_tags;  /* SH_KEPT_TAGS, this worker's own; NULL: none are kept */
+	struct sh_kept *kept;           /* this worker's own; NULL: nothing is kept */
 };
 
 /* A packet within its buffer: floor <= data <= end. */
@@ -91,7 +96,12 @@ SH_INLINE void *sh_scratch(const struct sh_env *env) { return env->scratch; }
 
 SH_INLINE struct sh_kept_tag *sh_kept_tag_at(const struct sh_env *env, u32 i)
 {
-	return env->kept_tags ? &env->kept_tags[i] : (struct sh_kept_tag *)0;
+	return env->kept ? &env->kept->tags[i] : (struct sh_kept_tag *)0;
+}
+
+SH_INLINE struct sh_kept_start *sh_kept_start_at(const struct sh_env *env, u32 i)
+{
+	return env->kept ? &env->kept->starts[i] : (struct sh_kept_start *)0;
 }
 
 SH_INLINE int sh_beyond(const struct sh_frame *frame, u32 offset) { return offset > (u64)(frame->end - frame->data); }

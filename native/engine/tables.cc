@@ -226,6 +226,7 @@ std::unique_ptr<TableBlock> TableBlock::build(const TableSpec &spec, const Sessi
 
 	control.seed[0] = spec.seed[0];
 	control.seed[1] = spec.seed[1];
+	control.seed_ipv4 = sh_mix(spec.seed[0]);
 	control.wall_offset_ns = spec.wall_offset_ns;
 	control.epoch = spec.epoch;
 	control.roles = spec.roles;
@@ -248,7 +249,7 @@ std::unique_ptr<TableBlock> TableBlock::build(const TableSpec &spec, const Sessi
 		return nullptr;
 	block->services_ = place<sh_service>(
 		services,
-		[&](const sh_service &s) { return sh_hash_service(&control, &s.address, s.port, s.protocol); },
+		[&](const sh_service &s) { return sh_hash_service(sh_hash_own(&control, &s.address), s.port, s.protocol); },
 		[](const sh_service &s) { return s.id != 0; });
 	control.service_mask = (u32)block->services_.size() - 1;
 
@@ -261,7 +262,7 @@ std::unique_ptr<TableBlock> TableBlock::build(const TableSpec &spec, const Sessi
 	control.rule_mask = (u32)block->rules_.size() - 1;
 
 	block->own_ = place<sh_own>(
-		own_entries(spec), [&](const sh_own &o) { return sh_hash_own(&control, &o.address); },
+		own_entries(spec), [&](const sh_own &o) { return (u32)sh_hash_own(&control, &o.address); },
 		[](const sh_own &o) { return o.kind != 0; });
 	control.own_mask = (u32)block->own_.size() - 1;
 	if (block->services_.empty() || block->rules_.empty() || block->own_.empty()) {
@@ -295,6 +296,8 @@ std::unique_ptr<TableBlock> TableBlock::build(const TableSpec &spec, const Sessi
 	block->keys_.assign(SH_KEYS, sh_key{});
 	for (const TableSpec::Key &key : spec.keys)
 		block->keys_[key.id] = sh_key{{key.k[0], key.k[1]}, 1, 0};
+
+	control.sign = block->keys_[spec.sign_key];
 
 	block->tables_.services = block->services_.data();
 	block->tables_.rules = block->rules_.data();

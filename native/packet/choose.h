@@ -11,14 +11,13 @@
 #include "hash.h"
 #include "platform.h"
 
-/* Does this address concern us? SH_OWN_*, or-ed; 0 for all the traffic that is none of ours. */
-SH_INLINE u32 sh_own_find(const struct sh_env *env, const struct sh_control *control, const struct sh_addr *address)
+/* Does this address concern us? SH_OWN_*, or-ed; 0 for all the traffic that is none of ours. `hash` is sh_hash_own's. */
+SH_INLINE u32 sh_own_find(const struct sh_env *env, const struct sh_control *control, const struct sh_addr *address, u64 hash)
 {
-	u32 hash = sh_hash_own(control, address);
 	u32 i;
 
 	for (i = 0; i < SH_PROBES; i++) {
-		const struct sh_own *own = sh_own_slot(env, (hash + i) & control->own_mask);
+		const struct sh_own *own = sh_own_slot(env, ((u32)hash + i) & control->own_mask);
 
 		if (!own || !own->kind)
 			return 0;
@@ -28,10 +27,11 @@ SH_INLINE u32 sh_own_find(const struct sh_env *env, const struct sh_control *con
 	return 0;
 }
 
-SH_INLINE const struct sh_service *sh_service_find(const struct sh_env *env, const struct sh_control *control,
+/* `own_hash` is the address's, of sh_hash_own. */
+SH_INLINE const struct sh_service *sh_service_find(const struct sh_env *env, const struct sh_control *control, u64 own_hash,
 						   const struct sh_addr *address, be16 port, u8 protocol)
 {
-	u32 hash = sh_hash_service(control, address, port, protocol);
+	u32 hash = sh_hash_service(own_hash, port, protocol);
 	u32 i;
 
 	for (i = 0; i < SH_PROBES; i++) {

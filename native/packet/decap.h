@@ -65,6 +65,7 @@ SH_INLINE u8 sh_decap_verify(const struct sh_env *env, const struct sh_frame *fr
 {
 	be16 source_port, destination_port;
 	const struct sh_key *key;
+	u64 own_hash;
 	u8 reason;
 
 	reason = sh_decap_headers(frame, p, header, inner);
@@ -80,7 +81,7 @@ SH_INLINE u8 sh_decap_verify(const struct sh_env *env, const struct sh_frame *fr
 	key = sh_key_at(env, header->key_id);
 	if (!key || !key->valid)
 		return SH_R_header_key;
-	if (!(sh_own_find(env, control, &header->address) & SH_OWN_HOST))
+	if (!(sh_own_find(env, control, &header->address, sh_hash_own(control, &header->address)) & SH_OWN_HOST))
 		return SH_R_header_elsewhere;
 
 	if (sh_parse_ip(frame, inner) != SH_GO_ON || sh_parse_transport(frame, inner) != SH_GO_ON ||
@@ -93,12 +94,14 @@ SH_INLINE u8 sh_decap_verify(const struct sh_env *env, const struct sh_frame *fr
 		return SH_R_header_tag;
 	inner->flow.source_port = source_port;
 	inner->flow.destination_port = destination_port;
+	own_hash = sh_hash_own(control, &inner->flow.destination);
 	if (inner->fragmentation == SH_FRAGMENT_LATER) {
 		*service = 0; /* no port to find it by; its address must still be a service's */
-		return sh_own_find(env, control, &inner->flow.destination) & SH_OWN_SERVICE ? SH_GO_ON
-											       : SH_R_inner_not_service;
+		return sh_own_find(env, control, &inner->flow.destination, own_hash) & SH_OWN_SERVICE
+			       ? SH_GO_ON
+			       : SH_R_inner_not_service;
 	}
-	*service = sh_service_find(env, control, &inner->flow.destination, destination_port, inner->flow.protocol);
+	*service = sh_service_find(env, control, own_hash, &inner->flow.destination, destination_port, inner->flow.protocol);
 	return *service ? SH_GO_ON : SH_R_inner_not_service;
 }
 

@@ -77,10 +77,36 @@ SH_INLINE void sh_encap_tunnel(struct sh_tunnel *tunnel, const struct sh_control
 	tunnel->option.length = (u8)(header_length / 4);
 }
 
+/* The tag of a header whose start may be kept. `form` is a constant: all others than IPv4 in IPv4 are computed whole. */
+SH_INLINE u64 sh_encap_compute_tag(const struct sh_env *env, const struct sh_control *control, const struct sh_header *header,
+				   struct sh_header *room, u8 form, const struct sh_flow *flow,
+				   const struct sh_kept_header *kept_for)
+{
+	struct sh_kept_start *kept;
+	struct sh_siphash state;
+
+	if (form || flow->family != SH_IPV4) {
+		*room = *header;
+		return sh_header_tag_of(room, flow, control->sign.k);
+	}
+	kept = sh_kept_start_at(env, kept_for->target % SH_KEPT_STARTS);
+	if (kept && sh_kept_same(&kept->header, kept_for)) {
+		state = kept->state;
+	} else {
+		sh_header_tag_start(&state, header, sh_header_word0(header, header->type, header->flags), control->sign.k);
+		if (kept) {
+			kept->header = *kept_for;
+			kept->state = state;
+		}
+	}
+	return sh_header_tag_finish(&state, flow, sh_header_flow_ports(flow));
+}
+
 /* The tag of this header: kept, or computed and kept. `flow_hash` is the session's; 0: this packet's tag is not to be kept. */
 SH_INLINE u64 sh_encap_tag(const struct sh_env *env, const struct sh_control *control, const struct sh_header *header,
-			   const struct sh_key *key, const struct sh_flow *flow, u16 target, u64 flow_hash)
+			   struct sh_header *room, u8 form, const struct sh_flow *flow, u16 target, u64 flow_hash)
 {
+	struct sh_kept_header kept_for = {header->issued, control->epoch, target};
 	struct sh_kept_tag *kept;
 	u64 tag;
 
@@ -88,34 +114,35 @@ SH_INLINE u64 sh_encap_tag(const struct sh_env *env, const struct sh_control *co
 	return 0;
 #endif
 	kept = flow_hash ? sh_kept_tag_at(env, (u32)(flow_hash >> 32) % SH_KEPT_TAGS) : 0;
-	if (kept && sh_kept_tag_holds(kept, flow_hash, target, header->issued, control->epoch))
+	if (kept && kept->flow == flow_hash && sh_kept_same(&kept->header, &kept_for))
 		return kept->tag;
-	tag = sh_header_tag_of(header, flow, key->k);
+	tag = sh_encap_compute_tag(env, control, header, room, form, flow, &kept_for);
 	if (kept) {
 		kept->flow = flow_hash;
 		kept->tag = tag;
-		kept->issued = header->issued;
-		kept->epoch = control->epoch;
-		kept->target = target;
+		kept->header = kept_for;
 	}
 	return tag;
 }
 
-/* `header` is room to work in. `form` is 0 or SH_F_IPV6, a constant: the compiler then knows how many bytes are written. */
-SH_INLINE void sh_encap_header(u8 *out, struct sh_header *header, u8 form, const struct sh_env *env,
+/* `form` is 0 or SH_F_IPV6, a constant: the compiler then knows how many bytes are written, and keeps the header in
+ * registers. Only where its tag must be computed is it put down, in `room`. */
+SH_INLINE void sh_encap_header(u8 *out, struct sh_header *room, u8 form, const struct sh_env *env,
 			       const struct sh_control *control, const struct sh_target *target, u16 index,
-			       const struct sh_key *key, const struct sh_flow *flow, u64 flow_hash)
+			       const struct sh_flow *flow, u64 flow_hash)
 {
-	__builtin_memset(header, 0, sizeof(*header));
-	header->type = SH_T_FORWARD;
-	header->flags = (u8)((target->header_flags & (SH_F_REDIRECT | SH_F_TERMS)) | form);
-	header->port = target->port;
-	header->lease_s = target->lease_s;
-	header->key_id = control->sign_key;
-	header->issued = sh_now_s(env, control);
-	header->address = target->address;
-	header->tag = sh_encap_tag(env, control, header, key, flow, index, flow_hash);
-	sh_header_encode_as(out, header, form);
+	struct sh_header header = {
+		.address = target->address,
+		.issued = sh_now_s(env, control),
+		.port = target->port,
+		.lease_s = target->lease_s,
+		.type = SH_T_FORWARD,
+		.flags = (u8)((target->header_flags & (SH_F_REDIRECT | SH_F_TERMS)) | form),
+		.key_id = control->sign_key,
+	};
+
+	header.tag = sh_encap_tag(env, control, &header, room, form, flow, index, flow_hash);
+	sh_header_encode_as(out, &header, form);
 }
 
 /* The packet at p->l3 goes to the target, whose index that is. `entropy` is the hash of the session's key, or of a fragment's:
@@ -125,10 +152,9 @@ SH_INLINE u8 sh_encap(const struct sh_env *env, struct sh_frame *frame, const st
 		      const struct sh_target *target, u16 index, struct sh_parsed *p, struct sh_header *header,
 		      u64 entropy)
 {
-	const struct sh_key *key = sh_key_at(env, control->sign_key);
 	u64 flow_hash = p->fragmentation == SH_WHOLE ? entropy : 0;
 
-	if (!key || !key->valid)
+	if (!control->sign.valid)
 		return SH_R_table_missing;
 	if (!(target->flags & SH_TARGET_RESOLVED))
 		return SH_R_no_next_hop;
@@ -160,7 +186,7 @@ SH_INLINE u8 sh_encap(const struct sh_env *env, struct sh_frame *frame, const st
 		ip->destination = target->address.w[3];
 		ip->checksum = sh_checksum(sh_sum(ip, sizeof(*ip) / 4));
 		sh_encap_tunnel(&outer->tunnel, control, p, entropy, sizeof(outer->header));
-		sh_encap_header(outer->header, header, 0, env, control, target, index, key, &p->flow, flow_hash);
+		sh_encap_header(outer->header, header, 0, env, control, target, index, &p->flow, flow_hash);
 	} else {
 		struct sh_outer6 *outer;
 		struct sh_ipv6 *ip;
@@ -179,7 +205,7 @@ SH_INLINE u8 sh_encap(const struct sh_env *env, struct sh_frame *frame, const st
 		__builtin_memcpy(&ip->source, &target->source, 16);
 		__builtin_memcpy(&ip->destination, &target->address, 16);
 		sh_encap_tunnel(&outer->tunnel, control, p, entropy, sizeof(outer->header));
-		sh_encap_header(outer->header, header, SH_F_IPV6, env, control, target, index, key, &p->flow, flow_hash);
+		sh_encap_header(outer->header, header, SH_F_IPV6, env, control, target, index, &p->flow, flow_hash);
 	}
 	return SH_GO_ON;
 }

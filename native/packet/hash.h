@@ -27,19 +27,22 @@ SH_INLINE u64 sh_hash_address(u64 h, const struct sh_addr *a)
 	return sh_mix(sh_mix(h ^ a->d[0]) ^ a->d[1]);
 }
 
-SH_INLINE u32 sh_hash_service(const struct sh_control *control, const struct sh_addr *address, be16 port, u8 protocol)
+/* Of an address that may be ours. Where a service stands is hashed from this on, so that a packet pays for it once. */
+SH_INLINE u64 sh_hash_own(const struct sh_control *control, const struct sh_addr *address)
 {
-	return (u32)sh_hash_address(control->seed[0] ^ ((u64)port << 8 | protocol), address);
+	u64 half = address->d[0] ? sh_mix(control->seed[0] ^ address->d[0]) : control->seed_ipv4;
+
+	return sh_mix(half ^ address->d[1]);
+}
+
+SH_INLINE u32 sh_hash_service(u64 own_hash, be16 port, u8 protocol)
+{
+	return (u32)sh_mix(own_hash ^ ((u64)port << 8 | protocol));
 }
 
 SH_INLINE u32 sh_hash_rule(const struct sh_control *control, u16 service, u8 length, const struct sh_addr *prefix)
 {
 	return (u32)sh_hash_address(control->seed[0] ^ ((u64)service << 8 | length), prefix);
-}
-
-SH_INLINE u32 sh_hash_own(const struct sh_control *control, const struct sh_addr *address)
-{
-	return (u32)sh_hash_address(control->seed[0], address);
 }
 
 /* What a row is chosen by. It holds nothing that differs between gateways (no ids), so all of them choose alike. */

@@ -111,7 +111,7 @@ SH_INLINE struct sh_session_answer sh_session_answer(const struct sh_env *env, c
 
 /* Steps 6 and 7. */
 SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-			struct sh_work *work, u64 entropy, u8 reason, struct sh_result *result)
+			struct sh_work *work, u64 entropy, struct sh_result *result)
 {
 	const struct sh_target *target = sh_target_at(env, result->target);
 	struct sh_parsed *p = &work->passage.parsed;
@@ -125,32 +125,24 @@ SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const 
 		return sh_too_big(frame, p, (u16)room);
 	result->ifindex = target->ifindex;
 	failed = sh_encap(env, frame, control, target, result->target, p, &work->header, entropy);
-	return failed == SH_GO_ON ? reason : failed;
+	return failed == SH_GO_ON ? result->reason : failed;
 }
 
 /* An ICMP error about a flow goes where the flow goes. It makes no session and keeps none alive. */
-SH_INLINE u8 sh_gateway_icmp(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-			     struct sh_work *work, struct sh_result *result)
+SH_INLINE struct sh_session_answer sh_icmp_answer(const struct sh_env *env, const struct sh_session_key *key)
 {
-	const struct sh_session4 *slot = sh_session_find(env, &work->key);
-	union sh_session_value seen = {0};
+	const struct sh_session4 *slot = sh_session_find(env, key);
+	struct sh_session_answer answer = {0, SH_R_icmp_unknown};
+	union sh_session_value seen;
 
-	if (slot)
-		seen = sh_session_read(slot);
-	if (!seen.target || !sh_target_usable(sh_target_at(env, seen.target), seen.epoch))
-		return SH_R_icmp_unknown;
-	result->target = seen.target;
-	return sh_forward(env, frame, control, work, work->key.hash, SH_R_forwarded_icmp, result);
-}
-
-SH_INLINE u8 sh_gateway_fragment(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-				 struct sh_work *work, struct sh_result *result)
-{
-	u64 key = sh_fragment_key(control, &work->passage.parsed);
-
-	if (!sh_fragment_recall(env, control, key, &result->target, &result->service))
-		return SH_R_fragment_unknown;
-	return sh_forward(env, frame, control, work, key, SH_R_forwarded_fragment, result);
+	if (!slot)
+		return answer;
+	seen = sh_session_read(slot);
+	if (seen.target && sh_target_usable(sh_target_at(env, seen.target), seen.epoch)) {
+		answer.target = seen.target;
+		answer.reason = SH_R_forwarded_icmp;
+	}
+	return answer;
 }
 
 /* RFC 1122 3.2.1.3: what can't be a host's address. An answer to it would go nowhere, or to many. */
@@ -165,8 +157,9 @@ SH_INLINE int sh_source_bad(const struct sh_flow *flow)
 	return a[0] == 0xff;
 }
 
-SH_STAGE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-			struct sh_work *work, struct sh_result *result)
+/* Steps 3 to 5: whose packet is it, and which target has it? SH_GO_ON: result and *entropy say it. */
+SH_INLINE u8 sh_gateway_choose(const struct sh_env *env, const struct sh_frame *frame, const struct sh_control *control,
+			       struct sh_work *work, u64 own_hash, struct sh_result *result, u64 *entropy)
 {
 	const struct sh_service *service;
 	struct sh_parsed *p = &work->passage.parsed;
@@ -184,9 +177,14 @@ SH_STAGE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const s
 		return reason;
 	if (sh_source_bad(&p->flow))
 		return SH_R_bad_source;
-	if (p->fragmentation == SH_FRAGMENT_LATER)
-		return sh_gateway_fragment(env, frame, control, work, result);
-	service = sh_service_find(env, control, &p->flow.destination, p->flow.destination_port, p->flow.protocol);
+	if (SH_UNLIKELY(p->fragmentation == SH_FRAGMENT_LATER)) {
+		*entropy = sh_fragment_key(control, p);
+		result->reason = SH_R_forwarded_fragment;
+		return sh_fragment_recall(env, control, *entropy, &result->target, &result->service)
+			       ? SH_GO_ON
+			       : (u8)SH_R_fragment_unknown;
+	}
+	service = sh_service_find(env, control, own_hash, &p->flow.destination, p->flow.destination_port, p->flow.protocol);
 	if (!service || service->family != p->flow.family) /* an IPv6 packet to an IPv4-mapped address is to no service */
 		return SH_R_not_service_port;
 	if (!p->flow.source_port)
@@ -194,15 +192,24 @@ SH_STAGE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const s
 	result->service = service->id;
 
 	sh_session_key(control, &p->flow, service->id, key);
-	if (p->icmp_error)
-		return sh_gateway_icmp(env, frame, control, work, result);
-	answer = sh_session_answer(env, service, &p->flow, key);
+	*entropy = key->hash;
+	answer = p->icmp_error ? sh_icmp_answer(env, key) : sh_session_answer(env, service, &p->flow, key);
 	if (!answer.target)
 		return answer.reason;
 	result->target = answer.target;
-	if (p->fragmentation == SH_FRAGMENT_FIRST)
+	result->reason = answer.reason;
+	if (SH_UNLIKELY(p->fragmentation == SH_FRAGMENT_FIRST))
 		sh_fragment_remember(env, control, sh_fragment_key(control, p), answer.target, service->id);
-	return sh_forward(env, frame, control, work, key->hash, answer.reason, result);
+	return SH_GO_ON;
+}
+
+SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
+			struct sh_work *work, u64 own_hash, struct sh_result *result)
+{
+	u64 entropy = 0;
+	u8 reason = sh_gateway_choose(env, frame, control, work, own_hash, result, &entropy);
+
+	return reason == SH_GO_ON ? sh_forward(env, frame, control, work, entropy, result) : reason;
 }
 
 /* A backend's own record of a client: the same table, the same record, and this host as the target. */
@@ -259,6 +266,7 @@ SH_INLINE struct sh_result sh_run(const struct sh_env *env, struct sh_frame *fra
 	const struct sh_control *control = sh_control(env);
 	struct sh_result result = {0, 0, 0, 0, 0};
 	struct sh_work *work = (struct sh_work *)sh_scratch(env);
+	u64 own_hash;
 	u32 own;
 
 	if (!control || !work) {
@@ -271,11 +279,12 @@ SH_INLINE struct sh_result sh_run(const struct sh_env *env, struct sh_frame *fra
 	if (result.reason != SH_GO_ON)
 		return result;
 
-	own = sh_own_find(env, control, &work->passage.parsed.flow.destination);
+	own_hash = sh_hash_own(control, &work->passage.parsed.flow.destination);
+	own = sh_own_find(env, control, &work->passage.parsed.flow.destination, own_hash);
 	if (own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND && sh_decap_wanted(frame, control, &work->passage.parsed))
 		result.reason = sh_backend(env, frame, control, work, &result);
 	else if (own & SH_OWN_SERVICE && control->roles & SH_ROLE_GATEWAY)
-		result.reason = sh_gateway(env, frame, control, work, &result);
+		result.reason = sh_gateway(env, frame, control, work, own_hash, &result);
 	else
 		result.reason = SH_R_not_service;
 	return result;

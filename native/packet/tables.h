@@ -25,9 +25,18 @@
 /* sh_control.roles */
 enum { SH_ROLE_GATEWAY = 1, SH_ROLE_BACKEND = 2 };
 
+/* A key under which headers are signed and verified, at the index of its key id. */
+struct sh_key {
+	u64 k[2];
+	u32 valid;
+	u32 reserved;
+};
+
 /* What holds for the whole set. One per set of tables. */
 struct sh_control {
 	u64 seed[2];          /* secret seeds of the flow hash; the same on all gateways (they must choose alike) */
+	u64 seed_ipv4;        /* seed[0] after the first half of an IPv4 address, which is the same for all (hash.h) */
+	struct sh_key sign;   /* the key of id sign_key */
 	u64 wall_offset_ns;   /* add to the monotonic clock for nanoseconds since 1970 */
 	u32 epoch;            /* of this set of tables */
 	u32 roles;            /* SH_ROLE_*, or-ed */
@@ -129,12 +138,5 @@ struct sh_own {
 	u32 reserved[3];
 };
 SH_STATIC_ASSERT(sizeof(struct sh_own) == 32, "two addresses a cache line");
-
-/* A key under which headers are signed and verified, at the index of its key id. */
-struct sh_key {
-	u64 k[2];
-	u32 valid;
-	u32 reserved;
-};
 
 #endif

@@ -40,6 +40,8 @@ public:
 	// Sessions of an earlier daemon have been taken up.
 	bool adopted() const { return adopted_; }
 	u32 program_id() const { return program_->id(); }
+	// For whoever measures it.
+	bool pin_program(const std::string &path, std::string *problem) const { return program_->pin(path, problem); }
 	const std::vector<std::unique_ptr<Attachment>> &attachments() const { return attachments_; }
 
 private:

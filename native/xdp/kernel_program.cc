@@ -21,6 +21,7 @@ std::unique_ptr<KernelProgram> KernelProgram::load(const KernelProgramOptions &o
 	Object *object = program->object_.get();
 	if (!object || !TableMaps::size(object, capacity, problem) ||
 	    !object->size("sh_kept_tags", (u64)SH_KEPT_TAGS * possible_processors(), problem) ||
+	    !object->size("sh_kept_starts", (u64)SH_KEPT_STARTS * possible_processors(), problem) ||
 	    !memory->prepare(object, options.geometry, options.targets, problem) || !object->load(problem) ||
 	    !memory->take(*object, problem) || !program->tables_.map(*object, capacity, problem))
 		return nullptr;
@@ -28,6 +29,14 @@ std::unique_ptr<KernelProgram> KernelProgram::load(const KernelProgramOptions &o
 	if (options.own_clock && !program->set_clock(problem))
 		return nullptr;
 	return program;
+}
+
+bool KernelProgram::pin(const std::string &path, std::string *problem) const
+{
+	if (bpf_obj_pin(fd(), path.c_str()) == 0)
+		return true;
+	*problem = kernel_problem(path + " can't be pinned", errno);
+	return false;
 }
 
 bool KernelProgram::read_clocks(u64 *jiffies, u64 *now_ns)

@@ -32,6 +32,8 @@ public:
 	void publish(const sh_tables &tables) { tables_.publish(tables); }
 	void set_time(u64 now_ns) { tables_.state()->clock = {now_ns, 0}; }
 
+	bool pin(const std::string &path, std::string *problem) const;
+
 	const Object &object() const { return *object_; }
 	int fd() const { return object_->program_fd("shunt_xdp"); }
 	u32 id() const { return object_->program_id("shunt_xdp"); }

@@ -53,6 +53,29 @@ export interface EngineOptions {
 	readonly onEnd?: (worker: number, problem: string) => void;
 }
 
+/** The packet program in XDP. */
+export interface KernelEngineOptions {
+	readonly interfaces: readonly string[];
+	/** native: in the driver. generic: in the kernel's receive path, which any interface can. */
+	readonly mode: "native" | "generic";
+	/** A folder in a BPF file system: what is there is taken over, and goes on when this process ends. Absent: all ends. */
+	readonly pins?: string;
+	/** Capacity, as of the user-space engine. */
+	readonly sessions4?: number;
+	readonly sessions6?: number;
+	readonly fragments?: number;
+	/** A program other than the one that the addon carries. */
+	readonly objectFile?: string;
+}
+
+/** What the kernel's engine alone knows. */
+export interface KernelState {
+	readonly links: readonly { readonly interface: string; readonly mode: "native" | "generic" }[];
+	/** Sessions of an earlier process have been taken up. */
+	readonly adopted: boolean;
+	readonly programId: number;
+}
+
 export interface SweepResult {
 	/** The bucket to go on from; 0: this pass over the table is complete. */
 	readonly next: number;
@@ -220,6 +243,8 @@ interface AddonEngine {
 	removeSessions(filter: SessionFilter): number;
 	explain(flow: FlowKey): Explanation;
 	retiredTables(): number;
+	kernel(): KernelState | undefined;
+	pinProgram(path: string): void;
 }
 
 interface AddonCapture {
@@ -231,7 +256,7 @@ interface AddonCapture {
 
 /** What shunt.node exports, of what this file uses. */
 interface Addon {
-	readonly Engine: new (options: EngineOptions) => AddonEngine;
+	readonly Engine: new (options: EngineOptions | { kernel: KernelEngineOptions }) => AddonEngine;
 	readonly CaptureStream: new (options: CaptureOptions) => AddonCapture;
 	runFile(options: FileRunOptions): { statistics: StatisticsMemory; reasons: Buffer; sessions: SessionRow[] };
 	inject(options: InjectOptions): Promise<InjectResult>;
@@ -257,13 +282,14 @@ async function attemptLater<T>(step: string, act: () => Promise<T>): Promise<T> 
 	}
 }
 
-/** The user-space engine. Lifetime: construct, publish, start, stop. All calls but publish at most once. */
+/** A packet engine, in user space or, with `kernel`, in XDP. Lifetime: construct, publish, start, stop. All calls but publish
+ * at most once. */
 export class NativeEngine {
 	readonly statistics: Statistics;
 	readonly #engine: AddonEngine;
 
 	/** Opens every interface; nothing is forwarded before start(). */
-	constructor(options: EngineOptions) {
+	constructor(options: EngineOptions | { kernel: KernelEngineOptions }) {
 		this.#engine = attempt("opening", () => new (addon().Engine)(options));
 		this.statistics = new Statistics(this.#engine.statistics());
 	}
@@ -310,6 +336,16 @@ export class NativeEngine {
 	/** What would happen to a flow's next packet, by the packet program's own look-ups; changes nothing. */
 	explain(flow: FlowKey): Explanation {
 		return attempt("explaining", () => this.#engine.explain(flow));
+	}
+
+	/** undefined: this is the user-space engine. */
+	kernel(): KernelState | undefined {
+		return this.#engine.kernel();
+	}
+
+	/** Pins the kernel's program in a BPF file system, for another program that measures it. */
+	pinProgram(path: string): void {
+		attempt("pinning", () => this.#engine.pinProgram(path));
 	}
 
 	/** Sets of tables that a worker may still be reading; 0 soon after a publish. */

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// engine_options.h - the options of both engines, as JavaScript writes them.
+#ifndef SHUNT_ADDON_ENGINE_OPTIONS_H
+#define SHUNT_ADDON_ENGINE_OPTIONS_H
+
+#include "addon/fields.h"
+#include "engine/user_engine.h"
+#include "xdp/kernel_engine.h"
+
+namespace shunt
+{
+
+// Complaints are left in Fields::problem().
+UserEngineOptions read_user_options(const Fields &f);
+KernelEngineOptions read_kernel_options(const Fields &f);
+
+} // namespace shunt
+
+#endif
