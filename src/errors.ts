@@ -39,6 +39,7 @@ export const ERRORS = {
 	SHUNT_INTERNAL: { message: "Shunt met something that it does not expect: {why}.", exit: EXIT.failed, hint: "SHUNT_DEBUG=1 shows where; please report it with that." },
 	SHUNT_NEXT_HOP_UNRESOLVED: { message: "No next hop is known towards {address}: {why}.", exit: EXIT.host, hint: "Check the route and the neighbour with ip route get and ip neigh." },
 	SHUNT_NOT_ROOT: { message: "{command} needs root (CAP_NET_ADMIN, CAP_NET_RAW).", exit: EXIT.host, hint: "Run it with sudo." },
+	SHUNT_PINS_FAILED: { message: "There is no BPF file system, and none can be mounted at {folder}: {why}.", exit: EXIT.host, hint: "Mount one (mount -t bpf bpf /sys/fs/bpf), or configure engine.mode: user." },
 	SHUNT_REDIRECTIONS_EXHAUSTED: { message: "The configuration needs {count} different redirections, more than {limit}.", exit: EXIT.input, hint: "Let rules share their lists of backends and their terms: equal ones are stored once." },
 	SHUNT_SOCKET_FAILED: { message: "The control socket {socket} cannot be opened: {why}.", exit: EXIT.host, hint: "See that the folder exists and that this user may write there, or name another with --socket." },
 	SHUNT_STORE_CLOSED: { message: "The redirection database is closed.", exit: EXIT.failed, hint: "The daemon is stopping; ask again when it is back." },
@@ -48,6 +49,7 @@ export const ERRORS = {
 	SHUNT_TUN_FAILED: { message: "The tun device {name} cannot be made: {why}.", exit: EXIT.host, hint: "It needs /dev/net/tun; modprobe tun, and see that no other daemon has a device of this name." },
 	SHUNT_UNKNOWN_SERVER: { message: "The configuration {file} has no {role} named {name}; it has {known}.", exit: EXIT.input, hint: "Name this host as it is named in the configuration." },
 	SHUNT_USAGE: { message: "{what}", exit: EXIT.input, hint: "shunt --help lists the commands." },
+	SHUNT_XDP_NO_TRANSMIT: { message: "The driver of {interface} takes no frames from XDP programs now.", exit: EXIT.host, hint: "Of a veth pair, the other end needs an XDP program, if only one that lets everything pass; or configure engine.mode: generic." },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

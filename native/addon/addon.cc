@@ -13,6 +13,7 @@ static Napi::Object start(Napi::Env env, Napi::Object exports)
 	exports.Set("statisticsLayout", shunt::statistics_layout(env));
 	exports.Set("host", shunt::host(env));
 	exports.Set("Engine", shunt::engine_class(env));
+	exports.Set("pinnedMode", Napi::Function::New(env, shunt::pinned_mode_door, "pinnedMode"));
 	exports.Set("CaptureStream", shunt::capture_class(env));
 	exports.Set("runFile", Napi::Function::New(env, shunt::run_file_door, "runFile"));
 	exports.Set("inject", Napi::Function::New(env, shunt::inject_door, "inject"));

@@ -19,6 +19,7 @@ namespace shunt
 Napi::Value reasons(Napi::Env env);             // reasons.cc: the table of reasons
 Napi::Value statistics_layout(Napi::Env env);   // reasons.cc: where counters stand
 Napi::Function engine_class(Napi::Env env);     // engine.cc
+Napi::Value pinned_mode_door(const Napi::CallbackInfo &info); // engine.cc
 Napi::Value run_file_door(const Napi::CallbackInfo &info); // run_file.cc
 Napi::Value inject_door(const Napi::CallbackInfo &info);   // inject.cc
 Napi::Function capture_class(Napi::Env env);    // capture.cc

@@ -234,6 +234,7 @@ public:
 
 			link.Set("interface", attachment->interface());
 			link.Set("mode", xdp_mode_name(attachment->mode()));
+			link.Set("attached", attachment->attached());
 			links.Set(links.Length(), link);
 		}
 		result.Set("links", links);
@@ -313,6 +314,14 @@ Napi::Object session_row(Napi::Env env, const SessionRow &row)
 	result.Set("proven", row.proven);
 	result.Set("idleMs", ticks_to_ms(row.idle_ticks));
 	return result;
+}
+
+Napi::Value pinned_mode_door(const Napi::CallbackInfo &info)
+{
+	std::string interface = info[1].ToString();
+	auto mode = Attachment::pinned_mode(interface, link_pin(info[0].ToString(), interface));
+
+	return mode ? Napi::String::New(info.Env(), xdp_mode_name(*mode)) : info.Env().Undefined();
 }
 
 Napi::Function engine_class(Napi::Env env)

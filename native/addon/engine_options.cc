@@ -73,6 +73,7 @@ KernelEngineOptions read_kernel_options(const Fields &f)
 	o.fragments = f.number("fragments", 1u << 24, o.fragments);
 	o.mode = choice<XdpMode>(f, "mode", {{"native", XdpMode::native}, {"generic", XdpMode::generic}}, XdpMode::native);
 	o.pins = f.text("pins");
+	o.fresh = f.flag("fresh", false);
 	o.object_file = f.text("objectFile");
 	f.list("interfaces", [&](const Napi::Value &value, const std::string &place) {
 		if (value.IsString())

@@ -13,6 +13,7 @@
 #include "host/offload.h"
 #include "host/route.h"
 #include "host/tun.h"
+#include "host/xdp_features.h"
 
 namespace shunt
 {
@@ -40,6 +41,16 @@ Napi::Value bytes(Napi::Env env, const void *data, size_t length)
 Napi::Value mac(Napi::Env env, bool has, const u8 *address)
 {
 	return has ? bytes(env, address, 6) : env.Null();
+}
+
+Napi::Value xdp_features_door(const Napi::CallbackInfo &info)
+{
+	u64 features = 0;
+	Failure failure = xdp_features(info[0].As<Napi::Number>().Uint32Value(), &features);
+
+	if (failure && failure.code == ENOENT)
+		return info.Env().Null();
+	return failure ? throw_failure(info.Env(), failure) : Napi::Number::New(info.Env(), (double)features);
 }
 
 // By name or by index, as the argument is.
@@ -232,6 +243,7 @@ Napi::Object host(Napi::Env env)
 	result.Set("resolve", Napi::Function::New(env, resolve_door, "resolve"));
 	result.Set("offloads", Napi::Function::New(env, offloads_door, "offloads"));
 	result.Set("setOffload", Napi::Function::New(env, set_offload_door, "setOffload"));
+	result.Set("xdpFeatures", Napi::Function::New(env, xdp_features_door, "xdpFeatures"));
 	result.Set("openTun", Napi::Function::New(env, open_tun_door, "openTun"));
 	result.Set("LinkCounters", L::DefineClass(env, "LinkCounters",
 						  {

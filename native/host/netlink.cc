@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// netlink.cc - one rtnetlink socket: requests out, checked messages back.
+// netlink.cc - one netlink socket: requests out, checked messages back.
 #include "host/netlink.h"
 
 #include <cerrno>
@@ -105,14 +105,14 @@ bool netlink_walk(const unsigned char *data, size_t length, uint32_t sequence, b
 	return false;
 }
 
-Failure Netlink::open()
+Failure Netlink::open(int protocol)
 {
 	timeval patience = {1, 0};
 	int on = 1;
 
-	socket_ = Descriptor(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+	socket_ = Descriptor(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
 	if (!socket_.is_open())
-		return {"socket(NETLINK_ROUTE)", errno};
+		return {"socket(AF_NETLINK)", errno};
 	// The kernel answers before sendto returns; the limit is for what should not happen.
 	if (setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
 		return {"SO_RCVTIMEO", errno};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// netlink.h - one rtnetlink socket: requests out, checked messages back.
+// netlink.h - one netlink socket: requests out, checked messages back.
 //
 // Owns: framing, sequence numbers, and every length that the kernel (or whoever poses as it) claims.
 // Must never: wait for ever, or hand out a byte beyond what was received.
@@ -98,7 +98,7 @@ bool netlink_walk(const unsigned char *data, size_t length, uint32_t sequence, b
 class Netlink
 {
 public:
-	Failure open();
+	Failure open(int protocol = NETLINK_ROUTE);
 	// Sends, and calls `each` for every message of the answer. `step` names the request in a failure.
 	Failure ask(NetlinkRequest &request, const char *step, const std::function<void(const NetlinkMessage &)> &each);
 

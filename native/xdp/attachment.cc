@@ -112,6 +112,22 @@ std::unique_ptr<Attachment> Attachment::adopt(const std::string &interface, cons
 	return attachment;
 }
 
+std::optional<XdpMode> Attachment::pinned_mode(const std::string &interface, const std::string &pin)
+{
+	for (XdpMode mode : {XdpMode::native, XdpMode::generic})
+		if (adopt(interface, pin, mode))
+			return mode;
+	return std::nullopt;
+}
+
+bool Attachment::attached() const
+{
+	struct bpf_link_info info = {};
+	u32 length = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(fd_, &info, &length) && info.xdp.ifindex == ifindex_;
+}
+
 void Attachment::remove(const std::string &pin)
 {
 	int fd = bpf_obj_get(pin.c_str());

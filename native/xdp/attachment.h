@@ -8,6 +8,7 @@
 #define SHUNT_XDP_ATTACHMENT_H
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "packet/types.h"
@@ -30,6 +31,8 @@ public:
 						  std::string *problem);
 	// The attachment that an earlier daemon has pinned here, if it is one of this interface and in this mode.
 	static std::unique_ptr<Attachment> adopt(const std::string &interface, const std::string &pin, XdpMode mode);
+	// The mode of the attachment that is pinned here, if it is one of this interface.
+	static std::optional<XdpMode> pinned_mode(const std::string &interface, const std::string &pin);
 	// Takes away what is pinned here, whatever it is attached to.
 	static void remove(const std::string &pin);
 	// What the attachment lives on is the pin, if there is one; else it ends with this object.
@@ -42,6 +45,8 @@ public:
 	// Ends it now, pinned or not.
 	void detach();
 
+	// False once the interface is gone, or the program was taken off it by force.
+	bool attached() const;
 	const std::string &interface() const { return interface_; }
 	u32 ifindex() const { return ifindex_; }
 	XdpMode mode() const { return mode_; }

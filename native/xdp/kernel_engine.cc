@@ -34,7 +34,7 @@ bool KernelEngine::open(std::string *problem)
 			*problem = kernel_problem(options_.pins + " can't be made", errno);
 			return false;
 		}
-		adopted_ = memory_.adopt(options_.pins);
+		adopted_ = !options_.fresh && memory_.adopt(options_.pins);
 	}
 	if (adopted_ && (memory_.geometry().buckets4 != wanted.buckets4 || memory_.geometry().buckets6 != wanted.buckets6 ||
 			 memory_.geometry().fragments != wanted.fragments)) {
@@ -80,15 +80,15 @@ bool KernelEngine::attach(const std::string &interface, std::string *problem)
 	std::unique_ptr<Attachment> attachment;
 
 	if (!options_.pins.empty()) {
-		attachment = Attachment::adopt(interface, pin_of(interface), options_.mode);
+		attachment = Attachment::adopt(interface, link_pin(options_.pins, interface), options_.mode);
 		if (attachment && !attachment->replace(program_->fd(), problem))
 			attachment.reset();
 		if (!attachment)
-			Attachment::remove(pin_of(interface)); // in another mode, or of an interface that is no more
+			Attachment::remove(link_pin(options_.pins, interface)); // in another mode, or of an interface that is no more
 	}
 	if (!attachment)
 		attachment = Attachment::attach(interface, program_->fd(), options_.mode, problem);
-	if (!attachment || (!options_.pins.empty() && !attachment->pin(pin_of(interface), problem)))
+	if (!attachment || (!options_.pins.empty() && !attachment->pin(link_pin(options_.pins, interface), problem)))
 		return false;
 	attachments_.push_back(std::move(attachment));
 	return true;

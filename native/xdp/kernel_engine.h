@@ -20,8 +20,17 @@ struct KernelEngineOptions {
 	std::vector<std::string> interfaces;
 	XdpMode mode = XdpMode::native;
 	std::string pins;        // folder in a BPF file system; empty: everything ends with the engine
+	bool fresh = false;      // take up no sessions of an earlier daemon: nobody knows any more what they name
 	std::string object_file; // empty: the program that this addon carries
 };
+
+// Where the attachment of an interface is pinned. A BPF file system takes no dots in names; an interface's may have one.
+inline std::string link_pin(const std::string &pins, std::string interface)
+{
+	for (char &c : interface)
+		c = c == '.' ? '+' : c;
+	return pins + "/link-" + interface;
+}
 
 class KernelEngine final : public Engine
 {
@@ -49,7 +58,6 @@ private:
 	bool open(std::string *problem);
 	bool attach(const std::string &interface, std::string *problem);
 	bool regrow(const sh_tables &tables, std::string *problem);
-	std::string pin_of(const std::string &interface) const { return options_.pins + "/link-" + interface; }
 
 	KernelEngineOptions options_;
 	KernelProgramOptions program_options_;

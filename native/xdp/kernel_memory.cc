@@ -20,7 +20,7 @@ const char *const KernelMemory::names_[MAPS] = {"sh_sessions4", "sh_sessions6", 
 
 static std::string pin_of(const std::string &pins, const char *name)
 {
-	return pins + "/" + name + "." + std::to_string(SH_LAYOUT);
+	return pins + "/" + name + "-" + std::to_string(SH_LAYOUT);
 }
 
 u32 possible_processors()

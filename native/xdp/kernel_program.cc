@@ -3,14 +3,14 @@
 // kernel_program.cc - see the header.
 #include "xdp/kernel_program.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <ctime>
 
 #include <bpf/bpf.h>
 
 namespace shunt
 {
-
-constexpr u64 JIFFIES_WATCHED_NS = 40000000;
 
 std::unique_ptr<KernelProgram> KernelProgram::load(const KernelProgramOptions &options, const TableCapacity &capacity,
 						   KernelMemory *memory, std::string *problem)
@@ -51,36 +51,26 @@ bool KernelProgram::read_clocks(u64 *jiffies, u64 *now_ns)
 	return true;
 }
 
-// How long a jiffy is stands nowhere that can be relied on (CONFIG_HZ is in files that a distribution may leave out), so it
-// is measured, from one edge to another. The clock then shows the time of the last edge: never the future.
+// A jiffy is as long as the resolution of the coarse clocks (TICK_NSEC; kernel/time/posix-timers.c). Of several readings over
+// two jiffies, the one soonest after an edge tells where the edges are: our clock shows the time of the last one, never the
+// future.
 bool KernelProgram::set_clock(std::string *problem)
 {
-	u64 first, first_ns, edge, edge_ns, last, last_ns;
-	auto next_edge = [&](u64 *jiffies, u64 *now_ns) {
-		u64 before = *jiffies;
+	struct timespec resolution;
+	long long base_ns = 0x7fffffffffffffff; // below zero, since jiffies begin before the boot
+	u64 jiffies, now_ns, until = 0;
 
-		do
-			if (!read_clocks(jiffies, now_ns))
-				return false;
-		while (*jiffies == before);
-		return true;
-	};
-
-	bool read = read_clocks(&first, &first_ns) && next_edge(&first, &first_ns);
-	edge = first;
-	edge_ns = first_ns;
+	clock_getres(CLOCK_MONOTONIC_COARSE, &resolution);
+	u64 tick_ns = (u64)resolution.tv_nsec;
 	do {
-		read = read && next_edge(&edge, &edge_ns);
-	} while (read && edge_ns - first_ns < JIFFIES_WATCHED_NS);
-	last = edge;
-	last_ns = edge_ns;
-	if (!read) {
-		*problem = kernel_problem("the kernel does not run the packet program for a test", errno);
-		return false;
-	}
-	u64 per_second = ((last - first) * 1000000000 + (last_ns - first_ns) / 2) / (last_ns - first_ns);
-	u64 tick_ns = (1000000000 + per_second / 2) / per_second; // TICK_NSEC, include/linux/jiffies.h
-	tables_.state()->clock = {last_ns - last * tick_ns, tick_ns};
+		if (!read_clocks(&jiffies, &now_ns)) {
+			*problem = kernel_problem("the kernel does not run the packet program for a test", errno);
+			return false;
+		}
+		until = until ? until : now_ns + 2 * tick_ns;
+		base_ns = std::min(base_ns, (long long)(now_ns - jiffies * tick_ns));
+	} while (now_ns < until);
+	tables_.state()->clock = {(u64)base_ns, tick_ns};
 	return true;
 }
 

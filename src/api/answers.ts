@@ -6,7 +6,7 @@
  */
 import { PROTOCOL_NUMBER, parseAddress, type Service } from "../config/index.js";
 import { type Target, termsText } from "../database/index.js";
-import { type Explanation as NativeExplanation, reasons, type SessionRow } from "../engine/index.js";
+import { LOCAL_TARGET, type Explanation as NativeExplanation, reasons, type SessionRow } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 import type { Member } from "../gateway/member.js";
 import { ROLE } from "../policy/index.js";
@@ -14,9 +14,6 @@ import { formatAddress } from "../wire/index.js";
 import type { Answers, FlowQuery, SessionQuery } from "./server.js";
 import type { Count, Explanation, ReasonCount, Session, SessionList, Status, TargetStatus } from "./types.js";
 import { VERSION } from "./version.js";
-
-/** A backend's own record names no target but this host. */
-const LOCAL = 65_535;
 
 export function answersOf(member: Member): Answers {
 	return {
@@ -57,15 +54,17 @@ function statusOf(member: Member): Status {
 		version: VERSION,
 		pid: process.pid,
 		engine: {
-			mode: "user",
-			capture: member.config.engine.capture,
-			why: member.config.engine.mode === "auto" ? "auto: this version has no other engine" : "as configured",
+			mode: member.kind,
+			capture: member.kind === "user" ? member.config.engine.capture : "xdp",
+			why: member.why,
+			adopted: member.engine.kernel()?.adopted ?? false,
 		},
 		config: member.config.file,
 		epoch: member.epoch,
 		uptimeMs: Date.now() - member.startedAt,
 		in: { packets: counters.packetsIn, bytes: counters.bytesIn },
 		reasons: byReason,
+		lost: counters.lost,
 		conserved: byReason.reduce((sum, one) => sum + one.packets, 0) === counters.packetsIn,
 		services: [...names.services].map(([id, service]) => ({
 			name: service.name,
@@ -81,17 +80,42 @@ function statusOf(member: Member): Status {
 			capacity: Math.floor((table.records4 + table.records6) * 0.85),
 			sweptAtMs: member.sweep?.finishedAt ?? null,
 		},
-		workers: member.workers.map((worker, i) => {
+		workers: member.kind === "user" ? workersOf(member) : processorsOf(member),
+	};
+}
+
+function workersOf(member: Member): Status["workers"] {
+	const { statistics } = member.engine;
+	const { capture, workers } = member.config.engine;
+	return member.interfaces.flatMap((name, group) =>
+		Array.from({ length: workers }, (_, n) => {
+			const i = group * workers + n;
 			const of = statistics.counters(i);
 			return {
-				interface: worker.interface ?? "",
-				capture: worker.capture ?? "ring",
+				interface: name,
+				capture,
 				in: { packets: of.packetsIn, bytes: of.bytesIn },
 				captureDrops: of.captureDropped,
 				error: member.ended.get(i) ?? null,
 			};
 		}),
-	};
+	);
+}
+
+/** One for each processor that packets have come to. Whether the program still is where it was attached, each of them says. */
+function processorsOf(member: Member): Status["workers"] {
+	const { statistics } = member.engine;
+	const off = member.engine.kernel()?.links.filter((link) => !link.attached) ?? [];
+	const error = off.length === 0 ? null : `the program is no longer on ${off.map((link) => link.interface).join(", ")}`;
+	return Array.from({ length: statistics.workers }, (_, i) => statistics.counters(i))
+		.filter((of, i) => of.packetsIn > 0 || i === 0)
+		.map((of) => ({
+			interface: member.interfaces.join(", "),
+			capture: "xdp",
+			in: { packets: of.packetsIn, bytes: of.bytesIn },
+			captureDrops: 0,
+			error,
+		}));
 }
 
 function reasonCounts(counted: Record<string, Count>): ReasonCount[] {
@@ -185,7 +209,7 @@ function sessionOf(names: Names, row: SessionRow): Session | undefined {
 		sourcePort: row.sourcePort,
 		destination: service.address,
 		destinationPort: service.port,
-		backend: row.target === LOCAL ? null : (target?.backend ?? "(gone)"),
+		backend: row.target === LOCAL_TARGET ? null : (target?.backend ?? "(gone)"),
 		target: target ? endpoint(target.address, target.port) : null,
 		idleMs: Math.round(row.idleMs),
 		leftMs: Math.max(0, Math.round(service.idleMs - row.idleMs)),
@@ -284,7 +308,8 @@ function sentences(
 			`It had a session, which is idle for ${seconds(native.session.idleMs)}, longer than ${seconds(service.idleMs)}.`,
 		);
 	else if (native.session) {
-		const held = native.session.target === LOCAL ? "this host" : names.targets.get(native.session.target)?.backend;
+		const held =
+			native.session.target === LOCAL_TARGET ? "this host" : names.targets.get(native.session.target)?.backend;
 		why.push(`It has a session with ${held ?? "a target that is gone"}, idle for ${seconds(native.session.idleMs)}.`);
 	} else why.push("It has no session.");
 	const stays = native.session && !native.session.expired && native.session.target === native.target;

@@ -1,13 +1,14 @@
 /**
  * The daemon: one member of the cluster and its control socket, from the command line to a clean end.
  *
- * Owns: signals (SIGINT and SIGTERM end it, SIGHUP reloads), the order of start and end, and the events that it tells.
- * Must never: end without undoing what the member did to its host.
+ * Owns: signals (SIGINT and SIGTERM end it, SIGUSR2 ends it and leaves the engine, SIGHUP reloads), the order of start and end, and the events that it tells.
+ * Must never: end without undoing what the member did to its host, unless it was told to leave.
  */
 
 import { BackendRole } from "../backend/role.js";
 import { readConfig } from "../config/index.js";
 import { ShuntError } from "../errors.js";
+import { engineName } from "../gateway/engines.js";
 import { Member, type MemberEvent, type Role } from "../gateway/member.js";
 import { GatewayRole } from "../gateway/role.js";
 import { answersOf } from "./answers.js";
@@ -35,7 +36,10 @@ export function runBackend(options: DaemonOptions): Promise<void> {
 	return run("backend", options, (config, name) => new BackendRole(config, name, options.onEvent));
 }
 
-/** Resolves when the daemon has ended and the host is as it was. */
+/** Ends the daemon and leaves the kernel's engine at work, for the next daemon to take over: an upgrade without a loss. */
+const LEAVE = "SIGUSR2";
+
+/** Resolves when the daemon has ended and, unless it was told to leave, the host is as it was. */
 async function run(
 	kind: "gateway" | "backend",
 	options: DaemonOptions,
@@ -47,15 +51,16 @@ async function run(
 	const socket = options.socket ?? `${SOCKET_FOLDER}/${name}.sock`;
 	// The signals first: one that comes while the host is being set up must not leave it half set up.
 	const stop = new Promise<string>((resolve) => {
-		for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(signal));
+		for (const signal of ["SIGINT", "SIGTERM", LEAVE] as const) process.once(signal, () => resolve(signal));
 	});
+	let signal: string | undefined;
 	let member: Member | undefined;
 	const api = await serve(
 		socket,
 		answersLater(() => member),
 	);
 	try {
-		member = await Member.start(roleOf(config, name), config, options.onEvent);
+		member = await Member.start(() => roleOf(config, name), config, options.onEvent);
 		const serving = member;
 		process.on("SIGHUP", () => {
 			serving.reload().catch((error: unknown) => options.onEvent({ event: "refused", problem: messageOf(error) }));
@@ -68,15 +73,18 @@ async function run(
 			socket,
 			services: config.services.length,
 			epoch: member.epoch,
+			engine: engineName(member.kind),
+			why: member.why,
+			adopted: member.engine.kernel()?.adopted ?? false,
 		});
-		const signal = await stop;
+		signal = await stop;
 		options.onEvent({ event: "stopping", signal });
 	} finally {
-		await member?.close();
+		await (signal === LEAVE ? member?.leave() : member?.close());
 		await api.close();
 		process.removeAllListeners("SIGHUP");
 	}
-	options.onEvent({ event: "stopped" });
+	options.onEvent({ event: "stopped", left: signal === LEAVE && member?.kind !== "user" });
 }
 
 /** The socket is there before the member is, so that a second daemon of this name is refused before it touches the host. */

@@ -46,6 +46,7 @@ export interface ServiceStatus {
 }
 
 export interface WorkerStatus {
+	/** The interface it captures from; a processor of the kernel's engine serves all of them. */
 	interface: string;
 	capture: string;
 	in: Count;
@@ -62,7 +63,14 @@ export interface Status {
 	version: string;
 	pid: number;
 	/** The engine that runs, and why this one. */
-	engine: { mode: "user"; capture: string; why: string };
+	engine: {
+		mode: "native" | "generic" | "user";
+		/** How packets are taken: "ring" or "pcap" in user space, "xdp" in the kernel. */
+		capture: string;
+		why: string;
+		/** Sessions of an earlier daemon have been taken up. */
+		adopted: boolean;
+	};
 	config: string;
 	/** Of the published tables. */
 	epoch: number;
@@ -72,6 +80,8 @@ export interface Status {
 	reasons: ReasonCount[];
 	/** in = the sum of all reasons. */
 	conserved: boolean;
+	/** Of those that were forwarded, so many a driver then did not take. */
+	lost: number;
 	services: ServiceStatus[];
 	sessions: { live: number; capacity: number; sweptAtMs: number | null };
 	workers: WorkerStatus[];

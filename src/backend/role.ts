@@ -1,14 +1,16 @@
 /**
  * The backend's role: what a backend does to its host, and what it knows of it.
  *
- *   prepare   a tun device that carries the service addresses; receive offloads off
+ *   prepare   the link that carries the service addresses; receive offloads off
  *   apply     the guard (this kernel leaves the tunnel's port to the engine), and the way back of ports that differ
  *
- * The engine verifies what comes by the tunnel and writes the client's packet to the tun device. The local service sees the
- * client's own address, and its answer leaves from the service's address straight to the client: direct server return.
+ * The engine verifies what comes by the tunnel and hands the client's packet to this kernel: the user-space engine by a tun
+ * device, which carries the service addresses and goes when the daemon goes; the kernel's engine on the link that it came by,
+ * and the addresses are on lo, where they outlive the daemon as the engine does. The local service sees the client's own
+ * address, and its answer leaves from the service's address straight to the client: direct server return.
  *
- * Must never: leave a trace at a clean end. What a crash leaves (two ARP settings, offloads) the next start knows by the
- * journal; the tun device with its addresses goes by itself.
+ * Must never: leave a trace at a clean end. What a crash leaves (settings, offloads, with the kernel's engine addresses and
+ * the way back) the next start knows by the journal.
  */
 import { closeSync } from "node:fs";
 import type { Backend, Config, Service } from "../config/index.js";
@@ -17,7 +19,9 @@ import { type EngineOptions, host } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 import { Addresses } from "../gateway/addresses.js";
 import { command, commandJson } from "../gateway/command.js";
+import type { EngineKind } from "../gateway/engines.js";
 import { Guard, type GuardRules } from "../gateway/guard.js";
+import type { Journal } from "../gateway/journal.js";
 import type { MemberEvent, Role } from "../gateway/member.js";
 import { requireLink } from "../gateway/network.js";
 import { Offloads } from "../gateway/offloads.js";
@@ -32,13 +36,16 @@ export class BackendRole implements Role {
 	readonly kind = "backend";
 	readonly roles = ROLE.backend;
 	readonly #self: Backend;
-	readonly #tun: string;
-	readonly #addresses: Addresses;
+	readonly #tun = "shunt0";
+	readonly #journal: Journal;
 	readonly #offloads: Offloads;
 	readonly #settings: Settings;
 	readonly #guard: Guard;
+	readonly #wayBack: Guard;
+	/** On lo or on the tun device: which, prepare() decides. */
+	#addresses: Addresses | undefined;
 	#descriptor: number | undefined;
-	#interfaces: string[] = [];
+	#interfaces: readonly string[] = [];
 
 	constructor(
 		config: Config,
@@ -46,16 +53,33 @@ export class BackendRole implements Role {
 		tell: (event: MemberEvent) => void,
 	) {
 		this.#self = config.backends.find((one) => one.name === name) as Backend;
-		this.#tun = "shunt0";
-		const journal = journalOf(name);
-		this.#offloads = new Offloads(journal);
-		this.#settings = new Settings(journal);
-		this.#addresses = new Addresses(this.#tun, journal);
-		this.#guard = new Guard(name, (problem) => tell({ event: "warning", problem }));
+		this.#journal = journalOf(name);
+		this.#offloads = new Offloads(this.#journal);
+		this.#settings = new Settings(this.#journal);
+		const lost = (problem: string) => tell({ event: "warning", problem });
+		this.#guard = new Guard(name, lost);
+		this.#wayBack = new Guard(`${name}_way_back`, lost, this.#journal);
 	}
 
-	async prepare(config: Config): Promise<Pick<EngineOptions, "workers" | "tun">> {
+	async interfaces(): Promise<readonly string[]> {
 		this.#interfaces = await this.#findInterfaces();
+		return this.#interfaces;
+	}
+
+	async prepare(config: Config, kind: EngineKind): Promise<Pick<EngineOptions, "workers" | "tun">> {
+		for (const name of this.#interfaces) {
+			this.#offloads.turnOff(name, kind);
+			// Several backends may share a segment with the service's address: none of them may answer ARP for it.
+			this.#settings.set(`net.ipv4.conf.${slashed(name)}.arp_ignore`, "1");
+			this.#settings.set(`net.ipv4.conf.${slashed(name)}.arp_announce`, "2");
+		}
+		const workers = workersOn(this.#interfaces, config);
+		if (kind !== "user") {
+			// A client's packet comes by the link of its gateway, and the way back may be another one.
+			for (const name of this.#interfaces) this.#settings.set(`net.ipv4.conf.${slashed(name)}.rp_filter`, "2");
+			this.#addresses = new Addresses("lo", this.#journal);
+			return { workers };
+		}
 		this.#descriptor = this.#openTun();
 		await command("ip", ["link", "set", "dev", this.#tun, "up", "mtu", String(TUN_MTU)]);
 		// The clients are not behind this device, and their packets come out of it all the same. 2 is loose, and the larger of
@@ -64,18 +88,14 @@ export class BackendRole implements Role {
 		// An address that is just being taken away must not send its packets back into the network.
 		this.#settings.set(`net.ipv4.conf.${this.#tun}.forwarding`, "0");
 		this.#settings.set(`net.ipv6.conf.${this.#tun}.forwarding`, "0");
-		for (const name of this.#interfaces) {
-			this.#offloads.turnOff(name);
-			// Several backends may share a segment with the service's address: none of them may answer ARP for it.
-			this.#settings.set(`net.ipv4.conf.${slashed(name)}.arp_ignore`, "1");
-			this.#settings.set(`net.ipv4.conf.${slashed(name)}.arp_announce`, "2");
-		}
-		return { workers: workersOn(this.#interfaces, config), tun: this.#descriptor };
+		this.#addresses = new Addresses(this.#tun, this.#journal);
+		return { workers, tun: this.#descriptor };
 	}
 
 	async apply(config: Config, snapshot: Snapshot): Promise<void> {
-		await this.#addresses.set([...new Set(snapshot.services.map((service) => service.address))]);
-		await this.#guard.set(rulesFor(this.#self, snapshot.services, this.#interfaces, config.cluster.tunnelPort));
+		await this.#addresses?.set([...new Set(snapshot.services.map((service) => service.address))]);
+		await this.#guard.set(holdBack(this.#self, this.#interfaces, config.cluster.tunnelPort));
+		await this.#wayBack.set(wayBack(this.#self, snapshot.services));
 	}
 
 	own(): readonly string[] {
@@ -89,11 +109,17 @@ export class BackendRole implements Role {
 
 	async close(): Promise<void> {
 		await this.#guard.close();
+		await this.#wayBack.close();
 		this.#offloads.restore();
 		this.#settings.restore();
-		await this.#addresses.close();
+		await this.#addresses?.close();
 		if (this.#descriptor !== undefined) closeSync(this.#descriptor); // and the device is gone
 		this.#descriptor = undefined;
+	}
+
+	async leave(): Promise<void> {
+		await this.#guard.close();
+		await this.#wayBack.leave();
 	}
 
 	#openTun(): number {
@@ -105,10 +131,10 @@ export class BackendRole implements Role {
 	}
 
 	/** As configured, or those that carry the backend's addresses. */
-	async #findInterfaces(): Promise<string[]> {
+	async #findInterfaces(): Promise<readonly string[]> {
 		if (this.#self.interfaces.length > 0) {
 			this.#self.interfaces.forEach(requireLink);
-			return [...this.#self.interfaces];
+			return this.#self.interfaces;
 		}
 		const all = await commandJson<{ ifname: string; addr_info?: { local?: string }[] }[]>("ip", ["-json", "address"]);
 		const found = all.filter((one) =>
@@ -125,12 +151,7 @@ function slashed(name: string): string {
 	return name.replaceAll(".", "/");
 }
 
-function rulesFor(
-	self: Backend,
-	services: readonly Service[],
-	interfaces: readonly string[],
-	port: number,
-): GuardRules {
+function holdBack(self: Backend, interfaces: readonly string[], port: number): GuardRules {
 	const from = `iifname { ${interfaces.map((name) => `"${name}"`).join(", ")} }`;
 	const own = (family: 4 | 6) => self.addresses.filter((address) => address.includes(":") === (family === 6));
 	return {
@@ -147,14 +168,13 @@ function rulesFor(
 					`${from} ip6 daddr @own6 udp dport ${port} counter drop`,
 				],
 			},
-			{ name: "way_back", hook: "output priority raw", rules: wayBack(self, services) },
 		],
 	};
 }
 
 /** R3: the engine delivered to the port that the service has here; its answers leave from the port that clients know.
  * Without connection tracking: a port is turned into the other, and back. */
-function wayBack(self: Backend, services: readonly Service[]): string[] {
+function wayBack(self: Backend, services: readonly Service[]): GuardRules {
 	const rules = new Set<string>();
 	for (const service of services) {
 		const ip = service.family === 4 ? "ip" : "ip6";
@@ -165,5 +185,5 @@ function wayBack(self: Backend, services: readonly Service[]): string[] {
 						`${ip} saddr ${service.address} ${service.protocol} sport ${choice.port} ${service.protocol} sport set ${service.port}`,
 					);
 	}
-	return [...rules];
+	return { sets: [], chains: [{ name: "way_back", hook: "output priority raw", rules: [...rules] }] };
 }

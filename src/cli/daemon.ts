@@ -32,7 +32,9 @@ function eventText(event: DaemonEvent, paint: Paint): string {
 	switch (event.event) {
 		case "ready": {
 			const what = `${event.name} is ready: ${count(Number(event.services), "service")}, tables of epoch ${event.epoch}`;
-			return `${paint("green", what)}; process ${event.pid}, asked at ${event.socket}`;
+			const sessions = event.adopted ? ", with the sessions of an earlier daemon" : "";
+			const engine = `${event.engine} (${event.why})${sessions}`;
+			return `${paint("green", what)}; ${engine}; process ${event.pid}, asked at ${event.socket}`;
 		}
 		case "reloaded":
 			return `reloaded: tables of epoch ${event.epoch}; ${changed === "" ? "nothing has changed" : `changed: ${changed}`}`;
@@ -47,6 +49,8 @@ function eventText(event: DaemonEvent, paint: Paint): string {
 		case "stopping":
 			return `${event.signal}: stopping`;
 		case "stopped":
-			return "stopped; the host is as it was";
+			return event.left
+				? "stopped; the kernel goes on, and the next daemon takes over"
+				: "stopped; the host is as it was";
 	}
 }

@@ -44,18 +44,27 @@ function headLines(status: Status, { paint, now, before }: StatusView): string[]
 			: `, now ${rate((status.in.packets - before.status.in.packets) / seconds)}, ${bytes((status.in.bytes - before.status.in.bytes) / seconds)}/s`;
 	const by = (verdict: string) => status.reasons.filter((one) => one.verdict === verdict);
 	const dropped = sum(by("drop"));
-	const lost = status.workers.reduce((total, worker) => total + worker.captureDrops, 0);
+	const missed = status.workers.reduce((total, worker) => total + worker.captureDrops, 0);
+	const lost =
+		status.engine.mode === "user"
+			? `${alarm(missed, paint)} lost by the kernel before us`
+			: `${alarm(status.lost, paint)} not taken by a driver after us`;
 	const conserved = status.conserved
 		? paint("green", "every packet has a reason")
 		: paint("yellow", "some are under way");
 	return [
 		`${name}  ${facts}`,
-		`engine    ${status.engine.mode}, ${status.engine.capture} capture (${status.engine.why})`,
+		`engine    ${engineText(status)}`,
 		`config    ${status.config}`,
 		`packets   ${number(status.in.packets)} in, ${bytes(status.in.bytes)}${speed}; ${conserved}`,
-		`dropped   ${alarm(dropped, paint)} by reason, ${alarm(lost, paint)} lost by the kernel before us`,
+		`dropped   ${alarm(dropped, paint)} by reason, ${lost}`,
 		`sessions  ${full > 0.9 ? paint("yellow", sessions) : sessions}`,
 	];
+}
+
+function engineText({ engine }: Status): string {
+	const name = engine.mode === "user" ? `user space, ${engine.capture} capture` : `${engine.mode} XDP`;
+	return `${name} (${engine.why})${engine.adopted ? "; took over the sessions of an earlier daemon" : ""}`;
 }
 
 function alarm(value: number, paint: Paint): string {

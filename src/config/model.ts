@@ -100,7 +100,7 @@ export interface Config {
 	readonly cluster: Cluster;
 	readonly sessions: { readonly capacity: number; readonly capacityIpv6: number; readonly checkMs: number };
 	readonly engine: {
-		readonly mode: "auto" | "user";
+		readonly mode: "auto" | "native" | "generic" | "user";
 		readonly capture: "ring" | "pcap";
 		readonly workers: number;
 		readonly busyPollUs: number;

@@ -245,9 +245,11 @@ export const sessionsSchema = map({
 });
 
 export const engineSchema = map({
-	mode: choice(["auto", "user"])
+	mode: choice(["auto", "native", "generic", "user"])
 		.default("auto")
-		.describe("auto: the fastest engine this host can run. user: the user-space engine."),
+		.describe(
+			"native: XDP, in the driver. generic: XDP, in the kernel's receive path. user: in user space. auto: the first of these that works here.",
+		),
 	capture: choice(["ring", "pcap"]).default("ring").describe("How user space captures: AF_PACKET ring or libpcap."),
 	workers: whole(1, 64).default(1).describe("Worker threads per interface."),
 	busyPoll: duration(0, 100, "from 0us to 100ms", 0.001)

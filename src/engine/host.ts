@@ -84,6 +84,8 @@ export interface Host {
 	resolve(ifindex: number, address: Buffer): void;
 	offloads(interfaceName: string): Feature[];
 	setOffload(interfaceName: string, feature: string, active: boolean): void;
+	/** Bits of netdev_xdp_act: 1 takes XDP programs, 4 frames that they send on through it. null: the kernel doesn't say. */
+	xdpFeatures(ifindex: number): number | null;
 	/** A tun device of our own; it goes when the descriptor is closed (by the caller, fs.closeSync). */
 	openTun(name: string, severalQueues?: boolean): { fd: number; ifindex: number; name: string };
 	/** `speedBps` other than 0 replaces what the driver says. */

@@ -60,6 +60,8 @@ export interface KernelEngineOptions {
 	readonly mode: "native" | "generic";
 	/** A folder in a BPF file system: what is there is taken over, and goes on when this process ends. Absent: all ends. */
 	readonly pins?: string;
+	/** Take up no sessions from there: nobody knows any more what their numbers mean. */
+	readonly fresh?: boolean;
 	/** Capacity, as of the user-space engine. */
 	readonly sessions4?: number;
 	readonly sessions6?: number;
@@ -70,7 +72,12 @@ export interface KernelEngineOptions {
 
 /** What the kernel's engine alone knows. */
 export interface KernelState {
-	readonly links: readonly { readonly interface: string; readonly mode: "native" | "generic" }[];
+	readonly links: readonly {
+		readonly interface: string;
+		readonly mode: "native" | "generic";
+		/** false: the interface has gone, or somebody has taken the program off. */
+		readonly attached: boolean;
+	}[];
 	/** Sessions of an earlier process have been taken up. */
 	readonly adopted: boolean;
 	readonly programId: number;
@@ -257,6 +264,7 @@ interface AddonCapture {
 /** What shunt.node exports, of what this file uses. */
 interface Addon {
 	readonly Engine: new (options: EngineOptions | { kernel: KernelEngineOptions }) => AddonEngine;
+	pinnedMode(pins: string, interfaceName: string): "native" | "generic" | undefined;
 	readonly CaptureStream: new (options: CaptureOptions) => AddonCapture;
 	runFile(options: FileRunOptions): { statistics: StatisticsMemory; reasons: Buffer; sessions: SessionRow[] };
 	inject(options: InjectOptions): Promise<InjectResult>;
@@ -352,6 +360,11 @@ export class NativeEngine {
 	retiredTables(): number {
 		return this.#engine.retiredTables();
 	}
+}
+
+/** In which mode a program is attached to this interface by what is pinned in this folder; undefined: nothing is. */
+export function pinnedMode(pins: string, interfaceName: string): "native" | "generic" | undefined {
+	return addon().pinnedMode(pins, interfaceName);
 }
 
 /** Runs a pcap file through the packet program, each packet at its own time; every call starts from nothing. */

@@ -10,6 +10,8 @@
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { ShuntError } from "../errors.js";
+import { command } from "./command.js";
+import type { Journal } from "./journal.js";
 
 /** Sets and chains in nft's own words; a hook is "prerouting priority raw", say. */
 export interface GuardRules {
@@ -32,10 +34,17 @@ export class Guard {
 	/** The kernel's rules are gone, and nobody had asked for that. */
 	readonly #lost: (why: string) => void;
 
-	/** `name` becomes the table's: one for each daemon on a host. */
-	constructor(name: string, lost: (why: string) => void) {
+	/** Only for a table that outlives us. */
+	readonly #journal: Journal | undefined;
+	/** The table of an earlier daemon has been swept away. */
+	#swept = false;
+
+	/** `name` becomes the table's: one for each daemon on a host. With a journal, the table has no owner: it lasts until it is
+	 * closed, and the journal knows it after a crash. */
+	constructor(name: string, lost: (why: string) => void, journal?: Journal) {
 		this.#table = `shunt_${name.replaceAll(/[^A-Za-z0-9_]/g, "_")}`;
 		this.#lost = lost;
+		this.#journal = journal;
 	}
 
 	/** Puts these rules in force instead of the last ones, all at once. */
@@ -43,8 +52,11 @@ export class Guard {
 		const nft = this.#start();
 		const table = `inet ${this.#table}`;
 		// One line is one transaction for nft -i, and its parser wants flat commands.
+		this.#journal?.note(`table ${this.#table}`, "absent");
+		const sweep = this.#journal !== undefined && !this.#swept ? [`add table ${table}`, `delete table ${table}`] : [];
 		const commands = [
-			`add table ${table} { flags owner; }`,
+			...sweep,
+			`add table ${table}${this.#journal === undefined ? " { flags owner; }" : ""}`,
 			`flush table ${table}`,
 			...this.#inForce.chains.map(({ name }) => `delete chain ${table} ${name}`),
 			...this.#inForce.sets.map(({ name }) => `delete set ${table} ${name}`),
@@ -59,9 +71,22 @@ export class Guard {
 		];
 		await this.#say(nft, commands.join("; "));
 		this.#inForce = rules;
+		this.#swept = true;
 	}
 
-	close(): Promise<void> {
+	/** The rules go. */
+	async close(): Promise<void> {
+		if (this.#journal?.has(`table ${this.#table}`)) {
+			await this.leave();
+			const table = `inet ${this.#table}`;
+			await command("nft", [`add table ${table}; delete table ${table}`]); // which is no mistake if it is gone
+			this.#journal.forget(`table ${this.#table}`);
+		}
+		await this.leave();
+	}
+
+	/** Our process ends; rules without an owner stay. */
+	leave(): Promise<void> {
 		this.#closing = true;
 		const nft = this.#nft;
 		if (nft === undefined || nft.exitCode !== null) return Promise.resolve();

@@ -18,10 +18,16 @@ import {
 	readSnapshot,
 	type Snapshot,
 	StaticStore,
+	type TableIds,
 	type Target,
+	type TargetEpochs,
 	targetsOf,
 } from "../database/index.js";
-import { type EngineOptions, NativeEngine } from "../engine/index.js";
+import { type EngineOptions, host, NativeEngine } from "../engine/index.js";
+import { type EngineKind, enginesToTry, requireFramesTaken, whyEngine } from "./engines.js";
+import { type Kept, KeptFile } from "./kept.js";
+import { networkNamespace } from "./network.js";
+import { pinsOf } from "./pins.js";
 
 /** What one role does to its host, and what it knows of it. */
 export interface Role {
@@ -30,15 +36,20 @@ export interface Role {
 	readonly name: string;
 	/** Of ROLE, for the tables. */
 	readonly roles: number;
-	/** Before the first tables: interfaces, addresses, tun device. Returns what the engine needs of it. */
-	prepare(config: Config, snapshot: Snapshot): Promise<Pick<EngineOptions, "workers" | "tun">>;
+	/** The interfaces whose packets the engine takes. Throws when one is missing. */
+	interfaces(): Promise<readonly string[]>;
+	/** Before the first tables: offloads, settings, tun device. Returns what a user-space engine needs of it. */
+	prepare(config: Config, kind: EngineKind): Promise<Pick<EngineOptions, "workers" | "tun">>;
 	/** After each publication: what the host has to hold back or carry for exactly these services. */
 	apply(config: Config, snapshot: Snapshot): Promise<void>;
 	/** This host's own service addresses. */
 	own(config: Config): readonly string[];
 	/** The way to each target; `changed` is called when it is another one than the last time it was asked. */
 	facts(targets: readonly Target[], changed: () => void): Promise<ReadonlyMap<string, HostFacts>>;
+	/** Undoes what it did to the host. */
 	close(): Promise<void>;
+	/** Ends without undoing anything that packets need: the kernel's engine goes on, and the next daemon takes over. */
+	leave(): Promise<void>;
 }
 
 export interface MemberEvent {
@@ -56,15 +67,21 @@ export class Member {
 	readonly engine: NativeEngine;
 	readonly role: Role;
 	/** Workers that have ended by themselves: why. */
-	readonly ended = new Map<number, string>();
-	readonly workers: EngineOptions["workers"];
+	ended: ReadonlyMap<number, string> = new Map();
+	readonly interfaces: readonly string[];
+	readonly kind: EngineKind;
+	/** Why this engine. */
+	readonly why: string;
 	config: Config;
 	snapshot: Snapshot;
 	compiled: Compiled | undefined;
 	epoch = 0;
 	sweep: { live: number; finishedAt: number } | undefined;
 	#store: StaticStore;
-	#ids = newTableIds();
+	#ids: TableIds;
+	/** Of an earlier daemon, until the first compilation. */
+	#epochs: TargetEpochs | undefined;
+	#keptFile: KeptFile;
 	#emit: (event: MemberEvent) => void;
 	#timer: NodeJS.Timeout | undefined;
 	#cursor = 0;
@@ -73,55 +90,97 @@ export class Member {
 	/** Publications follow one another; two at once could finish in the wrong order. */
 	#last: Promise<unknown> = Promise.resolve();
 
-	private constructor(
-		role: Role,
-		config: Config,
-		store: StaticStore,
-		snapshot: Snapshot,
-		engine: NativeEngine,
-		workers: EngineOptions["workers"],
-		emit: (event: MemberEvent) => void,
-	) {
-		this.role = role;
-		this.config = config;
-		this.snapshot = snapshot;
+	private constructor(parts: Parts, kind: EngineKind, why: string, engine: NativeEngine) {
+		this.role = parts.role;
+		this.config = parts.config;
+		this.snapshot = parts.snapshot;
+		this.interfaces = parts.interfaces;
+		this.kind = kind;
+		this.why = why;
 		this.engine = engine;
-		this.workers = workers;
-		this.#store = store;
-		this.#emit = emit;
+		this.#store = parts.store;
+		this.#emit = parts.emit;
+		this.#keptFile = parts.keptFile;
+		const kept = engine.kernel()?.adopted ? parts.kept : undefined;
+		this.#ids = kept?.ids ?? newTableIds();
+		this.#epochs = kept?.epochs;
+		this.epoch = kept?.epoch ?? 0;
 	}
 
-	/** Resolves when packets are being taken. */
-	static async start(role: Role, config: Config, emit: (event: MemberEvent) => void): Promise<Member> {
+	/** Resolves when packets are being taken, by the first engine that works here. `makeRole` is called for each attempt: a
+	 * role that has been closed is spent. */
+	static async start(makeRole: () => Role, config: Config, emit: (event: MemberEvent) => void): Promise<Member> {
 		const store = await StaticStore.open(config);
-		const snapshot = await readSnapshot(store);
-		let engine: NativeEngine | undefined;
-		let member: Member | undefined;
+		const refusals: { kind: EngineKind; why: string }[] = [];
 		try {
-			const parts = await role.prepare(config, snapshot);
-			engine = new NativeEngine({
-				sessions4: config.sessions.capacity,
-				sessions6: config.sessions.capacityIpv6,
-				transmit: config.engine.capture === "pcap" ? "pcap" : "sendmmsg",
-				qdiscBypass: config.engine.qdiscBypass,
-				...parts,
-				onEnd: (worker, problem) => {
-					member?.ended.set(worker, problem);
-					emit({ event: "worker-ended", worker, problem });
-				},
-			});
-			member = new Member(role, config, store, snapshot, engine, parts.workers, emit);
-			await member.#publish();
-			await role.apply(config, snapshot);
-			engine.start();
-			member.#tick();
-			return member;
+			const snapshot = await readSnapshot(store);
+			const namespace = networkNamespace();
+			for (let role = makeRole(); ; role = makeRole()) {
+				const interfaces = await role.interfaces();
+				const keptFile = new KeptFile(role.name, namespace);
+				const pins = await pinsOf(role.name, namespace).catch(() => undefined);
+				const kinds = enginesToTry(config, pins, interfaces);
+				const kind = kinds[refusals.length] as EngineKind;
+				const parts = { role, config, snapshot, interfaces, store, emit, keptFile, kept: keptFile.read(), pins };
+				try {
+					return await Member.#start(parts, kind, whyEngine(config, kind, refusals));
+				} catch (error) {
+					await role.close();
+					if (refusals.length === kinds.length - 1) throw error;
+					refusals.push({ kind, why: whyNot(error) });
+				}
+			}
 		} catch (error) {
-			engine?.stop();
-			await role.close();
 			await store.close();
 			throw error;
 		}
+	}
+
+	static async #start(parts: Parts, kind: EngineKind, why: string): Promise<Member> {
+		const { role, config, snapshot, interfaces, emit } = parts;
+		const ended = new Map<number, string>();
+		const needs = await role.prepare(config, kind);
+		const engine = new NativeEngine(
+			kind === "user"
+				? {
+						...capacities(config),
+						transmit: config.engine.capture === "pcap" ? "pcap" : "sendmmsg",
+						qdiscBypass: config.engine.qdiscBypass,
+						...needs,
+						onEnd: (worker, problem) => {
+							ended.set(worker, problem);
+							emit({ event: "worker-ended", worker, problem });
+						},
+					}
+				: {
+						kernel: {
+							...capacities(config),
+							interfaces,
+							mode: kind,
+							fresh: parts.kept === undefined,
+							...(parts.pins === undefined ? {} : { pins: parts.pins }),
+						},
+					},
+		);
+		try {
+			const member = new Member(parts, kind, why, engine);
+			member.ended = ended;
+			await member.#publish();
+			await role.apply(config, snapshot);
+			engine.start();
+			if (kind === "native" && role.kind === "gateway") requireFramesTaken(member.#links());
+			member.#tick();
+			return member;
+		} catch (error) {
+			engine.stop();
+			throw error;
+		}
+	}
+
+	/** Of the interfaces that packets come from and of those that targets are reached by. */
+	#links(): number[] {
+		const targets = this.compiled?.tables.targets.map((target) => target.ifindex) ?? [];
+		return [...this.interfaces.map((name) => host().link(name).ifindex), ...targets.filter((ifindex) => ifindex !== 0)];
 	}
 
 	/** Reads the configuration again. A mistake in it is thrown, and nothing has changed. */
@@ -139,12 +198,25 @@ export class Member {
 	}
 
 	async close(): Promise<void> {
+		await this.#halt();
+		this.engine.stop();
+		this.#keptFile.remove();
+		await this.role.close();
+		await this.#store.close();
+	}
+
+	/** Ends, and the kernel's engine goes on; the next daemon takes over. A user-space engine can't: it is closed. */
+	async leave(): Promise<void> {
+		if (this.kind === "user") return this.close();
+		await this.#halt();
+		await this.role.leave();
+		await this.#store.close();
+	}
+
+	async #halt(): Promise<void> {
 		this.#closing = true;
 		clearTimeout(this.#timer);
 		await this.#last.catch(() => {});
-		this.engine.stop();
-		await this.role.close();
-		await this.#store.close();
 	}
 
 	/** All targets of all redirections, each once. */
@@ -180,9 +252,11 @@ export class Member {
 			facts,
 			own: this.role.own(this.config),
 			ids: this.#ids,
-			previous: this.compiled,
+			previous: this.compiled ?? (this.#epochs && { epochs: this.#epochs, forwarding: new Map() }),
 			wallOffsetNs: wallOffset(),
 		});
+		if (this.kind !== "user")
+			this.#keptFile.write({ epoch: compiled.tables.epoch, ids: this.#ids, epochs: compiled.epochs });
 		for (const problem of this.engine.publish(compiled.tables)) this.#emit({ event: "warning", problem });
 		const before = new Set(this.compiled?.unresolved);
 		this.compiled = compiled;
@@ -211,6 +285,30 @@ export class Member {
 		if (drift > CLOCK_STEP_NS || drift < -CLOCK_STEP_NS)
 			this.#publish().catch((error) => this.#emit({ event: "warning", problem: String(error) }));
 	}
+}
+
+/** What a start is made of. */
+interface Parts {
+	readonly role: Role;
+	readonly config: Config;
+	readonly snapshot: Snapshot;
+	readonly interfaces: readonly string[];
+	readonly store: StaticStore;
+	readonly emit: (event: MemberEvent) => void;
+	readonly keptFile: KeptFile;
+	readonly kept: Kept | undefined;
+	/** undefined: there is no BPF file system to pin in. */
+	readonly pins: string | undefined;
+}
+
+function capacities({ sessions }: Config) {
+	return { sessions4: sessions.capacity, sessions6: sessions.capacityIpv6 };
+}
+
+/** The engine's own sentence, without what was being done, as the end of one of ours. */
+function whyNot(error: unknown): string {
+	const { why, fields, message } = error as { why?: string; fields?: { why?: string }; message: string };
+	return (fields?.why ?? why ?? message).replace(/\.$/, "");
 }
 
 /** Nanoseconds from the monotonic clock's zero to 1970's. */

@@ -4,6 +4,7 @@
  * Owns: the questions, and the meaning of the kernel's numbers.
  * Must never: change a route or an address. Asking for a neighbour makes the kernel ask the link, and nothing else.
  */
+import { statSync } from "node:fs";
 import { host } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 
@@ -12,6 +13,11 @@ const RTN_UNICAST = 1;
 /** States in which the kernel itself would send: REACHABLE, STALE, DELAY, PROBE, NOARP, PERMANENT (RFC 4861 7.3.2). */
 const NUD_USABLE = 0x02 | 0x04 | 0x08 | 0x10 | 0x40 | 0x80;
 const NUD_SURE = 0x02 | 0x40 | 0x80;
+
+/** A number that no other network namespace has. */
+export function networkNamespace(): string {
+	return statSync("/proc/self/ns/net").ino.toString();
+}
 
 /** Throws SHUNT_INTERFACE_MISSING. */
 export function requireLink(name: string): void {

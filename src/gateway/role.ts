@@ -8,17 +8,17 @@
  * Must never: leave a trace at a clean end. What a crash leaves (addresses on lo, offloads) the next start knows by the
  * journal.
  */
-import { statSync } from "node:fs";
 import { cpus } from "node:os";
 import type { Config, Gateway, Service } from "../config/index.js";
 import type { HostFacts, Snapshot, Target } from "../database/index.js";
 import type { EngineOptions, WorkerOptions } from "../engine/index.js";
 import { ROLE } from "../policy/index.js";
 import { Addresses } from "./addresses.js";
+import type { EngineKind } from "./engines.js";
 import { Guard, type GuardRules } from "./guard.js";
 import { Journal } from "./journal.js";
 import type { MemberEvent, Role } from "./member.js";
-import { requireLink } from "./network.js";
+import { networkNamespace, requireLink } from "./network.js";
 import { Offloads } from "./offloads.js";
 import { Ways } from "./ways.js";
 
@@ -43,11 +43,13 @@ export class GatewayRole implements Role {
 		this.#guard = new Guard(name, (problem) => tell({ event: "warning", problem }));
 	}
 
-	async prepare(config: Config): Promise<Pick<EngineOptions, "workers">> {
-		for (const name of this.#self.interfaces) {
-			requireLink(name);
-			this.#offloads.turnOff(name);
-		}
+	async interfaces(): Promise<readonly string[]> {
+		this.#self.interfaces.forEach(requireLink);
+		return this.#self.interfaces;
+	}
+
+	async prepare(config: Config, kind: EngineKind): Promise<Pick<EngineOptions, "workers">> {
+		for (const name of this.#self.interfaces) this.#offloads.turnOff(name, kind);
 		return { workers: workersOn(this.#self.interfaces, config) };
 	}
 
@@ -70,11 +72,16 @@ export class GatewayRole implements Role {
 		await this.#guard.close();
 		this.#offloads.restore();
 	}
+
+	async leave(): Promise<void> {
+		this.#ways.close();
+		await this.#guard.close();
+	}
 }
 
 /** Of the daemon of this name, in this network namespace. */
 export function journalOf(name: string): Journal {
-	return new Journal(name, statSync("/proc/self/ns/net").ino.toString());
+	return new Journal(name, networkNamespace());
 }
 
 /** Workers for these interfaces, as many on each as configured; several on one share its flows by fanout. */

@@ -35,7 +35,7 @@ export function status(): Status {
 		name: "g1",
 		version: "0.1.0",
 		pid: 4711,
-		engine: { mode: "user", capture: "ring", why: "auto: this version has no other engine" },
+		engine: { mode: "user", capture: "ring", why: "as configured", adopted: false },
 		config: "/etc/shunt/shunt.yaml",
 		epoch: 3,
 		uptimeMs: 133_000,
@@ -53,6 +53,7 @@ export function status(): Status {
 			reason("no_next_hop", "drop", 7, 721, "the target's next hop has not answered ARP or neighbour discovery"),
 		],
 		conserved: true,
+		lost: 0,
 		services: [
 			{
 				name: "web",
