@@ -11,6 +11,14 @@
 namespace shunt
 {
 
+static Napi::Value numbers(Napi::Env env, const std::vector<u16> &from)
+{
+	Napi::Uint16Array array = Napi::Uint16Array::New(env, from.size());
+
+	std::copy(from.begin(), from.end(), array.Data());
+	return array;
+}
+
 Napi::Value run_file_door(const Napi::CallbackInfo &info)
 {
 	FileRunResult result;
@@ -30,6 +38,7 @@ Napi::Value run_file_door(const Napi::CallbackInfo &info)
 	run.sessions4 = f.number("sessions4", 1u << 28, run.sessions4);
 	run.sessions6 = f.number("sessions6", 1u << 28, run.sessions6);
 	run.fragments = f.number("fragments", 1u << 24, run.fragments);
+	run.explain = f.flag("explain", false);
 	if (!Fields::problem().empty())
 		return throw_problem(info.Env(), Fields::problem());
 	std::unique_ptr<FileEngine> engine =
@@ -40,6 +49,12 @@ Napi::Value run_file_door(const Napi::CallbackInfo &info)
 	Napi::Object out = Napi::Object::New(info.Env());
 	out.Set("statistics", statistics_memory(info.Env(), result.statistics));
 	out.Set("reasons", Napi::Buffer<u8>::Copy(info.Env(), result.reasons.data(), result.reasons.size()));
+	out.Set("packetTargets", numbers(info.Env(), result.targets));
+	if (run.explain) {
+		out.Set("explainedReasons",
+			Napi::Buffer<u8>::Copy(info.Env(), result.explained_reasons.data(), result.explained_reasons.size()));
+		out.Set("explainedTargets", numbers(info.Env(), result.explained_targets));
+	}
 	Napi::Array sessions = Napi::Array::New(info.Env(), result.sessions.size());
 	for (u32 i = 0; i < result.sessions.size(); i++)
 		sessions.Set(i, session_row(info.Env(), result.sessions[i]));

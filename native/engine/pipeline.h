@@ -50,6 +50,7 @@ public:
 	const u64 *clock_ns() const { return &env_.now_ns; }
 	// Of packet i of the last batch.
 	u8 reason(u32 i) const { return results_[i].reason; }
+	u16 target(u32 i) const { return results_[i].target; }
 
 private:
 	struct Way {

@@ -3,7 +3,9 @@
 // run_file.cc - see the header.
 #include "engine/run_file.h"
 
+#include "engine/explain.h"
 #include "engine/pipeline.h"
+#include "packet/parse.h"
 
 namespace shunt
 {
@@ -47,10 +49,10 @@ public:
 		return true;
 	}
 
-	bool pass(Batch *batch, u8 *reason, std::string *) override
+	bool pass(Batch *batch, Passed *passed, std::string *) override
 	{
 		pipeline_->run(batch, 0, tables_);
-		*reason = pipeline_->reason(0);
+		*passed = {pipeline_->reason(0), pipeline_->target(0)};
 		return true;
 	}
 
@@ -66,6 +68,26 @@ std::unique_ptr<Transmit> way_to(const std::string &file, const u64 *clock_ns, s
 	if (file.empty())
 		return std::unique_ptr<Transmit>(new Nowhere);
 	return open_file_transmit(file, clock_ns, problem);
+}
+
+// The flow is the one that the packet program's own parser finds.
+void explain_packet(const sh_tables *tables, const Sessions &sessions, const Batch &batch, FileRunResult *result)
+{
+	const sh_frame &frame = batch.frames[0];
+	u8 reason = FileRunResult::NOT_EXPLAINED;
+	sh_parsed parsed = {};
+	u16 target = 0;
+
+	if (sh_parse_link(&frame, &parsed) == SH_GO_ON && sh_parse_ip(&frame, &parsed) == SH_GO_ON &&
+	    sh_parse_transport(&frame, &parsed) == SH_GO_ON && parsed.fragmentation != SH_FRAGMENT_LATER &&
+	    !parsed.icmp_error) {
+		Explanation explanation = explain(tables, sessions, parsed.flow, batch.time_ns);
+
+		reason = explanation.reason;
+		target = explanation.target;
+	}
+	result->explained_reasons.push_back(reason);
+	result->explained_targets.push_back(target);
 }
 
 } // namespace
@@ -106,7 +128,7 @@ bool run_file(const FileRun &run, FileEngine *engine, FileRunResult *result, std
 	u64 now_ns = 0;
 	for (u64 index = 0;; index++) {
 		Taken taken = capture->take(batch.get());
-		u8 reason;
+		Passed passed;
 
 		if (taken == Taken::ended)
 			break;
@@ -118,9 +140,12 @@ bool run_file(const FileRun &run, FileEngine *engine, FileRunResult *result, std
 			if (!engine->publish(blocks[step].get(), problem))
 				return false;
 		now_ns = batch->time_ns;
-		if (!engine->pass(batch.get(), &reason, problem))
+		if (run.explain)
+			explain_packet(step ? blocks[step - 1]->tables() : nullptr, engine->sessions(), *batch, result);
+		if (!engine->pass(batch.get(), &passed, problem))
 			return false;
-		result->reasons.push_back(reason);
+		result->reasons.push_back(passed.reason);
+		result->targets.push_back(passed.target);
 	}
 	u64 from = 0;
 	result->statistics = engine->statistics();

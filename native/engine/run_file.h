@@ -25,11 +25,24 @@ struct FileRun {
 	std::string output; // what is sent; empty: nowhere
 	std::string inner;  // what is delivered; empty: nowhere
 	u64 sessions4 = 4096, sessions6 = 4096, fragments = 256;
+	bool explain = false; // ask explain() before each packet
+};
+
+// What became of a packet.
+struct Passed {
+	u8 reason;
+	u16 target; // index; 0: none
 };
 
 struct FileRunResult {
 	std::shared_ptr<Statistics> statistics;
 	std::vector<u8> reasons;                // of each packet, in order
+	std::vector<u16> targets;               // likewise; 0: none
+	// What explain() said of each packet's flow, just before it; NOT_EXPLAINED where the packet is not the next one of a
+	// flow: malformed, a later fragment, an ICMP error. Empty unless asked for.
+	static constexpr u8 NOT_EXPLAINED = 255;
+	std::vector<u8> explained_reasons;
+	std::vector<u16> explained_targets;
 	std::vector<SessionRow> sessions;       // left at the end; idle time as of the last packet
 };
 
@@ -42,8 +55,8 @@ public:
 	virtual const std::shared_ptr<Statistics> &statistics() const = 0;
 	// The set that the next packets meet; it lives as long as the run.
 	virtual bool publish(const TableBlock *block, std::string *problem) = 0;
-	// Runs the batch's one packet, sends it where its verdict says, counts it, and tells the reason.
-	virtual bool pass(Batch *batch, u8 *reason, std::string *problem) = 0;
+	// Runs the batch's one packet, sends it where its verdict says, counts it, and tells what became of it.
+	virtual bool pass(Batch *batch, Passed *passed, std::string *problem) = 0;
 };
 
 // Where a run's packets go; `clock_ns` is the time of the packet in hand.

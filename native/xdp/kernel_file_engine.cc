@@ -79,7 +79,7 @@ public:
 		return true;
 	}
 
-	bool pass(Batch *batch, u8 *reason, std::string *problem) override
+	bool pass(Batch *batch, Passed *passed, std::string *problem) override
 	{
 		sh_frame frame = batch->frames[0];
 		u32 length = static_cast<u32>(frame.end - frame.data);
@@ -95,7 +95,7 @@ public:
 		}
 		sh_passage passage;
 		memcpy(&passage, scratch_.data() + (size_t)processor_.processor() * SH_SCRATCH_BYTES, sizeof(passage));
-		*reason = passage.result.reason;
+		*passed = {passage.result.reason, passage.result.target};
 		frame = sh_frame{out_.data(), out_.data() + run.data_size_out, out_.data()};
 		send(frame, passage.result, run.retval, problem);
 		return problem->empty();

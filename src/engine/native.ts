@@ -181,6 +181,8 @@ export interface FileRunOptions {
 	readonly sessions4?: number;
 	readonly sessions6?: number;
 	readonly fragments?: number;
+	/** Ask `explain` about each packet's flow, just before the packet. */
+	readonly explain?: boolean;
 }
 
 export interface FileRunResult {
@@ -189,6 +191,11 @@ export interface FileRunResult {
 	readonly targets: Map<number, { packets: number; bytes: number }>;
 	/** Of each packet, in order: its reason's name. */
 	readonly reasons: string[];
+	/** Of each packet, in order: the id of the target that it was for; 0: none. */
+	readonly packetTargets: Uint16Array;
+	/** With `explain`: what it said of each packet. No reason where a packet is no flow's next one: malformed, a later
+	 * fragment, an ICMP error. */
+	readonly explained?: { readonly reasons: (string | undefined)[]; readonly targets: Uint16Array };
 	/** What the session table holds at the end; idle as of the last packet. */
 	readonly sessions: SessionRow[];
 }
@@ -266,7 +273,14 @@ interface Addon {
 	readonly Engine: new (options: EngineOptions | { kernel: KernelEngineOptions }) => AddonEngine;
 	pinnedMode(pins: string, interfaceName: string): "native" | "generic" | undefined;
 	readonly CaptureStream: new (options: CaptureOptions) => AddonCapture;
-	runFile(options: FileRunOptions): { statistics: StatisticsMemory; reasons: Buffer; sessions: SessionRow[] };
+	runFile(options: FileRunOptions): {
+		statistics: StatisticsMemory;
+		reasons: Buffer;
+		packetTargets: Uint16Array;
+		explainedReasons?: Buffer;
+		explainedTargets?: Uint16Array;
+		sessions: SessionRow[];
+	};
 	inject(options: InjectOptions): Promise<InjectResult>;
 }
 
@@ -380,6 +394,15 @@ export function runFile(options: FileRunOptions): FileRunResult {
 		counters: statistics.counters(),
 		targets,
 		reasons: [...raw.reasons].map(reasonName),
+		packetTargets: raw.packetTargets,
+		...(raw.explainedReasons && raw.explainedTargets
+			? {
+					explained: {
+						reasons: [...raw.explainedReasons].map((number) => (number === 255 ? undefined : reasonName(number))),
+						targets: raw.explainedTargets,
+					},
+				}
+			: {}),
 		sessions: raw.sessions,
 	};
 }
