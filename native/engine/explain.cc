@@ -15,8 +15,12 @@ static bool usable(const sh_target *target, u8 epoch)
 	return target && target->state != SH_INACTIVE && target->epoch == epoch;
 }
 
-static u8 sent_as(const sh_target *target, u8 reason)
+static u8 sent_as(const sh_env &env, const sh_target *target, u8 reason)
 {
+	const sh_key *key = sh_key_at(&env, sh_control(&env)->sign_key);
+
+	if (!key || !key->valid)
+		return SH_R_table_missing;
 	return target->flags & SH_TARGET_RESOLVED ? reason : (u8)SH_R_no_next_hop;
 }
 
@@ -38,7 +42,7 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 	const sh_service *service =
 		sh_service_find(&env, control, own_hash, &flow.destination, flow.destination_port, flow.protocol);
 	e.reason = SH_R_not_service_port;
-	if (!service)
+	if (!service || service->family != flow.family)
 		return e;
 	e.service = service->id;
 
@@ -70,7 +74,7 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 		const sh_target *target = sh_target_at(&env, seen.target);
 		if (!e.session_expired && usable(target, seen.epoch)) {
 			e.target = seen.target;
-			e.reason = sent_as(target, SH_R_forwarded);
+			e.reason = sent_as(env, target, SH_R_forwarded);
 			return e;
 		}
 	}
@@ -79,7 +83,7 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 	if (!target || target->state == SH_INACTIVE)
 		return e;
 	e.target = e.chosen;
-	e.reason = sent_as(target, e.session && !e.session_expired ? SH_R_forwarded_moved : SH_R_forwarded_new);
+	e.reason = sent_as(env, target, e.session && !e.session_expired ? SH_R_forwarded_moved : SH_R_forwarded_new);
 	return e;
 }
 

@@ -20,6 +20,7 @@ import { type FileRunResult, reasons, runFile } from "../../src/engine/index.js"
 import { ROLE } from "../../src/policy/index.js";
 import { decodeFrame } from "../../src/wire/index.js";
 import { type Case, CONFIG, cases, KEYS } from "./cases.js";
+import { contradiction } from "./explained.js";
 
 const work = mkdtempSync(join(tmpdir(), "shunt-golden-"));
 afterAll(() => rmSync(work, { recursive: true, force: true }));
@@ -107,6 +108,7 @@ function steps(one: Case): { at: number; compiled: Compiled }[] {
 function run(one: Case, files: Files, kernel: boolean): FileRunResult {
 	return runFile({
 		kernel,
+		explain: true,
 		steps: steps(one).map(({ at, compiled }) => ({ at, tables: compiled.tables })),
 		...files,
 		inner: files.inner,
@@ -135,6 +137,7 @@ for (const engine of ENGINES) {
 				expect(result.reasons).toEqual(wanted);
 				const counted = Object.values(result.counters.reasons).reduce((sum, { packets }) => sum + packets, 0);
 				expect(counted).toBe(one.packets.length); // conserved
+				expect(contradiction(result)).toBeUndefined();
 				matches(readFileSync(files.input), join(expected, "in.pcap"));
 				matches(readFileSync(files.output), join(expected, "out.pcap"));
 				matches(readFileSync(files.inner), join(expected, "inner.pcap"));
