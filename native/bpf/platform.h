@@ -173,7 +173,18 @@ SH_INLINE u32 sh_frame_first(const struct sh_frame *frame)
 	return (u32)bytes;
 }
 
-/* A jumbo frame may lie in several buffers: data to end is the first, which holds all headers. */
+/* A jumbo frame may lie in several buffers: data to end is the first, which holds all headers. Drivers begin a second one
+ * when the first is full, and none has smaller ones than this. Whether there is a second, only a call into the kernel can
+ * tell, which most packets are spared. */
+#define SH_SMALLEST_BUFFER 1024
+
+SH_INLINE u32 sh_length(const struct sh_frame *frame)
+{
+	u32 first = sh_frame_first(frame);
+
+	return SH_LIKELY(first < SH_SMALLEST_BUFFER) ? first : (u32)bpf_xdp_get_buff_len(frame->ctx);
+}
+
 SH_INLINE int sh_beyond(const struct sh_frame *frame, u32 offset)
 {
 	return offset > sh_frame_first(frame) && offset > bpf_xdp_get_buff_len(frame->ctx);
@@ -197,17 +208,14 @@ SH_INLINE int sh_pop(struct sh_frame *frame, u32 n)
 
 SH_INLINE int sh_trim(struct sh_frame *frame, u32 length)
 {
-	u32 have = sh_frame_first(frame);
-	long failed = 0;
+	u32 have = sh_length(frame);
+	long failed;
 
 	if (SH_LIKELY(have == length))
 		return 0;
 	if (have < length)
-		have = (u32)bpf_xdp_get_buff_len(frame->ctx);
-	if (have < length)
 		return -1;
-	if (have > length)
-		failed = bpf_xdp_adjust_tail(frame->ctx, (int)length - (int)have);
+	failed = bpf_xdp_adjust_tail(frame->ctx, (int)length - (int)have);
 	sh_frame_reload(frame);
 	return failed ? -1 : 0;
 }

@@ -42,25 +42,22 @@ int shunt_xdp(struct xdp_md *ctx)
 	struct sh_result result;
 	struct sh_work *work;
 	struct sh_env env;
-	u32 counters, bytes, first;
+	u32 counters, bytes = 0;
 
 	sh_env_start(&env);
 	sh_frame_reload(&frame);
-	first = sh_frame_first(&frame);
 	result = sh_run(&env, &frame);
 
-	bytes = first;
 	work = sh_scratch(&env);
 	if (work) {
 		work->passage.result = result;
-		if (SH_UNLIKELY((u32)work->passage.parsed.l3 + work->passage.parsed.ip_length > first)) /* in several buffers? */
-			bytes += (u32)bpf_xdp_get_buff_len(ctx) - sh_frame_first(&frame);
+		bytes = work->passage.length;
 	}
 	counters = env.processor * sh_state.counters;
 	sh_count(counters + SH_COUNT_IN, bytes);
 	sh_count(counters + SH_COUNT_REASON + result.reason, bytes);
 	if (result.target && sh_counts_for_target(result.reason) && sh_count_of_target(result.target) < sh_state.counters)
-		sh_count(counters + sh_count_of_target(result.target), bytes - first + sh_frame_first(&frame));
+		sh_count(counters + sh_count_of_target(result.target), sh_length(&frame));
 	return sh_action(ctx, &result);
 }
 

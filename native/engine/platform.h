@@ -104,6 +104,7 @@ SH_INLINE struct sh_kept_start *sh_kept_start_at(const struct sh_env *env, u32 i
 	return env->kept ? &env->kept->starts[i] : (struct sh_kept_start *)0;
 }
 
+SH_INLINE u32 sh_length(const struct sh_frame *frame) { return (u32)(frame->end - frame->data); }
 SH_INLINE int sh_beyond(const struct sh_frame *frame, u32 offset) { return offset > (u64)(frame->end - frame->data); }
 
 SH_INLINE int sh_push(struct sh_frame *frame, u32 n)

@@ -37,6 +37,7 @@ struct sh_result {
 
 struct sh_passage {
 	struct sh_result result;
+	u32 length;              /* of the frame, as it came */
 	struct sh_parsed parsed; /* as it came */
 	struct sh_parsed inner;  /* on a backend: out of the tunnel; meaningful if the reason is a later one than the header's */
 };

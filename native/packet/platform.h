@@ -18,6 +18,7 @@
  *                                 bytes of stack, for a whole chain of calls
  *   sh_kept_tag_at(env, i)        this processor's own, of SH_KEPT_TAGS; NULL where none are kept
  *   sh_kept_start_at(env, i)      the same, of SH_KEPT_STARTS
+ *   sh_length(frame)              bytes of the whole packet
  *   sh_beyond(frame, n)           is the packet shorter than n bytes? Its headers lie in one piece from data to end, and in
  *                                 the kernel the rest of a jumbo frame may lie elsewhere
  *   sh_push(frame, n)             grow the packet by n bytes at its head; 0 or -1 (then nothing has changed)

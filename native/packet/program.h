@@ -269,6 +269,8 @@ SH_INLINE struct sh_result sh_run(const struct sh_env *env, struct sh_frame *fra
 	u64 own_hash;
 	u32 own;
 
+	if (work)
+		work->passage.length = sh_length(frame);
 	if (!control || !work) {
 		result.reason = SH_R_table_missing;
 		return result;

@@ -423,6 +423,55 @@ export const cases: Case[] = [
 		],
 	},
 	{
+		name: "jumbo",
+		title: "R1: jumbo frames, which the kernel keeps in several buffers, are forwarded, cut and counted whole",
+		role: "gateway",
+		mtu: 9216,
+		packets: [
+			{ frame: four(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(9000 - 28, 1))), reason: "forwarded_new" },
+			{ frame: four(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(9216 - 72 - 28, 2)), [7]), reason: "forwarded" },
+			{ frame: six(udp6("2001:db8:100::7", 4000, VIP6, Buffer.alloc(9000 - 48, 4))), reason: "forwarded_new" },
+			// Padding from the first buffer into the next ones.
+			{ frame: Buffer.concat([four(udp4("198.51.100.7")), Buffer.alloc(9000, 6)]), reason: "forwarded" },
+			{
+				frame: Buffer.concat([four(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(4000, 7))), Buffer.alloc(5000, 8)]),
+				reason: "forwarded",
+			},
+			{ frame: ethernet(0x0806, Buffer.alloc(9000)), reason: "not_ip" },
+			{ frame: four(udp4("192.0.2.1", 4000, "203.0.113.99", 53, Buffer.alloc(9000))), reason: "not_service" },
+			{ frame: four(udp4("192.0.2.1", 4000, VIP, 53, Buffer.alloc(9000))).subarray(0, 8999), reason: "truncated" },
+		],
+	},
+	{
+		name: "too-big-jumbo",
+		title: "R1: jumbo frames that are larger still are answered by packet-too-big, and no byte more",
+		role: "gateway",
+		mtu: 9216,
+		packets: [
+			{ frame: four(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(9216 - 71 - 28, 3))), reason: "too_big" },
+			{ frame: six(udp6("2001:db8:100::7", 4000, VIP6, Buffer.alloc(9216 - 103 - 48, 5)), [7]), reason: "too_big" },
+		],
+	},
+	{
+		name: "jumbo-backend",
+		title: "R1: jumbo frames are taken out of their tunnel",
+		role: "backend",
+		packets: [
+			{ frame: tunnelled(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(9000 - 28, 1))), reason: "delivered" },
+			{
+				frame: Buffer.concat([
+					tunnelled(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(4000, 2)), { header: { port: 5353 } }),
+					Buffer.alloc(4000, 3),
+				]),
+				reason: "delivered",
+			},
+			{
+				frame: tunnelled(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(9000 - 28, 1)), { spoil: spoilHeader(12) }),
+				reason: "header_tag",
+			},
+		],
+	},
+	{
 		name: "no-next-hop",
 		title: "a target whose next hop has not answered",
 		role: "gateway",
