@@ -19,6 +19,9 @@
 
 #define SH_GO_ON 0xff
 #define SH_EXTENSIONS 6 /* IPv6 extension headers walked */
+/* And the bytes of them all. In the kernel the rest of a jumbo frame may lie elsewhere, so what is read must stand near its
+ * beginning; and both engines must refuse the same. */
+#define SH_EXTENSION_BYTES 1024
 SH_STATIC_ASSERT(SH_REASON_COUNT < SH_GO_ON, "a reason is 8 bits");
 
 /* Offsets are masked before they meet a packet pointer: the BPF verifier wants to see their bound. */
@@ -149,6 +152,7 @@ SH_INLINE u8 sh_parse_extensions(const struct sh_frame *frame, struct sh_parsed 
 {
 	u32 end = (u32)p->l3 + p->ip_length;
 	u32 l4 = p->l4;
+	u32 furthest = l4 + SH_EXTENSION_BYTES;
 	u32 next = p->protocol;
 	u32 fragment_offset = 0;
 	be32 fragment_id = 0;
@@ -172,7 +176,7 @@ SH_INLINE u8 sh_parse_extensions(const struct sh_frame *frame, struct sh_parsed 
 		}
 		next = extension->next;
 		l4 += length;
-		if (l4 > end)
+		if (l4 > end || l4 > furthest)
 			return SH_R_bad_extension;
 	}
 	p->l4 = (u16)l4;

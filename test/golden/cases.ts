@@ -317,7 +317,7 @@ export const cases: Case[] = [
 	},
 	{
 		name: "extensions",
-		title: "IPv6 extension headers are walked, six of them; more, or cut off, are refused",
+		title: "IPv6 extension headers are walked, six of them, 1024 bytes; more, or cut off, are refused",
 		role: "gateway",
 		packets: [
 			{
@@ -337,6 +337,14 @@ export const cases: Case[] = [
 			},
 			{
 				frame: six(ipv6(hex("2001:db8:9::1"), hex(VIP6), 60, Buffer.from([17, 9, 0, 0, 0, 0, 0, 0]))),
+				reason: "bad_extension",
+			},
+			{
+				frame: six(ipv6(hex("2001:db8:9::1"), hex(VIP6), 60, extension(17, udp(4001, 53, body), 127))),
+				reason: "forwarded_new",
+			},
+			{
+				frame: six(ipv6(hex("2001:db8:9::1"), hex(VIP6), 60, extension(17, udp(4001, 53, body), 128))),
 				reason: "bad_extension",
 			},
 		],
