@@ -24,7 +24,7 @@ const COMPATIBLE: Record<string, string[]> = {
 	too_big: SENT,
 	too_big_dropped: SENT,
 };
-const ALWAYS_EXPLAINED = ["forwarded", "forwarded_new", "forwarded_evicting", "forwarded_moved", "no_target"];
+const ALWAYS_EXPLAINED = ["forwarded", "forwarded_new", "forwarded_evicting", "forwarded_moved"];
 
 /** The first packet of which explain said something else than what became of it, in words; undefined: it was right. */
 export function contradiction(result: FileRunResult): string | undefined {
