@@ -29,6 +29,7 @@ static TableSpec::Target read_target(const Fields &f)
 	t.alternative = (u16)f.number("alternative", 65535);
 	t.lease_s = (u16)f.number("leaseS", 65535);
 	t.header_flags = (u8)f.number("headerFlags", 255);
+	t.load = (u16)f.number("load", 65535, 0);
 	return t;
 }
 
@@ -52,6 +53,7 @@ static TableSpec::Redirection read_redirection(const Fields &f)
 	Napi::Value rows = f.get("rows");
 
 	r.spread = (u8)f.number("spread", 1);
+	r.choice = (u8)f.number("choice", 255, SH_CHOOSE_ROW);
 	if (rows.IsEmpty() || !rows.IsTypedArray() ||
 	    rows.As<Napi::TypedArray>().TypedArrayType() != napi_uint16_array) {
 		f.complain("rows", "must be a Uint16Array");

@@ -101,10 +101,13 @@ static std::string check_targets(const TableSpec &spec)
 		if (t.state > SH_DRAINING)
 			return at("targets", i, "has an unknown state");
 	}
-	for (size_t i = 0; i < spec.redirections.size(); i++)
+	for (size_t i = 0; i < spec.redirections.size(); i++) {
+		if (spec.redirections[i].choice > SH_CHOOSE_LESS_LOADED)
+			return at("redirections", i, "has an unknown choice");
 		for (u16 row : spec.redirections[i].rows)
 			if (!seen[row])
 				return at("redirections", i, "has a row that names a target that is not there");
+	}
 	if (spec.redirections.size() > 65536)
 		return "redirections are more than 65536";
 	return "";
@@ -143,6 +146,7 @@ static sh_target target_entry(const TableSpec::Target &t)
 	entry.alternative = t.alternative;
 	entry.lease_s = t.lease_s;
 	entry.header_flags = t.header_flags;
+	entry.load = t.load;
 	return entry;
 }
 
@@ -276,6 +280,7 @@ std::unique_ptr<TableBlock> TableBlock::build(const TableSpec &spec, const Sessi
 		entry.first_row = (u32)block->rows_.size();
 		entry.rows = (u32)redirection.rows.size();
 		entry.spread = redirection.spread;
+		entry.choice = redirection.choice;
 		block->rows_.insert(block->rows_.end(), redirection.rows.begin(), redirection.rows.end());
 		block->redirections_.push_back(entry);
 	}

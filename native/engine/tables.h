@@ -40,6 +40,7 @@ struct TableSpec {
 	struct Redirection {
 		std::vector<u16> rows;
 		u8 spread;
+		u8 choice = SH_CHOOSE_ROW;
 	};
 	struct Target {
 		u16 id;
@@ -57,6 +58,7 @@ struct TableSpec {
 		u16 alternative;
 		u16 lease_s;
 		u8 header_flags;
+		u16 load;
 	};
 
 	u32 epoch = 0;

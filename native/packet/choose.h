@@ -98,6 +98,29 @@ struct sh_choice {
 	u8 prefix_length;  /* of that rule, in the mapped form */
 };
 
+/* Lemire's multiply instead of a division: a 32-bit hash onto [0, rows). */
+SH_INLINE u32 sh_row_of(u32 hash, u32 rows)
+{
+	return (u32)((u64)hash * rows >> 32);
+}
+
+/* R18: two rows, and the target with the smaller load (Azar et al., SIAM J. Comput. 1999; Mitzenmacher, IEEE TPDS 2001):
+ * nearly as even as asking all of them, and a load that is a little old sends at most twice its share to a target, where
+ * asking for the least of all would send everybody to one. Equal loads leave the first row, as if there were none. */
+SH_INLINE void sh_choose_less_loaded(const struct sh_env *env, const struct sh_redirection *redirection, u32 hash,
+				     struct sh_choice *choice)
+{
+	u32 second = sh_row_of(hash, redirection->rows);
+	const u16 *row = sh_row_at(env, redirection->first_row + second);
+	const struct sh_target *target = sh_target_at(env, choice->target);
+	const struct sh_target *other = row ? sh_target_at(env, *row) : 0;
+
+	if (!target || !other || other->load >= target->load)
+		return;
+	choice->row = second;
+	choice->target = *row;
+}
+
 /* R2: by service, then by source, the longest prefix first. A service holds the list of its prefix lengths, so there
  * is one look-up for each length in use, not for each possible one (Waldvogel et al., SIGCOMM 1997, without the
  * binary search: lengths in use are few). */
@@ -108,6 +131,7 @@ SH_STAGE_ALONE u32 sh_choose(const struct sh_env *handed, const struct sh_servic
 	struct sh_env env;
 	const u16 *row;
 	u32 i, found;
+	u64 hash;
 
 	if (!handed || !service || !flow || !choice || sh_env_again(handed, &env))
 		return 0;
@@ -130,11 +154,13 @@ SH_STAGE_ALONE u32 sh_choose(const struct sh_env *handed, const struct sh_servic
 	redirection = sh_redirection_at(&env, choice->redirection);
 	if (!redirection || !redirection->rows)
 		return 0;
-	/* Lemire's multiply instead of a division: a 32-bit hash onto [0, rows). */
-	choice->row = (u32)((u64)sh_hash_spread(sh_control(&env), flow, redirection->spread) * redirection->rows >> 32);
+	hash = sh_hash_spread(sh_control(&env), flow, redirection->spread);
+	choice->row = sh_row_of((u32)hash, redirection->rows);
 	row = sh_row_at(&env, redirection->first_row + choice->row);
 	if (row)
 		choice->target = *row;
+	if (redirection->choice == SH_CHOOSE_LESS_LOADED)
+		sh_choose_less_loaded(&env, redirection, (u32)(hash >> 32), choice);
 	return choice->target;
 }
 

@@ -45,8 +45,9 @@ SH_INLINE u32 sh_hash_rule(const struct sh_control *control, u16 service, u8 len
 	return (u32)sh_hash_address(control->seed[0] ^ ((u64)service << 8 | length), prefix);
 }
 
-/* What a row is chosen by. It holds nothing that differs between gateways (no ids), so all of them choose alike. */
-SH_INLINE u32 sh_hash_spread(const struct sh_control *control, const struct sh_flow *flow, u8 spread)
+/* What rows are chosen by: its halves are two hashes, each as good as if the other were not known, for one price. It holds
+ * nothing that differs between gateways (no ids), so all of them choose alike. */
+SH_INLINE u64 sh_hash_spread(const struct sh_control *control, const struct sh_flow *flow, u8 spread)
 {
 	u64 h = sh_hash_address(control->seed[1], &flow->source);
 
@@ -54,7 +55,7 @@ SH_INLINE u32 sh_hash_spread(const struct sh_control *control, const struct sh_f
 		h = sh_hash_address(h, &flow->destination);
 		h = sh_mix(h ^ ((u64)flow->source_port << 32 | (u64)flow->destination_port << 16 | flow->protocol));
 	}
-	return (u32)h;
+	return h;
 }
 
 #endif

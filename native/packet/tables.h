@@ -88,13 +88,20 @@ enum {
 	SH_SPREAD_BY_SOURCE, /* the source address alone: all flows of a client go to one target */
 };
 
+/* sh_redirection.choice: how a row is come to */
+enum {
+	SH_CHOOSE_ROW,         /* the row that the hash names */
+	SH_CHOOSE_LESS_LOADED, /* of two rows that two hashes name, the one whose target has the smaller load */
+};
+
 /* A redirection: the record that answers a source of a service. Its forwarding table is rows[first_row ..]; a row is
  * the index of a target. */
 struct sh_redirection {
 	u32 first_row;
 	u32 rows; /* 0: no active target */
-	u8 spread;
-	u8 reserved[7];
+	u8 spread; /* SH_SPREAD_* */
+	u8 choice; /* SH_CHOOSE_* */
+	u8 reserved[6];
 };
 SH_STATIC_ASSERT(sizeof(struct sh_redirection) == 16, "four redirections a cache line");
 
@@ -121,7 +128,8 @@ struct sh_target {
 	u16 alternative;        /* another target of the same redirection, or 0 */
 	u16 lease_s;            /* the terms, as the header carries them: with the leased flag, how long */
 	u8 header_flags;        /* R, P, O, L of header.h */
-	u8 reserved[3];
+	u8 reserved;
+	u16 load;               /* over capacity, relative to the service's other targets; the smaller the better */
 };
 SH_STATIC_ASSERT(sizeof(struct sh_target) == 64, "a target is one cache line");
 
