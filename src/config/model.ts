@@ -8,6 +8,8 @@ export type Protocol = "udp" | "tcp";
 /** active: gets new sessions · draining: keeps those it has · inactive: gets nothing. */
 export type State = "active" | "draining" | "inactive";
 export type Spread = "flow" | "source";
+/** maglev: one row of the forwarding table. least-load: the less loaded of two rows. */
+export type Choose = "maglev" | "least-load";
 export type Term = "once" | "leased" | "permanent";
 
 export const PROTOCOL_NUMBER = { tcp: 6, udp: 17 } as const;
@@ -53,6 +55,7 @@ export interface Service {
 	readonly protocol: Protocol;
 	readonly idleMs: number;
 	readonly spread: Spread;
+	readonly choose: Choose;
 	/** Family of the backend's address that the tunnel uses; null: the service's own if the backend has it. */
 	readonly via: Family | null;
 	/** For a source that no rule names. */

@@ -179,6 +179,11 @@ export const serviceSchema = map({
 	spread: choice(["flow", "source"])
 		.default("flow")
 		.describe("flow: every 5-tuple for itself. source: all flows of one source address go to one backend."),
+	choose: choice(["maglev", "least-load"])
+		.default("maglev")
+		.describe(
+			"How a new session finds its backend. maglev: by a hash, in shares that follow weights. least-load: the less loaded of two that hashes name.",
+		),
 	via: choice(["ipv4", "ipv6"])
 		.optional()
 		.describe(

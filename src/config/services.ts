@@ -69,6 +69,7 @@ export function buildServices(
 					protocol,
 					idleMs: ms(fields.idle),
 					spread: fields.spread,
+					choose: fields.choose,
 					via: familyOf(fields.via),
 					redirection,
 					rules: rules.get(address.family) ?? [],
