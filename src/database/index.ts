@@ -2,6 +2,7 @@
 
 export * from "./epochs.js";
 export * from "./ids.js";
+export * from "./loads.js";
 export * from "./lookup.js";
 export { MemoryStore } from "./memory.js";
 export * from "./records.js";

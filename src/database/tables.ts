@@ -2,15 +2,25 @@
 //
 // Read downwards: identities, epochs, redirections with their forwarding tables, services and rules, targets.
 // The same configuration gives the same choices on every gateway (R19): ids may differ between hosts, rows may not
-// differ in whom they name.
+// differ in whom they name. Loads may differ: which of its two rows a new flow gets is then each gateway's own.
 // Must never: change what it is given (save the allocators, which remember), or ask the host for anything; host facts
 // are passed in.
 
 import { createHash } from "node:crypto";
-import { type Config, PROTOCOL_NUMBER, parseAddress, parsePrefix, type Service, type Terms } from "../config/index.js";
+import {
+	type Choose,
+	type Config,
+	PROTOCOL_NUMBER,
+	parseAddress,
+	parsePrefix,
+	type Service,
+	type Terms,
+} from "../config/index.js";
 import { ShuntError } from "../errors.js";
 import {
+	CHOICE,
 	forwardingTable,
+	type Loads,
 	MAX_INDEX,
 	nextBest,
 	SPREAD,
@@ -54,6 +64,8 @@ export interface CompileInput {
 	/** The last compilation of this host; undefined at the first. */
 	readonly previous?: Pick<Compiled, "epochs" | "forwarding"> | undefined;
 	readonly wallOffsetNs: bigint;
+	/** By target key; who is not named has 0. Read where a service chooses by load. */
+	readonly loads?: Loads | undefined;
 }
 
 export interface Compiled {
@@ -130,6 +142,7 @@ export function compile(input: CompileInput): Compiled {
 			alternative: redirections.alternative(target),
 			headerFlags: headerFlags(target.terms),
 			leaseS: target.terms.clients ? target.terms.leaseS : 0,
+			load: input.loads?.get(target.key) ?? 0,
 		};
 	});
 
@@ -156,6 +169,8 @@ export function compile(input: CompileInput): Compiled {
 	};
 }
 
+const CHOICE_BY = { maglev: CHOICE.row, "least-load": CHOICE.lessLoaded } as const satisfies Record<Choose, number>;
+
 /** The redirections of one set, and who stands in for whom. */
 class Redirections {
 	readonly list: TableRedirection[] = [];
@@ -176,8 +191,9 @@ class Redirections {
 
 	index(service: Service, targets: readonly Target[]): number {
 		const spread = SPREAD[service.spread];
+		const choice = CHOICE_BY[service.choose];
 		const members = targets.map((target) => [this.#ids.get(target.key), target.weight, target.state]);
-		const identity = JSON.stringify([spread, members]);
+		const identity = JSON.stringify([spread, choice, members]);
 		const known = this.#indices.get(identity);
 		if (known !== undefined) return known;
 
@@ -194,7 +210,7 @@ class Redirections {
 		const index = this.list.length;
 		if (index > MAX_INDEX)
 			throw new ShuntError("SHUNT_REDIRECTIONS_EXHAUSTED", { count: index + 1, limit: MAX_INDEX + 1 });
-		this.list.push({ rows, spread });
+		this.list.push({ rows, spread, choice });
 		this.#indices.set(identity, index);
 		for (const target of targets) {
 			const uses = this.#uses.get(target.key) ?? [];

@@ -1,4 +1,5 @@
 // The door of this room.
 
+export * from "./loads.js";
 export * from "./maglev.js";
 export * from "./table-set.js";

@@ -7,6 +7,10 @@
 export const ROLE = { gateway: 1, backend: 2 } as const;
 export const TARGET_STATE = { inactive: 0, active: 1, draining: 2 } as const;
 export const SPREAD = { flow: 0, source: 1 } as const;
+/** row: the one that the hash names. lessLoaded: of two rows, the one whose target has the smaller load. */
+export const CHOICE = { row: 0, lessLoaded: 1 } as const;
+/** A load is 16 bits. */
+export const FULL_LOAD = 65_535;
 /** Services, targets and redirections are named by 16 bits. */
 export const MAX_INDEX = 65_535;
 
@@ -42,7 +46,10 @@ export interface TableRule {
 export interface TableRedirection {
 	/** The forwarding table: target ids. Empty: no active target. */
 	readonly rows: Uint16Array;
+	/** Of SPREAD. */
 	readonly spread: number;
+	/** Of CHOICE. */
+	readonly choice: number;
 }
 
 export interface TableTarget {
@@ -67,6 +74,8 @@ export interface TableTarget {
 	 * packet then needs no more than its target. */
 	readonly headerFlags: number;
 	readonly leaseS: number;
+	/** 0..FULL_LOAD, over capacity and relative to the service's other targets (loads.ts): the smaller the better. */
+	readonly load: number;
 }
 
 export interface TableSet {

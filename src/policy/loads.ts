@@ -1,0 +1,50 @@
+// loads.ts - from what each target carries to the loads that the packet program compares (R18).
+//
+// A load is sessions over weight, scaled so that the most loaded target of a service has FULL_LOAD. It has no unit: it says
+// nothing about how busy a server is, only which of a service's targets is busier for its weight. Loads of different
+// services can't be compared, and need not be, because both rows that a flow is given are its own service's.
+//
+// Owns: that scale, and when loads have moved far enough to be published. Here is the place where reported loads take over
+// from counted sessions: they would come in as `carried`, over the server's capacity instead of the weight.
+// Must never: look at a clock or keep anything; the same counts give the same loads.
+
+import { FULL_LOAD } from "./table-set.js";
+
+/**
+ * By so much of the full scale some load must have moved before tables are published for it. Choosing by two rows is not
+ * much worse for loads that are 3 % wrong, and without such a threshold every session that comes or goes would be a new
+ * set of tables.
+ */
+export const LOAD_STEP = FULL_LOAD / 32;
+
+export interface Carrying {
+	/** The target's key. */
+	readonly key: string;
+	/** Key of its service: targets are compared within one. */
+	readonly service: string;
+	/** Above 0. */
+	readonly weight: number;
+	/** Live sessions, of this gateway. */
+	readonly carried: number;
+}
+
+/** By target key: 0 (nothing) to FULL_LOAD (the most loaded of its service). */
+export type Loads = ReadonlyMap<string, number>;
+
+export function relativeLoads(targets: readonly Carrying[]): Loads {
+	const most = new Map<string, number>();
+	for (const { service, carried, weight } of targets)
+		most.set(service, Math.max(most.get(service) ?? 0, carried / weight));
+	return new Map(
+		targets.map(({ key, service, carried, weight }) => {
+			const full = most.get(service)!;
+			return [key, full === 0 ? 0 : Math.round((FULL_LOAD * carried) / weight / full)];
+		}),
+	);
+}
+
+/** Has any load moved far enough? One that was not there was 0; one that is gone is nobody's any more. */
+export function loadsMoved(before: Loads, after: Loads): boolean {
+	for (const [key, load] of after) if (Math.abs(load - (before.get(key) ?? 0)) > LOAD_STEP) return true;
+	return false;
+}
