@@ -18,12 +18,14 @@ import {
 	readSnapshot,
 	type Snapshot,
 	StaticStore,
+	sessionLoads,
 	type TableIds,
 	type Target,
 	type TargetEpochs,
 	targetsOf,
 } from "../database/index.js";
 import { type EngineOptions, host, NativeEngine } from "../engine/index.js";
+import { type Loads, loadsMoved } from "../policy/index.js";
 import { type EngineKind, enginesToTry, requireFramesTaken, whyEngine } from "./engines.js";
 import { type Kept, KeptFile } from "./kept.js";
 import { networkNamespace } from "./network.js";
@@ -77,6 +79,7 @@ export class Member {
 	compiled: Compiled | undefined;
 	epoch = 0;
 	sweep: { live: number; finishedAt: number } | undefined;
+	#loads: Loads = new Map();
 	#store: StaticStore;
 	#ids: TableIds;
 	/** Of an earlier daemon, until the first compilation. */
@@ -254,6 +257,7 @@ export class Member {
 			ids: this.#ids,
 			previous: this.compiled ?? (this.#epochs && { epochs: this.#epochs, forwarding: new Map() }),
 			wallOffsetNs: wallOffset(),
+			loads: this.#loads,
 		});
 		if (this.kind !== "user")
 			this.#keptFile.write({ epoch: compiled.tables.epoch, ids: this.#ids, epochs: compiled.epochs });
@@ -276,8 +280,19 @@ export class Member {
 		const slice = this.engine.sweep(this.#cursor, SWEEP_SLICE);
 		this.#cursor = slice.next;
 		this.#live += slice.live;
-		if (slice.next === 0) this.sweep = { live: this.#live, finishedAt: Date.now() };
+		if (slice.next === 0) {
+			this.sweep = { live: this.#live, finishedAt: Date.now() };
+			this.#watchLoads();
+		}
 		this.#timer = setTimeout(() => this.#tick(), slice.next === 0 ? this.config.sessions.checkMs : 0);
+	}
+
+	/** Publishes anew when somebody's load has moved far enough; never where nobody chooses by load. */
+	#watchLoads(): void {
+		const loads = sessionLoads(this.snapshot, this.#ids, () => this.engine.sessionCounts().targets);
+		if (!loadsMoved(this.#loads, loads)) return;
+		this.#loads = loads;
+		this.#publish().catch((error) => this.#emit({ event: "warning", problem: String(error) }));
 	}
 
 	#watchClock(): void {
