@@ -9,7 +9,7 @@ import { type Target, termsText } from "../database/index.js";
 import { LOCAL_TARGET, type Explanation as NativeExplanation, reasons, type SessionRow } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 import type { Member } from "../gateway/member.js";
-import { ROLE } from "../policy/index.js";
+import { FULL_LOAD, ROLE } from "../policy/index.js";
 import { formatAddress } from "../wire/index.js";
 import type { Answers, FlowQuery, SessionQuery } from "./server.js";
 import type { Count, Explanation, ReasonCount, Session, SessionList, Status, TargetStatus } from "./types.js";
@@ -320,9 +320,7 @@ function sentences(
 				: `The rule for ${rule} names its source.`,
 		);
 		why.push(
-			native.choice.rows === 0
-				? "That redirection has no active target."
-				: `By ${service.spread === "source" ? "its source address" : "its 5-tuple"} it has row ${native.choice.row} of ${native.choice.rows}.`,
+			native.choice.rows === 0 ? "That redirection has no active target." : rowText(member, native.choice, service),
 		);
 	}
 	if (target) {
@@ -333,6 +331,18 @@ function sentences(
 			why.push("The next hop on that way has not answered yet.");
 	}
 	return why;
+}
+
+function rowText(
+	member: Member,
+	{ row, rows, target }: NonNullable<NativeExplanation["choice"]>,
+	{ spread, choose }: Service,
+): string {
+	const by = spread === "source" ? "its source address" : "its 5-tuple";
+	if (choose === "maglev") return `By ${by} it has row ${row} of ${rows}.`;
+	const load = member.compiled?.tables.targets.find(({ id }) => id === target)?.load ?? 0;
+	const percent = Math.round((100 * load) / FULL_LOAD);
+	return `Of ${rows} rows ${by} names two; it has row ${row}, whose target carries no more than the other's (${percent} % of the most loaded).`;
 }
 
 function seconds(ms: number): string {
