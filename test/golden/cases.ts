@@ -14,6 +14,8 @@ export interface Packet {
 	reason: string;
 	/** Before this packet, the configuration changes so. */
 	change?: [string, string];
+	/** From this packet on, each backend's load, of FULL_LOAD. */
+	loads?: Record<string, number>;
 }
 
 export interface Case {
@@ -58,6 +60,7 @@ services:
   four-in-six: { address: 203.0.113.64, port: 53, protocol: udp, via: ipv6, backends: [b1] }
   alone: { address: 203.0.113.1, port: 7, protocol: udp, backends: [b3] }
 `;
+const BUSY = "  busy: { address: 203.0.113.80, port: 53, protocol: udp, choose: least-load, backends: [b1, b2] }";
 export const KEYS = new Map([
 	[1, Buffer.from("000102030405060708090a0b0c0d0e0f", "hex")],
 	[2, Buffer.from("101112131415161718191a1b1c1d1e1f", "hex")],
@@ -263,6 +266,19 @@ export const cases: Case[] = [
 				reason: "forwarded_moved",
 			},
 		],
+	},
+	{
+		name: "least-load",
+		title: "R18: of the two targets that a new flow is offered, the less loaded has it; a session stays where it is",
+		role: "gateway",
+		packets: Array.from({ length: 25 }, (_, i) => ({
+			at: i,
+			frame: four(udp4("192.0.2.1", 4000 + (i === 24 ? 0 : i), "203.0.113.80")),
+			reason: i === 24 ? "forwarded" : "forwarded_new",
+			// Not in CONFIG, where its targets would move the numbers that other cases' targets are counted under.
+			...(i === 0 ? { change: ["  alone:", `${BUSY}\n  alone:`], loads: { b1: 40_000, b2: 39_999 } } : {}),
+			...(i === 12 ? { loads: { b1: 0, b2: 65_535 } } : {}),
+		})),
 	},
 	{
 		name: "full",

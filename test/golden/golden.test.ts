@@ -58,26 +58,28 @@ function pcap(one: Case): Buffer {
 	return Buffer.concat([head, ...records]);
 }
 
-/** Tables by the shipped way: configuration → database → compile, once for each change of the case. */
+/** Tables by the shipped way: configuration → database → compile, once for each change of the case or of loads. */
 function steps(one: Case): { at: number; compiled: Compiled }[] {
 	const ids = newTableIds();
 	const result: { at: number; compiled: Compiled }[] = [];
 	let text = CONFIG;
-	for (const [at, { change }] of one.packets.entries()) {
-		if (at > 0 && change === undefined) continue;
+	let loads: Record<string, number> = {};
+	for (const [at, { change, loads: now }] of one.packets.entries()) {
+		if (at > 0 && change === undefined && now === undefined) continue;
+		loads = now ?? loads;
 		if (change !== undefined) {
 			expect(text).toContain(change[0]);
 			text = text.replace(change[0], change[1]);
 		}
 		const config = parseConfig(text, "golden.yaml");
 		const snapshot = snapshotOfConfig(config);
-		const addresses = snapshot.services.flatMap((service) =>
+		const targets = snapshot.services.flatMap((service) =>
 			[service.redirection, ...service.rules.map((rule) => rule.redirection)].flatMap((redirection) =>
-				targetsOf(snapshot, service, redirection).map((target) => target.address),
+				targetsOf(snapshot, service, redirection),
 			),
 		);
 		const facts = new Map<string, HostFacts>(
-			addresses.map((address) => [
+			targets.map(({ address }) => [
 				address,
 				{
 					source: address.includes(":") ? "fd77:2::2" : "10.77.2.2",
@@ -99,6 +101,7 @@ function steps(one: Case): { at: number; compiled: Compiled }[] {
 			ids,
 			previous,
 			wallOffsetNs: 0n,
+			loads: new Map(targets.map(({ key, backend }) => [key, loads[backend] ?? 0])),
 		});
 		result.push({ at, compiled });
 	}
