@@ -60,7 +60,7 @@ build-bpf/shunt.bpf.o: $(BPF_SOURCES) Makefile
 .PHONY: bpf-verify
 bpf-verify: bpf ## load it into this kernel's verifier (root), and let it go again
 	$(SUDO) unshare --mount sh -ec 'PATH=$$PATH:/usr/sbin; mount -t bpf bpf /sys/fs/bpf; \
-		bpftool prog loadall build-bpf/shunt.bpf.o /sys/fs/bpf/shunt-verify; bpftool prog show pinned /sys/fs/bpf/shunt-verify/* || ls /sys/fs/bpf/shunt-verify'
+		bpftool prog loadall build-bpf/shunt.bpf.o /sys/fs/bpf/shunt-verify; for one in /sys/fs/bpf/shunt-verify/*; do bpftool prog show pinned $$one; done'
 
 .PHONY: asan
 asan: ## native tests with sanitizers

@@ -26,7 +26,7 @@ static u8 sent_as(const sh_env &env, const sh_target *target, u8 reason)
 
 Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &flow, u64 now_ns)
 {
-	u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)];
+	u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)] = {};
 	sh_env env = {now_ns, tables, sessions.bucket4(), sessions.bucket6(), sessions.fragments(), scratch, nullptr};
 	const struct sh_control *control = sh_control(&env);
 	Explanation e = {};

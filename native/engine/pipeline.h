@@ -62,7 +62,7 @@ private:
 	void send(Transmit *way, const sh_frame &frame, u8 *reason);
 	void count(u32 packets);
 
-	u64 scratch_[SH_SCRATCH_BYTES / sizeof(u64)];
+	u64 scratch_[SH_SCRATCH_BYTES / sizeof(u64)] = {};
 	sh_kept kept_ = {};
 	sh_env env_ = {};
 	u64 *statistics_;

@@ -18,7 +18,7 @@
 #include "siphash.h"
 #include "types.h"
 
-#define SH_KEPT_TAGS 1024
+#define SH_KEPT_TAGS 4096
 #define SH_KEPT_STARTS 256
 
 /* Of which header, as far as headers of this host differ. */

@@ -14,8 +14,8 @@
  *                                 entry i of a table; NULL when there is none
  *   sh_bucket4_at(env, i), sh_bucket6_at(env, i), sh_fragment_at(env, i)
  *                                 the tables that packets write: sessions and fragments
- *   sh_scratch(env)               SH_SCRATCH_BYTES of memory of this processor's own, for one packet's time: BPF has 512
- *                                 bytes of stack, for a whole chain of calls
+ *   sh_scratch(env)               SH_SCRATCH_BYTES of memory of this processor's own, zero at first, for one packet's time: BPF
+ *                                 has 512 bytes of stack, for a whole chain of calls
  *   sh_kept_tag_at(env, i)        this processor's own, of SH_KEPT_TAGS; NULL where none are kept
  *   sh_kept_start_at(env, i)      the same, of SH_KEPT_STARTS
  *   sh_length(frame)              bytes of the whole packet

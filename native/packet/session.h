@@ -325,20 +325,27 @@ enum sh_insert { SH_INSERTED, SH_INSERTED_EVICTING, SH_INSERT_FAILED };
 #define SH_SCRATCH_SESSION 256
 struct sh_session_work {
 	struct sh_session_key residents[2];
+	u32 crowded; /* insertions yet that need not look for a move; the one word here that outlives a packet */
 };
+
+/* Moves look into up to forty other buckets. Where they have just failed, the table is full and they would fail again; so
+ * only one insertion in so many tries them then, and a flood costs no more than an eviction. */
+#define SH_CROWDED 64
 SH_STATIC_ASSERT(SH_SCRATCH_SESSION + sizeof(struct sh_session_work) <= SH_SCRATCH_BYTES, "tables.h, SH_SCRATCH_BYTES");
 
 SH_INLINE u32 sh_session_insert_as(const struct sh_env *env, const struct sh_session_key *key, u8 family,
 				   union sh_session_value value)
 {
 	u8 *scratch = (u8 *)sh_scratch(env);
+	struct sh_session_work *work;
 	struct sh_session_key *room;
 	struct sh_bucket bucket;
 	u32 which;
 
 	if (!scratch)
 		return SH_INSERT_FAILED;
-	room = ((struct sh_session_work *)(scratch + SH_SCRATCH_SESSION))->residents;
+	work = (struct sh_session_work *)(scratch + SH_SCRATCH_SESSION);
+	room = work->residents;
 	for (which = 0; which < 2; which++) {
 		bucket = sh_bucket_of(env, family, key->hash, which);
 		if (!bucket.base)
@@ -351,12 +358,13 @@ SH_INLINE u32 sh_session_insert_as(const struct sh_env *env, const struct sh_ses
 		if (bucket.base && sh_session_evict(bucket, family, key, value, 0))
 			return SH_INSERTED_EVICTING;
 	}
-	for (which = 0; which < 2; which++) {
+	for (which = 0; which < 2 && !work->crowded; which++) {
 		bucket = sh_bucket_of(env, family, key->hash, which);
 		if (bucket.base && (sh_session_move_one(env, bucket, family, key, value, room) ||
 				    sh_session_move_two(env, bucket, family, key, value, room)))
 			return SH_INSERTED;
 	}
+	work->crowded = work->crowded ? work->crowded - 1 : SH_CROWDED;
 	return bucket.base && sh_session_evict(bucket, family, key, value, 1) ? SH_INSERTED_EVICTING : SH_INSERT_FAILED;
 }
 

@@ -1,0 +1,226 @@
+// xdp.mjs - `npm run bench -- xdp [--quick] [--json] [--rival NAME=PIN@ADDRESS:PORT]`: the kernel's packet program, packet by packet.
+//
+// BPF_PROG_TEST_RUN over packets of 60 bytes, each of another flow (xdp/wrapper.bpf.c), on one processor, all subjects in one
+// run, in the order A B … B A. What the wrapper costs is measured with a program that only says XDP_TX, and taken off. The
+// same wrapper then runs with live frames, which leave over a veth whose other end drops them.
+//
+// A rival is a program of somebody else's that is loaded, set up to serve ADDRESS:PORT, and pinned at PIN: it runs through
+// the same cases, and its state is its owner's business.
+//
+// Owns: the cases, the rounds, the result file. Must never: measure a packet that a run before has already encapsulated.
+
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, release, tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { render } from "./xdp/render.mjs";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, "../..");
+const SERVICE = "203.0.113.53:53";
+const NAMESPACE = `bench-${process.pid}-x`;
+
+/** `first` packets run before the clock does; flows 0: every packet is a new flow. Tables have room for twice the flows. */
+const CASES = [
+	{
+		name: "pass: no service's address",
+		to: "203.0.113.99:53",
+		flows: 1,
+		sessions: 65_536,
+		first: 1000,
+		count: 1_000_000,
+	},
+	{ name: "pass: no service's port", to: "203.0.113.53:54", flows: 1, sessions: 65_536, first: 1000, count: 1_000_000 },
+	{ name: "hit, 1 flow", flows: 1, sessions: 65_536, first: 1000, count: 1_000_000 },
+	{ name: "hit, 64k flows", flows: 65_536, sessions: 131_072, first: 300_000, count: 500_000 },
+	{ name: "hit, 512k flows", flows: 524_288, sessions: 1_048_576, first: 1_600_000, count: 500_000 },
+	{ name: "new session", flows: 0, sessions: 1_048_576, first: 1000, count: 300_000 },
+	{ name: "flood, the table full", flows: 0, sessions: 65_536, first: 300_000, count: 300_000, flood: true },
+];
+const LIVE = [
+	{ name: "live, 1k flows", flows: 1024, sessions: 65_536, first: 4096, count: 1 << 22 },
+	{ name: "live, 64k flows", flows: 65_536, sessions: 131_072, first: 300_000, count: 1 << 22 },
+];
+
+export async function run(options) {
+	const quick = options.includes("--quick");
+	const rounds = quick ? 2 : 7;
+	const work = mkdtempSync(join(tmpdir(), "shunt-bench-"));
+	const bpffs = join(work, "bpf");
+	const kit = { work, bpffs, run: join(work, "run"), wrapper: join(work, "wrapper.o"), quick };
+	try {
+		build(kit);
+		const ifindex = veth(kit);
+		const subjects = subjectsOf(kit, options, ifindex);
+		const results = [];
+		for (const [kind, cases] of [
+			["packet", CASES],
+			["live", LIVE],
+		])
+			for (const one of cases)
+				for (let round = 0; round < rounds; round++)
+					for (const subject of round % 2 ? [...subjects].reverse() : subjects) {
+						if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${one.name}, round ${round + 1}: ${subject.name}`);
+						results.push({
+							kind,
+							case: one.name,
+							round,
+							subject: subject.name,
+							...(await measure(kit, subject, one, kind)),
+						});
+					}
+		if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+		const report = {
+			bench: "xdp",
+			date: new Date().toISOString(),
+			command: "sudo npm run bench -- xdp",
+			rounds,
+			machine: { cpu: cpus()[0].model, cores: cpus().length, kernel: release(), node: process.version },
+			subjects: subjects.map(({ name }) => name),
+			cases: [...CASES, ...LIVE].map(({ name }) => name),
+			results,
+		};
+		console.log(options.includes("--json") ? JSON.stringify(report, null, "\t") : render(report));
+		if (!quick) save(report);
+		return 0;
+	} finally {
+		clean(kit);
+	}
+}
+
+function build(kit) {
+	const sh = (...command) => execFileSync(command[0], command.slice(1), { stdio: ["ignore", "inherit", "inherit"] });
+	const multiarch = execFileSync("gcc", ["-print-multiarch"], { encoding: "utf8" }).trim();
+	const source = (name) => join(here, "xdp", name);
+	sh(
+		"clang-16",
+		"-O2",
+		"-g",
+		"-target",
+		"bpf",
+		"-mcpu=v3",
+		"-idirafter",
+		`/usr/include/${multiarch}`,
+		"-c",
+		source("wrapper.bpf.c"),
+		"-o",
+		kit.wrapper,
+	);
+	sh("gcc", "-O2", "-o", kit.run, source("run.c"), "-lbpf");
+	execFileSync(join(root, "native/bpf/build"), [join(kit.work, "without-tag")], {
+		env: { ...process.env, BPF_EXTRA: "-DSH_WITHOUT_TAG" },
+	});
+	mkdirSync(kit.bpffs);
+	sh("mount", "-t", "bpf", "bpf", kit.bpffs);
+}
+
+/** A veth pair in a namespace of its own; the other end drops what comes. Returns the index of the end that is sent on. */
+function veth(kit) {
+	const ip = (...args) => execFileSync("ip", args, { encoding: "utf8" });
+	ip("netns", "add", NAMESPACE);
+	ip("link", "add", "x0", "netns", NAMESPACE, "type", "veth", "peer", "name", "x1", "netns", NAMESPACE);
+	for (const link of ["x0", "x1"]) ip("-n", NAMESPACE, "link", "set", link, "up");
+	ip("netns", "exec", NAMESPACE, "ip", "link", "set", "dev", "x1", "xdp", "object", kit.wrapper, "program", "drop");
+	return Number(ip("netns", "exec", NAMESPACE, "cat", "/sys/class/net/x0/ifindex"));
+}
+
+function subjectsOf(kit, options, ifindex) {
+	const ours = (name, object) => ({
+		name,
+		to: SERVICE,
+		start: (sessions) => startOurs(kit, sessions, ifindex, object),
+	});
+	const theirs = options
+		.flatMap((option, i) => (options[i - 1] === "--rival" ? [option] : []))
+		.map((text) => {
+			const [, name, pin, to] = /^([^=]+)=([^@]+)@(.+)$/.exec(text) ?? [];
+			if (name === undefined) throw new Error(`--rival NAME=PIN@ADDRESS:PORT, not ${text}`);
+			return { name, to, start: async () => ({ pin, ask: async () => ({}), stop: async () => {} }) };
+		});
+	const bare = (name, pin) => ({
+		name,
+		to: SERVICE,
+		start: async () => ({ pin, ask: async () => ({}), stop: async () => {} }),
+	});
+	return [
+		bare("XDP_TX, bare", "bare"),
+		bare("push 20 bytes, XDP_TX", "push"),
+		ours("shunt"),
+		ours("shunt without the tag", join(kit.work, "without-tag/shunt.bpf.o")),
+		...theirs,
+	];
+}
+
+let made = 0;
+
+async function startOurs(kit, sessions, ifindex, object) {
+	const pin = join(kit.bpffs, `subject-${++made}`);
+	const args = [join(here, "xdp/subject.mjs"), pin, String(sessions), String(ifindex), ...(object ? [object] : [])];
+	const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
+	const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+	const next = async () => {
+		const { value, done } = await lines.next();
+		if (done) throw new Error("the program under test could not be loaded");
+		return JSON.parse(value);
+	};
+	await next();
+	return {
+		pin,
+		ask: () => {
+			child.stdin.write("\n");
+			return next();
+		},
+		stop: async () => {
+			child.stdin.end();
+			await once(child, "exit");
+		},
+	};
+}
+
+async function measure(kit, subject, one, kind) {
+	const started = await subject.start(one.sessions);
+	const destination = one.to ?? subject.to;
+	const scale = kit.quick && kind === "packet" ? 4 : 1;
+	const go = (flows, first, count, live) => {
+		const args = [kit.wrapper, started.pin, destination, flows, first, count, 1, ...(live ? ["x0"] : [])].map(String);
+		return JSON.parse(execFileSync("ip", ["netns", "exec", NAMESPACE, kit.run, ...args], { encoding: "utf8" }));
+	};
+	try {
+		let held;
+		if (one.flood && subject.start !== undefined) go(1024, 0, 4096, false); // clients who are there before the flood
+		go(one.flows, one.flood ? 1 << 20 : 0, one.first, false);
+		const result = go(one.flows, one.flood ? 2 << 20 : one.first, Math.round(one.count / scale), kind === "live");
+		if (one.flood) {
+			const before = (await started.ask()).reasons?.forwarded;
+			go(1024, 0, 1024, false);
+			const after = (await started.ask()).reasons?.forwarded;
+			if (before !== undefined) held = (after - before) / 1024;
+		}
+		return { ns: result.ns, action: result.action, ...(held === undefined ? {} : { held }) };
+	} finally {
+		await started.stop();
+	}
+}
+
+function clean(kit) {
+	for (const command of [
+		["ip", "netns", "del", NAMESPACE],
+		["umount", kit.bpffs],
+	])
+		try {
+			execFileSync(command[0], command.slice(1), { stdio: "ignore" });
+		} catch {
+			// it was not made
+		}
+	rmSync(kit.work, { recursive: true, force: true });
+}
+
+function save(report) {
+	mkdirSync(join(root, "bench/results"), { recursive: true });
+	const file = join(root, "bench/results", `${report.date.slice(0, 10)}-xdp.json`);
+	writeFileSync(file, `${JSON.stringify(report, null, "\t")}\n`);
+	console.log(`\nwritten to ${file.slice(root.length + 1)}`);
+}
