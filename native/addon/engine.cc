@@ -240,6 +240,7 @@ public:
 		result.Set("links", links);
 		result.Set("adopted", kernel_->adopted());
 		result.Set("programId", kernel_->program_id());
+		result.Set("unwatched", kernel_->unwatched());
 		return result;
 	}
 

@@ -58,6 +58,8 @@ bool KernelEngine::regrow(const sh_tables &tables, std::string *problem)
 		if (!attachment->replace(larger->fd(), problem))
 			return false;
 	program_ = std::move(larger);
+	if (watch_)
+		watch_->set_program(program_->id());
 	return true;
 }
 
@@ -121,11 +123,16 @@ bool KernelEngine::start(std::string *problem)
 		copy_sessions(old, sessions_, *tables());
 		earlier_.reset();
 	}
+	std::vector<u32> links;
+	for (auto &attachment : attachments_)
+		links.push_back(attachment->ifindex());
+	watch_ = Watch::start(memory_.counters_fd(), memory_.counters(), program_->id(), links, &unwatched_);
 	return options_.pins.empty() || memory_.pin(options_.pins, problem);
 }
 
 void KernelEngine::stop()
 {
+	watch_.reset();
 	for (auto &attachment : attachments_)
 		attachment->detach();
 	attachments_.clear();

@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "xdp/attachment.h"
 #include "xdp/kernel_program.h"
+#include "xdp/watch.h"
 
 namespace shunt
 {
@@ -49,6 +50,8 @@ public:
 	// Sessions of an earlier daemon have been taken up.
 	bool adopted() const { return adopted_; }
 	u32 program_id() const { return program_->id(); }
+	// Why packets that a driver does not take are not counted; empty: they are.
+	const std::string &unwatched() const { return unwatched_; }
 	// For whoever measures it.
 	bool pin_program(const std::string &path, std::string *problem) const { return program_->pin(path, problem); }
 	const std::vector<std::unique_ptr<Attachment>> &attachments() const { return attachments_; }
@@ -67,6 +70,8 @@ private:
 	std::unique_ptr<KernelProgram> program_;
 	std::unique_ptr<TableBlock> block_;
 	std::vector<std::unique_ptr<Attachment>> attachments_;
+	std::unique_ptr<Watch> watch_;
+	std::string unwatched_; // why there is none
 	bool adopted_ = false;
 };
 

@@ -35,6 +35,7 @@ public:
 	bool there() const { return fds_[0] >= 0; }
 	const SessionGeometry &geometry() const { return geometry_; }
 	u32 counters() const { return counters_; } // per processor
+	int counters_fd() const { return fds_[3]; }
 	// Moves the mappings out, to whoever walks them.
 	bool lend(Sessions *sessions, Statistics *statistics, std::string *problem) const;
 

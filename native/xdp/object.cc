@@ -58,27 +58,43 @@ std::string kernel_problem(const std::string &what, int error)
 	return what + ": " + strerror(error < 0 ? -error : error);
 }
 
-std::unique_ptr<Object> Object::open(const std::string &file, std::string *problem)
+static void listen()
 {
-	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "shunt");
-	std::unique_ptr<Object> object(new Object);
-
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	libbpf_set_print(listen_to);
 	warnings.clear();
+}
+
+std::unique_ptr<Object> Object::open(const void *bytes, size_t size, const char *name, std::string *problem)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name);
+	std::unique_ptr<Object> object(new Object);
+
+	listen();
+	object->object_ = bpf_object__open_mem(bytes, size, &options);
+	if (object->object_)
+		return object;
+	*problem = kernel_problem(std::string("the BPF program ") + name + " can't be read", errno);
+	return nullptr;
+}
+
+std::unique_ptr<Object> Object::open(const std::string &file, std::string *problem)
+{
 	if (file.empty()) {
 		size_t size;
 		const void *bytes = shunt_bpf::elf_bytes(&size);
 
-		object->object_ = bpf_object__open_mem(bytes, size, &options);
-	} else {
-		object->object_ = bpf_object__open_file(file.c_str(), &options);
+		return open(bytes, size, "shunt", problem);
 	}
-	if (!object->object_) {
-		*problem = kernel_problem((file.empty() ? "the kernel's packet program" : file) + " can't be read", errno);
-		return nullptr;
-	}
-	return object;
+	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "shunt");
+	std::unique_ptr<Object> object(new Object);
+
+	listen();
+	object->object_ = bpf_object__open_file(file.c_str(), &options);
+	if (object->object_)
+		return object;
+	*problem = kernel_problem(file + " can't be read", errno);
+	return nullptr;
 }
 
 Object::~Object()
@@ -149,6 +165,16 @@ int Object::program_fd(const char *program) const
 	bpf_program *found = bpf_object__find_program_by_name(object_, program);
 
 	return found ? bpf_program__fd(found) : -1;
+}
+
+bpf_link *Object::attach(const char *program, std::string *problem)
+{
+	bpf_program *found = bpf_object__find_program_by_name(object_, program);
+	bpf_link *link = found ? bpf_program__attach(found) : nullptr;
+
+	if (!link)
+		*problem = kernel_problem(std::string("the BPF program ") + program + " can't be attached", errno);
+	return link;
 }
 
 u32 Object::program_id(const char *program) const

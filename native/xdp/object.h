@@ -16,6 +16,7 @@
 
 struct bpf_object;
 struct bpf_map;
+struct bpf_link;
 
 namespace shunt
 {
@@ -28,6 +29,8 @@ class Object
 public:
 	// The program that this addon carries; or, for measurements and upgrades, the one in `file`. NULL and one sentence.
 	static std::unique_ptr<Object> open(const std::string &file, std::string *problem);
+	// A program that the addon carries, by its bytes.
+	static std::unique_ptr<Object> open(const void *bytes, size_t size, const char *name, std::string *problem);
 	~Object();
 	Object(const Object &) = delete;
 
@@ -40,6 +43,8 @@ public:
 	// After load(). -1: there is no such map or program.
 	int map_fd(const char *map) const;
 	int program_fd(const char *program) const;
+	// Attaches a program where its section says. The link is the caller's to destroy; NULL and one sentence.
+	bpf_link *attach(const char *program, std::string *problem);
 	u32 program_id(const char *program) const;
 	// The whole memory of a map, as the packet program sees it.
 	bool map(const char *map, Mapping *mapping, std::string *problem) const;

@@ -81,6 +81,8 @@ export interface KernelState {
 	/** Sessions of an earlier process have been taken up. */
 	readonly adopted: boolean;
 	readonly programId: number;
+	/** Why packets that a driver does not take are not counted as lost; "": they are. */
+	readonly unwatched: string;
 }
 
 export interface SweepResult {

@@ -172,6 +172,9 @@ export class Member {
 			await role.apply(config, snapshot);
 			engine.start();
 			if (kind === "native" && role.kind === "gateway") requireFramesTaken(member.#links());
+			const unwatched = engine.kernel()?.unwatched;
+			if (unwatched)
+				emit({ event: "warning", problem: `packets that a driver does not take are not counted: ${unwatched}` });
 			member.#tick();
 			return member;
 		} catch (error) {
