@@ -178,8 +178,8 @@ class Redirections {
 	readonly forwarding = new Map<string, Uint16Array>();
 	#before: ReadonlyMap<string, Uint16Array> | undefined;
 	#indices = new Map<string, number>();
-	/** By target key: the redirections it is in, and all their targets. */
-	#uses = new Map<string, { rows: Uint16Array; targets: readonly Target[] }[]>();
+	/** By target key: the redirections it is in, and all their targets by id. */
+	#uses = new Map<string, { rows: Uint16Array; targets: readonly Target[]; byId: ReadonlyMap<number, Target> }[]>();
 	#ids: ReadonlyMap<string, number>;
 	#seed: string;
 
@@ -212,9 +212,10 @@ class Redirections {
 			throw new ShuntError("SHUNT_REDIRECTIONS_EXHAUSTED", { count: index + 1, limit: MAX_INDEX + 1 });
 		this.list.push({ rows, spread, choice });
 		this.#indices.set(identity, index);
+		const byId = new Map(targets.map((target) => [this.#ids.get(target.key)!, target]));
 		for (const target of targets) {
 			const uses = this.#uses.get(target.key) ?? [];
-			uses.push({ rows, targets });
+			uses.push({ rows, targets, byId });
 			this.#uses.set(target.key, uses);
 		}
 		return index;
@@ -224,15 +225,14 @@ class Redirections {
 	 * if there is one, else another address of its own; 0 if it is alone. */
 	alternative(target: Target): number {
 		for (const ofSameBackend of [false, true]) {
-			for (const { rows, targets } of this.#uses.get(target.key) ?? []) {
-				const others = targets.filter(
-					(other) =>
-						other.key !== target.key &&
-						other.family === target.family &&
-						(other.backend === target.backend) === ofSameBackend,
-				);
-				const allowed = new Set(others.map((other) => this.#ids.get(other.key)!));
-				const found = nextBest(rows, rowKey(target), this.#seed, (id) => allowed.has(id));
+			for (const { rows, targets, byId } of this.#uses.get(target.key) ?? []) {
+				// Asked of one after the other, and mostly the first will do: loads have the tables compiled every second.
+				const fits = (other: Target) =>
+					other.key !== target.key &&
+					other.family === target.family &&
+					(other.backend === target.backend) === ofSameBackend;
+				if (!targets.some((other) => other.state === "active" && fits(other))) continue;
+				const found = nextBest(rows, rowKey(target), this.#seed, (id) => fits(byId.get(id)!));
 				if (found !== 0) return found;
 			}
 		}
