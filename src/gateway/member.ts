@@ -80,6 +80,7 @@ export class Member {
 	epoch = 0;
 	sweep: { live: number; finishedAt: number } | undefined;
 	#loads: Loads = new Map();
+	#loadsUnderWay = false;
 	#store: StaticStore;
 	#ids: TableIds;
 	/** Of an earlier daemon, until the first compilation. */
@@ -290,12 +291,19 @@ export class Member {
 		this.#timer = setTimeout(() => this.#tick(), slice.next === 0 ? this.config.sessions.checkMs : 0);
 	}
 
-	/** Publishes anew when somebody's load has moved far enough; never where nobody chooses by load. */
+	/** Publishes anew when somebody's load has moved far enough; never where nobody chooses by load, and never while the last
+	 * loads are still on their way: a pass may be shorter than a publication. */
 	#watchLoads(): void {
+		if (this.#loadsUnderWay) return;
 		const loads = sessionLoads(this.snapshot, this.#ids, () => this.engine.sessionCounts().targets);
 		if (!loadsMoved(this.#loads, loads)) return;
 		this.#loads = loads;
-		this.#publish().catch((error) => this.#emit({ event: "warning", problem: String(error) }));
+		this.#loadsUnderWay = true;
+		this.#publish()
+			.catch((error) => this.#emit({ event: "warning", problem: String(error) }))
+			.finally(() => {
+				this.#loadsUnderWay = false;
+			});
 	}
 
 	#watchClock(): void {
