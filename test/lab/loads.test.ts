@@ -1,0 +1,83 @@
+// loads.test.ts - choosing by load in a running cluster: sessions counted by the sweep, published, and chosen by.
+
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Cluster, LAB_CONFIG, whoAnswers } from "./cluster.js";
+import { addresses, isRoot, Lab, until } from "./lab.js";
+
+const nine = addresses.client.ipv4[2]; // whom no rule of the service names
+const VIP = "203.0.113.53";
+const EVERYBODY = "backends: [b1, b2, b3] # whoever";
+
+describe.skipIf(!isRoot)("choosing by load", () => {
+	let lab: Lab;
+	let cluster: Cluster;
+
+	beforeAll(async () => {
+		const config = readFileSync(LAB_CONFIG, "utf8")
+			.replace("sessions: {", "sessions: { check: 100ms,")
+			.replace("    idle: 10s\n", "    idle: 1m\n    choose: least-load\n");
+		lab = await Lab.up({ services: true });
+		cluster = await Cluster.start(lab, { config: config.replace(EVERYBODY, "backends: [b1] # whoever") });
+	});
+	afterAll(async () => {
+		await cluster?.stop();
+		await lab?.down();
+	});
+
+	const sessions = async () => {
+		const { services } = await cluster.status("gateway");
+		const dns = services.find(({ address, protocol }) => address === VIP && protocol === "udp");
+		// b1 and b2 also stand in rules, on other terms or ports, where nobody asks here.
+		return Object.fromEntries(
+			dns?.targets.filter(({ sessions, share }) => sessions > 0 || share > 0).map((t) => [t.backend, t.sessions]) ?? [],
+		);
+	};
+	const ask = async (firstPort: number, count: number) => {
+		const answered: Record<string, number> = {};
+		for (let i = 0; i < count; i++) {
+			const who = await whoAnswers(lab, `${nine}#${firstPort + i}`, VIP);
+			answered[who] = (answered[who] ?? 0) + 1;
+		}
+		return answered;
+	};
+	const epoch = async () => (await cluster.status("gateway")).epoch;
+	const quiet = async () => {
+		const before = await epoch();
+		await new Promise((resolve) => setTimeout(resolve, 1000));
+		return (await epoch()) === before;
+	};
+
+	test("R18: whoever has sessions from before gets few new ones, until the others have caught up", async () => {
+		expect(await quiet(), "without sessions nothing is published").toBe(true);
+		expect(await ask(4000, 20)).toEqual({ b1: 20 });
+		await until("the sessions to be counted", async () => (await sessions()).b1 === 20);
+		await cluster.change("backends: [b1] # whoever", EVERYBODY);
+
+		// Both rows are b1's for a ninth of all flows; by one row, a third would be.
+		const { b1 = 0, b2 = 0, b3 = 0 } = await ask(5000, 27);
+		expect(b1).toBeLessThanOrEqual(5);
+		expect(Math.min(b2, b3)).toBeGreaterThanOrEqual(7);
+		await until("all of them to be counted", async () => {
+			const now = await sessions();
+			return now.b1 === 20 + b1 && now.b2 === b2 && now.b3 === b3;
+		});
+	});
+
+	test("loads that stand still publish nothing", async () => {
+		await until("the last publication", quiet);
+	});
+
+	test("explain says that there were two rows, and the load", async () => {
+		const { why } = await cluster.api("gateway").explain({
+			source: nine,
+			sourcePort: 6000,
+			destination: VIP,
+			destinationPort: 53,
+			protocol: "udp",
+		});
+		expect(why.join(" ")).toMatch(
+			/Of \d+ rows its 5-tuple names two; it has row \d+, .* \(\d+ % of the most loaded\)\./,
+		);
+	});
+});
