@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <unistd.h>
 
@@ -22,17 +23,17 @@ namespace
 {
 
 // libbpf speaks through one function for the whole process. Its last warnings are kept: they say what the verifier or the
-// kernel did not like, where errno alone says "invalid argument". One thread loads programs.
-std::string warnings;
+// kernel did not like, where errno alone says "invalid argument". Each thread hears what its own calls brought about.
+thread_local std::string warnings;
 
 int listen_to(enum libbpf_print_level level, const char *format, va_list arguments)
 {
-	char line[512];
+	char *text; // the verifier's log comes in one piece
 
-	if (level != LIBBPF_WARN)
+	if (level != LIBBPF_WARN || vasprintf(&text, format, arguments) < 0)
 		return 0;
-	vsnprintf(line, sizeof(line), format, arguments);
-	warnings += line;
+	warnings += text;
+	free(text);
 	if (warnings.size() > 65536)
 		warnings.erase(0, warnings.size() - 65536);
 	return 0;
@@ -68,13 +69,14 @@ static void listen()
 std::unique_ptr<Object> Object::open(const void *bytes, size_t size, const char *name, std::string *problem)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name);
-	std::unique_ptr<Object> object(new Object);
+	std::unique_ptr<Object> object(new Object(name == std::string("shunt") ? "the packet program"
+										: std::string("the BPF program ") + name));
 
 	listen();
 	object->object_ = bpf_object__open_mem(bytes, size, &options);
 	if (object->object_)
 		return object;
-	*problem = kernel_problem(std::string("the BPF program ") + name + " can't be read", errno);
+	*problem = kernel_problem(object->what_ + " can't be read", errno);
 	return nullptr;
 }
 
@@ -87,7 +89,7 @@ std::unique_ptr<Object> Object::open(const std::string &file, std::string *probl
 		return open(bytes, size, "shunt", problem);
 	}
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "shunt");
-	std::unique_ptr<Object> object(new Object);
+	std::unique_ptr<Object> object(new Object("the packet program"));
 
 	listen();
 	object->object_ = bpf_object__open_file(file.c_str(), &options);
@@ -108,7 +110,7 @@ bpf_map *Object::find(const char *map, std::string *problem) const
 	bpf_map *found = bpf_object__find_map_by_name(object_, map);
 
 	if (!found)
-		*problem = std::string("the kernel's packet program has no map ") + map;
+		*problem = what_ + " has no map " + map;
 	return found;
 }
 
@@ -137,6 +139,30 @@ bool Object::share(const char *map, int fd, std::string *problem)
 	return !failed;
 }
 
+bool Object::set(const char *map, const void *value, size_t bytes, std::string *problem)
+{
+	bpf_map *found = find(map, problem);
+
+	if (!found)
+		return false;
+	int failed = bpf_map__set_initial_value(found, value, bytes);
+	if (failed)
+		*problem = kernel_problem(std::string("the map ") + map + " can't be set", failed);
+	return !failed;
+}
+
+bool Object::aim(const char *program, int at_fd, const char *function, std::string *problem)
+{
+	bpf_program *found = bpf_object__find_program_by_name(object_, program);
+
+	warnings.clear();
+	int failed = found ? bpf_program__set_attach_target(found, at_fd, function) : -ENOENT;
+	if (failed)
+		*problem = kernel_problem(what_ + " can't be aimed at " + function, failed) +
+			   (warnings.empty() ? "" : "; libbpf said: " + telling_line());
+	return !failed;
+}
+
 bool Object::load(std::string *problem)
 {
 	warnings.clear();
@@ -148,7 +174,7 @@ bool Object::load(std::string *problem)
 	else if (failed == -ENOMEM)
 		*problem = "the kernel has no memory for the maps";
 	else
-		*problem = kernel_problem("the kernel refused the packet program", failed) +
+		*problem = kernel_problem("the kernel refused " + what_, failed) +
 			   (warnings.empty() ? "" : "; it said: " + telling_line());
 	return false;
 }

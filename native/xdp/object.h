@@ -37,6 +37,10 @@ public:
 	// Before load(): this map has so many entries; or it is the one behind the descriptor, which stays the caller's.
 	bool size(const char *map, u64 entries, std::string *problem);
 	bool share(const char *map, int fd, std::string *problem);
+	// Before load(): what a map of one constant holds.
+	bool set(const char *map, const void *value, size_t bytes, std::string *problem);
+	// Before load(): this program shall run before or after `function` of another one, as its section says.
+	bool aim(const char *program, int at_fd, const char *function, std::string *problem);
 	// The verifier reads the program now: a quarter of a second.
 	bool load(std::string *problem);
 
@@ -50,9 +54,10 @@ public:
 	bool map(const char *map, Mapping *mapping, std::string *problem) const;
 
 private:
-	Object() = default;
+	explicit Object(std::string what) : what_(std::move(what)) {}
 	bpf_map *find(const char *map, std::string *problem) const;
 
+	std::string what_; // in sentences
 	bpf_object *object_ = nullptr;
 };
 
