@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// kernel_dump.cc - the KernelDump class of the addon: packets before and after the kernel's packet program, by promise.
+//
+// Owns: the translation of xdp/dump.h. A read waits on a thread of libuv's pool, one at a time.
+// Must never: close the capture under a read.
+#include "addon/doors.h"
+#include "addon/fields.h"
+#include "xdp/dump.h"
+
+#include <cstring>
+#include <net/if.h>
+
+namespace shunt
+{
+
+namespace
+{
+
+Napi::Value flow_object(Napi::Env env, const sh_flow &flow)
+{
+	if (!flow.family)
+		return env.Null();
+	Napi::Object result = Napi::Object::New(env);
+
+	result.Set("source", Napi::Buffer<u8>::Copy(env, flow.source.b, sizeof(flow.source.b)));
+	result.Set("sourcePort", sh_ntohs(flow.source_port));
+	result.Set("destination", Napi::Buffer<u8>::Copy(env, flow.destination.b, sizeof(flow.destination.b)));
+	result.Set("destinationPort", sh_ntohs(flow.destination_port));
+	result.Set("protocol", flow.protocol);
+	result.Set("family", flow.family);
+	return result;
+}
+
+Napi::Object bytes_object(Napi::Env env, u32 length, const std::vector<u8> &data)
+{
+	Napi::Object result = Napi::Object::New(env);
+
+	result.Set("length", length);
+	result.Set("data", Napi::Buffer<u8>::Copy(env, data.data(), data.size()));
+	return result;
+}
+
+Napi::Object packet_object(Napi::Env env, const DumpPacket &packet)
+{
+	const sh_dump_record &record = packet.record;
+	Napi::Object result = Napi::Object::New(env);
+
+	result.Set("timestampNs", Napi::BigInt::New(env, (uint64_t)packet.timestamp_ns));
+	result.Set("reason", record.reason);
+	result.Set("action", record.action);
+	result.Set("target", record.target);
+	result.Set("service", record.service);
+	result.Set("ingress", record.ingress);
+	result.Set("egress", record.egress);
+	result.Set("queue", record.queue);
+	result.Set("flow", flow_object(env, record.flow));
+	result.Set("before", bytes_object(env, record.before_bytes, packet.before));
+	result.Set("after", record.after_bytes ? bytes_object(env, record.after_bytes, packet.after) : env.Null());
+	return result;
+}
+
+class DumpReadJob : public Napi::AsyncWorker
+{
+public:
+	DumpReadJob(Napi::Env env, std::shared_ptr<KernelDump> dump, std::shared_ptr<bool> busy, u32 max, int timeout_ms)
+		: Napi::AsyncWorker(env, "shunt kernel dump"), deferred_(Napi::Promise::Deferred::New(env)),
+		  dump_(std::move(dump)), busy_(std::move(busy)), max_(max), timeout_ms_(timeout_ms)
+	{
+		*busy_ = true;
+	}
+
+	Napi::Promise promise() const { return deferred_.Promise(); }
+
+	void Execute() override
+	{
+		std::string problem;
+
+		if (!dump_->read(max_, timeout_ms_, &batch_, &problem))
+			SetError(problem);
+	}
+
+	void OnOK() override
+	{
+		Napi::Array list = Napi::Array::New(Env(), batch_.packets.size());
+		Napi::Object counts = Napi::Object::New(Env());
+		Napi::Object result = Napi::Object::New(Env());
+
+		for (u32 i = 0; i < batch_.packets.size(); i++) {
+			Napi::HandleScope scope(Env());
+
+			list.Set(i, packet_object(Env(), batch_.packets[i]));
+		}
+		counts.Set("seen", (double)batch_.counts.seen);
+		counts.Set("matched", (double)batch_.counts.matched);
+		counts.Set("suppressed", (double)batch_.counts.suppressed);
+		counts.Set("lost", (double)batch_.counts.lost);
+		result.Set("packets", list);
+		result.Set("counts", counts);
+		result.Set("programId", batch_.program);
+		result.Set("standIn", batch_.stand_in);
+		if (!batch_.ended.empty())
+			result.Set("ended", batch_.ended);
+		*busy_ = false;
+		deferred_.Resolve(result);
+	}
+
+	void OnError(const Napi::Error &error) override
+	{
+		*busy_ = false;
+		deferred_.Reject(error.Value());
+	}
+
+private:
+	Napi::Promise::Deferred deferred_;
+	std::shared_ptr<KernelDump> dump_; // keeps it open until this read is done
+	std::shared_ptr<bool> busy_;
+	u32 max_;
+	int timeout_ms_;
+	DumpBatch batch_;
+};
+
+// Of the address that a filter names, so many bits of the 16 bytes.
+void read_prefix(const Fields &f, const char *name, const char *bits_name, sh_addr *prefix, sh_addr *mask)
+{
+	if (!f.has(name))
+		return;
+	u32 bits = (u32)f.number(bits_name, 128, 128);
+	*prefix = f.address(name);
+	for (u32 i = 0; i < sizeof(mask->b); i++) {
+		u32 here = bits > 8 * i ? bits - 8 * i : 0;
+
+		mask->b[i] = here >= 8 ? 0xff : (u8)(0xff00 >> here);
+		prefix->b[i] &= mask->b[i];
+	}
+}
+
+DumpOptions read_dump_options(const Fields &f)
+{
+	DumpOptions o;
+	sh_dump_wanted &w = o.wanted;
+
+	o.interface = f.text("interface");
+	o.program = (u32)f.number("programId", 0xffffffff, 0);
+	o.ring_bytes = (u32)f.number("ringBytes", 1u << 30, o.ring_bytes);
+	std::string way = f.text("way");
+	if (way == "probes" || way == "stand-in")
+		o.ways = way == "probes" ? DumpWays::probes : DumpWays::stand_in;
+	else if (!way.empty())
+		f.complain("way", "must be one of probes, stand-in");
+	if (o.interface.empty() == !o.program)
+		f.complain("", "a capture needs either an interface or a program's id");
+	if (o.ring_bytes < 65536 || o.ring_bytes & (o.ring_bytes - 1))
+		f.complain("ringBytes", "must be a power of two, 65536 or more");
+	read_prefix(f, "source", "sourceBits", &w.source, &w.source_mask);
+	read_prefix(f, "destination", "destinationBits", &w.destination, &w.destination_mask);
+	w.source_port = sh_htons(f.number("sourcePort", 65535, 0));
+	w.destination_port = sh_htons(f.number("destinationPort", 65535, 0));
+	w.protocol = (u8)f.number("protocol", 255, 0);
+	w.before = (u16)f.number("before", SH_DUMP_MOST, SH_DUMP_MOST);
+	w.after = (u16)f.number("after", SH_DUMP_MOST, SH_DUMP_MOST);
+	if (!f.has("reasons"))
+		memset(w.reasons, 0xff, sizeof(w.reasons));
+	f.list("reasons", [&](const Napi::Value &value, const std::string &place) {
+		double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+
+		if (number >= 0 && number < (int)SH_REASON_COUNT)
+			w.reasons[(u32)number / 64] |= 1ull << (u32)number % 64;
+		else
+			Fields::complain_at(place, "must be a reason's number");
+	});
+	u64 rate = f.number("rate", 1000000000, 0);
+	if (rate) {
+		w.interval_ns = 1000000000 / rate;
+		w.burst_ns = w.interval_ns * (rate - 1);
+	}
+	return o;
+}
+
+class KernelDumpObject : public Napi::ObjectWrap<KernelDumpObject>
+{
+public:
+	explicit KernelDumpObject(const Napi::CallbackInfo &info) : Napi::ObjectWrap<KernelDumpObject>(info)
+	{
+		Fields::begin();
+		DumpOptions options = read_dump_options(Fields(info[0], ""));
+		std::string problem = Fields::problem();
+
+		if (problem.empty())
+			dump_ = KernelDump::open(std::move(options), &problem);
+		if (!problem.empty())
+			throw_problem(info.Env(), problem);
+	}
+
+	Napi::Value read(const Napi::CallbackInfo &info)
+	{
+		Fields::begin();
+		Fields f(info[0], "");
+		u32 max = (u32)f.number("max", 65536, 64);
+		int timeout_ms = (int)f.number("timeoutMs", 60000, 100);
+		if (!Fields::problem().empty())
+			return throw_problem(info.Env(), Fields::problem());
+		if (!dump_ || *busy_)
+			return throw_problem(info.Env(), dump_ ? "the capture is being read already" : "the capture is closed");
+		auto *job = new DumpReadJob(info.Env(), dump_, busy_, max, timeout_ms);
+		Napi::Promise promise = job->promise();
+		job->Queue(); // deletes itself
+		return promise;
+	}
+
+	void close(const Napi::CallbackInfo &) { dump_.reset(); }
+
+private:
+	std::shared_ptr<KernelDump> dump_;
+	std::shared_ptr<bool> busy_ = std::make_shared<bool>(false);
+};
+
+} // namespace
+
+Napi::Value xdp_program_door(const Napi::CallbackInfo &info)
+{
+	Fields::begin();
+	std::string interface = Fields(info[0], "").text("interface");
+	if (!Fields::problem().empty())
+		return throw_problem(info.Env(), Fields::problem());
+	RunningProgram program = xdp_program_on(if_nametoindex(interface.c_str()));
+	if (!program.id)
+		return info.Env().Null();
+	Napi::Object result = Napi::Object::New(info.Env());
+	result.Set("id", program.id);
+	result.Set("name", program.name);
+	result.Set("ours", program.ours());
+	return result;
+}
+
+Napi::Function kernel_dump_class(Napi::Env env)
+{
+	using D = KernelDumpObject;
+
+	return D::DefineClass(env, "KernelDump",
+			      {
+				      D::InstanceMethod("read", &D::read),
+				      D::InstanceMethod("close", &D::close),
+			      });
+}
+
+} // namespace shunt
