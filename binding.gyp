@@ -5,13 +5,21 @@
 	"targets": [
 		{
 			"target_name": "shunt",
-			"sources": ["<@(engine_sources)", "<@(host_sources)", "<@(addon_sources)"],
-			"include_dirs": ["native", "<!@(node -p \"require('node-addon-api').include_dir\")"],
+			"sources": ["<@(engine_sources)", "<@(xdp_sources)", "<@(host_sources)", "<@(addon_sources)"],
+			"actions": [
+				{
+					"action_name": "bpf",
+					"inputs": ["native/bpf/build", "<!@(ls native/bpf/*.c native/bpf/*.h native/packet/*.h)"],
+					"outputs": ["<(INTERMEDIATE_DIR)/bpf/shunt.skel.h"],
+					"action": ["native/bpf/build", "<(INTERMEDIATE_DIR)/bpf"]
+				}
+			],
+			"include_dirs": ["native", "<(INTERMEDIATE_DIR)/bpf", "<!@(node -p \"require('node-addon-api').include_dir\")"],
 			"defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS"],
 			"cflags": ["-O2", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-fvisibility=hidden", "-fno-strict-aliasing"],
 			"cflags_cc!": ["-std=gnu++17", "-std=c++17"],
 			"cflags_cc": ["-std=gnu++20", "-fno-exceptions", "-fno-rtti"],
-			"libraries": ["-lpcap", "-lpthread"]
+			"libraries": ["-lpcap", "-lbpf", "-lpthread"]
 		}
 	]
 }

@@ -61,6 +61,12 @@ function servers(program: Command): void {
 	toDaemon(program.command("reload").summary("have a daemon read its configuration again"))
 		.description("Has a daemon read its configuration again. A file with a mistake changes nothing; sessions stay.")
 		.action(async (options) => (await import("./reload.js")).reload(options));
+	toDaemon(program.command("stop").summary("end a daemon; the kernel's engine may go on"))
+		.description(
+			"Ends a daemon and leaves the host as it was. With --keep the kernel's engine goes on serving packets, and the next daemon of this name takes over its sessions: an upgrade without a loss.",
+		)
+		.option("--keep", "leave the kernel's engine at work")
+		.action(async (options) => (await import("./stop.js")).stop(options));
 }
 
 function questions(program: Command): void {
