@@ -276,6 +276,14 @@ private:
 			choice.Set("row", e.row);
 			choice.Set("rows", e.rows);
 			choice.Set("target", e.chosen);
+			choice.Set("load", e.load);
+			if (e.other) {
+				Napi::Object other = Napi::Object::New(env);
+				other.Set("row", e.other_row);
+				other.Set("target", e.other);
+				other.Set("load", e.other_load);
+				choice.Set("other", other);
+			}
 			if (e.by_rule) {
 				choice.Set("prefix", address_buffer(env, e.prefix));
 				choice.Set("prefixLength", e.prefix_length);

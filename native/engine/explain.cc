@@ -24,6 +24,26 @@ static u8 sent_as(const sh_env &env, const sh_target *target, u8 reason)
 	return target->flags & SH_TARGET_RESOLVED ? reason : (u8)SH_R_no_next_hop;
 }
 
+static u16 load_of(const sh_env &env, u16 index)
+{
+	const sh_target *target = index ? sh_target_at(&env, index) : nullptr;
+
+	return target ? target->load : 0;
+}
+
+// Of the two rows that were weighed, the one that lost. sh_choose doesn't tell: in the kernel its caller's stack is full.
+static void tell_other(const sh_env &env, const sh_redirection *redirection, const sh_flow &flow, Explanation *e)
+{
+	u64 hash = sh_hash_spread(sh_control(&env), &flow, redirection->spread);
+	u32 first = sh_row_of((u32)hash, redirection->rows);
+	u32 second = sh_row_of((u32)(hash >> 32), redirection->rows);
+
+	e->other_row = e->row == first ? second : first;
+	const u16 *row = sh_row_at(&env, redirection->first_row + e->other_row);
+	e->other = row ? *row : 0;
+	e->other_load = load_of(env, e->other);
+}
+
 Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &flow, u64 now_ns)
 {
 	u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)] = {};
@@ -58,6 +78,9 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 	const sh_redirection *redirection = sh_redirection_at(&env, choice.redirection);
 	e.rows = redirection ? redirection->rows : 0;
 	e.chosen = choice.target;
+	e.load = load_of(env, choice.target);
+	if (e.rows && redirection->choice == SH_CHOOSE_LESS_LOADED)
+		tell_other(env, redirection, flow, &e);
 
 	struct sh_session_key key;
 	sh_session_key(control, &flow, service->id, &key);

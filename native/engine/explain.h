@@ -32,6 +32,12 @@ struct Explanation {
 	u32 row;
 	u32 rows;
 	u16 chosen; // target; 0: none
+	u16 load;   // its
+
+	// Where the redirection chooses by load: what was weighed against it, and lost.
+	u16 other; // target, which may be the same one; 0: nothing was
+	u16 other_load;
+	u32 other_row;
 
 	u16 target; // that the packet would go to; 0: none
 };

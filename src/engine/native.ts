@@ -162,6 +162,10 @@ export interface Explanation {
 		readonly rows: number;
 		/** 0: none. */
 		readonly target: number;
+		/** Of that target, 0 to FULL_LOAD. */
+		readonly load: number;
+		/** Where the redirection chooses by load: what was weighed against it, and lost. */
+		readonly other?: { readonly row: number; readonly target: number; readonly load: number };
 		/** Of the rule that named the source; absent: the service's own redirection. */
 		readonly prefix?: Buffer;
 		/** Of the mapped form: an IPv4 /24 is 120. */

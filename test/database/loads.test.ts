@@ -153,6 +153,9 @@ function fill(choose: string, targets: number, sessions: number, refresh: number
 			protocol: 17,
 			family: 4,
 		});
+		const { other } = choice!;
+		expect(other === undefined ? "maglev" : "least-load").toBe(choose);
+		if (other !== undefined) expect(choice!.load).toBeLessThanOrEqual(other.load);
 		counts[choice!.target]!++;
 	}
 	const shares = compiled!.tables.targets.map(({ id, address }) => counts[id]! / weight(address[15]!));

@@ -192,6 +192,53 @@ TEST("engine: explain says what the next packet meets, and changes nothing")
 	CHECK_EQUAL(explain(nullptr, sessions, flow, 1000000000).reason, SH_R_table_missing);
 }
 
+TEST("engine: R18: explain tells what was weighed and lost: what would win if the loads were the other way round")
+{
+	const u16 targets = 9;
+	Sessions sessions;
+	TableSpec spec = spec_of_one_service();
+	std::string problem;
+	u32 weighed = 0;
+
+	CHECK(sessions.allocate(100, 100, 1));
+	for (u16 id = 3; id <= targets; id++)
+		spec.targets.push_back(target_spec(id));
+	spec.redirections[0] = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4}, SH_SPREAD_BY_FLOW, SH_CHOOSE_LESS_LOADED};
+	for (TableSpec::Target &target : spec.targets)
+		target.load = target.id;
+	auto upwards = TableBlock::build(spec, sessions.geometry(), &problem);
+	for (TableSpec::Target &target : spec.targets)
+		target.load = targets - target.id;
+	auto downwards = TableBlock::build(spec, sessions.geometry(), &problem);
+	spec.redirections[0].choice = SH_CHOOSE_ROW;
+	auto unweighed = TableBlock::build(spec, sessions.geometry(), &problem);
+	CHECK(upwards && downwards && unweighed);
+
+	sh_flow flow = {};
+	flow.destination = v4(203, 0, 113, 53);
+	flow.source_port = sh_htons(2000);
+	flow.destination_port = sh_htons(53);
+	flow.protocol = SH_UDP;
+	flow.family = SH_IPV4;
+	for (u32 client = 0; client < 1000; client++) {
+		flow.source = v4(198, 51, (u8)(client >> 8), (u8)client);
+		Explanation up = explain(upwards->tables(), sessions, flow, 1000000000);
+		Explanation down = explain(downwards->tables(), sessions, flow, 1000000000);
+
+		CHECK_EQUAL(up.load, up.chosen);
+		CHECK_EQUAL(up.other_load, up.other);
+		CHECK_EQUAL(up.chosen, spec.redirections[0].rows[up.row]);
+		CHECK_EQUAL(up.other, spec.redirections[0].rows[up.other_row]);
+		CHECK(up.load <= up.other_load && down.load <= down.other_load);
+		if (up.chosen != up.other) {
+			weighed++;
+			CHECK(up.other_row == down.row && up.row == down.other_row);
+		}
+		CHECK_EQUAL(explain(unweighed->tables(), sessions, flow, 1000000000).other, 0);
+	}
+	CHECK(weighed > 800);
+}
+
 TEST("publication: sets are swapped under readers, and freed when none can be reading")
 {
 	Publication publication;
