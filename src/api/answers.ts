@@ -9,11 +9,12 @@ import { type Target, termsText } from "../database/index.js";
 import { LOCAL_TARGET, type Explanation as NativeExplanation, reasons, type SessionRow } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 import type { Member } from "../gateway/member.js";
-import { FULL_LOAD, ROLE } from "../policy/index.js";
+import { ROLE } from "../policy/index.js";
 import { formatAddress } from "../wire/index.js";
 import type { Answers, FlowQuery, SessionQuery } from "./server.js";
-import type { Count, Explanation, ReasonCount, Session, SessionList, Status, TargetStatus } from "./types.js";
+import type { Count, Explanation, ReasonCount, Session, SessionList, Status, TargetStatus, Weighed } from "./types.js";
 import { VERSION } from "./version.js";
+import { rowText, weighedOf } from "./weighing.js";
 
 export function answersOf(member: Member): Answers {
 	return {
@@ -221,6 +222,12 @@ function endpoint(address: string, port: number): string {
 	return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
+/** A backend may be several targets of a service, so by its address too. */
+function targetName(names: Names, id: number): string {
+	const target = names.targets.get(id);
+	return target ? `${target.backend} at ${endpoint(target.address, target.port)}` : "a target that is gone";
+}
+
 function bytesOf(text: string): Buffer {
 	const address = parseAddress(text);
 	if (address === undefined) throw new ShuntError("SHUNT_ADDRESS_INVALID", { text });
@@ -247,6 +254,7 @@ function explain(member: Member, query: FlowQuery): Explanation {
 	const service = names.services.get(native.service);
 	const target = names.targets.get(native.target);
 	const rule = ruleText(native, source.family);
+	const weighed = native.choice ? weighedOf(native.choice, (id) => targetName(names, id)) : null;
 	const session =
 		native.session && service && !native.session.expired
 			? sessionOf(names, {
@@ -267,6 +275,7 @@ function explain(member: Member, query: FlowQuery): Explanation {
 		service: service ? { name: service.name, id: native.service } : null,
 		rule,
 		row: native.choice && native.choice.rows > 0 ? { index: native.choice.row, rows: native.choice.rows } : null,
+		weighed,
 		session: session ?? null,
 		target: target
 			? {
@@ -277,7 +286,7 @@ function explain(member: Member, query: FlowQuery): Explanation {
 					terms: termsText(target.terms),
 				}
 			: null,
-		why: sentences(member, names, native, { query, service, target, rule }),
+		why: sentences(member, names, native, { query, service, target, rule, weighed }),
 	};
 }
 
@@ -292,9 +301,15 @@ function sentences(
 	member: Member,
 	names: Names,
 	native: NativeExplanation,
-	of: { query: FlowQuery; service: Service | undefined; target: Target | undefined; rule: string | null },
+	of: {
+		query: FlowQuery;
+		service: Service | undefined;
+		target: Target | undefined;
+		rule: string | null;
+		weighed: Weighed[] | null;
+	},
 ): string[] {
-	const { query, service, target, rule } = of;
+	const { query, service, target, rule, weighed } = of;
 	const to = `${query.protocol} ${endpoint(query.destination, query.destinationPort)}`;
 	if (!(native.own & ROLE.gateway))
 		return [`${query.destination} is no service's address here: the host's own stack has the packet.`];
@@ -320,7 +335,9 @@ function sentences(
 				: `The rule for ${rule} names its source.`,
 		);
 		why.push(
-			native.choice.rows === 0 ? "That redirection has no active target." : rowText(member, native.choice, service),
+			native.choice.rows === 0
+				? "That redirection has no active target."
+				: rowText(service.spread, native.choice.rows, native.choice.row, weighed),
 		);
 	}
 	if (target) {
@@ -331,18 +348,6 @@ function sentences(
 			why.push("The next hop on that way has not answered yet.");
 	}
 	return why;
-}
-
-function rowText(
-	member: Member,
-	{ row, rows, target }: NonNullable<NativeExplanation["choice"]>,
-	{ spread, choose }: Service,
-): string {
-	const by = spread === "source" ? "its source address" : "its 5-tuple";
-	if (choose === "maglev") return `By ${by} it has row ${row} of ${rows}.`;
-	const load = member.compiled?.tables.targets.find(({ id }) => id === target)?.load ?? 0;
-	const percent = Math.round((100 * load) / FULL_LOAD);
-	return `Of ${rows} rows ${by} names two; it has row ${row}, whose target carries no more than the other's (${percent} % of the most loaded).`;
 }
 
 function seconds(ms: number): string {

@@ -111,6 +111,15 @@ export interface SessionList {
 	truncated: boolean;
 }
 
+/** A row that a new session may get, and the load of its target. */
+export interface Weighed {
+	row: number;
+	/** Backend, address and port. */
+	target: string;
+	/** 0 to 1, the most loaded target of the service; `docs/configuration.md` says of what. */
+	load: number;
+}
+
 /** `GET /explain?protocol=&source=&sourcePort=&destination=&destinationPort=` */
 export interface Explanation {
 	flow: { protocol: "udp" | "tcp"; source: string; sourcePort: number; destination: string; destinationPort: number };
@@ -122,6 +131,8 @@ export interface Explanation {
 	rule: string | null;
 	/** Row of the forwarding table, and its number of rows. */
 	row: { index: number; rows: number } | null;
+	/** Where the service chooses by load: the two rows that were weighed, the winner first; null: one row alone. */
+	weighed: Weighed[] | null;
 	/** The live session, if there is one. */
 	session: Session | null;
 	/** What the next packet of this flow gets. */

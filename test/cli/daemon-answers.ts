@@ -146,6 +146,7 @@ export function explanation(): Explanation {
 		service: { name: "dns", id: 1 },
 		rule: "198.51.100.7/32",
 		row: { index: 1017, rows: 2039 },
+		weighed: null,
 		session: SESSIONS[0] as Session,
 		target: { backend: "b1", address: "10.77.11.2", port: 53, state: "active", terms: "leased 60 s" },
 		why: [
