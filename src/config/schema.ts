@@ -256,11 +256,11 @@ export const engineSchema = map({
 			"native: XDP, in the driver. generic: XDP, in the kernel's receive path. user: in user space. auto: the first of these that works here.",
 		),
 	capture: choice(["ring", "pcap"]).default("ring").describe("How user space captures: AF_PACKET ring or libpcap."),
-	workers: whole(1, 64).default(1).describe("Worker threads per interface."),
+	workers: whole(1, 64).default(1).describe("User space: worker threads per interface."),
 	busyPoll: duration(0, 100, "from 0us to 100ms", 0.001)
 		.default("0us")
-		.describe("SO_BUSY_POLL on the capture socket; 0us: off."),
-	qdiscBypass: flag().default(false).describe("Transmit past the queueing discipline."),
+		.describe("User space: SO_BUSY_POLL on the capture socket; 0us: off."),
+	qdiscBypass: flag().default(false).describe("User space: transmit past the queueing discipline."),
 });
 
 export const configSchema = map({
