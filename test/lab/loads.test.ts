@@ -68,16 +68,26 @@ describe.skipIf(!isRoot)("choosing by load", () => {
 		await until("the last publication", quiet);
 	});
 
-	test("explain says that there were two rows, and the load", async () => {
-		const { why } = await cluster.api("gateway").explain({
-			source: nine,
-			sourcePort: 6000,
-			destination: VIP,
-			destinationPort: 53,
-			protocol: "udp",
-		});
-		expect(why.join(" ")).toMatch(
-			/Of \d+ rows its 5-tuple names two; it has row \d+, .* \(\d+ % of the most loaded\)\./,
-		);
+	test("explain names the two rows and their loads, and the flow goes to the less loaded", async () => {
+		const ports = Array.from({ length: 16 }, (_, i) => 6000 + i);
+		let weighedTwo = 0;
+		for (const sourcePort of ports) {
+			const { why, weighed, target } = await cluster.api("gateway").explain({
+				source: nine,
+				sourcePort,
+				destination: VIP,
+				destinationPort: 53,
+				protocol: "udp",
+			});
+			const [winner, loser] = weighed!;
+			expect(winner!.load).toBeLessThanOrEqual(loser!.load);
+			expect(winner!.target).toBe(`${target?.backend} at ${target?.address}:53`);
+			if (winner!.load === loser!.load) continue;
+			weighedTwo++;
+			expect(why.join(" ")).toMatch(
+				/By its 5-tuple it has rows \d+ \(b\d at [\d.]+:53, load [\d.]+ %\) and \d+ \(b\d at [\d.]+:53, load [\d.]+ %\), of \d+: the smaller load wins\./,
+			);
+		}
+		expect(weighedTwo).toBeGreaterThan(0);
 	});
 });
