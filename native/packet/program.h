@@ -24,6 +24,11 @@
 #ifndef SHUNT_PACKET_PROGRAM_H
 #define SHUNT_PACKET_PROGRAM_H
 
+/* For `npm run bench -- xdp --stages` alone, which asks where the time goes: a build that ends every packet after a step. */
+#ifndef SH_END_AFTER
+#define SH_END_AFTER 0
+#endif
+
 #include "choose.h"
 #include "decap.h"
 #include "encap.h"
@@ -123,6 +128,8 @@ SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const 
 	room = (u32)target->mtu - sh_encap_overhead(target->family);
 	if ((u32)p->ip_length > room)
 		return sh_too_big(frame, p, (u16)room);
+	if (SH_END_AFTER == 6)
+		return SH_R_not_service;
 	result->ifindex = target->ifindex;
 	failed = sh_encap(env, frame, control, target, result->target, p, &work->header, entropy);
 	return failed == SH_GO_ON ? result->reason : failed;
@@ -191,6 +198,8 @@ SH_INLINE u8 sh_gateway_choose(const struct sh_env *env, const struct sh_frame *
 		return SH_R_bad_source;
 	result->service = service->id;
 
+	if (SH_END_AFTER == 3)
+		return SH_R_not_service;
 	sh_session_key(control, &p->flow, service->id, key);
 	*entropy = key->hash;
 	answer = p->icmp_error ? sh_icmp_answer(env, key) : sh_session_answer(env, service, &p->flow, key);
@@ -278,6 +287,8 @@ SH_INLINE struct sh_result sh_run(const struct sh_env *env, struct sh_frame *fra
 	result.reason = sh_parse_link(frame, &work->passage.parsed);
 	if (result.reason == SH_GO_ON)
 		result.reason = sh_parse_ip(frame, &work->passage.parsed);
+	if (SH_END_AFTER == 1)
+		result.reason = SH_R_not_service;
 	if (result.reason != SH_GO_ON)
 		return result;
 
@@ -285,7 +296,7 @@ SH_INLINE struct sh_result sh_run(const struct sh_env *env, struct sh_frame *fra
 	own = sh_own_find(env, control, &work->passage.parsed.flow.destination, own_hash);
 	if (own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND && sh_decap_wanted(frame, control, &work->passage.parsed))
 		result.reason = sh_backend(env, frame, control, work, &result);
-	else if (own & SH_OWN_SERVICE && control->roles & SH_ROLE_GATEWAY)
+	else if (own & SH_OWN_SERVICE && control->roles & SH_ROLE_GATEWAY && SH_END_AFTER != 2)
 		result.reason = sh_gateway(env, frame, control, work, own_hash, &result);
 	else
 		result.reason = SH_R_not_service;

@@ -1,4 +1,4 @@
-// xdp.mjs - `npm run bench -- xdp [--quick] [--json] [--rival NAME=PIN@ADDRESS:PORT]`: the kernel's packet program, packet by packet.
+// xdp.mjs - `npm run bench -- xdp [--stages] [--quick] [--json] [--rival NAME=PIN@ADDRESS:PORT]`: the kernel's program.
 //
 // BPF_PROG_TEST_RUN over packets of 60 bytes, each of another flow (xdp/wrapper.bpf.c), on one processor, all subjects in one
 // run, in the order A B … B A. What the wrapper costs is measured with a program that only says XDP_TX, and taken off. The
@@ -45,6 +45,14 @@ const LIVE = [
 	{ name: "live, 64k flows", flows: 65_536, sessions: 131_072, first: 300_000, count: 1 << 22 },
 ];
 
+/** With --stages: our program only, in builds that end each packet after a step of native/packet/program.h. */
+const STAGES = [
+	[1, "… to 1, link and IP header"],
+	[2, "… to 2, is it any of ours"],
+	[3, "… to 3, transport and service"],
+	[6, "… to 6, session, target, fits"],
+];
+
 export async function run(options) {
 	const quick = options.includes("--quick");
 	const rounds = quick ? 2 : 7;
@@ -54,11 +62,12 @@ export async function run(options) {
 	try {
 		build(kit);
 		const ifindex = veth(kit);
-		const subjects = subjectsOf(kit, options, ifindex);
+		const stages = options.includes("--stages");
+		const subjects = stages ? stagesOf(kit, ifindex) : subjectsOf(kit, options, ifindex);
 		const results = [];
 		for (const [kind, cases] of [
 			["packet", CASES],
-			["live", LIVE],
+			["live", stages ? [] : LIVE],
 		])
 			for (const one of cases)
 				for (let round = 0; round < rounds; round++)
@@ -74,9 +83,9 @@ export async function run(options) {
 					}
 		if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
 		const report = {
-			bench: "xdp",
+			bench: stages ? "xdp-stages" : "xdp",
 			date: new Date().toISOString(),
-			command: "sudo npm run bench -- xdp",
+			command: `sudo npm run bench -- xdp${stages ? " --stages" : ""}`,
 			rounds,
 			machine: { cpu: cpus()[0].model, cores: cpus().length, kernel: release(), node: process.version },
 			subjects: subjects.map(({ name }) => name),
@@ -154,6 +163,26 @@ function subjectsOf(kit, options, ifindex) {
 	];
 }
 
+function stagesOf(kit, ifindex) {
+	const ours = (name, object) => ({
+		name,
+		to: SERVICE,
+		start: (sessions) => startOurs(kit, sessions, ifindex, object),
+	});
+	const nothing = async () => ({ pin: "bare", ask: async () => ({}), stop: async () => {} });
+	return [
+		{ name: "XDP_TX, bare", to: SERVICE, start: nothing },
+		...STAGES.map(([step, name]) => {
+			const folder = join(kit.work, `step-${step}`);
+			execFileSync(join(root, "native/bpf/build"), [folder], {
+				env: { ...process.env, BPF_EXTRA: `-DSH_END_AFTER=${step}` },
+			});
+			return ours(name, join(folder, "shunt.bpf.o"));
+		}),
+		ours("shunt"),
+	];
+}
+
 let made = 0;
 
 async function startOurs(kit, sessions, ifindex, object) {
@@ -220,7 +249,7 @@ function clean(kit) {
 
 function save(report) {
 	mkdirSync(join(root, "bench/results"), { recursive: true });
-	const file = join(root, "bench/results", `${report.date.slice(0, 10)}-xdp.json`);
+	const file = join(root, "bench/results", `${report.date.slice(0, 10)}-${report.bench}.json`);
 	writeFileSync(file, `${JSON.stringify(report, null, "\t")}\n`);
 	console.log(`\nwritten to ${file.slice(root.length + 1)}`);
 }

@@ -24,7 +24,7 @@ export function render(report) {
 		const live = rows[0].kind === "live";
 		const bare = new Map(rows.filter((one) => one.subject === BARE).map((one) => [one.round, one.ns]));
 		const own = (subject) => rows.filter((one) => one.subject === subject);
-		const net = (one) => one.ns - bare.get(one.round);
+		const net = (one) => Math.max(1, one.ns - bare.get(one.round)); // a nanosecond is the clock's resolution
 		const ours = new Map(own("shunt").map((one) => [one.round, net(one)]));
 		lines.push(
 			"",
