@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ApiClient, type Status } from "../../src/api/index.js";
 import { decodeFrame, type Frame } from "../../src/wire/index.js";
-import type { CapturedPacket, Host, Lab, LabProcess } from "./lab.js";
+import type { Capture, CapturedPacket, Host, Lab, LabProcess } from "./lab.js";
 import { root, until } from "./lab.js";
 
 export const CLI = join(root, "dist/cli/main.js");
@@ -17,6 +17,10 @@ export const LAB_KEYS = new Map([[1, Buffer.from("4c61624b65794f66536861756e7400
 
 export type MemberHost = "gateway" | "b1" | "b2" | "b3";
 
+/** Both packet paths: a requirement counts when it works on each of them. `native` is XDP in the driver. */
+export const ENGINES = ["user", "native"] as const;
+export type Engine = (typeof ENGINES)[number] | "generic" | "auto";
+
 export class Cluster {
 	readonly daemons = new Map<MemberHost, LabProcess>();
 	readonly config: string;
@@ -24,14 +28,20 @@ export class Cluster {
 	private constructor(
 		readonly lab: Lab,
 		text: string,
+		readonly engine: Engine,
 	) {
 		this.config = join(lab.directory, "shunt.yaml");
-		this.write(text);
+		this.write(
+			text.includes("\nengine:") ? text : text.replace("\nservices:\n", `\nengine: { mode: ${engine} }\nservices:\n`),
+		);
 	}
 
 	/** Daemons on these hosts, all ready. The configuration is the lab's example unless given. */
-	static async start(lab: Lab, options: { config?: string; members?: readonly MemberHost[] } = {}): Promise<Cluster> {
-		const cluster = new Cluster(lab, options.config ?? readFileSync(LAB_CONFIG, "utf8"));
+	static async start(
+		lab: Lab,
+		options: { config?: string; members?: readonly MemberHost[]; engine?: Engine } = {},
+	): Promise<Cluster> {
+		const cluster = new Cluster(lab, options.config ?? readFileSync(LAB_CONFIG, "utf8"), options.engine ?? "auto");
 		const members = options.members ?? ["b1", "b2", "b3", "gateway"];
 		await Promise.all(members.map((host) => cluster.startOne(host)));
 		return cluster;
@@ -47,6 +57,16 @@ export class Cluster {
 		this.daemons.set(host, daemon);
 		await daemon.saysOnStdout(/"event":"ready"/, 20_000);
 		return daemon;
+	}
+
+	/** What a host's link carries, seen at the router's end: XDP takes packets before tcpdump at the host's own end. */
+	link(host: MemberHost, filter: string): Promise<Capture> {
+		return this.lab.capture("router", host, filter);
+	}
+
+	/** What a backend's engine hands to its own kernel. */
+	delivered(host: MemberHost, filter: string, options: { snaplen?: number } = {}): Promise<Capture> {
+		return this.lab.capture(host, this.engine === "user" ? "shunt0" : "eth0", filter, options);
 	}
 
 	write(text: string): void {

@@ -2,19 +2,19 @@
 
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CLI, Cluster, whoAnswers } from "./cluster.js";
+import { CLI, Cluster, ENGINES, whoAnswers } from "./cluster.js";
 import { addresses, isRoot, Lab, until } from "./lab.js";
 
 const [seven, eight] = addresses.client.ipv4;
 const VIP = "203.0.113.53";
 
-describe.skipIf(!isRoot)("a daemon on its host", () => {
+describe.skipIf(!isRoot).each(ENGINES)("a daemon on its host, engine %s", (engine) => {
 	let lab: Lab;
 	let cluster: Cluster;
 
 	beforeAll(async () => {
 		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab);
+		cluster = await Cluster.start(lab, { engine });
 	});
 	afterAll(async () => {
 		await cluster?.stop();
@@ -104,7 +104,7 @@ describe.skipIf(!isRoot)("a daemon on its host", () => {
 
 	test("the gateway's own kernel answers a ping to the service's address, and nothing on the service's port", async () => {
 		await lab.run("client", ["ping", "-c", "1", "-W", "2", VIP]);
-		const answers = await lab.capture("gateway", "eth0", `src host ${VIP} and not icmp`);
+		const answers = await cluster.link("gateway", `src host ${VIP} and not icmp`);
 		await whoAnswers(lab, seven, VIP, ["+tcp"]);
 		await whoAnswers(lab, seven, VIP);
 		expect(await answers.stop()).toHaveLength(0);

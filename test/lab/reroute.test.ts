@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { formatAddress } from "../../src/wire/index.js";
-import { Cluster, decode, whoAnswers } from "./cluster.js";
+import { Cluster, decode, ENGINES, whoAnswers } from "./cluster.js";
 import { addresses, type Capture, isRoot, Lab, until } from "./lab.js";
 
 /** The packet from its IP header on, padding of short frames left out. */
@@ -10,13 +10,13 @@ function ipBytes(frame: Buffer, length: number): Buffer {
 	return frame.subarray(14, 14 + length);
 }
 
-describe.skipIf(!isRoot)("rerouting", () => {
+describe.skipIf(!isRoot).each(ENGINES)("rerouting, engine %s", (engine) => {
 	let lab: Lab;
 	let cluster: Cluster;
 
 	beforeAll(async () => {
 		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab);
+		cluster = await Cluster.start(lab, { engine });
 	});
 	afterAll(async () => {
 		await cluster?.stop();
@@ -36,7 +36,7 @@ describe.skipIf(!isRoot)("rerouting", () => {
 		for (const { protocol, options } of transports) {
 			test(`R1: ${protocol} over ${family}: the packet leaves unchanged, with the header, for the service address`, async () => {
 				const before = await lab.capture("client", "eth0", `dst host ${service} and port 53`);
-				const after = await lab.capture("gateway", "eth0", "udp port 6081");
+				const after = await cluster.link("gateway", "udp port 6081");
 				expect(await whoAnswers(lab, client, service, options)).toBe("b1");
 				const quiet = await settled(before, after);
 				const [sent, forwarded] = [await before.stop(), await after.stop()];
@@ -91,9 +91,9 @@ describe.skipIf(!isRoot)("rerouting", () => {
 			[addresses.client.ipv6[1], "2001:db8:53::53"],
 		] as const) {
 			for (const options of [[], ["+tcp"]]) {
-				const inner = await lab.capture("b2", "shunt0", "dst port 5353");
+				const inner = await cluster.delivered("b2", "dst port 5353");
 				const direct = await lab.capture("client", "eth0", `src host ${service} and src port 53`);
-				const tunnel = await lab.capture("b2", "eth0", "udp port 6081");
+				const tunnel = await cluster.link("b2", "udp port 6081");
 				expect(await whoAnswers(lab, client, service, options)).toBe("b2");
 				const [delivered] = await inner.atLeast(1);
 				await direct.atLeast(1);
@@ -117,7 +117,7 @@ describe.skipIf(!isRoot)("rerouting", () => {
 	});
 
 	test("R4 R7: the header says whether a client of this source is expected to redirect itself, and on what terms", async () => {
-		const capture = await lab.capture("gateway", "eth0", "udp port 6081");
+		const capture = await cluster.link("gateway", "udp port 6081");
 		const [seven, , nine] = addresses.client.ipv4;
 		await whoAnswers(lab, seven, "203.0.113.53");
 		await whoAnswers(lab, nine, "203.0.113.53");
@@ -134,7 +134,7 @@ describe.skipIf(!isRoot)("rerouting", () => {
 	});
 
 	test("R1: answers go straight to the client; the gateway carries none of them", async () => {
-		const at = await lab.capture("gateway", "eth0", "src port 53");
+		const at = await cluster.link("gateway", "src port 53");
 		const there = await lab.capture("client", "eth0", "src port 53");
 		await whoAnswers(lab, addresses.client.ipv4[0], "203.0.113.53");
 		await there.atLeast(1);
@@ -143,7 +143,7 @@ describe.skipIf(!isRoot)("rerouting", () => {
 	});
 });
 
-describe.skipIf(!isRoot)("one family inside the other", () => {
+describe.skipIf(!isRoot).each(ENGINES)("one family inside the other, engine %s", (engine) => {
 	let lab: Lab;
 	let cluster: Cluster | undefined;
 
@@ -156,16 +156,16 @@ describe.skipIf(!isRoot)("one family inside the other", () => {
 	});
 
 	test("R1: IPv4 in IPv6, and IPv6 in IPv4", async () => {
-		cluster = await Cluster.start(lab);
+		cluster = await Cluster.start(lab, { engine });
 		await cluster.change("    idle: 10s\n", "    idle: 10s\n    via: ipv6\n");
-		const through6 = await lab.capture("b1", "eth0", "ip6 and udp port 6081");
+		const through6 = await cluster.link("b1", "ip6 and udp port 6081");
 		expect(await whoAnswers(lab, addresses.client.ipv4[0], "203.0.113.53")).toBe("b1");
 		const [six] = (await through6.atLeast(1)).map((packet) => decode(packet).ip);
 		expect([six?.version, six?.udp?.geneve?.inner?.version, six?.udp?.geneve?.tagRight]).toEqual([6, 4, true]);
 		await through6.stop();
 
 		await cluster.change("via: ipv6", "via: ipv4");
-		const through4 = await lab.capture("b1", "eth0", "ip and udp port 6081");
+		const through4 = await cluster.link("b1", "ip and udp port 6081");
 		expect(await whoAnswers(lab, addresses.client.ipv6[0], "2001:db8:53::53", ["+tcp"])).toBe("b1");
 		const [four] = (await through4.atLeast(1)).map((packet) => decode(packet).ip);
 		expect([four?.version, four?.udp?.geneve?.inner?.version, four?.udp?.geneve?.tagRight]).toEqual([4, 6, true]);

@@ -4,52 +4,54 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decodeFrame } from "../../src/wire/index.js";
-import { Cluster, decode, LAB_KEYS, whoAnswers } from "./cluster.js";
+import { Cluster, decode, ENGINES, LAB_KEYS, whoAnswers } from "./cluster.js";
 import { addresses, isRoot, Lab, until } from "./lab.js";
 
 const [seven, , , ten] = addresses.client.ipv4;
 const VIP = "203.0.113.53";
 const witness = (name: string) => join(import.meta.dirname, name);
 
-describe.skipIf(!isRoot)("packets in trouble", () => {
+describe.skipIf(!isRoot).each(ENGINES)("packets in trouble, engine %s", (engine) => {
 	let lab: Lab;
 	let cluster: Cluster;
 
 	beforeAll(async () => {
 		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab);
+		cluster = await Cluster.start(lab, { engine });
 	});
 	afterAll(async () => {
 		await cluster?.stop();
 		await lab?.down();
 	});
 
-	test("R27: cap sees on the gateway's link what tcpdump sees, and raw-socket's packets are rerouted like any other", async () => {
-		const tcpdump = await lab.capture("gateway", "eth0", "udp dst port 6081");
-		const cap = lab.start("gateway", [process.execPath, witness("witness-cap.mjs"), "eth0", "udp dst port 6081"]);
-		await cap.saysOnStderr(/listening/);
-		// biome-ignore format: one argument per line would hide the command
-		await lab.run("client", [process.execPath, witness("witness-raw.mjs"), VIP, "53", "4444", "5", "00".repeat(20)]);
-		// The client has no socket at that port, so its kernel answers the answers by ICMP errors: those are rerouted too.
-		const datagrams = () =>
-			tcpdump.packets().filter((packet) => decode(packet).ip?.udp?.geneve?.inner?.udp !== undefined);
-		await until("tcpdump to see all five", () => datagrams().length === 5);
-		const seen = await tcpdump.stop();
-		const lines = await until("cap to see as much", () => {
-			const all = cap.stdout.trim().split("\n");
-			return all.length >= seen.length && all;
+	if (engine === "user") {
+		test("R27: cap sees on the gateway's link what tcpdump sees, and raw-socket's packets are rerouted like any other", async () => {
+			const tcpdump = await lab.capture("gateway", "eth0", "udp dst port 6081");
+			const cap = lab.start("gateway", [process.execPath, witness("witness-cap.mjs"), "eth0", "udp dst port 6081"]);
+			await cap.saysOnStderr(/listening/);
+			// biome-ignore format: one argument per line would hide the command
+			await lab.run("client", [process.execPath, witness("witness-raw.mjs"), VIP, "53", "4444", "5", "00".repeat(20)]);
+			// The client has no socket at that port, so its kernel answers the answers by ICMP errors: those are rerouted too.
+			const datagrams = () =>
+				tcpdump.packets().filter((packet) => decode(packet).ip?.udp?.geneve?.inner?.udp !== undefined);
+			await until("tcpdump to see all five", () => datagrams().length === 5);
+			const seen = await tcpdump.stop();
+			const lines = await until("cap to see as much", () => {
+				const all = cap.stdout.trim().split("\n");
+				return all.length >= seen.length && all;
+			});
+			expect(lines.slice(0, seen.length)).toEqual(seen.map((packet) => packet.bytes.toString("hex")));
+			for (const packet of datagrams()) {
+				const geneve = decode(packet).ip?.udp?.geneve;
+				expect(geneve?.tagRight).toBe(true);
+				expect(geneve?.inner?.udp).toMatchObject({ sourcePort: 4444, destinationPort: 53, checksum: 0 });
+			}
 		});
-		expect(lines.slice(0, seen.length)).toEqual(seen.map((packet) => packet.bytes.toString("hex")));
-		for (const packet of datagrams()) {
-			const geneve = decode(packet).ip?.udp?.geneve;
-			expect(geneve?.tagRight).toBe(true);
-			expect(geneve?.inner?.udp).toMatchObject({ sourcePort: 4444, destinationPort: 53, checksum: 0 });
-		}
-	});
+	}
 
 	test("R9 R28: no packet is lost or dropped while the configuration is reloaded again and again under load", async () => {
 		const COUNT = 20_000;
-		const arrived = await lab.capture("b1", "shunt0", "udp dst port 53 and src port 4445", { snaplen: 60 });
+		const arrived = await cluster.delivered("b1", "udp dst port 53 and src port 4445", { snaplen: 60 });
 		// biome-ignore format: one argument per line would hide the command
 		const sender = lab.start("client", [
 			process.execPath, witness("witness-raw.mjs"), VIP, "53", "4445", String(COUNT), "00".repeat(20), "5000",
@@ -64,7 +66,9 @@ describe.skipIf(!isRoot)("packets in trouble", () => {
 		// raw-socket cannot choose its source address: the client's first one, which a rule sends to b1.
 		const packets = await arrived.atLeast(COUNT, 15_000);
 		await arrived.stop();
-		const numbers = new Set(packets.map((packet) => packet.bytes.readUInt32BE(28)));
+		// Raw IP on the tun device, Ethernet on a link.
+		const payload = 28 + (engine === "user" ? 0 : 14);
+		const numbers = new Set(packets.map((packet) => packet.bytes.readUInt32BE(payload)));
 		expect(numbers.size).toBe(COUNT);
 		const status = await cluster.status("gateway");
 		expect(status.conserved).toBe(true);
@@ -83,7 +87,7 @@ describe.skipIf(!isRoot)("packets in trouble", () => {
 	});
 
 	test("a forged packet on the tunnel's port is dropped under its reason, and never reaches the service", async () => {
-		const capture = await lab.capture("b1", "eth0", "udp port 6081");
+		const capture = await cluster.link("b1", "udp port 6081");
 		await whoAnswers(lab, seven, VIP);
 		const [real] = await capture.atLeast(1);
 		await capture.stop();
@@ -93,7 +97,7 @@ describe.skipIf(!isRoot)("packets in trouble", () => {
 		const tagged = decodeFrame(forged, { keys: LAB_KEYS });
 		expect(tagged.ip?.udp?.geneve?.tagRight).toBe(true);
 		tunnel[8 + 4 + 31] = (tunnel[8 + 4 + 31] ?? 0) ^ 1;
-		const delivered = await lab.capture("b1", "shunt0", "");
+		const delivered = await cluster.delivered("b1", `dst host ${VIP}`);
 		const payload = tunnel.toString("hex");
 		const send = `
 			const socket = require("node:dgram").createSocket("udp4");
@@ -109,27 +113,29 @@ describe.skipIf(!isRoot)("packets in trouble", () => {
 		expect(await delivered.stop()).toHaveLength(0);
 	});
 
-	test("R27: the same over libpcap's capture", async () => {
-		await cluster.stop();
-		const pcap = await Cluster.start(lab, {
-			config: (await import("node:fs"))
-				.readFileSync(cluster.config, "utf8")
-				.replace("services:\n", "engine: { capture: pcap }\nservices:\n"),
+	if (engine === "user") {
+		test("R27: the same over libpcap's capture", async () => {
+			await cluster.stop();
+			const pcap = await Cluster.start(lab, {
+				config: (await import("node:fs"))
+					.readFileSync(cluster.config, "utf8")
+					.replace("engine: { mode: user }", "engine: { mode: user, capture: pcap }"),
+			});
+			expect((await pcap.status("gateway")).engine.capture).toBe("pcap");
+			expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
+			expect(await whoAnswers(lab, ten, VIP, ["+tcp"])).toMatch(/^b[123]$/);
+			await pcap.stop();
 		});
-		expect((await pcap.status("gateway")).engine.capture).toBe("pcap");
-		expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
-		expect(await whoAnswers(lab, ten, VIP, ["+tcp"])).toMatch(/^b[123]$/);
-		await pcap.stop();
-	});
+	}
 });
 
-describe.skipIf(!isRoot)("links that are no larger than the clients'", () => {
+describe.skipIf(!isRoot).each(ENGINES)("links that are no larger than the clients', engine %s", (engine) => {
 	let lab: Lab;
 	let cluster: Cluster;
 
 	beforeAll(async () => {
 		lab = await Lab.up({ services: true, serverMtu: 1500 });
-		cluster = await Cluster.start(lab);
+		cluster = await Cluster.start(lab, { engine });
 	});
 	afterAll(async () => {
 		await cluster?.stop();
