@@ -22,7 +22,7 @@ describe.skipIf(!isRoot)("load", () => {
 	});
 
 	test("R27 R30: every packet of pktgen's is rerouted, each flow to one backend, as tcpdump sees it", async () => {
-		const capture = await lab.capture("gateway", "eth0", "udp dst port 6081", { snaplen: 160 });
+		const capture = await lab.capture("router", "gateway", "udp dst port 6081", { snaplen: 160 });
 		const router = await lab.text("client", ["ip", "-json", "neighbour", "show", "198.51.100.1"]);
 		await lab.run("client", ["ping", "-c", "1", "-W", "2", "198.51.100.1"]);
 		const mac = JSON.parse(

@@ -1,0 +1,110 @@
+// engines.test.ts - which engine a daemon takes, what it says of it, and that it takes nothing from anybody.
+
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { CLI, Cluster, decode, whoAnswers } from "./cluster.js";
+import { addresses, isRoot, Lab, root } from "./lab.js";
+
+const [seven, eight] = addresses.client.ipv4;
+const VIP = "203.0.113.53";
+const VIP6 = "2001:db8:53::53";
+const PASS = join(root, "build/bpf/pass.bpf.o");
+
+describe.skipIf(!isRoot)("engines", () => {
+	let lab: Lab;
+	let cluster: Cluster | undefined;
+
+	beforeAll(async () => {
+		lab = await Lab.up({ services: true });
+	});
+	afterAll(async () => {
+		await cluster?.stop();
+		await lab?.down();
+	});
+
+	/** What a gateway says that can't start. */
+	const refusal = async (mode: string) => {
+		const refused = await Cluster.start(lab, { members: [], engine: mode as never });
+		// biome-ignore format: one option per line would hide the command
+		return lab.run("gateway", [
+			process.execPath, CLI, "gateway", "--config", refused.config, "--name", "g1", "--socket", refused.socket("gateway"), "--json",
+		], { mayFail: true, timeoutMs: 20_000 });
+	};
+	const leftovers = async () => ({
+		link: await lab.text("gateway", ["ip", "link", "show", "eth0"]),
+		addresses: await lab.text("gateway", ["ip", "-brief", "address", "show", "dev", "lo"]),
+		rules: await lab.text("gateway", ["nft", "list", "ruleset"]),
+	});
+
+	test("R27 R29: auto takes XDP in the driver where it can, and says so", async () => {
+		cluster = await Cluster.start(lab);
+		const { engine } = await cluster.status("gateway");
+		expect(engine).toEqual({ mode: "native", capture: "xdp", why: "auto: the fastest that there is", adopted: false });
+		expect((await cluster.status("b1")).engine.mode).toBe("native");
+		expect(await lab.text("gateway", ["ip", "link", "show", "eth0"])).toMatch(/prog\/xdp id \d+ name shunt_xdp/);
+		await cluster.stop();
+		const after = await leftovers();
+		expect(after.link).not.toMatch(/xdp/);
+		expect(after.addresses).not.toMatch(/203\.0\.113|2001:db8:53/);
+		expect(after.rules).toBe("");
+	});
+
+	test("R1 R3: generic XDP reroutes and delivers, UDP and TCP, IPv4 and IPv6", async () => {
+		cluster = await Cluster.start(lab, { engine: "generic" });
+		const capture = await cluster.link("gateway", "udp port 6081");
+		for (const [client, service] of [
+			[seven, VIP],
+			[addresses.client.ipv6[0], VIP6],
+		] as const)
+			for (const options of [[], ["+tcp"]]) expect(await whoAnswers(lab, client, service, options)).toBe("b1");
+		expect(await whoAnswers(lab, eight, VIP)).toBe("b2"); // at another port
+		expect((await cluster.status("gateway")).engine).toMatchObject({ mode: "generic", why: "as configured" });
+		const tunnelled = await capture.stop();
+		expect(tunnelled.length).toBeGreaterThan(8);
+		for (const packet of tunnelled) expect(decode(packet).ip?.udp?.geneve?.tagRight).toBe(true);
+		const delivered = (await cluster.reasons("b1")).delivered;
+		expect(delivered).toBeGreaterThan(8);
+		await cluster.stop();
+	});
+
+	test("a driver that takes no frames from XDP: auto settles for generic XDP, native is refused, and nothing stays behind", async () => {
+		await lab.run("router", ["ip", "link", "set", "dev", "gateway", "xdp", "off"]);
+		try {
+			cluster = await Cluster.start(lab);
+			const { engine } = await cluster.status("gateway");
+			expect(engine.mode).toBe("generic");
+			expect(engine.why).toBe("auto: not native XDP, The driver of eth0 takes no frames from XDP programs now");
+			expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
+			await cluster.stop();
+			const { status, stderr } = await refusal("native");
+			expect(status).toBe(3);
+			expect(JSON.parse(stderr).error.code).toBe("SHUNT_XDP_NO_TRANSMIT");
+			expect((await leftovers()).link).not.toMatch(/xdp/);
+		} finally {
+			await lab.run("router", ["ip", "link", "set", "dev", "gateway", "xdp", "object", PASS, "section", "xdp.frags"]);
+		}
+	});
+
+	test("a hook that somebody holds is left to him: auto goes on in user space and names him, others refuse", async () => {
+		await lab.run("gateway", ["ip", "link", "set", "dev", "eth0", "xdp", "object", PASS, "section", "xdp.frags"]);
+		const held = /the XDP hook of eth0 is held by program shunt_pass \(id \d+\)/;
+		try {
+			cluster = await Cluster.start(lab);
+			const { engine } = await cluster.status("gateway");
+			expect(engine.mode).toBe("user");
+			expect(engine.why).toMatch(held);
+			expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
+			await cluster.stop();
+			for (const mode of ["native", "generic"]) {
+				const { status, stderr } = await refusal(mode);
+				expect(status).not.toBe(0);
+				expect(stderr).toMatch(held);
+			}
+			const after = await leftovers();
+			expect(after.link).toMatch(/prog\/xdp id \d+ name shunt_pass/);
+			expect(after.addresses).not.toMatch(/203\.0\.113/);
+		} finally {
+			await lab.run("gateway", ["ip", "link", "set", "dev", "eth0", "xdp", "off"]);
+		}
+	});
+});
