@@ -57,12 +57,17 @@ function asEthernet(data: Uint8Array, linktype: number): Uint8Array {
 
 /** `14:11:53.123456 IP … tag ok` */
 export function packetLine(packet: Packet, frame: Frame, view: View, paint: Paint): string {
+	return `${clock(packet.timestampNs)} ${packetText(frame, view, paint)}`;
+}
+
+/** The same without the time. */
+export function packetText(frame: Frame, view: View, paint: Paint): string {
 	const geneve = frame.ip?.udp?.geneve;
 	const word = tagWord(geneve, view);
 	// The word stands at the end: there it is found, however long the line is.
 	const shown = geneve?.tagRight === undefined ? frame : withoutVerdict(frame, geneve);
 	const painted = word === "tag ok" ? paint("green", word) : word === "tag WRONG" ? paint("red", word) : word;
-	return `${clock(packet.timestampNs)} ${describeFrame(shown)}${word === undefined ? "" : `, ${painted}`}`;
+	return `${describeFrame(shown)}${word === undefined ? "" : `, ${painted}`}`;
 }
 
 /** undefined: there is no header between servers in it. */
@@ -118,7 +123,7 @@ export function packetJson(packet: Packet, frame: Frame, view: View): string {
 	);
 }
 
-function isoTime(timestampNs: bigint): string {
+export function isoTime(timestampNs: bigint): string {
 	const seconds = new Date(Number(timestampNs / 1_000_000_000n) * 1000).toISOString().slice(0, 19);
 	return `${seconds}.${String(timestampNs % 1_000_000_000n).padStart(9, "0")}Z`;
 }

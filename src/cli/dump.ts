@@ -7,11 +7,12 @@
 import { existsSync } from "node:fs";
 import { ShuntError } from "../errors.js";
 import { decodePacket, hexLines, isKnownLink, packetJson, packetLine, type View } from "./dump-lines.js";
+import { FLOW_OPTIONS, type FlowOptions } from "./flow-options.js";
 import { paintFor } from "./paint.js";
 import { openPcap, type Packet, PcapWriter } from "./pcap-file.js";
 import { count } from "./units.js";
 
-export interface DumpOptions {
+export interface DumpOptions extends FlowOptions {
 	readonly interface?: string;
 	readonly read?: string;
 	readonly write?: string;
@@ -36,6 +37,11 @@ export async function dump(options: DumpOptions): Promise<void> {
 	if ((options.interface === undefined) === (options.read === undefined))
 		throw new ShuntError("SHUNT_USAGE", { what: "Say where packets come from: -i INTERFACE or -r FILE." });
 	const secrets = await secretsOf(options.config);
+	if (options.interface !== undefined && (await runsOurs(options))) {
+		const { kernelDump } = await import("./kernel-dump.js");
+		return kernelDump(options, { linktype: 1, ...secrets });
+	}
+	refuseFlowOptions(options);
 	const source = options.interface === undefined ? await fileSource(options) : await liveSource(options);
 	const view: View = { linktype: source.linktype, ...secrets };
 	if (!isKnownLink(source.linktype)) {
@@ -67,6 +73,36 @@ export async function dump(options: DumpOptions): Promise<void> {
 		process.stderr.write(`${count(seen, "packet")} written to ${options.write}\n`);
 	if (dropped !== undefined)
 		process.stderr.write(`${count(seen, "packet")} captured, ${dropped} dropped by the kernel for want of room\n`);
+}
+
+/** Whether packets of this interface never come to where others capture, because our XDP program has them first. */
+async function runsOurs(options: DumpOptions): Promise<boolean> {
+	const name = options.interface as string;
+	if (name === "any") return false;
+	needLink(name);
+	const { xdpProgram } = await import("../engine/index.js");
+	if (!xdpProgram(name)?.ours) return false;
+	if (options.filter !== undefined)
+		throw new ShuntError("SHUNT_USAGE", {
+			what: `${name} runs Shunt's XDP program, which has packets before a capture filter could see them: choose by --protocol, --source, --destination, --reason and --verdict.`,
+		});
+	return true;
+}
+
+function refuseFlowOptions(options: DumpOptions): void {
+	const given = FLOW_OPTIONS.find((one) => options[one] !== undefined);
+	if (given === undefined) return;
+	const option = given.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+	throw new ShuntError("SHUNT_USAGE", {
+		what: `--${option} is for an interface where Shunt's XDP program runs; here, choose by --filter.`,
+	});
+}
+
+/** Throws where there is no such interface, or we may not listen. */
+function needLink(name: string): void {
+	if (name !== "any" && !existsSync(`/sys/class/net/${name}`))
+		throw new ShuntError("SHUNT_INTERFACE_MISSING", { interface: name });
+	if (process.getuid?.() !== 0) throw new ShuntError("SHUNT_NOT_ROOT", { command: "shunt dump -i" });
 }
 
 async function secretsOf(file: string | undefined): Promise<Omit<View, "linktype">> {
@@ -109,9 +145,7 @@ async function fileSource(options: DumpOptions): Promise<Source> {
 
 async function liveSource(options: DumpOptions): Promise<Source> {
 	const name = options.interface as string;
-	if (name !== "any" && !existsSync(`/sys/class/net/${name}`))
-		throw new ShuntError("SHUNT_INTERFACE_MISSING", { interface: name });
-	if (process.getuid?.() !== 0) throw new ShuntError("SHUNT_NOT_ROOT", { command: "shunt dump -i" });
+	needLink(name);
 	const source = await captureSource({
 		interface: name,
 		...(options.filter === undefined ? {} : { filter: options.filter }),

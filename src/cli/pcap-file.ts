@@ -163,7 +163,8 @@ export class PcapWriter {
 	}
 }
 
-function refuse(file: string, error: NodeJS.ErrnoException): never {
+/** Throws the sentence for a file that cannot be written. */
+export function refuse(file: string, error: NodeJS.ErrnoException): never {
 	const why =
 		error.code === "ENOENT" ? "its folder is not there" : error.code === "EACCES" ? "permission denied" : error.message;
 	throw new ShuntError("SHUNT_FILE_UNWRITABLE", { file, why }, { cause: error });

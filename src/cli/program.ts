@@ -123,13 +123,28 @@ function packets(program: Command): void {
 		.option("-x, --hex", "with each packet's bytes, from the IP header on")
 		.option("-f, --filter <expression>", "only these, as of pcap-filter(7)")
 		.option("--config <file>", "verify tags with this configuration's keys")
+		.option("--protocol <name>", "XDP: only this one: udp, tcp, icmp, icmp6 or a number")
+		.option("--source <prefix>", "XDP: only from this address or prefix, as the client sent it")
+		.option("--source-port <port>", "XDP: only from this port", whole)
+		.option("--destination <prefix>", "XDP: only to this address or prefix: the service's")
+		.option("--destination-port <port>", "XDP: only to this port", whole)
+		.option("--reason <name...>", "XDP: only packets that left by one of these reasons")
+		.option("--verdict <name...>", "XDP: only packets of one of these verdicts: drop, say")
+		.option("--rate <count>", "XDP: at most so many packets a second (default: 1000, or 20000 into a file)", whole)
+		.addOption(
+			new Option("--stage <which>", "XDP: as they came, as they left, or both").choices(["before", "after", "both"]),
+		)
 		.addHelpText(
 			"after",
 			`
 Behind a redirection header stands what its tag is worth: tag ok, tag WRONG, or
 tag unverified (without --config, or under a key that it does not have).
 
+Where Shunt's XDP program runs on the interface, each packet is shown before and
+after it, with verdict and reason, and -w writes pcapng, which has room for both.
+
 Examples:
+  sudo shunt dump -i eth0 --source 198.51.100.7 --verdict forward drop
   sudo shunt dump -i eth0 --filter "udp port 6081" --config shunt.yaml
   shunt dump -r packets.pcap -x
   ssh host sudo shunt dump -i eth0 -w - | shunt dump -r -`,
