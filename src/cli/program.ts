@@ -123,16 +123,16 @@ function packets(program: Command): void {
 		.option("-x, --hex", "with each packet's bytes, from the IP header on")
 		.option("-f, --filter <expression>", "only these, as of pcap-filter(7)")
 		.option("--config <file>", "verify tags with this configuration's keys")
-		.option("--protocol <name>", "XDP: only this one: udp, tcp, icmp, icmp6 or a number")
-		.option("--source <prefix>", "XDP: only from this address or prefix, as the client sent it")
-		.option("--source-port <port>", "XDP: only from this port", whole)
-		.option("--destination <prefix>", "XDP: only to this address or prefix: the service's")
-		.option("--destination-port <port>", "XDP: only to this port", whole)
-		.option("--reason <name...>", "XDP: only packets that left by one of these reasons")
-		.option("--verdict <name...>", "XDP: only packets of one of these verdicts: drop, say")
-		.option("--rate <count>", "XDP: at most so many packets a second (default: 1000, or 20000 into a file)", whole)
+		.option("--protocol <name>", "XDP: udp, tcp, icmp, icmp6 or a number only")
+		.option("--source <prefix>", "XDP: from this address or prefix only")
+		.option("--source-port <port>", "XDP: from this port only", whole)
+		.option("--destination <prefix>", "XDP: to this address or prefix only")
+		.option("--destination-port <port>", "XDP: to this port only", whole)
+		.option("--reason <name...>", "XDP: that left by one of these reasons")
+		.option("--verdict <name...>", "XDP: of one of these verdicts: drop, say")
+		.option("--rate <count>", "XDP: at most so many a second (1000; to a file 20000)", whole)
 		.addOption(
-			new Option("--stage <which>", "XDP: as they came, as they left, or both").choices(["before", "after", "both"]),
+			new Option("--stage <which>", "XDP: as they came, left, or both").choices(["before", "after", "both"]),
 		)
 		.addHelpText(
 			"after",
