@@ -141,7 +141,7 @@ Behind a redirection header stands what its tag is worth: tag ok, tag WRONG, or
 tag unverified (without --config, or under a key that it does not have).
 
 Where Shunt's XDP program runs on the interface, each packet is shown before and
-after it, with verdict and reason, and -w writes pcapng, which has room for both.
+after it, with verdict and reason, and -w writes pcapng, with room for both.
 
 Examples:
   sudo shunt dump -i eth0 --source 198.51.100.7 --verdict forward drop
