@@ -131,9 +131,7 @@ function packets(program: Command): void {
 		.option("--reason <name...>", "XDP: that left by one of these reasons")
 		.option("--verdict <name...>", "XDP: of one of these verdicts: drop, say")
 		.option("--rate <count>", "XDP: at most so many a second (1000; to a file 20000)", whole)
-		.addOption(
-			new Option("--stage <which>", "XDP: as they came, left, or both").choices(["before", "after", "both"]),
-		)
+		.addOption(new Option("--stage <which>", "XDP: as they came, left, or both").choices(["before", "after", "both"]))
 		.addHelpText(
 			"after",
 			`
