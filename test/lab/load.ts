@@ -82,6 +82,8 @@ export function backendsOf(flow: Flow, first = 0, before = Number.POSITIVE_INFIN
 	return [...new Set(wanted.map(([, backend]) => backend))];
 }
 
+const SINK = `require("node:dgram").createSocket("udp4").bind(Number(process.argv[1]), () => console.log("bound"))`;
+
 /** Runs `disturb` while `count` numbered datagrams go from the client's first address to UDP port 53 of `server`, behind which
  * is `host` alone; returns how many arrived there, and how many different numbers. */
 export async function numbered(
@@ -90,6 +92,9 @@ export async function numbered(
 	{ server, sourcePort, count, perSecond }: { server: string; sourcePort: number; count: number; perSecond: number },
 	disturb: () => Promise<void>,
 ): Promise<{ arrived: number; numbers: number }> {
+	// Somebody who takes the answers: else the client's kernel would refuse each by an ICMP error, which travels like the load.
+	const sink = cluster.lab.start("client", [process.execPath, "-e", SINK, String(sourcePort)]);
+	await sink.saysOnStdout(/bound/);
 	const filter = `udp dst port 53 and src port ${sourcePort}`;
 	const capture = await cluster.delivered(host, filter, { snaplen: 60 });
 	// biome-ignore format: one argument per line would hide the command
@@ -103,6 +108,7 @@ export async function numbered(
 	expect(await sender.ended).toBe(0);
 	await until("the last datagrams", () => capture.packets().length >= count).catch(() => {});
 	const packets = await capture.stop();
+	await sink.stop();
 	// Raw IP on the tun device, Ethernet on a link.
 	const payload = 28 + (cluster.engine === "user" ? 0 : 14);
 	const numbers = new Set(packets.map((packet) => packet.bytes.readUInt32BE(payload)));
