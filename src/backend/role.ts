@@ -44,6 +44,8 @@ export class BackendRole implements Role {
 	readonly #wayBack: Guard;
 	/** On lo or on the tun device: which, prepare() decides. */
 	#addresses: Addresses | undefined;
+	/** On the other one: what a daemon with another engine left when it was killed. */
+	#otherAddresses: Addresses | undefined;
 	#descriptor: number | undefined;
 	#interfaces: readonly string[] = [];
 
@@ -78,6 +80,7 @@ export class BackendRole implements Role {
 			// A client's packet comes by the link of its gateway, and the way back may be another one.
 			for (const name of this.#interfaces) this.#settings.set(`net.ipv4.conf.${slashed(name)}.rp_filter`, "2");
 			this.#addresses = new Addresses("lo", this.#journal);
+			this.#otherAddresses = new Addresses(this.#tun, this.#journal);
 			return { workers };
 		}
 		this.#descriptor = this.#openTun();
@@ -89,11 +92,13 @@ export class BackendRole implements Role {
 		this.#settings.set(`net.ipv4.conf.${this.#tun}.forwarding`, "0");
 		this.#settings.set(`net.ipv6.conf.${this.#tun}.forwarding`, "0");
 		this.#addresses = new Addresses(this.#tun, this.#journal);
+		this.#otherAddresses = new Addresses("lo", this.#journal);
 		return { workers, tun: this.#descriptor };
 	}
 
 	async apply(config: Config, snapshot: Snapshot): Promise<void> {
 		await this.#addresses?.set([...new Set(snapshot.services.map((service) => service.address))]);
+		await this.#otherAddresses?.close(); // now that none is missed
 		await this.#guard.set(holdBack(this.#self, this.#interfaces, config.cluster.tunnelPort));
 		await this.#wayBack.set(wayBack(this.#self, snapshot.services));
 	}
@@ -113,6 +118,7 @@ export class BackendRole implements Role {
 		this.#offloads.restore();
 		this.#settings.restore();
 		await this.#addresses?.close();
+		await this.#otherAddresses?.close();
 		if (this.#descriptor !== undefined) closeSync(this.#descriptor); // and the device is gone
 		this.#descriptor = undefined;
 	}

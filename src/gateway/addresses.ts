@@ -36,7 +36,14 @@ export class Addresses {
 	}
 
 	async close(): Promise<void> {
-		for (const { what } of this.journal.noted(this.#kind)) await this.#remove(what).catch(() => {});
+		const noted = this.journal.noted(this.#kind);
+		if (noted.length === 0) return;
+		// Without the link, its addresses are gone too.
+		const there = await this.#there().catch(() => new Set<string>());
+		for (const { what } of noted) {
+			if (there.has(what)) await this.#remove(what).catch(() => {});
+			else this.journal.forget(this.#kind + what);
+		}
 	}
 
 	async #remove(address: string): Promise<void> {

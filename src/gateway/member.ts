@@ -29,7 +29,7 @@ import { type Loads, loadsMoved } from "../policy/index.js";
 import { type EngineKind, enginesToTry, requireFramesTaken, whyEngine } from "./engines.js";
 import { type Kept, KeptFile } from "./kept.js";
 import { networkNamespace } from "./network.js";
-import { pinsOf } from "./pins.js";
+import { pinsOf, unpin, unpinOtherLinks } from "./pins.js";
 
 /** What one role does to its host, and what it knows of it. */
 export interface Role {
@@ -172,6 +172,11 @@ export class Member {
 			await member.#publish();
 			await role.apply(config, snapshot);
 			engine.start();
+			// Only now: until here, the engine of an earlier daemon has served packets.
+			if (kind === "user") {
+				if (parts.pins !== undefined) unpin(parts.pins);
+				parts.keptFile.remove();
+			} else if (parts.pins !== undefined) unpinOtherLinks(parts.pins, parts.interfaces);
 			if (kind === "native" && role.kind === "gateway") requireFramesTaken(member.#links());
 			const unwatched = engine.kernel()?.unwatched;
 			if (unwatched)
