@@ -3,12 +3,12 @@
 // Owns: the daemons it starts, their configuration file, and the questions to their control sockets.
 // Must never: look into a daemon's memory. What a test asserts is seen on a wire, in an answer, or by the CLI.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ApiClient, type Status } from "../../src/api/index.js";
 import { decodeFrame, type Frame } from "../../src/wire/index.js";
 import type { Capture, CapturedPacket, Host, Lab, LabProcess } from "./lab.js";
-import { root, until } from "./lab.js";
+import { addresses, root, until } from "./lab.js";
 
 export const CLI = join(root, "dist/cli/main.js");
 export const LAB_CONFIG = join(root, "examples/lab.yaml");
@@ -127,6 +127,49 @@ export async function whoAnswers(
 		"dig", "+short", "+time=2", "+tries=1", "-b", from, ...options, `@${server}`, "whoami.lab", "TXT",
 	]);
 	return answer.replaceAll('"', "");
+}
+
+/** What there is of Shunt on a host, outside its daemon: nothing, before the first one and after a clean end. */
+export async function traces(lab: Lab, host: MemberHost): Promise<string[]> {
+	const link = await lab.text(host, ["readlink", "/proc/self/ns/net"]);
+	const namespace = /\[(\d+)\]/.exec(link)?.[1] as string;
+	const files = ["/run/shunt", "/run/shunt/bpf"].flatMap((folder) =>
+		(existsSync(folder) ? readdirSync(folder) : []).filter((name) => name.includes(namespace)),
+	);
+	const program = /prog\/xdp\S* id \d+ name shunt_xdp/.exec(await lab.text(host, ["ip", "link", "show", "eth0"]));
+	const addresses = await lab.text(host, ["ip", "-brief", "address"]);
+	const settings = ["arp_ignore", "arp_announce", "rp_filter"].map((one) => `net.ipv4.conf.eth0.${one}`);
+	return [
+		...files,
+		...(program ?? []),
+		...(addresses.match(/203\.0\.113\S*|2001:db8:53:\S*|shunt0/g) ?? []),
+		...((await lab.text(host, ["nft", "list", "tables"])).match(/shunt\S*/g) ?? []),
+		...(await lab.text(host, ["sysctl", ...settings] as never)).split("\n").filter((line) => !line.endsWith("= 0")),
+	];
+}
+
+/** Sends b1 one packet of its tunnel with a bit of the tag turned, and one that is no tunnel's, from the client straight to it;
+ * resolves when b1 has dropped each under its reason. */
+export async function forge(cluster: Cluster, client: string, service: string): Promise<void> {
+	const { lab } = cluster;
+	const capture = await cluster.link("b1", "udp port 6081");
+	await whoAnswers(lab, client, service);
+	const [real] = await capture.atLeast(1);
+	await capture.stop();
+	if (!real || !decode(real).ip?.udp?.geneve?.tagRight) throw new Error("what the gateway sent has no right tag");
+	const forged = Buffer.from(real.bytes).subarray(14 + 20 + 8);
+	forged[8 + 4 + 31] = (forged[8 + 4 + 31] ?? 0) ^ 1;
+	for (const [payload, reason] of [
+		[forged, "header_tag"],
+		[Buffer.alloc(64, 0x41), "tunnel_bad"],
+	] as const) {
+		const before = (await cluster.reasons("b1"))[reason] ?? 0;
+		const send = `
+			const socket = require("node:dgram").createSocket("udp4");
+			socket.send(Buffer.from("${payload.toString("hex")}", "hex"), 6081, "${addresses.b1.ipv4}", () => socket.close());`;
+		await lab.run("client", [process.execPath, "-e", send]);
+		await until(`b1 to count ${reason}`, async () => ((await cluster.reasons("b1"))[reason] ?? 0) === before + 1);
+	}
 }
 
 export type { Host };

@@ -3,9 +3,9 @@
 // Numbered datagrams are captured by tcpdump behind the backend's engine, questions to dnsmasq are counted at the client, and a
 // TCP connection of iperf3's stays open: whatever is missing was lost.
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CLI, Cluster, type MemberHost, whoAnswers } from "./cluster.js";
+import { CLI, Cluster, type MemberHost, traces, whoAnswers } from "./cluster.js";
 import { addresses, isRoot, Lab, until } from "./lab.js";
 import { backendsOf, DnsLoad, expectWhole, numbered } from "./load.js";
 
@@ -177,24 +177,10 @@ describe.skipIf(!isRoot)("the kernel's engine outlives its daemon, engine native
 	test("R29: a clean end leaves nothing of it: no pin, no program, no rule, no address, no setting, no file", async () => {
 		const killed = await cluster.status("gateway");
 		expect(killed.engine.adopted, "one that has taken over, too").toBe(true);
-		const namespaces = new Map<MemberHost, string>();
-		const ours = (host: MemberHost, folder: string) =>
-			(existsSync(folder) ? readdirSync(folder) : []).filter((name) => name.includes(namespaces.get(host) as string));
-		for (const host of MEMBERS) {
-			const link = await lab.text(host, ["readlink", "/proc/self/ns/net"]);
-			namespaces.set(host, /\[(\d+)\]/.exec(link)?.[1] as string);
-			expect(ours(host, "/run/shunt/bpf"), "what would be left").toHaveLength(1);
-			expect(ours(host, "/run/shunt")).not.toEqual([]);
-		}
+		for (const host of MEMBERS) expect((await traces(lab, host)).join(), "what would be left").toMatch(/shunt_xdp/);
 		await cluster.stop();
 		for (const host of MEMBERS) {
-			expect(await lab.text(host, ["ip", "link", "show", "eth0"])).not.toMatch(/xdp/);
-			expect(await lab.text(host, ["nft", "list", "ruleset"])).toBe("");
-			expect(await lab.text(host, ["ip", "-brief", "address"])).not.toMatch(/203\.0\.113|2001:db8:53/);
-			const settings = ["arp_ignore", "arp_announce", "rp_filter"].map((one) => `net.ipv4.conf.eth0.${one}`);
-			expect(await lab.text(host, ["sysctl", "-n", ...settings] as never)).toBe("0\n0\n0");
-			expect(ours(host, "/run/shunt/bpf")).toEqual([]);
-			expect(ours(host, "/run/shunt")).toEqual([]);
+			expect(await traces(lab, host), host).toEqual([]);
 			expect(existsSync(cluster.socket(host))).toBe(false);
 		}
 	});
