@@ -215,7 +215,9 @@ async function measure(kit, subject, one, kind) {
 	const scale = kit.quick && kind === "packet" ? 4 : 1;
 	const go = (flows, first, count, live) => {
 		const args = [kit.wrapper, started.pin, destination, flows, first, count, 1, ...(live ? ["x0"] : [])].map(String);
-		return JSON.parse(execFileSync("ip", ["netns", "exec", NAMESPACE, kit.run, ...args], { encoding: "utf8" }));
+		return JSON.parse(
+			execFileSync("ip", ["netns", "exec", NAMESPACE, "chrt", "-f", "10", kit.run, ...args], { encoding: "utf8" }),
+		);
 	};
 	try {
 		let held;
