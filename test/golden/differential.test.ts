@@ -12,8 +12,8 @@ import { type FileRunResult, reasons, runFile } from "../../src/engine/index.js"
 import { contradiction } from "./explained.js";
 import { type Film, makeFilm } from "./random/film.js";
 
-const PACKETS = 45_000;
-const SEEDS = seeds(process.env.SHUNT_SEEDS ?? "1-24");
+const PACKETS = 70_000;
+const SEEDS = seeds(process.env.SHUNT_SEEDS ?? "1-16");
 
 /** What random packets can't meet: full or refusing links, a frame without room before it, a second processor. */
 const NEVER = ["transmit_full", "transmit_failed", "no_headroom", "forwarded_unlisted"];

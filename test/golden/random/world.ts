@@ -4,6 +4,8 @@
 // Must never: aim at packets; aim.ts does.
 
 import {
+	CHOICE,
+	FULL_LOAD,
 	ROLE,
 	SPREAD,
 	type TableKey,
@@ -61,6 +63,8 @@ const unused = (taken: ReadonlySet<number>, draw: () => number) => {
 	return id;
 };
 
+const load = (dice: Dice) => dice.one([0, 0, 1, 2, dice.below(FULL_LOAD + 1)]);
+
 function target(dice: Dice, id: number): Mutable<TableTarget> {
 	const family = familyAt(dice);
 	return {
@@ -79,6 +83,7 @@ function target(dice: Dice, id: number): Mutable<TableTarget> {
 		alternative: 0,
 		headerFlags: dice.one([0, 0x80, 0xc0, 0xa0, 0x90, 0x10, 0xff, dice.below(256)]),
 		leaseS: dice.one([0, 60, 65_535]),
+		load: load(dice),
 	};
 }
 
@@ -158,7 +163,11 @@ export function newWorld(dice: Dice): World {
 		world.targets.push(target(dice, id));
 	}
 	for (let i = dice.between(1, 10); i > 0; i--)
-		world.redirections.push({ rows: rows(dice, world), spread: dice.one([SPREAD.flow, SPREAD.source]) });
+		world.redirections.push({
+			rows: rows(dice, world),
+			spread: dice.one([SPREAD.flow, SPREAD.source]),
+			choice: dice.one([CHOICE.row, CHOICE.lessLoaded]),
+		});
 	const addresses = [4, 4, 4, 6, 6].map((family) => addressOf(dice, family as 4 | 6));
 	if (dice.once(3)) addresses.push(dice.one(world.own)); // a service at the server's own address
 	for (let i = dice.between(3, 12); i > 0; i--) keep(world.services, service(dice, world, addresses));
@@ -176,6 +185,7 @@ const WEIGHTS = {
 	target: 8,
 	epoch: 4,
 	gone: 1,
+	load: 4,
 	rows: 6,
 	rules: 3,
 	idle: 2,
@@ -200,6 +210,9 @@ const changes: Record<keyof typeof WEIGHTS, (dice: Dice, world: World) => void> 
 		if (world.targets.length < 3) return;
 		const [gone] = world.targets.splice(dice.below(world.targets.length), 1);
 		for (const one of world.redirections) one.rows = one.rows.filter((id) => id !== gone?.id);
+	},
+	load(dice, world) {
+		for (const one of world.targets) if (dice.once(3)) one.load = load(dice);
 	},
 	rows(dice, world) {
 		dice.one(world.redirections).rows = rows(dice, world);
