@@ -185,6 +185,7 @@ export class Member {
 			return member;
 		} catch (error) {
 			engine.stop();
+			if (kind !== "user") parts.keptFile.remove(); // the sessions have gone with the engine
 			throw error;
 		}
 	}

@@ -10,7 +10,7 @@ const [seven, , nine] = addresses.client.ipv4;
 const VIP = "203.0.113.53";
 const CHANGED = ["gateway", "b1"] as const;
 
-describe.skipIf(!isRoot)("another engine after a kill, engines native, user and generic", () => {
+describe.skipIf(!isRoot)("another engine after a kill", () => {
 	let lab: Lab;
 	let cluster: Cluster;
 
@@ -29,7 +29,7 @@ describe.skipIf(!isRoot)("another engine after a kill, engines native, user and 
 		await Promise.all(CHANGED.map((host) => cluster.startOne(host)));
 	};
 
-	test("R27 R29: user space takes the place of a killed daemon's XDP, and not one packet is lost", async () => {
+	test("R27 R29: user space takes the place of a killed daemon's XDP, and not one packet is lost, engines native and user", async () => {
 		const load = await DnsLoad.start(lab, { from: nine, server: VIP, firstPort: 5000, flows: 30 });
 		await change("user");
 		const from = await load.mark();
@@ -47,7 +47,7 @@ describe.skipIf(!isRoot)("another engine after a kill, engines native, user and 
 		expect(await lab.text("b1", ["ip", "-brief", "address", "show", "dev", "lo"])).not.toMatch(/203\.0\.113/);
 	});
 
-	test("R29: XDP takes the place of a killed daemon's user space, generic that of native, and sessions stay between these", async () => {
+	test("R29: XDP takes the place of a killed daemon's user space, generic that of native, and sessions stay between these, engines native and generic", async () => {
 		await change("native");
 		expect(await whoAnswers(lab, `${seven}#4444`, VIP)).toBe("b1");
 		expect((await cluster.status("gateway")).engine).toMatchObject({ mode: "native", adopted: false });
@@ -60,7 +60,7 @@ describe.skipIf(!isRoot)("another engine after a kill, engines native, user and 
 		expect(await whoAnswers(lab, `${seven}#4444`, VIP)).toBe("b1");
 	});
 
-	test("R29: a clean end then leaves nothing of either", async () => {
+	test("R29: a clean end then leaves nothing of either, engines native and user", async () => {
 		await change("user");
 		expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
 		await cluster.stop();

@@ -149,8 +149,8 @@ export async function traces(lab: Lab, host: MemberHost): Promise<string[]> {
 }
 
 /** Sends b1 one packet of its tunnel with a bit of the tag turned, and one that is no tunnel's, from the client straight to it;
- * resolves when b1 has dropped each under its reason. */
-export async function forge(cluster: Cluster, client: string, service: string): Promise<void> {
+ * resolves when b1 has dropped each under its reason, to what b1's kernel has got of them. */
+export async function forge(cluster: Cluster, client: string, service: string): Promise<CapturedPacket[]> {
 	const { lab } = cluster;
 	const capture = await cluster.link("b1", "udp port 6081");
 	await whoAnswers(lab, client, service);
@@ -159,6 +159,7 @@ export async function forge(cluster: Cluster, client: string, service: string): 
 	if (!real || !decode(real).ip?.udp?.geneve?.tagRight) throw new Error("what the gateway sent has no right tag");
 	const forged = Buffer.from(real.bytes).subarray(14 + 20 + 8);
 	forged[8 + 4 + 31] = (forged[8 + 4 + 31] ?? 0) ^ 1;
+	const delivered = await cluster.delivered("b1", `dst host ${service}`);
 	for (const [payload, reason] of [
 		[forged, "header_tag"],
 		[Buffer.alloc(64, 0x41), "tunnel_bad"],
@@ -170,6 +171,7 @@ export async function forge(cluster: Cluster, client: string, service: string): 
 		await lab.run("client", [process.execPath, "-e", send]);
 		await until(`b1 to count ${reason}`, async () => ((await cluster.reasons("b1"))[reason] ?? 0) === before + 1);
 	}
+	return delivered.stop();
 }
 
 export type { Host };

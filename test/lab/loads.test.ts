@@ -2,14 +2,14 @@
 
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Cluster, LAB_CONFIG, whoAnswers } from "./cluster.js";
+import { Cluster, ENGINES, LAB_CONFIG, whoAnswers } from "./cluster.js";
 import { addresses, isRoot, Lab, until } from "./lab.js";
 
 const nine = addresses.client.ipv4[2]; // whom no rule of the service names
 const VIP = "203.0.113.53";
 const EVERYBODY = "backends: [b1, b2, b3] # whoever";
 
-describe.skipIf(!isRoot)("choosing by load", () => {
+describe.skipIf(!isRoot).each(ENGINES)("choosing by load, engine %s", (engine) => {
 	let lab: Lab;
 	let cluster: Cluster;
 
@@ -18,7 +18,7 @@ describe.skipIf(!isRoot)("choosing by load", () => {
 			.replace("sessions: {", "sessions: { check: 100ms,")
 			.replace("    idle: 10s\n", "    idle: 1m\n    choose: least-load\n");
 		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { config: config.replace(EVERYBODY, "backends: [b1] # whoever") });
+		cluster = await Cluster.start(lab, { config: config.replace(EVERYBODY, "backends: [b1] # whoever"), engine });
 	});
 	afterAll(async () => {
 		await cluster?.stop();

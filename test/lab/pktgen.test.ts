@@ -2,19 +2,19 @@
 
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Cluster, decode } from "./cluster.js";
+import { Cluster, decode, ENGINES } from "./cluster.js";
 import { isRoot, Lab, root, until } from "./lab.js";
 
 const COUNT = 5_000;
 const FLOWS = 500;
 
-describe.skipIf(!isRoot)("load", () => {
+describe.skipIf(!isRoot).each(ENGINES)("load, engine %s", (engine) => {
 	let lab: Lab;
 	let cluster: Cluster;
 
 	beforeAll(async () => {
 		lab = await Lab.up();
-		cluster = await Cluster.start(lab);
+		cluster = await Cluster.start(lab, { engine });
 	});
 	afterAll(async () => {
 		await cluster?.stop();

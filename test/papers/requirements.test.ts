@@ -1,6 +1,8 @@
 // requirements.test.ts - docs/requirements.md: what the system must do, and which tests prove it.
 //
-// The table is made from the tests' titles ("R1 R3: …"), so it can't promise what nothing proves. `-u` writes it.
+// The table is made from the tests' titles ("R1 R3: …"), so it can't promise what nothing proves. In the lab, the end of a
+// test's title, or of that of the describe() around it, says over which engines it runs: ", engine %s" over both packet paths
+// (ENGINES in test/lab/cluster.ts), ", engine native" over that one. `-u` writes it.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -42,9 +44,27 @@ const REQUIREMENTS = [
 	"Benchmarks with pktgen, verification with tcpdump",
 ];
 
+const ENGINES = { user: "user space", native: "native XDP", generic: "generic XDP" } as const;
+type Engine = keyof typeof ENGINES;
+
 interface Proof {
 	place: string;
 	title: string;
+	/** Outside the lab none. */
+	engines: Engine[];
+}
+
+/** A requirement counts when it works on both packet paths. */
+const PATHS: readonly Engine[] = ["user", "native"];
+
+const NAMED = /, engines? (.*)$/;
+
+/** Of the test, else of the describe() that begins last before it. */
+function enginesOf(title: string, before: string): Engine[] {
+	const around = [...before.matchAll(/^describe\S*\("(.*?)", (?:async )?\(/gm)].at(-1)?.[1] ?? "";
+	const named = (NAMED.exec(title) ?? NAMED.exec(around))?.[1] ?? "";
+	if (named === "%s") return [...PATHS];
+	return (Object.keys(ENGINES) as Engine[]).filter((one) => named.split(/, | and /).includes(one));
 }
 
 function* testFiles(folder: string): Generator<string> {
@@ -64,7 +84,10 @@ function proofs(): Map<number, Proof[]> {
 			const title = (match[2] as string).replaceAll(/\$\{[^}]*\}/g, "…").replaceAll("|", "\\|");
 			for (const number of title.slice(0, title.indexOf(":")).matchAll(/R(\d+)/g)) {
 				const list = found.get(Number(number[1])) ?? [];
-				list.push({ place: relative(root, path), title: title.slice(title.indexOf(":") + 2) });
+				const lab = path.startsWith(join(root, "test/lab/"));
+				const engines = lab ? enginesOf(title, text.slice(0, match.index)) : [];
+				const short = title.slice(title.indexOf(":") + 2).replace(lab ? NAMED : "", "");
+				list.push({ place: relative(root, path), title: short, engines });
 				found.set(Number(number[1]), list);
 			}
 		}
@@ -72,8 +95,20 @@ function proofs(): Map<number, Proof[]> {
 	return found;
 }
 
+/** The engines are said where they are not the two packet paths. */
 function links(list: readonly Proof[]): string {
-	return list.map(({ place, title }) => `${title} ([${place.split("/").at(-1)}](../${place}))`).join("<br>") || "—";
+	const link = ({ place, title, engines }: Proof) => {
+		const both = engines.length === 0 || engines.join() === PATHS.join();
+		const names = engines.map((one) => ENGINES[one]).join(", ");
+		return `${title} ([${place.split("/").at(-1)}](../${place})${both ? "" : `; ${names}`})`;
+	};
+	return list.map(link).join("<br>") || "—";
+}
+
+function paths(list: readonly Proof[]): string {
+	const all = Object.keys(ENGINES) as Engine[];
+	const proven = all.filter((engine) => list.some(({ engines }) => engines.includes(engine)));
+	return proven.map((engine) => ENGINES[engine]).join(", ") || "—";
 }
 
 function page(): string {
@@ -81,16 +116,17 @@ function page(): string {
 	const rows = REQUIREMENTS.map((text, i) => {
 		const list = found.get(i + 1) ?? [];
 		const real = list.filter(({ place }) => place.startsWith("test/lab/"));
-		return `| R${i + 1} | ${text} | ${links(real)} | ${links(list.filter((one) => !real.includes(one)))} |`;
+		return `| R${i + 1} | ${text} | ${paths(real)} | ${links(real)} | ${links(list.filter((one) => !real.includes(one)))} |`;
 	});
 	return [
 		"# Requirements, and the tests that prove them",
 		"",
 		"Made from the tests' titles (`npx vitest run test/papers -u`). A requirement counts when it works over real packets",
-		"between real hosts; without such a proof it is not built yet, whatever parts of it are there.",
+		"between real hosts, in user space and in native XDP; without such a proof it is not built yet, whatever parts of it are",
+		"there. A test runs over both of these engines unless its entry names others.",
 		"",
-		"| | what the system must do | proven over real packets by | parts of it, by |",
-		"|---|---|---|---|",
+		"| | what the system must do | proven in | proven over real packets by | parts of it, by |",
+		"|---|---|---|---|---|",
 		...rows,
 		"",
 	].join("\n");
@@ -98,6 +134,19 @@ function page(): string {
 
 test("docs/requirements.md is what the tests' titles say", async () => {
 	await expect(page()).toMatchFileSnapshot(join(root, "docs/requirements.md"));
+});
+
+test("what is proven over real packets is proven on both packet paths", () => {
+	for (const [number, list] of proofs()) {
+		const real = list.filter(({ place }) => place.startsWith("test/lab/"));
+		for (const { title, engines } of real) expect(engines, `R${number}: ${title}: no engine named`).not.toEqual([]);
+		if (real.length === 0) continue;
+		const engines = new Set(real.flatMap((one) => one.engines));
+		expect(
+			PATHS.filter((engine) => !engines.has(engine)),
+			`R${number} is not proven in`,
+		).toEqual([]);
+	}
 });
 
 test("no test names a requirement that there is none of", () => {
