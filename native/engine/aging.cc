@@ -12,58 +12,98 @@ bool free_session(sh_session4 *slot, u64 claim, sh_session_value seen)
 	return seen.target && sh_session_release(slot, claim, seen);
 }
 
-static bool same_flow(const sh_session4 *a, const sh_session4 *b, u8 family)
+namespace
 {
-	if (SH_READ_ONCE(a->claim) != SH_READ_ONCE(b->claim))
-		return false;
-	return family == SH_IPV4 || sh_addr_equal(&reinterpret_cast<const sh_session6 *>(a)->source,
-						  &reinterpret_cast<const sh_session6 *>(b)->source);
-}
 
-// Two processors that saw a flow's first packets at once may both have made a record in one bucket. The first is the
-// one that look-ups find.
-static bool is_duplicate(const sh_session4 *slot, u8 family)
+// A record as it was read.
+struct Record {
+	sh_session4 *slot;
+	u64 claim;
+	sh_session_value seen;
+};
+
+// Two processors that saw a flow's first packets at once may both have made a record; so may one that looked for a record
+// while another moved it. It is enough to look for the second one of records that are fresh.
+class Twins
 {
-	uintptr_t bucket = reinterpret_cast<uintptr_t>(slot) & ~(uintptr_t)63;
-	size_t stride = family == SH_IPV4 ? sizeof(sh_session4) : sizeof(sh_session6);
-
-	for (uintptr_t p = bucket; p < reinterpret_cast<uintptr_t>(slot); p += stride) {
-		const sh_session4 *earlier = reinterpret_cast<const sh_session4 *>(p);
-
-		if (sh_session_read(earlier).target && same_flow(earlier, slot, family))
-			return true;
+public:
+	Twins(const Sessions &sessions, const sh_tables &tables)
+		: env_{0, &tables, sessions.bucket4(), sessions.bucket6(), sessions.fragments(), nullptr, nullptr}
+	{
 	}
-	return false;
-}
 
-SweepResult sweep(const Sessions &sessions, u64 from, u64 count, u32 now_tick, const std::vector<u32> &idle_ticks,
+	// Of the two records of this one's flow the one that look-ups don't come to; no slot: it is alone.
+	Record spare(const sh_session4 *slot, u8 family) const
+	{
+		struct sh_session_key key;
+		sh_session_value seen;
+		u32 found = 0;
+
+		if (!sh_session_resident(sh_control(&env_), slot, family, &key, &seen))
+			return {};
+		struct sh_bucket first = sh_bucket_of(&env_, family, key.hash, 0);
+		struct sh_bucket second = sh_bucket_of(&env_, family, key.hash, 1);
+		for (u32 i = 0; i < (first.base == second.base ? 1 : 2) * first.slots; i++) {
+			sh_session4 *one = i < first.slots ? SH_SLOT(first, i) : SH_SLOT(second, i - first.slots);
+
+			if (!sh_session_matches(one, SH_READ_FIRST(one->claim), family, &key))
+				continue;
+			seen = sh_session_read_as(one, key.claim);
+			if (seen.target && found++)
+				return {one, key.claim, seen};
+		}
+		return {};
+	}
+
+private:
+	sh_env env_;
+};
+
+} // namespace
+
+SweepResult sweep(const Sessions &sessions, u64 from, u64 count, u32 now_tick, const TableBlock &block,
 		  SessionCounts *counts)
 {
+	Twins twins(sessions, *block.tables());
+	std::vector<std::pair<sh_session4 *, u8>> suspects;
 	SweepResult result;
 
 	sessions.walk(from, count, [&](sh_session4 *slot, u8 family) {
-		u64 claim = SH_READ_ONCE(slot->claim);
+		u64 claim = SH_READ_FIRST(slot->claim);
 		sh_session_value seen;
 
 		if (!claim || (family == SH_IPV6 && claim & SH_CLAIM6_BUSY))
 			return;
-		seen = sh_session_read(slot);
+		seen = sh_session_read_as(slot, claim);
 		if (!seen.target)
 			return;
-		u32 idle = idle_ticks[claim & 0xffff];
+		u32 idle = block.idle_ticks()[claim & 0xffff];
 		if (!idle || sh_session_age(now_tick, seen.last) > idle) {
 			if (free_session(slot, claim, seen)) {
 				result.expired++;
 				return;
 			}
-		} else if (is_duplicate(slot, family) && free_session(slot, claim, seen)) {
-			result.duplicates++;
-			return;
+		} else if (seen.flags & SH_SESSION_FRESH) {
+			sh_session_value known = seen;
+
+			known.flags &= (u8)~SH_SESSION_FRESH;
+			if (twins.spare(slot, family).slot)
+				suspects.push_back({slot, family}); // fresh still, at the next pass
+			else
+				__sync_bool_compare_and_swap(&slot->value.word, seen.word, known.word);
 		}
 		result.live++;
 		counts->services[claim & 0xffff]++;
 		counts->targets[seen.target]++;
 	});
+	// A session that is just being moved has two records as well, but not for as long as a slice takes: ask again. What is
+	// freed here has been counted in this pass.
+	for (auto &[slot, family] : suspects) {
+		Record spare = twins.spare(slot, family);
+
+		if (spare.slot && free_session(spare.slot, spare.claim, spare.seen))
+			result.duplicates++;
+	}
 	result.next = from + count < sessions.buckets() ? from + count : 0;
 	return result;
 }

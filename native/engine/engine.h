@@ -54,7 +54,7 @@ public:
 			return SweepResult{};
 		if (from == 0)
 			counting_ = SessionCounts();
-		SweepResult result = sweep(sessions_, from, count, now_tick(), current()->idle_ticks(), &counting_);
+		SweepResult result = sweep(sessions_, from, count, now_tick(), *current(), &counting_);
 		if (result.next == 0)
 			std::swap(counts_, counting_);
 		return result;

@@ -84,10 +84,8 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 
 	struct sh_session_key key;
 	sh_session_key(control, &flow, service->id, &key);
-	const sh_session4 *slot = sh_session_find(&env, &key);
-	sh_session_value seen = {};
-	if (slot)
-		seen = sh_session_read(slot);
+	sh_session_value seen;
+	sh_session_find(&env, &key, &seen);
 	if (seen.target) {
 		e.session = true;
 		e.session_target = seen.target;

@@ -66,7 +66,7 @@ u64 copy_sessions(const Sessions &from, const Sessions &to, const sh_tables &tab
 
 	from.walk(0, from.buckets(), [&](sh_session4 *slot, u8 family) {
 		struct sh_session_key key;
-		sh_session_value seen;
+		sh_session_value seen, found;
 		SessionRow row;
 		u64 claim;
 		sh_flow flow = {};
@@ -77,7 +77,7 @@ u64 copy_sessions(const Sessions &from, const Sessions &to, const sh_tables &tab
 		flow.source = row.source;
 		flow.source_port = sh_htons(row.source_port);
 		sh_session_key(&tables.control, &flow, row.service, &key);
-		if (!sh_session_find(&env, &key))
+		if (!sh_session_find(&env, &key, &found))
 			lost += sh_session_insert(&env, &key, seen.word) == SH_INSERT_FAILED;
 	});
 	return lost;

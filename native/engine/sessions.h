@@ -77,11 +77,11 @@ struct SweepResult {
 	u64 next = 0;       // bucket to go on from; 0: the pass is complete
 	u64 live = 0;       // records left alive in this slice
 	u64 expired = 0;    // freed because idle for too long, or because their service is gone
-	u64 duplicates = 0; // freed because the same flow stood twice in one bucket
+	u64 duplicates = 0; // freed because the same flow had another record
 };
 
-// One slice of the aging sweep. `idle_ticks` is by service id. Counts are added up.
-SweepResult sweep(const Sessions &sessions, u64 from, u64 count, u32 now_tick, const std::vector<u32> &idle_ticks,
+// One slice of the aging sweep, by the idle times of this set of tables. Counts are added up.
+SweepResult sweep(const Sessions &sessions, u64 from, u64 count, u32 now_tick, const TableBlock &block,
 		  SessionCounts *counts);
 
 struct SessionFilter {

@@ -27,27 +27,31 @@ SH_INLINE void sh_fragment_remember(const struct sh_env *env, const struct sh_co
 				    u16 service)
 {
 	struct sh_fragment *slot = sh_fragment_at(env, (u32)(key >> 32) & control->fragment_mask);
+	union sh_fragment_value value;
 
 	if (!slot)
 		return;
-	/* The key last, and none while the rest changes: a reader on another processor never mixes two datagrams. */
-	__sync_lock_test_and_set(&slot->key, 0);
-	slot->last = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT);
-	slot->target = target;
-	slot->service = service;
-	__sync_lock_test_and_set(&slot->key, key);
+	value.last = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT);
+	value.target = target;
+	value.service = service;
+	SH_WRITE_ONCE(slot->value.word, value.word);
+	SH_WRITE_ONCE(slot->check, key ^ value.word);
 }
 
 SH_INLINE int sh_fragment_recall(const struct sh_env *env, const struct sh_control *control, u64 key, u16 *target,
 				 u16 *service)
 {
 	const struct sh_fragment *slot = sh_fragment_at(env, (u32)(key >> 32) & control->fragment_mask);
+	union sh_fragment_value value;
 
-	if (!slot || SH_READ_ONCE(slot->key) != key ||
-	    (u32)(sh_now_ns(env) >> SH_TICK_SHIFT) - slot->last > SH_FRAGMENT_TICKS)
+	if (!slot)
 		return 0;
-	*target = slot->target;
-	*service = slot->service;
+	value.word = SH_READ_ONCE(slot->value.word);
+	if ((SH_READ_ONCE(slot->check) ^ value.word) != key ||
+	    (u32)(sh_now_ns(env) >> SH_TICK_SHIFT) - value.last > SH_FRAGMENT_TICKS)
+		return 0;
+	*target = value.target;
+	*service = value.service;
 	return *target != 0;
 }
 

@@ -77,13 +77,12 @@ SH_INLINE struct sh_session_answer sh_session_answer(const struct sh_env *env, c
 						     const struct sh_flow *flow, const struct sh_session_key *key)
 {
 	u32 now = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT);
-	struct sh_session4 *slot = sh_session_find(env, key);
-	union sh_session_value seen = {0}, next = {0};
+	union sh_session_value seen, next = {0};
+	struct sh_session4 *slot = sh_session_find(env, key, &seen);
 	struct sh_session_answer answer = {0, SH_R_no_target};
 	int expired = 0;
 
 	if (slot) {
-		seen = sh_session_read(slot);
 		expired = sh_session_age(now, seen.last) > service->idle_ticks;
 		if (seen.target && !expired && sh_target_usable(sh_target_at(env, seen.target), seen.epoch)) {
 			sh_session_touch(slot, seen, now);
@@ -108,7 +107,7 @@ SH_INLINE struct sh_session_answer sh_session_answer(const struct sh_env *env, c
 		answer.reason = SH_R_forwarded_unlisted; /* another processor is just writing this record */
 	} else {
 		next.flags = expired ? 0 : seen.flags;
-		sh_session_move(slot, seen, next); /* if it fails, another processor did the same */
+		sh_session_move(slot, key, seen, next); /* if it fails, another processor did the same */
 		answer.reason = expired ? SH_R_forwarded_new : SH_R_forwarded_moved;
 	}
 	return answer;
@@ -138,13 +137,10 @@ SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const 
 /* An ICMP error about a flow goes where the flow goes. It makes no session and keeps none alive. */
 SH_INLINE struct sh_session_answer sh_icmp_answer(const struct sh_env *env, const struct sh_session_key *key)
 {
-	const struct sh_session4 *slot = sh_session_find(env, key);
 	struct sh_session_answer answer = {0, SH_R_icmp_unknown};
 	union sh_session_value seen;
 
-	if (!slot)
-		return answer;
-	seen = sh_session_read(slot);
+	sh_session_find(env, key, &seen);
 	if (seen.target && sh_target_usable(sh_target_at(env, seen.target), seen.epoch)) {
 		answer.target = seen.target;
 		answer.reason = SH_R_forwarded_icmp;
@@ -231,12 +227,11 @@ SH_INLINE void sh_backend_note(const struct sh_env *env, const struct sh_control
 	next.last = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT);
 	next.target = SH_TARGET_LOCAL;
 	sh_session_key(control, flow, service, key);
-	slot = sh_session_find(env, key);
+	slot = sh_session_find(env, key, &seen);
 	if (!slot) {
 		sh_session_insert(env, key, next.word); /* env itself: nothing is asked of it after this */
 		return;
 	}
-	seen = sh_session_read(slot);
 	if (seen.target)
 		sh_session_touch(slot, seen, next.last);
 }

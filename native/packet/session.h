@@ -14,13 +14,17 @@
  *                                    an IPv6 claim is busy until the address is written
  *   live      claim k, target > 0
  *   ending    claim k, target 0      whoever swaps a live value for 0 owns the record, and then frees or re-claims it
- * A record with target 0 is never used and never written by anybody but its owner, so no reader can meet the target of
- * another session. `last` alone may be stored late into a record that has just changed hands: it makes it younger.
+ * A record with target 0 is never used and never written by anybody but its owner. So a value belongs to the claim that
+ * stands there before and after it was read, and whoever writes a value for a claim first becomes the owner, then looks at
+ * the claim. `last` alone may be stored late into a record that has just changed hands: it makes it younger. What is
+ * left: a record that ends, becomes another's, ends and is made anew for the first, all between two loads of one reader,
+ * shows it the other's target for one packet.
  *
  * A flow has two buckets. It is looked for in both and placed in the first with room. When both are full it takes the
  * place of a one-packet session that has been silent for a while (a flood's debris); else a resident is moved to its own
  * other bucket, or there in the place of one that can be moved on (cuckoo hashing, Pagh and Rodler 2001, with at most two
- * moves: the first eviction then comes at 86 % occupancy, with one move at 66 %); only then is the oldest evicted.
+ * moves: the first eviction then comes at 86 % occupancy, with one move at 66 %); only then is the oldest evicted, of
+ * the one-packet sessions or else of those that are silent. Who is talking keeps his place, and the new flow gets none.
  */
 #ifndef SHUNT_PACKET_SESSION_H
 #define SHUNT_PACKET_SESSION_H
@@ -100,36 +104,60 @@ SH_INLINE int sh_session_matches(const struct sh_session4 *slot, u64 claim, u8 f
 	       (family == SH_IPV4 || sh_addr_equal(&((const struct sh_session6 *)slot)->source, &key->source));
 }
 
-/* In the functions from here on, `family` is the key's, handed over as a constant: the sizes of slots follow from it, and
- * the BPF verifier wants to see them. */
-SH_INLINE struct sh_session4 *sh_session_find_as(const struct sh_env *env, u8 family, const struct sh_session_key *key)
-{
-	u32 which, i;
-
-	for (which = 0; which < 2; which++) {
-		struct sh_bucket bucket = sh_bucket_of(env, family, key->hash, which);
-
-		if (!bucket.base)
-			return 0;
-		for (i = 0; i < bucket.slots; i++)
-			if (sh_session_matches(SH_SLOT(bucket, i), SH_READ_ONCE(SH_SLOT(bucket, i)->claim), family, key))
-				return SH_SLOT(bucket, i);
-	}
-	return 0;
-}
-
-/* The live or ending record of this key, or NULL. */
-SH_INLINE struct sh_session4 *sh_session_find(const struct sh_env *env, const struct sh_session_key *key)
-{
-	return key->family == SH_IPV4 ? sh_session_find_as(env, SH_IPV4, key) : sh_session_find_as(env, SH_IPV6, key);
-}
-
 SH_INLINE union sh_session_value sh_session_read(const struct sh_session4 *slot)
 {
 	union sh_session_value value;
 
-	value.word = SH_READ_ONCE(slot->value.word);
+	value.word = SH_READ_FIRST(slot->value.word);
 	return value;
+}
+
+/* The same of a slot that was found by its claim; 0 if it has changed hands since, for then the value may be another's. */
+SH_INLINE union sh_session_value sh_session_read_as(const struct sh_session4 *slot, u64 claim)
+{
+	union sh_session_value value = sh_session_read(slot);
+
+	if (SH_UNLIKELY(SH_READ_ONCE(slot->claim) != claim))
+		value.word = 0;
+	return value;
+}
+
+/* In the functions from here on, `family` is the key's, handed over as a constant: the sizes of slots follow from it, and
+ * the BPF verifier wants to see them. */
+SH_INLINE struct sh_session4 *sh_session_find_as(const struct sh_env *env, u8 family, const struct sh_session_key *key,
+						 union sh_session_value *seen)
+{
+	struct sh_session4 *ending = 0;
+	u32 look, i;
+
+	seen->word = 0;
+	/* First, second, and the first once more: a session that is moved stands in the new place before it leaves the old
+	 * one, but that may be behind us. */
+	for (look = 0; look < 3; look++) {
+		struct sh_bucket bucket = sh_bucket_of(env, family, key->hash, look & 1);
+
+		if (!bucket.base)
+			return 0;
+		for (i = 0; i < bucket.slots; i++) {
+			struct sh_session4 *slot = SH_SLOT(bucket, i);
+
+			if (!sh_session_matches(slot, SH_READ_FIRST(slot->claim), family, key))
+				continue;
+			*seen = sh_session_read_as(slot, key->claim);
+			if (SH_LIKELY(seen->target))
+				return slot;
+			ending = slot;
+		}
+	}
+	return ending;
+}
+
+/* The record of this key, and its value; with target 0: it is being made or is ending. NULL: there is none. */
+SH_INLINE struct sh_session4 *sh_session_find(const struct sh_env *env, const struct sh_session_key *key,
+					      union sh_session_value *seen)
+{
+	return key->family == SH_IPV4 ? sh_session_find_as(env, SH_IPV4, key, seen)
+				      : sh_session_find_as(env, SH_IPV6, key, seen);
 }
 
 /* Makes a slot that we own (claimed from 0, or taken over) this session's. The order matters: while the target is 0 the
@@ -141,6 +169,7 @@ SH_INLINE void sh_session_settle(struct sh_session4 *slot, u8 family, const stru
 		((struct sh_session6 *)slot)->source = key->source;
 		__sync_lock_test_and_set(&slot->claim, key->claim);
 	}
+	value.flags |= SH_SESSION_FRESH;
 	__sync_lock_test_and_set(&slot->value.word, value.word);
 }
 
@@ -174,8 +203,9 @@ SH_INLINE int sh_session_take_over(struct sh_session4 *slot, u64 claim, union sh
 	if (!seen.target || !__sync_bool_compare_and_swap(&slot->value.word, seen.word, 0))
 		return 0;
 	if (!__sync_bool_compare_and_swap(&slot->claim, claim, sh_session_first_claim(family, key))) {
-		/* The slot changed hands between our two looks, to a session with the very same value: give it back. */
-		__sync_bool_compare_and_swap(&slot->value.word, 0, seen.word);
+		/* The slot changed hands between our two looks, to a session with the very same value: give it back, whatever
+		 * `last` was stored late. */
+		__sync_lock_test_and_set(&slot->value.word, seen.word);
 		return 0;
 	}
 	sh_session_settle(slot, family, key, value);
@@ -188,7 +218,7 @@ SH_INLINE int sh_session_release(struct sh_session4 *slot, u64 claim, union sh_s
 	if (!__sync_bool_compare_and_swap(&slot->value.word, seen.word, 0))
 		return 0;
 	if (!__sync_bool_compare_and_swap(&slot->claim, claim, 0)) {
-		__sync_bool_compare_and_swap(&slot->value.word, 0, seen.word);
+		__sync_lock_test_and_set(&slot->value.word, seen.word);
 		return 0;
 	}
 	return 1;
@@ -198,8 +228,8 @@ SH_INLINE int sh_session_release(struct sh_session4 *slot, u64 claim, union sh_s
 SH_INLINE int sh_session_resident(const struct sh_control *control, const struct sh_session4 *slot, u8 family,
 				  struct sh_session_key *resident, union sh_session_value *seen)
 {
-	*seen = sh_session_read(slot);
-	resident->claim = SH_READ_ONCE(slot->claim);
+	resident->claim = SH_READ_FIRST(slot->claim);
+	*seen = sh_session_read_as(slot, resident->claim);
 	resident->family = family;
 	if (!seen->target || !resident->claim)
 		return 0;
@@ -249,6 +279,7 @@ SH_INLINE struct sh_session4 *sh_session_move_one(const struct sh_env *env, stru
 			continue;
 		if (sh_session_take_over(slot, resident->claim, seen, family, key, value))
 			return slot;
+		seen.flags |= SH_SESSION_FRESH; /* as it was settled */
 		sh_session_release(copy, resident->claim, seen);
 	}
 	return 0;
@@ -278,6 +309,7 @@ SH_INLINE struct sh_session4 *sh_session_move_two(const struct sh_env *env, stru
 			continue;
 		if (sh_session_take_over(slot, resident->claim, seen, family, key, value))
 			return slot;
+		seen.flags |= SH_SESSION_FRESH; /* as it was settled */
 		sh_session_release(copy, resident->claim, seen);
 	}
 	return 0;
@@ -294,26 +326,30 @@ SH_INLINE u32 sh_session_age(u32 now, u32 last)
 /* A one-packet session that has been silent for so long is a flood's debris, or a client that has its answer: 2 s. */
 #define SH_DEBRIS_TICKS (2000000000u >> SH_TICK_SHIFT)
 
-/* Takes the place of the oldest one-packet session that is older than debris must be; or, with `any`, of the oldest
- * one-packet session, or else of the oldest. */
-SH_INLINE int sh_session_evict(struct sh_bucket bucket, u8 family, const struct sh_session_key *key,
-			       union sh_session_value value, int any)
+/* Who is evicted first: a one-packet session before all others, and of two the one that is silent for longer. */
+#define SH_RANK(unproven, age) (((u64)(unproven) << 32 | (age)) + 1)
+
+/* Takes the place of the session of the highest rank in either bucket, if that is above `floor`. */
+SH_INLINE int sh_session_evict(const struct sh_env *env, const struct sh_session_key *key, u8 family,
+			       union sh_session_value value, u64 floor)
 {
 	union sh_session_value seen, worst;
 	struct sh_session4 *victim = 0;
-	u64 rank, worst_rank = any ? 0 : 1ULL << 32 | SH_DEBRIS_TICKS;
-	u32 i;
+	u32 which, i;
+	u64 rank;
 
 	worst.word = 0;
-	for (i = 0; i < bucket.slots; i++) {
-		seen = sh_session_read(SH_SLOT(bucket, i));
-		if (!seen.target)
-			continue;
-		rank = (u64)!(seen.flags & SH_SESSION_PROVEN) << 32 | sh_session_age(value.last, seen.last);
-		if (rank > worst_rank || (any && !victim)) {
-			victim = SH_SLOT(bucket, i);
-			worst = seen;
-			worst_rank = rank;
+	for (which = 0; which < 2; which++) {
+		struct sh_bucket bucket = sh_bucket_of(env, family, key->hash, which);
+
+		for (i = 0; bucket.base && i < bucket.slots; i++) {
+			seen = sh_session_read(SH_SLOT(bucket, i));
+			rank = SH_RANK(!(seen.flags & SH_SESSION_PROVEN), sh_session_age(value.last, seen.last));
+			if (seen.target && rank > floor) {
+				victim = SH_SLOT(bucket, i);
+				worst = seen;
+				floor = rank;
+			}
 		}
 	}
 	return victim && sh_session_take_over(victim, SH_READ_ONCE(victim->claim), worst, family, key, value);
@@ -353,11 +389,8 @@ SH_INLINE u32 sh_session_insert_as(const struct sh_env *env, const struct sh_ses
 		if (sh_session_claim_free(bucket, family, key, value))
 			return SH_INSERTED;
 	}
-	for (which = 0; which < 2; which++) {
-		bucket = sh_bucket_of(env, family, key->hash, which);
-		if (bucket.base && sh_session_evict(bucket, family, key, value, 0))
-			return SH_INSERTED_EVICTING;
-	}
+	if (sh_session_evict(env, key, family, value, SH_RANK(1, SH_DEBRIS_TICKS)))
+		return SH_INSERTED_EVICTING;
 	for (which = 0; which < 2 && !work->crowded; which++) {
 		bucket = sh_bucket_of(env, family, key->hash, which);
 		if (bucket.base && (sh_session_move_one(env, bucket, family, key, value, room) ||
@@ -365,7 +398,7 @@ SH_INLINE u32 sh_session_insert_as(const struct sh_env *env, const struct sh_ses
 			return SH_INSERTED;
 	}
 	work->crowded = work->crowded ? work->crowded - 1 : SH_CROWDED;
-	return bucket.base && sh_session_evict(bucket, family, key, value, 1) ? SH_INSERTED_EVICTING : SH_INSERT_FAILED;
+	return sh_session_evict(env, key, family, value, SH_RANK(0, SH_DEBRIS_TICKS)) ? SH_INSERTED_EVICTING : SH_INSERT_FAILED;
 }
 
 /* Makes a record for a key that sh_session_find did not find. Two processors that insert one key at one time may leave
@@ -399,9 +432,17 @@ SH_INLINE int sh_session_touch(struct sh_session4 *slot, union sh_session_value 
 }
 
 /* Gives a live session another target. Returns 0 when it has changed since it was read. */
-SH_INLINE int sh_session_move(struct sh_session4 *slot, union sh_session_value seen, union sh_session_value next)
+SH_INLINE int sh_session_move(struct sh_session4 *slot, const struct sh_session_key *key, union sh_session_value seen,
+			      union sh_session_value next)
 {
-	return seen.target && __sync_bool_compare_and_swap(&slot->value.word, seen.word, next.word);
+	int ours;
+
+	if (!seen.target || !__sync_bool_compare_and_swap(&slot->value.word, seen.word, 0))
+		return 0;
+	/* It may be another's by now, with the very same value. */
+	ours = SH_READ_ONCE(slot->claim) == key->claim;
+	__sync_lock_test_and_set(&slot->value.word, ours ? next.word : seen.word);
+	return ours;
 }
 
 #endif

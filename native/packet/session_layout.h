@@ -17,6 +17,7 @@
 /* sh_session_value.flags */
 enum {
 	SH_SESSION_PROVEN = 1, /* a second packet came: not a one-packet flood; evicted last */
+	SH_SESSION_FRESH = 2,  /* made or moved since the last sweep, which looks whether the flow has another record */
 };
 
 /* The second word of a record. Only `last` is written while a session lives; all four change together (one 64-bit
@@ -59,11 +60,19 @@ SH_STATIC_ASSERT(sizeof(struct sh_session4) == 16 && sizeof(struct sh_bucket4) =
 SH_STATIC_ASSERT(sizeof(struct sh_session6) == 32 && sizeof(struct sh_bucket6) == 64, "one cache line per look-up");
 
 /* Where the first fragment of a datagram went. Direct-mapped by the hash of {source, destination, id, protocol}. */
+union sh_fragment_value {
+	u64 word;
+	struct {
+		u32 last; /* tick */
+		u16 target;
+		u16 service;
+	};
+};
+
+/* The two words are written one after the other, by several processors. What two of them have mixed fits no hash. */
 struct sh_fragment {
-	u64 key;    /* that hash, never 0 */
-	u32 last;   /* tick */
-	u16 target;
-	u16 service;
+	u64 check; /* that hash, never 0, xor the value */
+	union sh_fragment_value value;
 };
 SH_STATIC_ASSERT(sizeof(struct sh_fragment) == 16, "four fragments a cache line");
 

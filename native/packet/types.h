@@ -91,6 +91,13 @@ SH_INLINE void sh_store32(void *p, u32 v)
 
 /* One load or store that neither compiler may split, repeat or drop. */
 #define SH_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+/* The same, and what is loaded after it is not older. BPF has no such load on all our kernels; where it matters, on x86-64,
+ * every load is one. */
+#ifdef __bpf__
+#define SH_READ_FIRST(x) SH_READ_ONCE(x)
+#else
+#define SH_READ_FIRST(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
+#endif
 #define SH_WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 
 enum { SH_IPV4 = 4, SH_IPV6 = 6 };

@@ -292,6 +292,24 @@ export const cases: Case[] = [
 		})),
 	},
 	{
+		name: "full-talking",
+		title:
+			"a table full of sessions that talk: who is new is forwarded all the same, and has a record when one falls silent",
+		role: "gateway",
+		sessions4: 1,
+		packets: [
+			...[1, 2, 3, 4].map((i) => ({ at: i, frame: four(udp4("192.0.2.1", 5000 + i)), reason: "forwarded_new" })),
+			...[1, 2, 3, 4].map((i) => ({ at: 9 + i, frame: four(udp4("192.0.2.1", 5000 + i)), reason: "forwarded" })),
+			{ at: 20, frame: four(udp4("192.0.2.1", 6000)), reason: "forwarded_unlisted" },
+			{ at: 21, frame: four(udp4("192.0.2.1", 6000)), reason: "forwarded_unlisted" },
+			...[1, 2, 4].map((i) => ({ at: 1500, frame: four(udp4("192.0.2.1", 5000 + i)), reason: "forwarded" })),
+			{ at: 2100, frame: four(udp4("192.0.2.1", 6000)), reason: "forwarded_evicting" },
+			{ at: 2101, frame: four(udp4("192.0.2.1", 5001)), reason: "forwarded" },
+			{ at: 2102, frame: four(udp4("192.0.2.1", 5003)), reason: "forwarded_evicting" },
+			{ at: 2103, frame: four(udp4("192.0.2.1", 6000)), reason: "forwarded_evicting" },
+		],
+	},
+	{
 		name: "fragments4",
 		title: "R1: IPv4 fragments follow their first one; none before it, none without ports",
 		role: "gateway",

@@ -27,6 +27,14 @@ inline std::vector<Test> &tests()
 	static void TEST_JOIN(test_, line)()
 #define TEST(title) TEST_AT(__LINE__, title)
 
+// How many seeds to go through; SHUNT_SEEDS asks for more (or fewer) of them.
+inline unsigned long long seeds(unsigned long long usual)
+{
+	const char *wanted = getenv("SHUNT_SEEDS");
+
+	return wanted ? strtoull(wanted, nullptr, 10) : usual;
+}
+
 #define CHECK(x)                                                                                                       \
 	do {                                                                                                           \
 		if (!(x)) {                                                                                            \

@@ -64,7 +64,9 @@ struct Fixture {
 	{
 		struct sh_session_key k = key(i, family);
 
-		return sh_session_find(&env, &k);
+		union sh_session_value seen;
+
+		return sh_session_find(&env, &k, &seen);
 	}
 
 	SweepResult sweep_all(u32 tick, SessionCounts *counts, u64 slice = 100)
@@ -73,7 +75,7 @@ struct Fixture {
 		u64 from = 0;
 
 		do {
-			part = sweep(sessions, from, slice, tick, block->idle_ticks(), counts);
+			part = sweep(sessions, from, slice, tick, *block, counts);
 			total.live += part.live;
 			total.expired += part.expired;
 			total.duplicates += part.duplicates;
