@@ -6,15 +6,18 @@
 
 import type { z } from "zod";
 import { type Address, parseAddress } from "./address.js";
-import { ms } from "./duration.js";
-import type { Backend, Config, Gateway, Key, Service } from "./model.js";
+
+import type { Backend, Config, Gateway, Key, Service, Uplink } from "./model.js";
 import type { ProblemList } from "./problems.js";
+import { ms, parseShare, parseSpeed } from "./quantities.js";
 import {
+	type BackendFields,
 	backendSchema,
 	clusterSchema,
 	engineSchema,
 	gatewaySchema,
 	list,
+	loadSchema,
 	SECRET_PATTERN,
 	serviceSchema,
 	sessionsSchema,
@@ -32,6 +35,7 @@ export function build(
 	const cluster = buildCluster(data.cluster, problems, readSecret);
 	const sessions = parsed(sessionsSchema, data.sessions ?? {});
 	const engine = parsed(engineSchema, data.engine ?? {});
+	const load = parsed(loadSchema, data.load ?? {});
 	const gateways = [...entries(gatewaySchema, data.gateways)].map(
 		([name, fields]): Gateway => ({
 			name,
@@ -45,6 +49,8 @@ export function build(
 			addresses: canonical(list(fields.address)),
 			interfaces: list(fields.interface),
 			state: fields.state,
+			capacity: fields.capacity ?? load?.capacity ?? 1,
+			uplinks: buildUplinks(name, fields, problems),
 		}),
 	);
 	checkAddresses("backends", backends, problems);
@@ -56,7 +62,12 @@ export function build(
 		problems,
 	);
 
-	if (cluster === undefined || sessions === undefined || engine === undefined) return undefined;
+	if (load !== undefined && ms(load.stale) < 2 * ms(load.report)) {
+		const message = `is ${load.stale}, less than two periods of report (${load.report}); one lost report would make a load unknown`;
+		problems.add("SHUNT_CONFIG_REFERENCE", ["load", "stale"], message);
+	}
+
+	if (cluster === undefined || sessions === undefined || engine === undefined || load === undefined) return undefined;
 	return {
 		file,
 		cluster,
@@ -64,6 +75,16 @@ export function build(
 			capacity: sessions.capacity,
 			capacityIpv6: sessions.capacityIpv6,
 			checkMs: ms(sessions.check),
+		},
+		load: {
+			reportMs: ms(load.report),
+			smoothMs: ms(load.smooth),
+			staleMs: ms(load.stale),
+			port: load.port,
+			udp: load.udp,
+			tcp: load.tcp,
+			cpu: load.cpu,
+			link: load.link,
 		},
 		engine: {
 			mode: engine.mode,
@@ -76,6 +97,36 @@ export function build(
 		backends,
 		services,
 	};
+}
+
+/** Those configured, and one for each address that none of them names. */
+function buildUplinks(backend: string, fields: BackendFields, problems: ProblemList): Uplink[] {
+	const own = canonical(list(fields.address));
+	const holder = new Map<string, number>();
+	const uplinks = fields.uplinks.map((uplink, i): Uplink => {
+		const addresses = canonical(list(uplink.address));
+		for (const [j, address] of addresses.entries()) {
+			const path = ["backends", backend, "uplinks", i, "address", ...(Array.isArray(uplink.address) ? [j] : [])];
+			const complain = (message: string) => problems.add("SHUNT_CONFIG_REFERENCE", path, message);
+			const other = holder.get(address);
+			if (!own.includes(address))
+				complain(`is ${address}, which is not an address of ${backend}; its addresses are ${own.join(", ")}`);
+			else if (other !== undefined) complain(`is ${address}, which uplinks[${other}] has already`);
+			holder.set(address, i);
+		}
+		return {
+			addresses,
+			interface: uplink.interface ?? null,
+			speedBps: uplink.speed === undefined ? 0 : (parseSpeed(uplink.speed) ?? 0),
+			cost: uplink.cost,
+			cap: parseShare(uplink.cap) ?? 1,
+		};
+	});
+	const rest = own.filter((address) => !holder.has(address));
+	const alone = rest.map(
+		(address): Uplink => ({ addresses: [address], interface: null, speedBps: 0, cost: 1, cap: 0.95 }),
+	);
+	return [...uplinks, ...alone];
 }
 
 function buildCluster(data: unknown, problems: ProblemList, readSecret: ReadSecret): Config["cluster"] | undefined {

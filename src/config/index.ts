@@ -1,8 +1,8 @@
 // The door of this room.
 
 export { type Address, addressText, maskBytes, type Prefix, parseAddress, parsePrefix } from "./address.js";
-export { parseDuration } from "./duration.js";
 export { exportJsonSchema, fieldTable } from "./json-schema.js";
 export * from "./model.js";
 export { ConfigError, type Problem, problemText } from "./problems.js";
+export { parseDuration } from "./quantities.js";
 export { parseConfig, readConfig } from "./read.js";

@@ -8,8 +8,9 @@ export type Protocol = "udp" | "tcp";
 /** active: gets new sessions · draining: keeps those it has · inactive: gets nothing. */
 export type State = "active" | "draining" | "inactive";
 export type Spread = "flow" | "source";
-/** maglev: one row of the forwarding table. least-load: the less loaded of two rows. */
-export type Choose = "maglev" | "least-load";
+/** maglev: one row of the forwarding table. source-hash: the same, by the source alone. weighted: one row, and rows follow
+ * loads. least-load: the less loaded of two rows. */
+export type Choose = "maglev" | "source-hash" | "weighted" | "least-load";
 export type Term = "once" | "leased" | "permanent";
 
 export const PROTOCOL_NUMBER = { tcp: 6, udp: 17 } as const;
@@ -54,6 +55,10 @@ export interface Service {
 	readonly port: number;
 	readonly protocol: Protocol;
 	readonly idleMs: number;
+	/** After a packet that a backend sent; 0: such a packet keeps no session alive. */
+	readonly idleSentMs: number;
+	/** What one UDP session is in the load: a 4-tuple, or a sender address (R10). */
+	readonly count: "flow" | "source";
 	readonly spread: Spread;
 	readonly choose: Choose;
 	/** Family of the backend's address that the tunnel uses; null: the service's own if the backend has it. */
@@ -71,6 +76,24 @@ export interface Backend {
 	/** Empty: the interface that carries the address. */
 	readonly interfaces: readonly string[];
 	readonly state: State;
+	/** Sessions that make it full. */
+	readonly capacity: number;
+	/** Each address in exactly one; what is configured first, then one for each other address. */
+	readonly uplinks: readonly Uplink[];
+}
+
+/** One of the links by which a backend is reached (R12). */
+export interface Uplink {
+	/** Not empty. */
+	readonly addresses: readonly string[];
+	/** null: the one that carries the addresses. */
+	readonly interface: string | null;
+	/** Bits per second, in each direction; 0: what the driver says. */
+	readonly speedBps: number;
+	/** At least 1, relative. */
+	readonly cost: number;
+	/** 0 to 1: used as far as this, it is handed out no more. */
+	readonly cap: number;
 }
 
 export interface Gateway {
@@ -97,11 +120,25 @@ export interface Cluster {
 	readonly maxHops: number;
 }
 
+/** What a server's total load is made of, and how it is told (R10, R13). */
+export interface Load {
+	readonly reportMs: number;
+	readonly smoothMs: number;
+	readonly staleMs: number;
+	readonly port: number;
+	/** Weights of a UDP session, of a TCP session, of the processors' and of the links' use. */
+	readonly udp: number;
+	readonly tcp: number;
+	readonly cpu: number;
+	readonly link: number;
+}
+
 export interface Config {
 	/** Where it was read from. */
 	readonly file: string;
 	readonly cluster: Cluster;
 	readonly sessions: { readonly capacity: number; readonly capacityIpv6: number; readonly checkMs: number };
+	readonly load: Load;
 	readonly engine: {
 		readonly mode: "auto" | "native" | "generic" | "user";
 		readonly capture: "ring" | "pcap";

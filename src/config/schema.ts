@@ -5,7 +5,7 @@
 
 import { z } from "zod";
 import { parseAddress, parsePrefix, unfitAddress } from "./address.js";
-import { DURATION_PATTERN, parseDuration } from "./duration.js";
+import { DURATION_PATTERN, parseDuration, parseShare, parseSpeed, SHARE_PATTERN, SPEED_PATTERN } from "./quantities.js";
 
 export const SECRET_PATTERN = /^[0-9a-fA-F]{32}$/;
 
@@ -86,6 +86,21 @@ function duration(low: number, high: number, range: string, stepMs = 1) {
 		},
 		DURATION_PATTERN,
 	);
+}
+
+const weight = (what: string) => {
+	const error = say(`a weight ${what}, from 0 to 1000`);
+	return z.number({ error }).min(0, { error }).max(1000, { error });
+};
+
+function speed() {
+	const right = "a speed above 0 with its unit, such as 100Mbit or 10Gbit";
+	return text(right, (value) => (parseSpeed(value) ? undefined : say(right)({ input: value })), SPEED_PATTERN);
+}
+
+function percent() {
+	const right = "a share above 0% and up to 100%, such as 95%";
+	return text(right, (value) => (parseShare(value) ? undefined : say(right)({ input: value })), SHARE_PATTERN);
 }
 
 const port = () => whole(1, 65535, "a port");
@@ -176,13 +191,21 @@ export const serviceSchema = map({
 	idle: duration(10, 86_400_000, "from 10ms to 24h")
 		.default("30s")
 		.describe("A session expires this long after its last packet."),
+	idleSent: duration(0, 86_400_000, "from 0ms to 24h")
+		.optional()
+		.describe(
+			"The same after the last packet that a backend sent to the client; the later of both ends holds. Default: as idle. 0ms: what is sent keeps no session alive.",
+		),
+	count: choice(["flow", "source"])
+		.default("flow")
+		.describe("What one UDP session is in the load: a flow of its own, or all flows of one source address together."),
 	spread: choice(["flow", "source"])
 		.default("flow")
 		.describe("flow: every 5-tuple for itself. source: all flows of one source address go to one backend."),
-	choose: choice(["maglev", "least-load"])
+	choose: choice(["maglev", "source-hash", "weighted", "least-load"])
 		.default("maglev")
 		.describe(
-			"How a new session finds its backend. maglev: by a hash, in shares that follow weights. least-load: the less loaded of two that hashes name.",
+			"How a new session finds its backend. maglev: by a hash, in shares that follow weights. source-hash: the same by the source address alone. weighted: shares follow weights and loads. least-load: the less loaded of two that hashes name.",
 		),
 	via: choice(["ipv4", "ipv6"])
 		.optional()
@@ -197,6 +220,22 @@ export const serviceSchema = map({
 		.describe("Rules by source; the longest prefix decides, down to one address."),
 });
 
+const uplink = map({
+	address: oneOrMore(address(), "an address or a list of addresses").describe(
+		"Those of the backend's addresses that are reached by this link.",
+	),
+	interface: name("network interface")
+		.optional()
+		.describe("Whose counters and speed are read. Default: the interface that carries the address."),
+	speed: speed().optional().describe("Such as 100Mbit or 10Gbit, in each direction. Default: what the driver says."),
+	cost: whole(1, 1000, "a cost")
+		.default(1)
+		.describe("Relative price of the link: at twice the cost it gets half of what its headroom would give it."),
+	cap: percent()
+		.default("95%")
+		.describe("From this use on the link is handed out no more, as long as another of the backend's is below its own."),
+});
+
 const interfaces = () => oneOrMore(name("network interface"), "an interface's name or a list of names");
 
 export const backendSchema = map({
@@ -209,6 +248,33 @@ export const backendSchema = map({
 	state: choice(["active", "draining", "inactive"])
 		.default("active")
 		.describe("active: gets new sessions. draining: keeps those it has. inactive: gets nothing."),
+	capacity: whole(1, 2 ** 31)
+		.optional()
+		.describe("How many sessions make this backend full. Default: that of load."),
+	uplinks: z
+		.array(uplink, { error: say("a list of uplinks { address, interface, speed, cost, cap }") })
+		.default([])
+		.describe(
+			"What is known of the links that the addresses are on. Which address is handed out follows their headroom.",
+		),
+});
+
+export const loadSchema = map({
+	report: duration(100, 60_000, "from 100ms to 1m").default("1s").describe("How often a server reports its load."),
+	smooth: duration(0, 600_000, "from 0ms to 10m")
+		.default("3s")
+		.describe("Time constant of the smoothing; 0ms: none. A rise or fall is told to two thirds after this time."),
+	stale: duration(200, 3_600_000, "from 200ms to 1h")
+		.default("5s")
+		.describe("A report that is older says nothing any more: the load is unknown, and counts as the others' mean."),
+	port: port().default(3576).describe("UDP port at which gateways take reports."),
+	capacity: whole(1, 2 ** 31)
+		.default(10_000)
+		.describe("How many sessions make a server full."),
+	udp: weight("of a UDP session").default(1).describe("What a UDP session counts."),
+	tcp: weight("of a TCP session").default(1).describe("What a TCP session counts."),
+	cpu: weight("of the processors' use").default(0).describe("0: not counted. 1: busy processors make a server full."),
+	link: weight("of the links' use").default(0).describe("0: not counted. 1: a full uplink makes a server full."),
 });
 
 export const gatewaySchema = map({
@@ -267,6 +333,7 @@ export const configSchema = map({
 	version: z.literal(1, { error: say("1, the only version there is") }).describe("Version of this file's format."),
 	cluster: clusterSchema.describe("What all members share."),
 	sessions: sessionsSchema.prefault({}).describe("The session table."),
+	load: loadSchema.prefault({}).describe("What a server's load is, and how it is told."),
 	engine: engineSchema.prefault({}).describe("The packet engine."),
 	gateways: named(gatewaySchema, "gateway").default({}).describe("Servers that receive packets for services."),
 	backends: named(backendSchema, "backend").describe("Servers that can serve."),
@@ -278,6 +345,7 @@ export type BackendFields = z.output<typeof backendSchema>;
 export type GatewayFields = z.output<typeof gatewaySchema>;
 export type ClusterFields = z.output<typeof clusterSchema>;
 export type SessionsFields = z.output<typeof sessionsSchema>;
+export type LoadFields = z.output<typeof loadSchema>;
 export type EngineFields = z.output<typeof engineSchema>;
 export type TermsFields = z.output<ReturnType<typeof terms>>;
 export type ChoiceFields = z.output<typeof backendChoice>;

@@ -3,10 +3,10 @@
 // Owns: what a service's fields mean together. Must never: stop at a problem (see build.ts).
 
 import { parseAddress, parsePrefix } from "./address.js";
-import { ms } from "./duration.js";
 import type { Backend, Choice, Family, Redirection, Rule, Service, Terms } from "./model.js";
 import { serviceKey } from "./model.js";
 import type { Path, ProblemList } from "./problems.js";
+import { ms } from "./quantities.js";
 import { type ChoiceFields, list, type ServiceFields, type TermsFields } from "./schema.js";
 import { nearest } from "./suggest.js";
 
@@ -68,7 +68,9 @@ export function buildServices(
 					port: fields.port,
 					protocol,
 					idleMs: ms(fields.idle),
-					spread: fields.spread,
+					idleSentMs: ms(fields.idleSent ?? fields.idle),
+					count: fields.count,
+					spread: fields.choose === "source-hash" ? "source" : fields.spread,
 					choose: fields.choose,
 					via: familyOf(fields.via),
 					redirection,

@@ -169,7 +169,12 @@ export function compile(input: CompileInput): Compiled {
 	};
 }
 
-const CHOICE_BY = { maglev: CHOICE.row, "least-load": CHOICE.lessLoaded } as const satisfies Record<Choose, number>;
+const CHOICE_BY = {
+	maglev: CHOICE.row,
+	"source-hash": CHOICE.row,
+	weighted: CHOICE.row,
+	"least-load": CHOICE.lessLoaded,
+} as const satisfies Record<Choose, number>;
 
 /** The redirections of one set, and who stands in for whom. */
 class Redirections {
