@@ -2,28 +2,19 @@
 //
 //   service/<protocol>/<address>/<port>   a service with its redirection and rules
 //   backend/<name>                        a backend with its addresses and state
-//   load/<server>                         the server's last load report, under a lease (R13)
+//   load/<server>                         the server's last load report (R13), under a lease: a stale one goes, and then the
+//                                         load is unknown, never idle
 //
 // Keys that begin otherwise belong to later versions and are passed over.
 // Must never: hold a secret; keys and seeds stay in the configuration.
 
 import type { Backend, Config, Service } from "../config/index.js";
+import type { LoadReport } from "../load/index.js";
 import type { Entry, Json, Store } from "./store.js";
 
 export const SERVICE = "service/";
 export const BACKEND = "backend/";
 export const LOAD = "load/";
-
-/** What a server says of itself. Stale ones go with their lease, and then the load is unknown, never idle. */
-export interface LoadReport {
-	readonly server: string;
-	/** Milliseconds since 1970, by the server's clock. */
-	readonly at: number;
-	/** Total load over capacity: 0 is idle, 1 is full. */
-	readonly total: number;
-	readonly udpSessions: number;
-	readonly tcpSessions: number;
-}
 
 /** All of the database at one revision. */
 export interface Snapshot {
@@ -58,6 +49,11 @@ export function snapshotOf(entries: readonly Entry[], revision: number): Snapsho
 	}
 	services.sort((a, b) => (a.key < b.key ? -1 : 1));
 	return { revision, services, backends, loads };
+}
+
+/** The reports that stand in the database now. */
+export async function readLoads(store: Store): Promise<ReadonlyMap<string, LoadReport>> {
+	return snapshotOf((await store.list(LOAD)).entries, 0).loads;
 }
 
 /** The same without a store, for `check`, `explain` and tests. */

@@ -1,24 +1,27 @@
-// static.ts - the redirection database that stands in the configuration, and changes only when that is reloaded.
+// static.ts - the redirection database that stands in the configuration, and changes only when that is reloaded; and that
+// collects the load reports of its servers beside it (R13).
 //
-// Must never: take a write from anybody else.
+// Must never: take a write of anything else from anybody else.
 
 import type { Config } from "../config/index.js";
 import { ShuntError } from "../errors.js";
 import { MemoryStore } from "./memory.js";
-import { recordsOf } from "./records.js";
-import type { Change, Entry, Json, Lease, Listing, Store, WatchOptions, WriteResult } from "./store.js";
+import { LOAD, recordsOf } from "./records.js";
+import type { Change, Entry, Json, Lease, Listing, PutOptions, Store, WatchOptions, WriteResult } from "./store.js";
 
 export class StaticStore implements Store {
 	readonly writable = false;
-	#memory = new MemoryStore();
+	#memory: MemoryStore;
 	#file: string;
 
-	private constructor(file: string) {
+	private constructor(file: string, now: (() => number) | undefined) {
 		this.#file = file;
+		this.#memory = new MemoryStore(now);
 	}
 
-	static async open(config: Config): Promise<StaticStore> {
-		const store = new StaticStore(config.file);
+	/** `now`: the clock of leases, in milliseconds. */
+	static async open(config: Config, now?: () => number): Promise<StaticStore> {
+		const store = new StaticStore(config.file, now);
 		await store.reload(config);
 		return store;
 	}
@@ -30,7 +33,7 @@ export class StaticStore implements Store {
 	async reload(config: Config): Promise<void> {
 		this.#file = config.file;
 		const wanted = recordsOf(config);
-		const { entries } = await this.#memory.list("");
+		const entries = (await this.#memory.list("")).entries.filter(({ key }) => !key.startsWith(LOAD));
 		const before = new Map(entries.map((entry) => [entry.key, JSON.stringify(entry.value)]));
 		const writes: Promise<unknown>[] = [];
 		for (const [key, value] of wanted) {
@@ -52,16 +55,19 @@ export class StaticStore implements Store {
 		return this.#memory.watch(prefix, options);
 	}
 
-	async put(_key: string, _value: Json): Promise<WriteResult> {
-		throw this.#readOnly();
+	/** Load reports only. */
+	async put(key: string, value: Json, options?: PutOptions): Promise<WriteResult> {
+		if (!key.startsWith(LOAD)) throw this.#readOnly();
+		return this.#memory.put(key, value, options);
 	}
 
-	async delete(_key: string): Promise<WriteResult> {
-		throw this.#readOnly();
+	async delete(key: string): Promise<WriteResult> {
+		if (!key.startsWith(LOAD)) throw this.#readOnly();
+		return this.#memory.delete(key);
 	}
 
-	async grant(_ttlMs: number): Promise<Lease> {
-		throw this.#readOnly();
+	grant(ttlMs: number): Promise<Lease> {
+		return this.#memory.grant(ttlMs);
 	}
 
 	close(): Promise<void> {

@@ -65,7 +65,7 @@ export interface WatchOptions {
 }
 
 export interface Store {
-	/** False: put, delete and grant throw SHUNT_STORE_READ_ONLY. */
+	/** False: put and delete throw SHUNT_STORE_READ_ONLY for all but load reports. */
 	readonly writable: boolean;
 	get(key: string): Promise<Entry | undefined>;
 	/** All entries whose key begins with `prefix`, by key. */

@@ -21,10 +21,13 @@ storeContract("MemoryStore", async () => {
 
 storeContract("StaticStore", async () => {
 	const states = ["active", "draining"];
-	const store = await StaticStore.open(config(DNS));
+	let now = 0;
+	const store = await StaticStore.open(config(DNS), () => now);
 	return {
 		store,
-		advance: async () => {},
+		advance: async (ms) => {
+			now += ms;
+		},
 		touch: async () => {
 			states.reverse();
 			await store.reload(

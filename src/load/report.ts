@@ -1,0 +1,76 @@
+// report.ts - what a server says of its load (R10, R13), and the reading of it when it comes from elsewhere.
+//
+// Owns: the record's shape and units. Must never: trust a field; what is not exactly a report is none.
+
+/** One of a server's uplinks, as its own counters have it (R12). */
+export interface UplinkReport {
+	/** In canonical spelling; those of the server's addresses that are reached by it. */
+	readonly addresses: readonly string[];
+	/** It has a carrier, and is not down. */
+	readonly up: boolean;
+	/** Bits per second in each direction; 0: unknown. */
+	readonly speedBps: number;
+	/** Bits per second, as of the last period. */
+	readonly rxBps: number;
+	readonly txBps: number;
+}
+
+export interface LoadReport {
+	readonly server: string;
+	/** Milliseconds since 1970, by the server's clock. */
+	readonly at: number;
+	/** Total load: 0 is idle, 1 is full, and it can be fuller (policy/total-load.ts). */
+	readonly total: number;
+	/** Artificial UDP sessions, as each service counts them. */
+	readonly udpSessions: number;
+	readonly tcpSessions: number;
+	/** Busy share of all processors, 0 to 1; null: unknown. */
+	readonly cpu: number | null;
+	/** Use of the most used uplink in its busier direction, 0 to 1; null: no speed is known. */
+	readonly link: number | null;
+	readonly uplinks: readonly UplinkReport[];
+}
+
+const MOST_UPLINKS = 64;
+const MOST_ADDRESSES = 64;
+
+/** undefined: it is no report. Fields of later versions are left out. */
+export function readReport(value: unknown): LoadReport | undefined {
+	if (!isMap(value)) return undefined;
+	const { server, at, total, udpSessions, tcpSessions, cpu, link, uplinks } = value;
+	if (!isName(server) || !isCount(at) || !isAmount(total) || !isCount(udpSessions) || !isCount(tcpSessions))
+		return undefined;
+	if (!(cpu === null || isShare(cpu)) || !(link === null || isAmount(link))) return undefined;
+	if (!Array.isArray(uplinks) || uplinks.length > MOST_UPLINKS) return undefined;
+	const links = uplinks.map(readUplink);
+	if (links.includes(undefined)) return undefined;
+	return { server, at, total, udpSessions, tcpSessions, cpu, link, uplinks: links as UplinkReport[] };
+}
+
+function readUplink(value: unknown): UplinkReport | undefined {
+	if (!isMap(value)) return undefined;
+	const { addresses, up, speedBps, rxBps, txBps } = value;
+	if (!Array.isArray(addresses) || addresses.length > MOST_ADDRESSES || !addresses.every(isName)) return undefined;
+	if (typeof up !== "boolean" || !isAmount(speedBps) || !isAmount(rxBps) || !isAmount(txBps)) return undefined;
+	return { addresses: [...addresses], up, speedBps, rxBps, txBps };
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+	return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isName(value: unknown): value is string {
+	return typeof value === "string" && value.length > 0 && value.length <= 64;
+}
+
+function isAmount(value: unknown): value is number {
+	return typeof value === "number" && Number.isFinite(value) && value >= 0;
+}
+
+function isCount(value: unknown): value is number {
+	return isAmount(value) && Number.isSafeInteger(value);
+}
+
+function isShare(value: unknown): value is number {
+	return isAmount(value) && value <= 1;
+}

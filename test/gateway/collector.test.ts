@@ -1,0 +1,157 @@
+// collector.test.ts - a gateway asks, backends answer: over real sockets on loopback, with a clock of our own for what is stale.
+
+import { createSocket } from "node:dgram";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Reporter } from "../../src/backend/reporter.js";
+import type { Config } from "../../src/config/index.js";
+import { readLoads, StaticStore } from "../../src/database/index.js";
+import { Collector } from "../../src/gateway/collector.js";
+import { encode, type LoadReport } from "../../src/load/index.js";
+import { config, DNS } from "../database/fixture.js";
+
+let nextPort = 20_000 + (process.pid % 20_000);
+
+/** Backends on loopback: addresses that a configuration would refuse, and this host has. */
+function onLoopback(backends: Record<string, string[]>, load: Partial<Config["load"]> = {}): Config {
+	const read = config(DNS);
+	return {
+		...read,
+		load: { ...read.load, port: nextPort, reportMs: 20, staleMs: 200, ...load },
+		backends: Object.entries(backends).map(([name, addresses]) => ({ ...read.backends[0]!, name, addresses })),
+	};
+}
+
+function report(server: string, total: number): LoadReport {
+	return { server, at: Date.now(), total, udpSessions: 10, tcpSessions: 1, cpu: null, link: null, uplinks: [] };
+}
+
+async function until(what: string, done: () => boolean | Promise<boolean>): Promise<void> {
+	for (let i = 0; i < 400; i++) {
+		if (await done()) return;
+		await sleep(10);
+	}
+	throw new Error(`never: ${what}`);
+}
+
+describe("loads are asked for and collected", () => {
+	let store: StaticStore;
+	let problems: string[];
+	const open: { close(): unknown }[] = [];
+	const tell = (problem: string) => problems.push(problem);
+
+	beforeEach(async () => {
+		nextPort++;
+		problems = [];
+		store = await StaticStore.open(config(DNS));
+	});
+	afterEach(async () => {
+		for (const one of open.splice(0)) await one.close();
+		await store.close();
+	});
+
+	const collect = (of: Config) => {
+		const collector = new Collector({ config: of, store, tell });
+		open.push(collector);
+		collector.start();
+		return collector;
+	};
+	const serve = (of: Config, name: string, total: () => number | undefined) => {
+		const reporter = new Reporter({
+			config: of,
+			tell,
+			report: () => {
+				const now = total();
+				return now === undefined ? undefined : report(name, now);
+			},
+		});
+		open.push(reporter);
+		reporter.listen(of, of.backends.find((one) => one.name === name)?.addresses ?? []);
+		return reporter;
+	};
+
+	test("R13: what each backend says stands in the database, over IPv4 and IPv6, and follows", async () => {
+		const of = onLoopback({ b1: ["127.0.0.1", "::1"], b2: ["127.0.0.2"] });
+		let total = 0.25;
+		serve(of, "b1", () => total);
+		serve(of, "b2", () => 0.5);
+		const collector = collect(of);
+		await until("both", async () => (await readLoads(store)).size === 2);
+		expect((await readLoads(store)).get("b1")).toMatchObject({ server: "b1", total: 0.25, udpSessions: 10 });
+		await until("all addresses", () => collector.heard.get("b1")?.addresses.size === 2);
+		expect([...collector.heard.get("b1")!.addresses.keys()].sort()).toEqual(["127.0.0.1", "::1"]);
+		total = 0.75;
+		await until("the news", async () => (await readLoads(store)).get("b1")?.total === 0.75);
+		expect(problems).toEqual([]);
+	});
+
+	test("a server that falls silent is not in the database any more, and an address that does is not heard", async () => {
+		const of = onLoopback({ b1: ["127.0.0.1", "127.0.0.3"] }, { staleMs: 60 });
+		const reporter = serve(of, "b1", () => 0.1);
+		const collector = collect(of);
+		await until("both addresses", () => collector.heard.get("b1")?.addresses.size === 2);
+		reporter.listen(of, ["127.0.0.1"]);
+		const at = collector.heard.get("b1")!.addresses;
+		const last = at.get("127.0.0.3")!;
+		await until("one alone", () => at.get("127.0.0.1")! > last + 100);
+		expect(at.get("127.0.0.3")).toBeLessThan(last + 100);
+		reporter.close();
+		await until("no load", async () => (await readLoads(store)).size === 0);
+	});
+
+	test("a backend that has no report yet says nothing", async () => {
+		const of = onLoopback({ b1: ["127.0.0.1"] });
+		let total: number | undefined;
+		serve(of, "b1", () => total);
+		const collector = collect(of);
+		await sleep(100);
+		expect(collector.heard.size).toBe(0);
+		total = 0;
+		await until("idle is a load", async () => (await readLoads(store)).get("b1")?.total === 0);
+	});
+
+	test("who can't sign is neither answered nor believed, and a question is answered once", async () => {
+		const of = onLoopback({ b1: ["127.0.0.1"] });
+		serve(of, "b1", () => 0.1);
+		const answers: Buffer[] = [];
+		const socket = createSocket("udp4");
+		open.push(socket);
+		socket.on("message", (datagram) => answers.push(datagram));
+		const ask = (datagram: Buffer) =>
+			new Promise((sent) => socket.send(datagram, of.load.port, "127.0.0.1", () => sent(undefined)));
+		const key = of.cluster.keys[0]!;
+		const question = { kind: "question", nonce: 7n, at: Date.now() } as const;
+		await ask(encode(question, { ...key, secret: "0".repeat(32) }));
+		await ask(Buffer.from("load, please"));
+		await ask(encode({ ...question, at: Date.now() - of.cluster.windowMs - 1000 }, key));
+		await ask(encode({ kind: "answer", nonce: 8n, at: Date.now(), report: report("b1", 0) }, key));
+		for (let i = 0; i < 3; i++) await ask(encode(question, key));
+		await until("the answer", () => answers.length > 0);
+		await sleep(50);
+		expect(answers).toHaveLength(1);
+	});
+
+	test("an answer that is to no question, from elsewhere, or about somebody else is no load", async () => {
+		const of = onLoopback({ b1: ["127.0.0.1"], b2: ["127.0.0.2"] });
+		// b1 answers, and calls itself b2: its key is the cluster's, and it may speak for itself alone.
+		const liar = new Reporter({ config: of, tell, report: () => report("b2", 0) });
+		open.push(liar);
+		liar.listen(of, ["127.0.0.1"]);
+		collect(of);
+		await sleep(200);
+		expect((await readLoads(store)).size).toBe(0);
+	});
+
+	test("a port that somebody holds is told once, and taken when it is free", async () => {
+		const of = onLoopback({ b1: ["127.0.0.1"] });
+		const holder = createSocket("udp4");
+		await new Promise<void>((bound) => holder.bind({ port: of.load.port, address: "127.0.0.1" }, bound));
+		serve(of, "b1", () => 0.1);
+		await until("it is told", () => problems.length > 0);
+		expect(problems[0]).toMatch(/^gateways cannot ask for the load: bind EADDRINUSE 127\.0\.0\.1:\d+$/);
+		collect(of);
+		holder.close();
+		await until("it is taken", async () => (await readLoads(store)).size === 1);
+		expect(problems).toHaveLength(1);
+	});
+});

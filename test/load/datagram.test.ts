@@ -1,0 +1,95 @@
+import { describe, expect, test } from "vitest";
+import { decode, encode, type LoadAnswer, type LoadReport, MOST_BYTES } from "../../src/load/index.js";
+
+const KEYS = [
+	{ id: 1, secret: "00112233445566778899aabbccddeeff" },
+	{ id: 2, secret: "ffeeddccbbaa99887766554433221100" },
+];
+const [first, second] = KEYS as [(typeof KEYS)[0], (typeof KEYS)[0]];
+const NOW = 1_790_000_000_000;
+const REPORT: LoadReport = {
+	server: "b1",
+	at: NOW,
+	total: 0.31,
+	udpSessions: 2900,
+	tcpSessions: 200,
+	cpu: 0.5,
+	link: null,
+	uplinks: [
+		{ addresses: ["10.77.11.2", "fd77:11::2"], up: true, speedBps: 100e6, rxBps: 31.5e6, txBps: 2e3 },
+		{ addresses: ["10.77.21.2"], up: false, speedBps: 0, rxBps: 0, txBps: 0 },
+	],
+};
+const answer: LoadAnswer = { kind: "answer", nonce: 0x0123456789abcdefn, at: NOW, report: REPORT };
+
+describe("load datagrams", () => {
+	test("R13: a question and an answer come as they were sent, under either of two keys", () => {
+		for (const key of KEYS) {
+			const question = { kind: "question", nonce: 0xffffffffffffffffn, at: NOW } as const;
+			expect(decode(encode(question, key), KEYS, NOW, 30_000)).toEqual(question);
+			expect(decode(encode(answer, key), KEYS, NOW, 30_000)).toEqual(answer);
+		}
+	});
+
+	test("a bit that was turned anywhere is noticed", () => {
+		const good = encode(answer, first);
+		for (let bit = 0; bit < good.length * 8; bit++) {
+			const bad = Buffer.from(good);
+			bad[bit >> 3] = (bad[bit >> 3] as number) ^ (1 << (bit & 7));
+			expect(typeof decode(bad, KEYS, NOW, 30_000), `bit ${bit}`).toBe("string");
+		}
+	});
+
+	test("an unknown key, another cluster's key, and one of a header's tags sign nothing", () => {
+		expect(decode(encode(answer, second), [first], NOW, 30_000)).toBe("key");
+		expect(decode(encode(answer, { id: 1, secret: second.secret }), KEYS, NOW, 30_000)).toBe("tag");
+	});
+
+	test("what is older or newer than the window is refused", () => {
+		const datagram = encode(answer, first);
+		expect(decode(datagram, KEYS, NOW + 30_000, 30_000)).toEqual(answer);
+		expect(decode(datagram, KEYS, NOW + 30_001, 30_000)).toBe("window");
+		expect(decode(datagram, KEYS, NOW - 30_001, 30_000)).toBe("window");
+	});
+
+	test("a body that is no report is refused, though its tag is right", () => {
+		const bodies: unknown[] = [
+			null,
+			[],
+			{},
+			{ ...REPORT, total: -0.1 },
+			{ ...REPORT, total: null },
+			{ ...REPORT, udpSessions: 1.5 },
+			{ ...REPORT, cpu: 1.1 },
+			{ ...REPORT, server: "" },
+			{ ...REPORT, server: "x".repeat(65) },
+			{ ...REPORT, uplinks: [{ ...REPORT.uplinks[0], up: 1 }] },
+			{ ...REPORT, uplinks: [{ ...REPORT.uplinks[0], addresses: [7] }] },
+			{ ...REPORT, uplinks: Array.from({ length: 65 }, () => REPORT.uplinks[1]) },
+		];
+		for (const body of bodies) {
+			const datagram = encode({ ...answer, report: body as LoadReport }, first);
+			expect(decode(datagram, KEYS, NOW, 30_000), JSON.stringify(body)).toBe("body");
+		}
+	});
+
+	test("200,000 random and shortened datagrams throw nothing and say nothing", () => {
+		const good = encode(answer, first);
+		let seed = 1;
+		const random = (below: number) => {
+			seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+			return Math.floor((seed / 2 ** 32) * below);
+		};
+		for (let i = 0; i < 200_000; i++) {
+			const cut = Buffer.from(good.subarray(0, i % 4 === 0 ? random(good.length) : good.length));
+			for (let n = random(5) + (cut.length === good.length ? 1 : 0); n > 0 && cut.length > 0; n--) {
+				const at = random(cut.length);
+				cut[at] = (cut[at] as number) ^ (1 + random(255));
+			}
+			const found = decode(cut, KEYS, NOW, 30_000);
+			// Two turns of one byte may give the good one back.
+			if (typeof found !== "string") expect(cut.equals(good)).toBe(true);
+		}
+		expect(decode(Buffer.alloc(MOST_BYTES + 1), KEYS, NOW, 30_000)).toBe("long");
+	});
+});
