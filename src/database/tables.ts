@@ -66,6 +66,17 @@ export interface CompileInput {
 	readonly wallOffsetNs: bigint;
 	/** By target key; who is not named has 0. Read where a service chooses by load. */
 	readonly loads?: Loads | undefined;
+	readonly balance?: Shares | undefined;
+}
+
+/** What loads and links have made of the configured weights. What is not named is as configured. */
+export interface Shares {
+	/** By backend: its weight times this, where a service is `choose: weighted`. Above 0. */
+	readonly factors: ReadonlyMap<string, number>;
+	/** By address: its part of its backend's weight, relative to the backend's other addresses. Not all of them 0. */
+	readonly addresses: ReadonlyMap<string, number>;
+	/** Addresses whose uplink is down: as inactive as if they were configured so. */
+	readonly down: ReadonlySet<string>;
 }
 
 export interface Compiled {
@@ -82,9 +93,12 @@ export function compile(input: CompileInput): Compiled {
 	const { snapshot, cluster, ids } = input;
 
 	// 1. Identities.
+	const down = input.balance?.down;
 	const uses = snapshot.services.flatMap((service) =>
 		[service.redirection, ...service.rules.map((rule) => rule.redirection)].map((redirection) => ({
-			targets: targetsOf(snapshot, service, redirection),
+			targets: targetsOf(snapshot, service, redirection).map((target) =>
+				down?.has(target.address) ? { ...target, state: "inactive" as const } : target,
+			),
 		})),
 	);
 	const targets = new Map(uses.flatMap((use) => use.targets.map((target) => [target.key, target])));
@@ -97,7 +111,7 @@ export function compile(input: CompileInput): Compiled {
 
 	// 3. Redirections, each different one once.
 	const seed = forwardingSeed(cluster.seed);
-	const redirections = new Redirections(targetIds, seed, input.previous?.forwarding);
+	const redirections = new Redirections(targetIds, seed, input.previous?.forwarding, input.balance);
 	const services: TableService[] = [];
 	const rules: TableRule[] = [];
 	let next = 0;
@@ -187,8 +201,15 @@ class Redirections {
 	#uses = new Map<string, { rows: Uint16Array; targets: readonly Target[]; byId: ReadonlyMap<number, Target> }[]>();
 	#ids: ReadonlyMap<string, number>;
 	#seed: string;
+	#balance: Shares | undefined;
 
-	constructor(ids: ReadonlyMap<string, number>, seed: string, before: ReadonlyMap<string, Uint16Array> | undefined) {
+	constructor(
+		ids: ReadonlyMap<string, number>,
+		seed: string,
+		before: ReadonlyMap<string, Uint16Array> | undefined,
+		balance: Shares | undefined,
+	) {
+		this.#balance = balance;
 		this.#before = before;
 		this.#ids = ids;
 		this.#seed = seed;
@@ -197,17 +218,18 @@ class Redirections {
 	index(service: Service, targets: readonly Target[]): number {
 		const spread = SPREAD[service.spread];
 		const choice = CHOICE_BY[service.choose];
-		const members = targets.map((target) => [this.#ids.get(target.key), target.weight, target.state]);
+		const weights = weightsOf(targets, service, this.#balance);
+		const members = targets.map((target, i) => [this.#ids.get(target.key), weights[i], target.state]);
 		const identity = JSON.stringify([spread, choice, members]);
 		const known = this.#indices.get(identity);
 		if (known !== undefined) return known;
 
-		// Only active targets get rows, but the size follows from all of them (see tableSize).
+		// Only active targets get rows, but the size follows from all of them, at the weights configured (see tableSize).
 		const size = tableSize(targets.map((target) => target.weight));
 		const candidates = targets
-			.filter((target) => target.state === "active")
 			// Not by service: where spread is by source, a client has the same backend for two services of the same backends.
-			.map((target) => ({ key: rowKey(target), id: this.#ids.get(target.key)!, weight: target.weight }));
+			.map((target, i) => ({ key: rowKey(target), id: this.#ids.get(target.key)!, weight: weights[i]! }))
+			.filter((_, i) => targets[i]!.state === "active");
 		const cause = JSON.stringify([size, this.#seed, candidates]);
 		const rows =
 			this.forwarding.get(cause) ?? this.#before?.get(cause) ?? forwardingTable(candidates, size, this.#seed);
@@ -243,6 +265,25 @@ class Redirections {
 		}
 		return 0;
 	}
+}
+
+/** Of the targets of one redirection: a backend's configured weight, times its factor, divided among its addresses as their
+ * uplinks allow. An address that is down leaves its part to the others. */
+function weightsOf(targets: readonly Target[], service: Service, balance: Shares | undefined): number[] {
+	if (balance === undefined) return targets.map((target) => target.weight);
+	const share = (target: Target) => (target.state === "inactive" ? 0 : (balance.addresses.get(target.address) ?? 1));
+	const configured = new Map<string, number>();
+	const shared = new Map<string, number>();
+	const choice = (target: Target) => `${target.backend}/${target.port}`;
+	for (const target of targets) {
+		configured.set(choice(target), (configured.get(choice(target)) ?? 0) + target.weight);
+		shared.set(choice(target), (shared.get(choice(target)) ?? 0) + share(target));
+	}
+	return targets.map((target) => {
+		const total = shared.get(choice(target))!;
+		const factor = service.choose === "weighted" ? (balance.factors.get(target.backend) ?? 1) : 1;
+		return total === 0 ? target.weight : (factor * configured.get(choice(target))! * share(target)) / total;
+	});
 }
 
 function rowKey(target: Target): string {

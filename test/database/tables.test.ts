@@ -9,7 +9,7 @@ import {
 	snapshotOfConfig,
 	type TableIds,
 } from "../../src/database/index.js";
-import { ROLE, type TableSet } from "../../src/policy/index.js";
+import { ROLE, TARGET_STATE, type TableSet } from "../../src/policy/index.js";
 import { config, DNS, factsFor } from "./fixture.js";
 
 function input(from: Config, ids: TableIds = newTableIds()): CompileInput {
@@ -210,5 +210,62 @@ describe("compile", () => {
 			});
 		}
 		expect(again.services.find((s) => s.port === 80)?.protocol).toBe(6);
+	});
+
+	describe("loads and links", () => {
+		const UPLINKS = "  b1: { address: [10.77.3.11, 10.77.4.11] }\n  b2: { address: 10.77.3.12 }";
+		const service = (choose: string) =>
+			`  s: { address: 203.0.113.1, port: 1, protocol: udp, choose: ${choose}, backends: [b1, b2] }`;
+		/** Of the service's rows, by address. */
+		const shares = (choose: string, balance: NonNullable<CompileInput["balance"]>) => {
+			const { tables } = compile({ ...input(config(service(choose), UPLINKS)), balance });
+			const rows = tables.redirections[0]!.rows;
+			const of = tables.targets.map((target): [string, number] => [
+				addressText(target.address),
+				rows.filter((id) => id === target.id).length / rows.length,
+			]);
+			return { size: rows.length, of: new Map(of), tables };
+		};
+		const as = (
+			factors: Record<string, number>,
+			addresses: Record<string, number> = {},
+			down: readonly string[] = [],
+		) => ({
+			factors: new Map(Object.entries(factors)),
+			addresses: new Map(Object.entries(addresses)),
+			down: new Set(down),
+		});
+
+		test("R11: a backend's factor moves its rows where the service is weighted, and nowhere else", () => {
+			const even = shares("weighted", as({}));
+			expect(even.of.get("10.77.3.12")).toBeCloseTo(0.5, 2);
+			const moved = shares("weighted", as({ b2: 3 }));
+			expect(moved.of.get("10.77.3.12")).toBeCloseTo(0.75, 2);
+			expect(moved.size, "the table's size follows from what is configured").toBe(even.size);
+			for (const choose of ["maglev", "source-hash", "least-load"])
+				expect(shares(choose, as({ b2: 3 })).of).toEqual(shares(choose, as({})).of);
+		});
+
+		test("R12: the addresses of a backend share its weight as their uplinks allow, and it keeps its weight", () => {
+			const { of } = shares("maglev", as({}, { "10.77.3.11": 10, "10.77.4.11": 1 }));
+			expect(of.get("10.77.3.11")).toBeCloseTo(0.5 * (10 / 11), 2);
+			expect(of.get("10.77.4.11")).toBeCloseTo(0.5 * (1 / 11), 2);
+			expect(of.get("10.77.3.12")).toBeCloseTo(0.5, 2);
+			const capped = shares("maglev", as({}, { "10.77.3.11": 0, "10.77.4.11": 0.5 }));
+			expect(capped.of.get("10.77.3.11")).toBe(0);
+			expect(capped.of.get("10.77.4.11")).toBeCloseTo(0.5, 2);
+			const state = capped.tables.targets.find((target) => addressText(target.address) === "10.77.3.11")?.state;
+			expect(state, "who has sessions there keeps them").toBe(TARGET_STATE.active);
+		});
+
+		test("R12: an address whose uplink is down is inactive, and its part is the backend's other one's", () => {
+			const { of, tables } = shares("maglev", as({}, {}, ["10.77.3.11"]));
+			expect(of.get("10.77.3.11")).toBe(0);
+			expect(of.get("10.77.4.11")).toBeCloseTo(0.5, 2);
+			const state = tables.targets.find((target) => addressText(target.address) === "10.77.3.11")?.state;
+			expect(state).toBe(TARGET_STATE.inactive);
+			const gone = shares("maglev", as({}, {}, ["10.77.3.11", "10.77.4.11"]));
+			expect(gone.of.get("10.77.3.12")).toBe(1);
+		});
 	});
 });
