@@ -7,22 +7,10 @@
 import { existsSync } from "node:fs";
 import { ShuntError } from "../errors.js";
 import { decodePacket, hexLines, isKnownLink, packetJson, packetLine, type View } from "./dump-lines.js";
-import { FLOW_OPTIONS, type FlowOptions } from "./flow-options.js";
+import { type DumpOptions, FLOW_OPTIONS } from "./dump-options.js";
 import { paintFor } from "./paint.js";
 import { openPcap, type Packet, PcapWriter } from "./pcap-file.js";
 import { count } from "./units.js";
-
-export interface DumpOptions extends FlowOptions {
-	readonly interface?: string;
-	readonly read?: string;
-	readonly write?: string;
-	readonly count?: number;
-	readonly hex?: boolean;
-	readonly filter?: string;
-	/** Its keys verify tags. */
-	readonly config?: string;
-	readonly json?: boolean;
-}
 
 interface Source {
 	readonly linktype: number;

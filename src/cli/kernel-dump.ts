@@ -16,9 +16,8 @@ import {
 } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 import { formatEndpoint } from "../wire/index.js";
-import type { DumpOptions } from "./dump.js";
 import { decodePacket, hexLines, isoTime, packetJson, packetLine, packetText, type View } from "./dump-lines.js";
-import type { FlowOptions } from "./flow-options.js";
+import type { DumpOptions, FlowOptions } from "./dump-options.js";
 import { paintFor } from "./paint.js";
 import { DIRECTION, PcapngWriter } from "./pcapng-file.js";
 import { count, number } from "./units.js";

@@ -1,4 +1,4 @@
-// flow-options.ts - what chooses packets where the XDP program has them.
+// dump-options.ts - what `shunt dump` is asked for: where packets come from, which, and how they are shown.
 
 /** What chooses packets here; a capture filter can't, since these packets never come to where it works. */
 export interface FlowOptions {
@@ -11,6 +11,18 @@ export interface FlowOptions {
 	readonly verdict?: readonly string[];
 	readonly rate?: number;
 	readonly stage?: "before" | "after" | "both";
+}
+
+export interface DumpOptions extends FlowOptions {
+	readonly interface?: string;
+	readonly read?: string;
+	readonly write?: string;
+	readonly count?: number;
+	readonly hex?: boolean;
+	readonly filter?: string;
+	/** Its keys verify tags. */
+	readonly config?: string;
+	readonly json?: boolean;
 }
 
 export const FLOW_OPTIONS = [
