@@ -27,11 +27,14 @@ inline std::vector<Test> &tests()
 	static void TEST_JOIN(test_, line)()
 #define TEST(title) TEST_AT(__LINE__, title)
 
-// How many seeds to go through; SHUNT_SEEDS asks for more (or fewer) of them.
+// How many seeds to go through, under a sanitizer an eighth of them; SHUNT_SEEDS asks for more (or fewer).
 inline unsigned long long seeds(unsigned long long usual)
 {
 	const char *wanted = getenv("SHUNT_SEEDS");
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+	usual /= 8;
+#endif
 	return wanted ? strtoull(wanted, nullptr, 10) : usual;
 }
 
