@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <vector>
 
 namespace shunt
 {
@@ -15,11 +14,13 @@ namespace
 {
 
 constexpr size_t RECEIVE_BYTES = 65536;
-constexpr int RECEIVES_MAX = 4096; // datagrams of one answer; a dump of 100,000 addresses needs fewer
+constexpr int RECEIVES_MAX = 1 << 16; // datagrams of one answer; ten million sockets need fewer
+constexpr int TRIES_MAX = 4;          // of a dump that changes interrupt
 
 } // namespace
 
-NetlinkRequest::NetlinkRequest(uint16_t type, uint16_t flags)
+NetlinkRequest::NetlinkRequest(uint16_t type, uint16_t flags, size_t room)
+	: bytes_(room < NLMSG_HDRLEN ? NLMSG_HDRLEN : room)
 {
 	header()->nlmsg_type = type;
 	header()->nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | flags);
@@ -28,11 +29,11 @@ NetlinkRequest::NetlinkRequest(uint16_t type, uint16_t flags)
 
 void NetlinkRequest::append(const void *data, size_t length)
 {
-	if (used_ + NLMSG_ALIGN(length) > sizeof(bytes_)) {
+	if (length > bytes_.size() || used_ + NLMSG_ALIGN(length) > bytes_.size()) {
 		overflowed_ = true;
 		return;
 	}
-	memcpy(bytes_ + used_, data, length);
+	memcpy(bytes_.data() + used_, data, length);
 	used_ += NLMSG_ALIGN(length);
 	header()->nlmsg_len = static_cast<uint32_t>(used_);
 }
@@ -46,6 +47,10 @@ void NetlinkRequest::attribute(uint16_t type, const void *data, size_t length)
 {
 	rtattr head = {static_cast<unsigned short>(RTA_LENGTH(length)), type};
 
+	if (RTA_LENGTH(length) > UINT16_MAX) {
+		overflowed_ = true;
+		return;
+	}
 	append(&head, sizeof(head));
 	append(data, length);
 }
@@ -124,22 +129,35 @@ Failure Netlink::open(int protocol)
 Failure Netlink::ask(NetlinkRequest &request, const char *step,
 		     const std::function<void(const NetlinkMessage &)> &each)
 {
-	for (int tries = 0; tries < 4; tries++) {
-		std::vector<std::vector<unsigned char>> kept;
-		std::vector<uint16_t> types;
-		bool interrupted = false;
-		// A dump that was interrupted by a change is asked for again; nothing of it may have been used by then.
-		Failure failure = ask_once(request, step, &interrupted, [&](const NetlinkMessage &message) {
+	std::vector<std::vector<unsigned char>> kept;
+	std::vector<uint16_t> types;
+	Failure failure = stream(
+		request, step,
+		[&] {
+			kept.clear();
+			types.clear();
+		},
+		[&](const NetlinkMessage &message) {
 			kept.emplace_back(message.data, message.end);
 			types.push_back(message.type);
 		});
 
-		if (interrupted && !failure)
-			continue;
-		if (!failure)
-			for (size_t i = 0; i < kept.size(); i++)
-				each({types[i], kept[i].data(), kept[i].data() + kept[i].size()});
-		return failure;
+	if (!failure)
+		for (size_t i = 0; i < kept.size(); i++)
+			each({types[i], kept[i].data(), kept[i].data() + kept[i].size()});
+	return failure;
+}
+
+Failure Netlink::stream(NetlinkRequest &request, const char *step, const std::function<void()> &begin,
+			const std::function<void(const NetlinkMessage &)> &each)
+{
+	for (int tries = 0; tries < TRIES_MAX; tries++) {
+		bool interrupted = false;
+
+		begin();
+		Failure failure = ask_once(request, step, &interrupted, each);
+		if (failure || !interrupted)
+			return failure;
 	}
 	return {step, EAGAIN};
 }

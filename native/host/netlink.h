@@ -13,6 +13,7 @@
 #include <functional>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <vector>
 
 #include "host/descriptor.h"
 #include "host/failure.h"
@@ -24,17 +25,18 @@ namespace shunt
 class NetlinkRequest
 {
 public:
-	NetlinkRequest(uint16_t type, uint16_t flags);
+	// What is longer than `room` has no place, and is not sent.
+	NetlinkRequest(uint16_t type, uint16_t flags, size_t room = 512);
 	void body(const void *data, size_t length);
 	void attribute(uint16_t type, const void *data, size_t length);
 
-	nlmsghdr *header() { return reinterpret_cast<nlmsghdr *>(bytes_); }
+	nlmsghdr *header() { return reinterpret_cast<nlmsghdr *>(bytes_.data()); }
 	bool overflowed() const { return overflowed_; }
 
 private:
 	void append(const void *data, size_t length);
 
-	alignas(nlmsghdr) unsigned char bytes_[512] = {};
+	std::vector<unsigned char> bytes_;
 	size_t used_ = NLMSG_HDRLEN;
 	bool overflowed_ = false;
 };
@@ -101,6 +103,10 @@ public:
 	Failure open(int protocol = NETLINK_ROUTE);
 	// Sends, and calls `each` for every message of the answer. `step` names the request in a failure.
 	Failure ask(NetlinkRequest &request, const char *step, const std::function<void(const NetlinkMessage &)> &each);
+	// The same for a long dump: messages are handed out as they come and are not kept. `begin` is called before each try;
+	// what came before it is void, since a change interrupted that dump. What came before a failure is void, too.
+	Failure stream(NetlinkRequest &request, const char *step, const std::function<void()> &begin,
+		       const std::function<void(const NetlinkMessage &)> &each);
 
 private:
 	Failure ask_once(NetlinkRequest &request, const char *step, bool *interrupted,
