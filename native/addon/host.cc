@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// host.cc - what this machine carries, for JavaScript: links, routes, neighbours, offloads, counters, a tun device.
+// host.cc - what this machine carries, for JavaScript: links, routes, neighbours, offloads, a tun device.
 //
-// Owns: the translation of native/host. A refusal of the kernel is an Error whose `code` is errno's name ("ENODEV") and
-// whose `errno` is the number; numbers are the kernel's (IFF_*, RTN_*, NUD_*, RT_SCOPE_*).
+// Owns: the translation of native/host; counters are host_link.cc's, TCP sessions host_tcp.cc's. Numbers are the kernel's
+// (IFF_*, RTN_*, NUD_*, RT_SCOPE_*).
 // Must never: decide anything.
-#include <cstring>
-
 #include "addon/doors.h"
+#include "addon/failure.h"
 #include "addon/fields.h"
-#include "host/link.h"
 #include "host/offload.h"
 #include "host/route.h"
 #include "host/tun.h"
@@ -20,18 +18,6 @@ namespace shunt
 
 namespace
 {
-
-Napi::Value throw_failure(Napi::Env env, const Failure &failure)
-{
-	const char *name = strerrorname_np(failure.code);
-	Napi::Error error = Napi::Error::New(env, std::string(failure.step) + ": " + strerror(failure.code));
-
-	error.Set("code", name ? name : "EUNKNOWN");
-	error.Set("errno", (double)failure.code);
-	error.Set("step", failure.step);
-	error.ThrowAsJavaScriptException();
-	return env.Undefined();
-}
 
 Napi::Value bytes(Napi::Env env, const void *data, size_t length)
 {
@@ -195,46 +181,10 @@ Napi::Value open_tun_door(const Napi::CallbackInfo &info)
 	return result;
 }
 
-class LinkCountersObject : public Napi::ObjectWrap<LinkCountersObject>
-{
-public:
-	explicit LinkCountersObject(const Napi::CallbackInfo &info) : Napi::ObjectWrap<LinkCountersObject>(info)
-	{
-		u64 speed = info[1].IsNumber() ? (u64)info[1].As<Napi::Number>().Int64Value() : 0;
-
-		if (Failure failure = counters_.open(info[0].ToString().Utf8Value(), speed))
-			throw_failure(info.Env(), failure);
-	}
-
-	// Fills the given BigUint64Array of LINK_COUNTERS entries: nothing is allocated.
-	Napi::Value read(const Napi::CallbackInfo &info)
-	{
-		u64 now[LINK_COUNTERS];
-
-		if (!info[0].IsTypedArray() ||
-		    info[0].As<Napi::TypedArray>().TypedArrayType() != napi_biguint64_array ||
-		    info[0].As<Napi::TypedArray>().ElementLength() < LINK_COUNTERS)
-			return throw_problem(info.Env(), "counters are read into a BigUint64Array of 8");
-		if (Failure failure = counters_.read(now))
-			return throw_failure(info.Env(), failure);
-		memcpy(info[0].As<Napi::BigUint64Array>().Data(), now, sizeof(now));
-		return info[0];
-	}
-
-	Napi::Value speed_bps(const Napi::CallbackInfo &info)
-	{
-		return Napi::Number::New(info.Env(), (double)counters_.speed_bps());
-	}
-
-private:
-	LinkCounters counters_;
-};
-
 } // namespace
 
 Napi::Object host(Napi::Env env)
 {
-	using L = LinkCountersObject;
 	Napi::Object result = Napi::Object::New(env);
 
 	result.Set("link", Napi::Function::New(env, link_door, "link"));
@@ -245,11 +195,9 @@ Napi::Object host(Napi::Env env)
 	result.Set("setOffload", Napi::Function::New(env, set_offload_door, "setOffload"));
 	result.Set("xdpFeatures", Napi::Function::New(env, xdp_features_door, "xdpFeatures"));
 	result.Set("openTun", Napi::Function::New(env, open_tun_door, "openTun"));
-	result.Set("LinkCounters", L::DefineClass(env, "LinkCounters",
-						  {
-							  L::InstanceMethod("read", &L::read),
-							  L::InstanceMethod("speedBps", &L::speed_bps),
-						  }));
+	result.Set("tcpSessions", Napi::Function::New(env, tcp_sessions_door, "tcpSessions"));
+	result.Set("LinkCounters", link_counters_class(env));
+	result.Set("QueueCounters", queue_counters_class(env));
 	return result;
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// link.cc - counters and speed of one network interface, by descriptors that stay open.
+// link.cc - counters, state and speed of one network interface, by descriptors that stay open.
 #include "host/link.h"
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <fcntl.h>
 #include <net/if.h>
+#include <utility>
 
 namespace shunt
 {
@@ -32,6 +34,17 @@ bool read_number(int fd, long long *out)
 	return end != text && errno == 0;
 }
 
+// A word and a line's end at offset 0; empty when there is none.
+std::string read_word(int fd)
+{
+	char text[32];
+	ssize_t length = pread(fd, text, sizeof(text), 0);
+
+	while (length > 0 && text[length - 1] == '\n')
+		length--;
+	return length > 0 ? std::string(text, static_cast<size_t>(length)) : std::string();
+}
+
 } // namespace
 
 Failure LinkCounters::open(const std::string &interface, u64 speed_bps)
@@ -47,7 +60,9 @@ Failure LinkCounters::open(const std::string &interface, u64 speed_bps)
 		if (!files_[i].is_open())
 			return {"/sys/class/net", errno == ENOENT ? ENODEV : errno};
 	}
-	speed_path_ = folder + "/speed";
+	// An interface may lack one of these; then it reads as unknown.
+	for (auto [file, name] : {std::pair{&speed_, "/speed"}, {&operstate_, "/operstate"}, {&carrier_, "/carrier"}, {&duplex_, "/duplex"}})
+		*file = Descriptor(::open((folder + name).c_str(), O_RDONLY | O_CLOEXEC));
 	speed_override_ = speed_bps;
 	return {};
 }
@@ -70,11 +85,26 @@ u64 LinkCounters::speed_bps() const
 
 	if (speed_override_)
 		return speed_override_;
-	Descriptor file(::open(speed_path_.c_str(), O_RDONLY | O_CLOEXEC));
-	// lo answers with an error, virtio with -1.
-	return file.is_open() && read_number(file.get(), &megabits) && megabits > 0
+	// lo answers with an error, virtio with -1, others with 2^32 - 1.
+	return read_number(speed_.get(), &megabits) && megabits > 0 && megabits < UINT32_MAX
 		       ? static_cast<u64>(megabits) * 1000000
 		       : 0;
+}
+
+Failure LinkCounters::state(LinkState *out) const
+{
+	long long carrier;
+
+	out->operstate = read_word(operstate_.get());
+	if (out->operstate.empty())
+		return {"/sys/class/net", ENODEV};
+	out->carrier = read_number(carrier_.get(), &carrier) ? carrier != 0 : -1;
+	out->up = out->operstate == "up" || (out->operstate == "unknown" && out->carrier == 1);
+	out->duplex = read_word(duplex_.get());
+	if (out->duplex != "full" && out->duplex != "half")
+		out->duplex.clear();
+	out->speed_bps = speed_bps();
+	return {};
 }
 
 } // namespace shunt

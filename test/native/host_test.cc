@@ -4,9 +4,11 @@
 #include "check.h"
 
 #include <cerrno>
+#include <net/if.h>
 
 #include "host/link.h"
 #include "host/offload.h"
+#include "host/queue_counters.h"
 #include "host/route.h"
 
 using namespace shunt;
@@ -179,4 +181,81 @@ TEST("host: features go by the kernel's names, and a fixed one is not claimed to
 	CHECK(seen);
 	CHECK(Offload().set("lo", "rx-no-such-feature", true).code == EOPNOTSUPP);
 	CHECK(Offload().read("no-such-link", &features).code == ENODEV);
+}
+
+TEST("host: the state of loopback is known, and that of what is gone is not made up")
+{
+	LinkCounters lo, none;
+	LinkState state;
+
+	CHECK(!lo.open("lo", 0));
+	CHECK(!lo.state(&state));
+	CHECK(state.operstate == "unknown" || state.operstate == "down");
+	CHECK_EQUAL(state.up, state.carrier == 1);
+	CHECK(state.duplex.empty() && state.speed_bps == 0);
+	CHECK(none.state(&state).code == ENODEV);
+}
+
+TEST("host: names of queues' statistics are understood as common drivers write them")
+{
+	struct Known {
+		const char *name;
+		u32 queue;
+		int counter;
+		bool spare;
+	} known[] = {
+		{"rx_queue_0_packets", 0, QUEUE_RX_PACKETS, false}, {"tx_queue_63_bytes", 63, QUEUE_TX_BYTES, false},
+		{"rx_queue_3_drops", 3, QUEUE_RX_DROPS, false},	    {"rx_queue_1_xdp_packets", 1, QUEUE_RX_PACKETS, true},
+		{"rx0_packets", 0, QUEUE_RX_PACKETS, false},	    {"tx12_dropped", 12, QUEUE_TX_DROPS, false},
+		{"rx-5.rx_bytes", 5, QUEUE_RX_BYTES, false},	    {"tx-5.packets", 5, QUEUE_TX_PACKETS, false},
+		{"[7]: rx_ucast_packets", 7, QUEUE_RX_PACKETS, false}, {"[7]: tx_bytes", 7, QUEUE_TX_BYTES, false},
+		{"[2]: rx_discards", 2, QUEUE_RX_DROPS, false},	    {"queue_4_tx_cnt", 4, QUEUE_TX_PACKETS, false},
+		{"q2_rx_pkt_n", 2, QUEUE_RX_PACKETS, false},	    {"rvec_1_tx_pkts", 1, QUEUE_TX_PACKETS, false},
+		{"tx_3_pkts", 3, QUEUE_TX_PACKETS, false},	    {"rx_packets[9]", 9, QUEUE_RX_PACKETS, false},
+	};
+
+	for (const Known &one : known) {
+		QueueCounter counter;
+		u32 queue;
+		bool spare;
+
+		CHECK(queue_counter_of(one.name, &queue, &counter, &spare));
+		CHECK(queue == one.queue && (int)counter == one.counter && spare == one.spare);
+	}
+	for (const char *name : {"", "rx_packets", "rx_queue_", "rx_queue_0", "rx_queue_0_", "rx_queue_x_packets", "rx_pp_alloc_fast",
+				 "rx_queue_0_xdp_drops", "tx0_xdp_tx", "[]: rx_bytes", "packets[1]", "rx_packets[]", "rx_packets[1]x",
+				 "[", "]", "rx_queue_99999999999999_packets", "rx_64_bytes_or_less", "tx_1024_to_1518_bytes_"}) {
+		QueueCounter counter;
+		u32 queue;
+		bool spare;
+
+		CHECK(!queue_counter_of(name, &queue, &counter, &spare));
+	}
+
+	std::vector<QueueRow> rows = queue_rows({{"rx_bytes", 1}, {"[1]: rx_ucast_packets", 5}, {"[1]: rx_mcast_packets", 2},
+						 {"[1]: rx_bcast_packets", 1}, {"rx_queue_0_xdp_packets", 9}, {"rx_queue_0_drops", 3},
+						 {"rx_queue_2_packets", 100}, {"rx_queue_2_xdp_packets", 40}});
+	CHECK_EQUAL(rows.size(), 3);
+	CHECK(rows[0].queue == 0 && rows[0].counters[QUEUE_RX_PACKETS] == 9 && rows[0].counters[QUEUE_RX_DROPS] == 3);
+	CHECK_EQUAL(rows[0].known, 1U << QUEUE_RX_PACKETS | 1U << QUEUE_RX_DROPS);
+	CHECK(rows[1].queue == 1 && rows[1].counters[QUEUE_RX_PACKETS] == 8 && rows[1].known == 1U << QUEUE_RX_PACKETS);
+	CHECK(rows[2].queue == 2 && rows[2].counters[QUEUE_RX_PACKETS] == 100);
+}
+
+TEST("host: every interface of this host tells its queues, or that it knows none")
+{
+	QueueCounters none, lo;
+	std::vector<QueueRow> rows;
+	std::vector<RawCounter> raw;
+
+	CHECK(none.open("no-such-link").code == ENODEV && none.open("").code == ENODEV);
+	CHECK(!lo.open("lo") && !lo.read(&rows) && !lo.raw(&raw));
+	CHECK(rows.empty() && raw.empty());
+	for (struct if_nameindex *all = if_nameindex(), *one = all; one && one->if_name; one++) {
+		QueueCounters counters;
+
+		CHECK(!counters.open(one->if_name));
+		CHECK(!counters.raw(&raw) && !counters.read(&rows) && !counters.read(&rows));
+		printf("  %s: %zu queues, %zu names\n", one->if_name, rows.size(), raw.size());
+	}
 }
