@@ -1,8 +1,8 @@
-// host.ts - the typed door to native/host: what this machine's kernel knows of links, routes and neighbours.
+// host.ts - the typed door to native/host: what this machine's kernel knows of links, routes, neighbours and TCP.
 //
 // Owns: shapes and units. Addresses are 16-byte buffers (IPv4 in mapped form), MAC addresses 6 bytes; numbers without a
 // unit are the kernel's own (IFF_*, RTN_*, NUD_*, RT_SCOPE_*).
-// Must never: decide anything. A refusal of the kernel is thrown as it is, with errno's name in `code`.
+// Must never: decide anything. A refusal of the kernel is thrown (or rejects) as it is, with errno's name in `code`.
 
 import { addon } from "./addon.js";
 
@@ -72,6 +72,44 @@ export interface LinkCounters {
 	read(into: BigUint64Array): BigUint64Array;
 	/** Bits per second; 0: unknown. */
 	speedBps(): number;
+	/** ENODEV once the interface is gone. */
+	state(): LinkState;
+}
+
+export interface LinkState {
+	/** It can carry packets. Loopback and tun don't tell; then it is the carrier that counts. */
+	readonly up: boolean;
+	/** The kernel's word: "up", "down", "lowerlayerdown", "dormant", "unknown" … */
+	readonly operstate: string;
+	/** null: administratively down, and not told. */
+	readonly carrier: boolean | null;
+	readonly duplex: "full" | "half" | null;
+	/** Bits per second; 0: unknown. */
+	readonly speedBps: number;
+}
+
+/** null: the driver doesn't tell. Drivers that know only what XDP saw are taken at that. */
+export interface QueueCount {
+	readonly queue: number;
+	readonly rxPackets: bigint | null;
+	readonly rxBytes: bigint | null;
+	readonly rxDrops: bigint | null;
+	readonly txPackets: bigint | null;
+	readonly txBytes: bigint | null;
+	readonly txDrops: bigint | null;
+}
+
+export interface QueueCounters {
+	/** By queue; empty where the driver tells nothing of its queues. ENODEV once the interface is gone. */
+	read(): QueueCount[];
+	/** All that ethtool -S shows. */
+	raw(): { readonly name: string; readonly value: bigint }[];
+}
+
+export interface TcpEndpoint {
+	/** 16 bytes. `::` is any address of both families, `::ffff:0.0.0.0` any of IPv4. */
+	readonly address: Buffer;
+	readonly port: number;
 }
 
 export interface Host {
@@ -88,6 +126,13 @@ export interface Host {
 	xdpFeatures(ifindex: number): number | null;
 	/** A tun device of our own; it goes when the descriptor is closed (by the caller, fs.closeSync). */
 	openTun(name: string, severalQueues?: boolean): { fd: number; ifindex: number; name: string };
+	/**
+	 * How many TCP connections this network namespace has at each local address and port, in the order asked: those in
+	 * ESTABLISHED, CLOSE_WAIT and FIN_WAIT1. An IPv4 connection of an IPv6 socket counts as IPv4. The kernel is asked on
+	 * another thread; EAGAIN when the sockets changed during each of four dumps.
+	 */
+	tcpSessions(asked: readonly TcpEndpoint[]): Promise<Uint32Array>;
+	readonly QueueCounters: new (interfaceName: string) => QueueCounters;
 	/** `speedBps` other than 0 replaces what the driver says. */
 	readonly LinkCounters: new (
 		interfaceName: string,
