@@ -22,12 +22,15 @@ import { command, commandJson } from "../gateway/command.js";
 import type { EngineKind } from "../gateway/engines.js";
 import { Guard, type GuardRules } from "../gateway/guard.js";
 import type { Journal } from "../gateway/journal.js";
-import type { MemberEvent, Role } from "../gateway/member.js";
+import { Measure, type TcpEndpoint } from "../gateway/measure.js";
+import type { Member, MemberEvent, Role } from "../gateway/member.js";
 import { requireLink } from "../gateway/network.js";
 import { Offloads } from "../gateway/offloads.js";
 import { journalOf, workersOn } from "../gateway/role.js";
 import { Settings } from "../gateway/settings.js";
+import type { LoadReport } from "../load/index.js";
 import { ROLE } from "../policy/index.js";
+import { Reporter } from "./reporter.js";
 
 /** Of the tun device: what comes out of the tunnel fits any link already, and the device must not fragment it. */
 const TUN_MTU = 65_535;
@@ -42,6 +45,9 @@ export class BackendRole implements Role {
 	readonly #settings: Settings;
 	readonly #guard: Guard;
 	readonly #wayBack: Guard;
+	readonly #warn: (problem: string) => void;
+	#measure: Measure | undefined;
+	#reporter: Reporter | undefined;
 	/** On lo or on the tun device: which, prepare() decides. */
 	#addresses: Addresses | undefined;
 	/** On the other one: what a daemon with another engine left when it was killed. */
@@ -58,9 +64,9 @@ export class BackendRole implements Role {
 		this.#journal = journalOf(name);
 		this.#offloads = new Offloads(this.#journal);
 		this.#settings = new Settings(this.#journal);
-		const lost = (problem: string) => tell({ event: "warning", problem });
-		this.#guard = new Guard(name, lost);
-		this.#wayBack = new Guard(`${name}_way_back`, lost, this.#journal);
+		this.#warn = (problem) => tell({ event: "warning", problem });
+		this.#guard = new Guard(name, this.#warn);
+		this.#wayBack = new Guard(`${name}_way_back`, this.#warn, this.#journal);
 	}
 
 	async interfaces(): Promise<readonly string[]> {
@@ -101,6 +107,7 @@ export class BackendRole implements Role {
 		await this.#otherAddresses?.close(); // now that none is missed
 		await this.#guard.set(holdBack(this.#self, this.#interfaces, config.cluster.tunnelPort));
 		await this.#wayBack.set(wayBack(this.#self, snapshot.services));
+		this.#reporter?.listen(config, this.#self.addresses);
 	}
 
 	own(): readonly string[] {
@@ -112,7 +119,38 @@ export class BackendRole implements Role {
 		return new Map();
 	}
 
+	begin(member: Member): void {
+		this.#measure = new Measure(
+			this.name,
+			() => {
+				const self = member.config.backends.find((one) => one.name === this.name) ?? this.#self;
+				return {
+					load: member.config.load,
+					capacity: self.capacity,
+					uplinks: self.uplinks,
+					udpSessions: member.sessionsOf("udp"),
+					tcpPassing: 0,
+					tcpEndpoints: tcpEndpoints(self, member.snapshot.services),
+				};
+			},
+			this.#warn,
+		);
+		this.#measure.start();
+		this.#reporter = new Reporter({ config: member.config, report: () => this.load(), tell: this.#warn });
+		this.#reporter.listen(member.config, this.#self.addresses);
+	}
+
+	load(): LoadReport | undefined {
+		return this.#measure?.report;
+	}
+
+	#endLoad(): void {
+		this.#measure?.close();
+		this.#reporter?.close();
+	}
+
 	async close(): Promise<void> {
+		this.#endLoad();
 		await this.#guard.close();
 		await this.#wayBack.close();
 		this.#offloads.restore();
@@ -124,6 +162,7 @@ export class BackendRole implements Role {
 	}
 
 	async leave(): Promise<void> {
+		this.#endLoad();
 		await this.#guard.close();
 		await this.#wayBack.leave();
 	}
@@ -150,6 +189,18 @@ export class BackendRole implements Role {
 			throw new ShuntError("SHUNT_INTERFACE_MISSING", { interface: `(one with ${this.#self.addresses.join(" or ")})` });
 		return found.map((one) => one.ifname);
 	}
+}
+
+/** At the service's address for clients that come by a gateway, and at the backend's own for those that come directly. */
+function tcpEndpoints(self: Backend, services: readonly Service[]): TcpEndpoint[] {
+	const found = new Map<string, TcpEndpoint>();
+	for (const service of services.filter((one) => one.protocol === "tcp"))
+		for (const redirection of [service.redirection, ...service.rules.map((rule) => rule.redirection)])
+			for (const { backend, port } of redirection.choices)
+				if (backend === self.name)
+					for (const address of [service.address, ...self.addresses])
+						found.set(`${address} ${port}`, { address, port });
+	return [...found.values()];
 }
 
 /** eth0.7 is eth0/7 in the name of a setting. */

@@ -1,6 +1,7 @@
-// loads.ts - the loads of those targets that are chosen by load, from the sessions that this gateway has with them.
+// loads.ts - the loads of those targets that are chosen by load: their backends' total loads where these are known, else the
+// sessions that this gateway has with them.
 //
-// Owns: whose sessions count against which weight. Must never: count sessions itself, or see a service that does not
+// Owns: whose load counts against which weight. Must never: count sessions itself, or see a service that does not
 // choose by load: then there is nothing to publish.
 
 import { type Carrying, type Loads, relativeLoads } from "../policy/index.js";
@@ -8,19 +9,35 @@ import type { TableIds } from "./ids.js";
 import { targetsOf } from "./lookup.js";
 import type { Snapshot } from "./records.js";
 
-/** `sessions` gives live sessions by target id; it is not asked if no service chooses by load. */
-export function sessionLoads(snapshot: Snapshot, ids: TableIds, sessions: () => Uint32Array): Loads {
+/** `total`: by backend, undefined: nothing is known of anybody. `sessions` gives live sessions by target id; it is not asked
+ * if no service chooses by load, or if loads are known. */
+export function targetLoads(
+	snapshot: Snapshot,
+	ids: TableIds,
+	sessions: () => Uint32Array,
+	total?: ReadonlyMap<string, number>,
+): Loads {
 	const services = snapshot.services.filter((service) => service.choose === "least-load");
 	if (services.length === 0) return new Map();
-	const counts = sessions();
+	const counts = total === undefined ? sessions() : undefined;
 	const targets = new Map<string, Carrying>();
 	for (const service of services) {
 		for (const redirection of [service.redirection, ...service.rules.map((rule) => rule.redirection)]) {
-			for (const { key, state, weight } of targetsOf(snapshot, service, redirection)) {
+			// A backend's addresses share its weight, and its total load is on all of them.
+			const weights = new Map<string, number>();
+			const all = targetsOf(snapshot, service, redirection);
+			for (const { backend, weight } of all) weights.set(backend, (weights.get(backend) ?? 0) + weight);
+			for (const { key, backend, state, weight } of all) {
 				// Who is draining gets no new session, and must not set the scale of those who do. A target that several
 				// redirections name is one server all the same: the first weight counts, which is the service's own.
 				if (state !== "active" || targets.has(key)) continue;
-				targets.set(key, { key, service: service.key, weight, carried: counts[ids.targets.get(key) ?? 0] ?? 0 });
+				const one = { key, service: service.key };
+				targets.set(
+					key,
+					counts === undefined
+						? { ...one, weight: weights.get(backend)!, carried: total?.get(backend) ?? 0 }
+						: { ...one, weight, carried: counts[ids.targets.get(key) ?? 0] ?? 0 },
+				);
 			}
 		}
 	}

@@ -1,14 +1,14 @@
 /**
  * A member: one server of the cluster, whichever its role, from the configuration to a running engine.
  *
- *   down  config → store → compile → publish        at the start, at a reload, and when the host's facts change
- *   up    tables → sweep → counts                    every `sessions.check`
+ *   down  config → store → compile → publish         at the start, at a reload, and when the host's facts change
+ *   up    tables → sweep → counts → load → balance   every `sessions.check`
  *
  * Owns: the order of these, the epoch, and what is compared with what. What only a gateway or only a backend does to its
  * host stands behind `Role`.
  * Must never: touch a packet, or leave the host half set up: what was begun is undone when a later step fails.
  */
-import type { Config } from "../config/index.js";
+import type { Config, Service } from "../config/index.js";
 import { readConfig } from "../config/index.js";
 import {
 	type Compiled,
@@ -18,14 +18,16 @@ import {
 	readSnapshot,
 	type Snapshot,
 	StaticStore,
-	sessionLoads,
 	type TableIds,
 	type Target,
 	type TargetEpochs,
+	targetLoads,
 	targetsOf,
 } from "../database/index.js";
 import { type EngineOptions, host, NativeEngine } from "../engine/index.js";
+import type { LoadReport } from "../load/index.js";
 import { type Loads, loadsMoved } from "../policy/index.js";
+import { Balancing } from "./balancing.js";
 import { type EngineKind, enginesToTry, requireFramesTaken, whyEngine } from "./engines.js";
 import { type Kept, KeptFile } from "./kept.js";
 import { networkNamespace } from "./network.js";
@@ -48,6 +50,10 @@ export interface Role {
 	own(config: Config): readonly string[];
 	/** The way to each target; `changed` is called when it is another one than the last time it was asked. */
 	facts(targets: readonly Target[], changed: () => void): Promise<ReadonlyMap<string, HostFacts>>;
+	/** Packets are being taken: what a role does beside them begins. */
+	begin(member: Member): void;
+	/** This server's load, as last measured; undefined: not yet. */
+	load(): LoadReport | undefined;
 	/** Undoes what it did to the host. */
 	close(): Promise<void>;
 	/** Ends without undoing anything that packets need: the kernel's engine goes on, and the next daemon takes over. */
@@ -61,6 +67,8 @@ export interface MemberEvent {
 
 /** Buckets looked at before the event loop has its turn again: about a millisecond of sweeping. */
 const SWEEP_SLICE = 65_536;
+/** However short the passes are: one that moves loads publishes whole tables. */
+const BALANCE_MS = 100;
 /** A wall clock that was set, not slewed, by more than this moves every header's time: publish anew. */
 const CLOCK_STEP_NS = 500_000_000n;
 
@@ -79,8 +87,12 @@ export class Member {
 	compiled: Compiled | undefined;
 	epoch = 0;
 	sweep: { live: number; finishedAt: number } | undefined;
+	/** A gateway's. */
+	readonly balancing: Balancing | undefined;
 	#loads: Loads = new Map();
-	#loadsUnderWay = false;
+	#targets: { readonly of: Snapshot; readonly list: readonly Target[] } | undefined;
+	#balanceUnderWay = false;
+	#balancedAt = 0;
 	#store: StaticStore;
 	#ids: TableIds;
 	/** Of an earlier daemon, until the first compilation. */
@@ -109,6 +121,8 @@ export class Member {
 		this.#ids = kept?.ids ?? newTableIds();
 		this.#epochs = kept?.epochs;
 		this.epoch = kept?.epoch ?? 0;
+		if (this.role.kind === "gateway")
+			this.balancing = new Balancing(this.config, this.#store, (problem) => this.#emit({ event: "warning", problem }));
 	}
 
 	/** Resolves when packets are being taken, by the first engine that works here. `makeRole` is called for each attempt: a
@@ -166,9 +180,12 @@ export class Member {
 						},
 					},
 		);
+		let member: Member | undefined;
 		try {
-			const member = new Member(parts, kind, why, engine);
+			member = new Member(parts, kind, why, engine);
 			member.ended = ended;
+			// Before anybody has been heard: what is configured of uplinks counts from the first tables on.
+			await member.balancing?.step(config, new Map());
 			await member.#publish();
 			await role.apply(config, snapshot);
 			engine.start();
@@ -181,9 +198,12 @@ export class Member {
 			const unwatched = engine.kernel()?.unwatched;
 			if (unwatched)
 				emit({ event: "warning", problem: `packets that a driver does not take are not counted: ${unwatched}` });
+			member.balancing?.start();
+			role.begin(member);
 			member.#tick();
 			return member;
 		} catch (error) {
+			await member?.balancing?.close();
 			engine.stop();
 			if (kind !== "user") parts.keptFile.remove(); // the sessions have gone with the engine
 			throw error;
@@ -203,6 +223,7 @@ export class Member {
 		await this.#store.reload(next);
 		this.config = next;
 		this.snapshot = await readSnapshot(this.#store);
+		this.balancing?.configure(next);
 		await this.#publish();
 		await this.role.apply(this.config, this.snapshot);
 		const changed = differences(before, next);
@@ -229,17 +250,31 @@ export class Member {
 	async #halt(): Promise<void> {
 		this.#closing = true;
 		clearTimeout(this.#timer);
+		await this.balancing?.close();
 		await this.#last.catch(() => {});
 	}
 
 	/** All targets of all redirections, each once. */
-	targets(): Target[] {
+	targets(): readonly Target[] {
+		if (this.#targets?.of !== this.snapshot) this.#targets = { of: this.snapshot, list: this.#listTargets() };
+		return this.#targets.list;
+	}
+
+	#listTargets(): Target[] {
 		const all = this.snapshot.services.flatMap((service) =>
 			[service.redirection, ...service.rules.map((rule) => rule.redirection)].flatMap((redirection) =>
 				targetsOf(this.snapshot, service, redirection),
 			),
 		);
 		return [...new Map(all.map((target) => [target.key, target])).values()];
+	}
+
+	/** Sessions of this protocol's services, as each counts them; of the last sweep. */
+	sessionsOf(protocol: Service["protocol"]): number {
+		const counts = this.engine.sessionCounts().services;
+		return this.snapshot.services
+			.filter((service) => service.protocol === protocol)
+			.reduce((sum, { key }) => sum + (counts[this.#ids.services.get(key) ?? 0] ?? 0), 0);
 	}
 
 	/** The key of a target or service by its id, and back. */
@@ -268,6 +303,7 @@ export class Member {
 			previous: this.compiled ?? (this.#epochs && { epochs: this.#epochs, forwarding: new Map() }),
 			wallOffsetNs: wallOffset(),
 			loads: this.#loads,
+			balance: this.balancing?.shares(),
 		});
 		if (this.kind !== "user")
 			this.#keptFile.write({ epoch: compiled.tables.epoch, ids: this.#ids, epochs: compiled.epochs });
@@ -292,24 +328,38 @@ export class Member {
 		this.#live += slice.live;
 		if (slice.next === 0) {
 			this.sweep = { live: this.#live, finishedAt: Date.now() };
-			this.#watchLoads();
+			this.#balance().catch((error) => this.#emit({ event: "warning", problem: String(error) }));
 		}
 		this.#timer = setTimeout(() => this.#tick(), slice.next === 0 ? this.config.sessions.checkMs : 0);
 	}
 
-	/** Publishes anew when somebody's load has moved far enough; never where nobody chooses by load, and never while the last
-	 * loads are still on their way: a pass may be shorter than a publication. */
-	#watchLoads(): void {
-		if (this.#loadsUnderWay) return;
-		const loads = sessionLoads(this.snapshot, this.#ids, () => this.engine.sessionCounts().targets);
-		if (!loadsMoved(this.#loads, loads)) return;
-		this.#loads = loads;
-		this.#loadsUnderWay = true;
-		this.#publish()
-			.catch((error) => this.#emit({ event: "warning", problem: String(error) }))
-			.finally(() => {
-				this.#loadsUnderWay = false;
-			});
+	/** Publishes anew when somebody's load has moved far enough, a share, or a link; never while what moved last is still on its
+	 * way: a pass may be shorter than a publication. */
+	async #balance(): Promise<void> {
+		const { balancing } = this;
+		if (balancing === undefined || this.#balanceUnderWay || Date.now() - this.#balancedAt < BALANCE_MS) return;
+		this.#balanceUnderWay = true;
+		this.#balancedAt = Date.now();
+		try {
+			const counts = this.engine.sessionCounts().targets;
+			const moved = await balancing.step(this.config, this.#sessionsByBackend(counts));
+			const loads = targetLoads(this.snapshot, this.#ids, () => counts, balancing.loads());
+			if (this.#closing || (!moved && !loadsMoved(this.#loads, loads))) return;
+			this.#loads = loads;
+			await this.#publish();
+		} finally {
+			this.#balanceUnderWay = false;
+		}
+	}
+
+	#sessionsByBackend(counts: Uint32Array): Map<string, number> {
+		const sessions = new Map<string, number>();
+		for (const target of this.targets())
+			sessions.set(
+				target.backend,
+				(sessions.get(target.backend) ?? 0) + (counts[this.#ids.targets.get(target.key) ?? 0] ?? 0),
+			);
+		return sessions;
 	}
 
 	#watchClock(): void {

@@ -9,15 +9,17 @@
  * journal.
  */
 import { cpus } from "node:os";
-import type { Config, Gateway, Service } from "../config/index.js";
+import type { Config, Gateway, Service, Uplink } from "../config/index.js";
 import type { HostFacts, Snapshot, Target } from "../database/index.js";
 import type { EngineOptions, WorkerOptions } from "../engine/index.js";
+import type { LoadReport } from "../load/index.js";
 import { ROLE } from "../policy/index.js";
 import { Addresses } from "./addresses.js";
 import type { EngineKind } from "./engines.js";
 import { Guard, type GuardRules } from "./guard.js";
 import { Journal } from "./journal.js";
-import type { MemberEvent, Role } from "./member.js";
+import { Measure } from "./measure.js";
+import type { Member, MemberEvent, Role } from "./member.js";
 import { networkNamespace, requireLink } from "./network.js";
 import { Offloads } from "./offloads.js";
 import { Ways } from "./ways.js";
@@ -30,6 +32,8 @@ export class GatewayRole implements Role {
 	readonly #addresses: Addresses;
 	readonly #ways = new Ways();
 	readonly #guard: Guard;
+	readonly #tell: (problem: string) => void;
+	#measure: Measure | undefined;
 
 	constructor(
 		config: Config,
@@ -40,7 +44,8 @@ export class GatewayRole implements Role {
 		const journal = journalOf(name);
 		this.#offloads = new Offloads(journal);
 		this.#addresses = new Addresses("lo", journal);
-		this.#guard = new Guard(name, (problem) => tell({ event: "warning", problem }));
+		this.#tell = (problem) => tell({ event: "warning", problem });
+		this.#guard = new Guard(name, this.#tell);
 	}
 
 	async interfaces(): Promise<readonly string[]> {
@@ -66,7 +71,30 @@ export class GatewayRole implements Role {
 		return this.#ways.to([...new Set(targets.map((target) => target.address))].sort(), changed);
 	}
 
+	begin(member: Member): void {
+		this.#measure = new Measure(
+			this.name,
+			() => ({
+				load: member.config.load,
+				capacity: member.engine.sessionTable().records4 + member.engine.sessionTable().records6,
+				uplinks: this.#self.interfaces.map(
+					(name): Uplink => ({ addresses: [name], interface: name, speedBps: 0, cost: 1, cap: 1 }),
+				),
+				udpSessions: member.sessionsOf("udp"),
+				tcpPassing: member.sessionsOf("tcp"),
+				tcpEndpoints: [],
+			}),
+			this.#tell,
+		);
+		this.#measure.start();
+	}
+
+	load(): LoadReport | undefined {
+		return this.#measure?.report;
+	}
+
 	async close(): Promise<void> {
+		this.#measure?.close();
 		this.#ways.close();
 		await this.#addresses.close();
 		await this.#guard.close();
@@ -74,6 +102,7 @@ export class GatewayRole implements Role {
 	}
 
 	async leave(): Promise<void> {
+		this.#measure?.close();
 		this.#ways.close();
 		await this.#guard.close();
 	}

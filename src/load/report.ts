@@ -10,9 +10,14 @@ export interface UplinkReport {
 	readonly up: boolean;
 	/** Bits per second in each direction; 0: unknown. */
 	readonly speedBps: number;
-	/** Bits per second, as of the last period. */
+	/** Bits per second on the wire, in the last period. */
 	readonly rxBps: number;
 	readonly txBps: number;
+	/** Packets per second, and those of both directions that were dropped or damaged. */
+	readonly rxPps: number;
+	readonly txPps: number;
+	readonly drops: number;
+	readonly errors: number;
 }
 
 export interface LoadReport {
@@ -49,10 +54,11 @@ export function readReport(value: unknown): LoadReport | undefined {
 
 function readUplink(value: unknown): UplinkReport | undefined {
 	if (!isMap(value)) return undefined;
-	const { addresses, up, speedBps, rxBps, txBps } = value;
+	const { addresses, up, speedBps, rxBps, txBps, rxPps, txPps, drops, errors } = value;
 	if (!Array.isArray(addresses) || addresses.length > MOST_ADDRESSES || !addresses.every(isName)) return undefined;
 	if (typeof up !== "boolean" || !isAmount(speedBps) || !isAmount(rxBps) || !isAmount(txBps)) return undefined;
-	return { addresses: [...addresses], up, speedBps, rxBps, txBps };
+	if (!isAmount(rxPps) || !isAmount(txPps) || !isAmount(drops) || !isAmount(errors)) return undefined;
+	return { addresses: [...addresses], up, speedBps, rxBps, txBps, rxPps, txPps, drops, errors };
 }
 
 function isMap(value: unknown): value is Record<string, unknown> {

@@ -1,11 +1,11 @@
 // loads.ts - from what each target carries to the loads that the packet program compares (R18).
 //
-// A load is sessions over weight, scaled so that the most loaded target of a service has FULL_LOAD. It has no unit: it says
-// nothing about how busy a server is, only which of a service's targets is busier for its weight. Loads of different
-// services can't be compared, and need not be, because both rows that a flow is given are its own service's.
+// A load is what is carried (the backend's total load, or where that is not known this gateway's sessions) over the weight,
+// scaled so that the most loaded target of a service has FULL_LOAD. It has no unit: it says nothing about how busy a server
+// is, only which of a service's targets is busier for its weight. Loads of different services can't be compared, and need
+// not be, because both rows that a flow is given are its own service's.
 //
-// Owns: that scale, and when loads have moved far enough to be published. Here is the place where reported loads take over
-// from counted sessions: they would come in as `carried`, over the server's capacity instead of the weight.
+// Owns: that scale, and when loads have moved far enough to be published.
 // Must never: look at a clock or keep anything; the same counts give the same loads.
 
 import { FULL_LOAD } from "./table-set.js";
@@ -24,7 +24,7 @@ export interface Carrying {
 	readonly service: string;
 	/** Above 0. */
 	readonly weight: number;
-	/** Live sessions, of this gateway. */
+	/** Total load, or live sessions of this gateway; the same of all targets of a service. */
 	readonly carried: number;
 }
 

@@ -5,21 +5,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { parseAddress } from "../../src/config/index.js";
-import { type Compiled, compile, newTableIds, sessionLoads, snapshotOfConfig } from "../../src/database/index.js";
+import { type Compiled, compile, newTableIds, snapshotOfConfig, targetLoads } from "../../src/database/index.js";
 import { NativeEngine } from "../../src/engine/index.js";
 import { CHOICE, FULL_LOAD, type Loads, loadsMoved, ROLE } from "../../src/policy/index.js";
 import { config, factsFor } from "./fixture.js";
 
 const SERVICE = "address: 203.0.113.53, port: 53, protocol: udp";
 
-describe("sessionLoads", () => {
+describe("targetLoads", () => {
 	const loadsOf = (services: string, sessions: Record<string, number>, backends?: string) => {
 		const snapshot = snapshotOfConfig(config(services, backends));
 		const ids = newTableIds();
 		compileNow(snapshot, ids);
 		const counts = new Uint32Array(65_536);
 		for (const [target, count] of Object.entries(sessions)) counts[ids.targets.get(target)!] = count;
-		return Object.fromEntries(sessionLoads(snapshot, ids, () => counts));
+		return Object.fromEntries(targetLoads(snapshot, ids, () => counts));
 	};
 	const key = (backend: number, port = 53) =>
 		`udp/203.0.113.53/53>b${backend}/10.77.3.1${backend}/${port} gateway only`;
@@ -59,7 +59,7 @@ describe("sessionLoads", () => {
 		const count = () => {
 			throw new Error("asked");
 		};
-		expect(sessionLoads(snapshot, newTableIds(), count).size).toBe(0);
+		expect(targetLoads(snapshot, newTableIds(), count).size).toBe(0);
 	});
 });
 
@@ -137,7 +137,7 @@ function fill(choose: string, targets: number, sessions: number, refresh: number
 	let compiled: Compiled | undefined;
 	for (let i = 0; i < sessions; i++) {
 		if (i % refresh === 0) {
-			const now = sessionLoads(snapshot, ids, () => counts);
+			const now = targetLoads(snapshot, ids, () => counts);
 			if (compiled === undefined || loadsMoved(loads, now)) {
 				loads = now;
 				compiled = compileNow(snapshot, ids, loads, compiled);

@@ -7,6 +7,7 @@ const KEYS = [
 ];
 const [first, second] = KEYS as [(typeof KEYS)[0], (typeof KEYS)[0]];
 const NOW = 1_790_000_000_000;
+const REST = { rxPps: 3000.5, txPps: 1, drops: 0, errors: 0.25 };
 const REPORT: LoadReport = {
 	server: "b1",
 	at: NOW,
@@ -16,8 +17,8 @@ const REPORT: LoadReport = {
 	cpu: 0.5,
 	link: null,
 	uplinks: [
-		{ addresses: ["10.77.11.2", "fd77:11::2"], up: true, speedBps: 100e6, rxBps: 31.5e6, txBps: 2e3 },
-		{ addresses: ["10.77.21.2"], up: false, speedBps: 0, rxBps: 0, txBps: 0 },
+		{ addresses: ["10.77.11.2", "fd77:11::2"], up: true, speedBps: 100e6, rxBps: 31.5e6, txBps: 2e3, ...REST },
+		{ addresses: ["10.77.21.2"], up: false, speedBps: 0, rxBps: 0, txBps: 0, ...REST },
 	],
 };
 const answer: LoadAnswer = { kind: "answer", nonce: 0x0123456789abcdefn, at: NOW, report: REPORT };

@@ -1,0 +1,56 @@
+// freshness.ts - what a gateway believes of each backend's load, from a report that is already some time old.
+//
+//   0 ── fresh ── stale/2 ── fading ── stale ── unknown
+//
+// A fresh report is believed, and what this gateway has itself added since is added to it: a gateway that sends everybody
+// to who reported little, until the next report, would make a herd of its own (Mitzenmacher, "How useful is old
+// information?", 2000). A fading one gives way to the mean of those that are known. An unknown one is that mean: never idle,
+// which would draw everybody to a server that can't speak.
+//
+// Must never: tell apart servers that nothing is known of.
+
+export type Known = "fresh" | "fading" | "unknown";
+
+export interface Heard {
+	readonly name: string;
+	/** Sessions that make it full. */
+	readonly capacity: number;
+	/** This gateway's sessions with it, now. */
+	readonly sessions: number;
+	/** undefined: there has been none. */
+	readonly report?:
+		| {
+				/** As `now`. */
+				readonly receivedAt: number;
+				readonly total: number;
+				/** This gateway's sessions with it when the report came. */
+				readonly sessions: number;
+		  }
+		| undefined;
+}
+
+export interface Believed {
+	/** undefined: nothing is known of anybody. */
+	readonly load: number | undefined;
+	readonly known: Known;
+}
+
+export function believed(backends: readonly Heard[], now: number, staleMs: number): Map<string, Believed> {
+	const trusts = backends.map(({ report }) => (report === undefined ? 0 : trust(now - report.receivedAt, staleMs)));
+	const loads = backends.map(({ report, sessions, capacity }) =>
+		report === undefined ? 0 : Math.max(0, report.total + (sessions - report.sessions) / capacity),
+	);
+	const all = trusts.reduce((sum, one) => sum + one, 0);
+	const mean = all === 0 ? undefined : loads.reduce((sum, load, i) => sum + load * trusts[i]!, 0) / all;
+	return new Map(
+		backends.map(({ name }, i) => {
+			const known: Known = trusts[i] === 1 ? "fresh" : trusts[i] === 0 ? "unknown" : "fading";
+			return [name, { load: mean === undefined ? undefined : mean + (loads[i]! - mean) * trusts[i]!, known }];
+		}),
+	);
+}
+
+/** 1 to half of the time after which a report says nothing any more, then falling to 0. */
+function trust(ageMs: number, staleMs: number): number {
+	return Math.min(1, Math.max(0, 2 - (2 * ageMs) / staleMs));
+}
