@@ -11,6 +11,7 @@ import { ShuntError } from "../errors.js";
 import type { Member } from "../gateway/member.js";
 import { ROLE } from "../policy/index.js";
 import { formatAddress } from "../wire/index.js";
+import { loadsOfBackends, ownLoad } from "./loads.js";
 import type { Answers, FlowQuery, SessionQuery } from "./server.js";
 import type { Count, Explanation, ReasonCount, Session, SessionList, Status, TargetStatus, Weighed } from "./types.js";
 import { VERSION } from "./version.js";
@@ -76,6 +77,8 @@ function statusOf(member: Member): Status {
 			sessions: counts.services[id] ?? 0,
 			targets: targetsOfService(member, names, service, counts.targets),
 		})),
+		load: ownLoad(member),
+		loads: loadsOfBackends(member),
 		sessions: {
 			live: member.sweep?.live ?? 0,
 			capacity: Math.floor((table.records4 + table.records6) * 0.85),
@@ -135,7 +138,7 @@ function targetsOfService(member: Member, names: Names, service: Service, sessio
 			backend: target.backend,
 			address: target.address,
 			port: target.port,
-			state: target.state,
+			state: member.balancing?.balance?.down.has(target.address) ? "inactive" : target.state,
 			share: total === 0 ? 0 : (rows.get(id) ?? 0) / total,
 			sessions: sessions[id] ?? 0,
 			nextHop: macText(member.compiled?.tables.targets.find((one) => one.id === id)?.nextHop ?? null),

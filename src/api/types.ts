@@ -56,6 +56,43 @@ export interface WorkerStatus {
 	error: string | null;
 }
 
+/** One of a server's links. */
+export interface UplinkStatus {
+	addresses: readonly string[];
+	up: boolean;
+	/** Bits per second in each direction; 0: unknown. */
+	speedBps: number;
+	rxBps: number;
+	txBps: number;
+	rxPps: number;
+	txPps: number;
+	/** Packets per second. */
+	drops: number;
+	errors: number;
+	/** Of what is handed out of the backend's addresses of one family, 0 to 1; null where this host hands out none. */
+	share: number | null;
+}
+
+/** What a server carries, by its own report. */
+export interface LoadStatus {
+	server: string;
+	/** unknown: there is no report, or it is too old. */
+	known: "fresh" | "fading" | "unknown";
+	/** Since the report came; null: there has been none. */
+	ageMs: number | null;
+	/** 0 idle, 1 full: what is believed here and now; null: nothing is known of anybody. */
+	load: number | null;
+	/** As reported. */
+	udpSessions: number;
+	tcpSessions: number;
+	/** Shares in use, 0 to 1; null: unknown. */
+	cpu: number | null;
+	link: number | null;
+	/** What its weight is multiplied by where a service is `choose: weighted`; null where this host chooses nobody. */
+	factor: number | null;
+	uplinks: UplinkStatus[];
+}
+
 /** `GET /status` */
 export interface Status {
 	role: Role;
@@ -83,6 +120,10 @@ export interface Status {
 	/** Of those that were forwarded, so many a driver then did not take. */
 	lost: number;
 	services: ServiceStatus[];
+	/** This server's own; null: not measured yet. */
+	load: LoadStatus | null;
+	/** A gateway's backends, by name. */
+	loads: LoadStatus[];
 	sessions: { live: number; capacity: number; sweptAtMs: number | null };
 	workers: WorkerStatus[];
 }

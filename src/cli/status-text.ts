@@ -3,6 +3,7 @@
 // Owns: the picture. Must never: ask anybody; what it draws is what it is given.
 
 import type { ReasonCount, ServiceStatus, Status, TargetStatus } from "../api/types.js";
+import { loadLines, ownLoadText } from "./load-text.js";
 import type { Paint } from "./paint.js";
 import { bar, cut, table, width } from "./table.js";
 import { bytes, count, duration, endpoint, number, percent, rate } from "./units.js";
@@ -25,6 +26,7 @@ export function statusLines(status: Status, view: StatusView): string[] {
 		"",
 		...serviceLines(status, view),
 		"",
+		...spaced(loadLines(status.loads, view.paint)),
 		...reasonLines(status, view),
 		...workerLines(status, view),
 	];
@@ -59,7 +61,12 @@ function headLines(status: Status, { paint, now, before }: StatusView): string[]
 		`packets   ${number(status.in.packets)} in, ${bytes(status.in.bytes)}${speed}; ${conserved}`,
 		`dropped   ${alarm(dropped, paint)} by reason, ${lost}`,
 		`sessions  ${full > 0.9 ? paint("yellow", sessions) : sessions}`,
+		...(status.role === "backend" ? [`load      ${ownLoadText(status.load, paint)}`] : []),
 	];
+}
+
+function spaced(lines: readonly string[]): string[] {
+	return lines.length === 0 ? [] : [...lines, ""];
 }
 
 function engineText({ engine }: Status): string {

@@ -23,6 +23,11 @@ export function rate(perSecond: number): string {
 	return `${scaled(perSecond, ["", "k", "M", "G"])}/s`;
 }
 
+/** Bits per second. */
+export function bps(perSecond: number): string {
+	return scaled(perSecond, ["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"]);
+}
+
 function scaled(value: number, units: readonly string[]): string {
 	let unit = 0;
 	let rest = value;

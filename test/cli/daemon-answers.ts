@@ -1,6 +1,14 @@
 // daemon-answers.ts - what a daemon might answer, for tests of how the CLI shows it.
 
-import type { Explanation, ReasonCount, Session, Status, TargetStatus } from "../../src/api/types.js";
+import type {
+	Explanation,
+	LoadStatus,
+	ReasonCount,
+	Session,
+	Status,
+	TargetStatus,
+	UplinkStatus,
+} from "../../src/api/types.js";
 
 const MAC = "02:77:00:00:01:0b";
 
@@ -27,6 +35,16 @@ function reason(
 	text: string,
 ): ReasonCount {
 	return { reason: name, verdict, packets, bytes, text };
+}
+
+function load(server: string, more: Partial<LoadStatus>): LoadStatus {
+	const nothing = { udpSessions: 0, tcpSessions: 0, cpu: 0.05, link: null, uplinks: [] };
+	return { server, known: "fresh", ageMs: 400, load: 0, factor: 1, ...nothing, ...more };
+}
+
+function uplink(address: string, more: Partial<UplinkStatus>): UplinkStatus {
+	const rates = { rxBps: 0, txBps: 0, rxPps: 0, txPps: 0, drops: 0, errors: 0 };
+	return { addresses: [address], up: true, speedBps: 100e6, share: null, ...rates, ...more };
 }
 
 export function status(): Status {
@@ -88,6 +106,21 @@ export function status(): Status {
 				sessions: 2,
 				targets: [target("b3", "fd77:13::2", 53, { share: 1, nextHop: null, sessions: 2 })],
 			},
+		],
+		load: load("g1", {}),
+		loads: [
+			load("b1", {
+				load: 0.31,
+				udpSessions: 2900,
+				tcpSessions: 200,
+				link: 0.32,
+				uplinks: [
+					uplink("10.77.11.2", { share: 0.91, rxBps: 32.1e6, txBps: 2000 }),
+					uplink("10.77.21.2", { share: 0.09, speedBps: 10e6, rxBps: 3.1e6, drops: 1.2 }),
+				],
+			}),
+			load("b2", { load: 0.95, udpSessions: 12_000, known: "fading", ageMs: 4100 }),
+			load("b3", { load: 0.4, known: "unknown", ageMs: null }),
 		],
 		sessions: { live: 1205, capacity: 131_072, sweptAtMs: null },
 		workers: [

@@ -71,6 +71,13 @@ describe("status", () => {
 			  b3 [fd77:13::2]:53 no next hop             100 %         2          0      0 B
 			1 other service without traffic (--all): web
 
+			load of                    full     UDP  TCP    CPU  link  told
+			b1            ██▌          31 %   2,900  200  5.0 %  32 %  400 ms ago
+			  10.77.11.2  ███████▎     91 %                      32 %  100 Mbit/s
+			  10.77.21.2  ▊           9.0 %                      31 %  10.0 Mbit/s, 2/s lost
+			b2            ███████▋     95 %  12,000    0  5.0 %        4.1 s ago
+			b3                      unknown
+
 			reason         verdict    packets    bytes
 			forwarded      forward  1,200,000   980 MB  a packet of a known session, to the…
 			forwarded_new  forward     34,500  7.60 MB  the first packet of a session, to t…
@@ -97,11 +104,12 @@ describe("status", () => {
 	});
 
 	test("a backend shows its sessions, and not the gateways' tables", async () => {
-		now = { ...now, role: "backend", name: "b1", reasons: [], in: { packets: 0, bytes: 0 } };
+		now = { ...now, role: "backend", name: "b1", reasons: [], in: { packets: 0, bytes: 0 }, loads: [] };
 		const { stdout } = await ask("status");
 		expect(stdout).toMatch(/^backend b1 /);
 		expect(stdout).toMatch(/^dns udp 203\.0\.113\.53:53 +1,203$/m);
 		expect(stdout).not.toMatch(/share|10\.77/);
+		expect(stdout).toMatch(/^load {6}0 % of full, 0 UDP sessions, 0 TCP sessions, processors 5\.0 %$/m);
 		expect(stdout).toContain("no packet has come yet");
 	});
 
