@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * shunt.bpf.c - the XDP program of this engine, and what its loader needs beside it.
+ * shunt.bpf.c - the XDP program of this engine, the one that sees what a backend sends, and what their loader needs beside
+ * them.
  *
  * Owns: their names, by which loader, capture and operators know them.
  * Must never: do anything else. entry.h is a packet's way.
@@ -11,6 +12,15 @@ SEC("xdp.frags")
 int shunt_xdp(struct xdp_md *ctx)
 {
 	return sh_entry(ctx);
+}
+
+/* On a backend, at the way out of its interfaces (tc): over the same sessions, counters and tables. Whatever the packet is,
+ * whoever stands behind this filter has it next, as if there were no filter. */
+SEC("tc")
+int shunt_sent(struct __sk_buff *skb)
+{
+	sh_entry_sent(skb);
+	return TC_ACT_UNSPEC;
 }
 
 /* For the loader, which finds out from it how long a jiffy is. */

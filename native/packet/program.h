@@ -10,12 +10,16 @@
  *       4  note the session                                         session.h
  *       5  give it the port that the service has here              decap.h
  *       6  take the packet out of the tunnel; the host's stack has it
+ *     sh_direct: a packet of a redirected client, to this backend's own address
+ *       3  parse the transport, find the service by the port that it has here; note the session
  *     sh_gateway: a packet of a client, to a service
  *       3  parse the transport, find the service                    parse.h, choose.h
  *       4  find the session and with it the target                  session.h
  *       5  none, or it moved: choose a target by the tables         choose.h
  *       6  verdict: does it fit the link?                           too_big.h
  *       7  add the redirection header, encapsulate                  encap.h
+ *
+ * What a backend sends has a shorter way of its own: sent.h.
  *
  * Owns: the order of the stages, and the reason each packet leaves by.
  * Must never: know which engine runs it, count (the engine counts the reason, once, after it has tried to transmit), or
@@ -264,6 +268,29 @@ SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const s
 	return SH_R_delivered;
 }
 
+/* A client that was told where to go sends straight there. The host's stack is to have the packet as it came, whatever is
+ * wrong with it: so this reads, and passes what is no service's as all else that is addressed to this host. */
+SH_STAGE u8 sh_direct(const struct sh_env *env, const struct sh_frame *frame, const struct sh_control *control,
+		      struct sh_work *work, struct sh_result *result)
+{
+	const struct sh_service *service;
+	struct sh_parsed *p = &work->passage.parsed;
+	const struct sh_flow *flow = &p->flow;
+
+	if (flow->family == SH_IPV4 && sh_check_ipv4(frame, p) != SH_GO_ON)
+		return SH_R_not_service;
+	if (sh_parse_transport(frame, p) != SH_GO_ON || p->icmp_error || p->fragmentation == SH_FRAGMENT_LATER ||
+	    !flow->source_port || sh_source_bad(flow))
+		return SH_R_not_service;
+	service = sh_service_find(env, control, sh_hash_own(control, &flow->destination), &flow->destination,
+				  flow->destination_port, flow->protocol);
+	if (!service || service->family != flow->family)
+		return SH_R_not_service;
+	result->service = service->id;
+	sh_backend_note(env, control, service->id, flow, &work->key);
+	return SH_R_direct;
+}
+
 /* One packet, from its Ethernet header on. */
 SH_INLINE struct sh_result sh_run(const struct sh_env *env, struct sh_frame *frame)
 {
@@ -293,6 +320,8 @@ SH_INLINE struct sh_result sh_run(const struct sh_env *env, struct sh_frame *fra
 		result.reason = sh_backend(env, frame, control, work, &result);
 	else if (own & SH_OWN_SERVICE && control->roles & SH_ROLE_GATEWAY && SH_END_AFTER != 2)
 		result.reason = sh_gateway(env, frame, control, work, own_hash, &result);
+	else if (own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND)
+		result.reason = sh_direct(env, frame, control, work, &result);
 	else
 		result.reason = SH_R_not_service;
 	return result;

@@ -29,6 +29,7 @@ enum sh_verdict {
 	X(forwarded_fragment, SH_FORWARD, "a later fragment, to the target of its first fragment") \
 	X(forwarded_icmp, SH_FORWARD, "an ICMP error, to the target of the flow that it quotes") \
 	X(delivered, SH_PASS, "verified, taken out of its tunnel and handed to this host's own stack") \
+	X(direct, SH_PASS, "came straight to this backend's own address and a service's port there: noted as a session, left to this host's own stack") \
 	X(not_ip, SH_PASS, "neither IPv4 nor IPv6: ARP, LLDP and the like") \
 	X(not_service, SH_PASS, "addressed to no service's address and not to our tunnel") \
 	X(protocol_other, SH_PASS, "to a service's address, but neither UDP, TCP nor an ICMP error: a ping, say") \

@@ -16,7 +16,8 @@
  *   ending    claim k, target 0      whoever swaps a live value for 0 owns the record, and then frees or re-claims it
  * A record with target 0 is never used and never written by anybody but its owner. So a value belongs to the claim that
  * stands there before and after it was read, and whoever writes a value for a claim first becomes the owner, then looks at
- * the claim. `last` alone may be stored late into a record that has just changed hands: it makes it younger. What is
+ * the claim. `last` alone may be stored late into a record that has just changed hands: it makes it younger; or after a
+ * later one of the same moment, which it takes back. What is
  * left: a record that ends, becomes another's, ends and is made anew for the first, all between two loads of one reader,
  * shows it the other's target for one packet.
  *
@@ -315,7 +316,8 @@ SH_INLINE struct sh_session4 *sh_session_move_two(const struct sh_env *env, stru
 	return 0;
 }
 
-/* Ages compare modulo 2^32; a `last` that another processor stored a moment after our clock was read is age 0. */
+/* Ages compare modulo 2^32. A `last` ahead of our clock is age 0: another processor stored it a moment later, or what the
+ * backend sent keeps the session alive for longer than what the client sends would (sent.h). */
 SH_INLINE u32 sh_session_age(u32 now, u32 last)
 {
 	u32 age = now - last;
@@ -415,18 +417,25 @@ SH_STAGE_ALONE u32 sh_session_insert(const struct sh_env *handed, const struct s
 				      : sh_session_insert_as(&env, key, SH_IPV6, value);
 }
 
+/* Is time `a` after time `b`? Modulo 2^32, as ages. */
+SH_INLINE int sh_session_later(u32 a, u32 b)
+{
+	return a != b && a - b <= 0x7fffffffu;
+}
+
 /* A packet of a live session: its time, and from the second packet on the proof that somebody is there. Returns 0 when
- * the session has changed since it was read. */
+ * the session has changed since it was read. A time that is ahead stays: the session ends at the later of both. */
 SH_INLINE int sh_session_touch(struct sh_session4 *slot, union sh_session_value seen, u32 now)
 {
 	union sh_session_value next = seen;
 
 	if (seen.flags & SH_SESSION_PROVEN) {
-		if (seen.last != now)
+		if (sh_session_later(now, seen.last))
 			SH_WRITE_ONCE(slot->value.last, now);
 		return 1;
 	}
-	next.last = now;
+	if (sh_session_later(now, seen.last))
+		next.last = now;
 	next.flags |= SH_SESSION_PROVEN;
 	return __sync_bool_compare_and_swap(&slot->value.word, seen.word, next.word);
 }

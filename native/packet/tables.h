@@ -57,7 +57,8 @@ struct sh_control {
 };
 
 /* A service: the address, port and protocol that clients use. Slot of an open-addressed table, keyed by the first
- * three fields; an empty slot has id 0. */
+ * three fields; an empty slot has id 0. On a backend a service has further slots, of the same id: its own addresses, and
+ * the ports at which the service listens there, which redirected clients use and answers to them come from. */
 struct sh_service {
 	struct sh_addr address;
 	be16 port;
@@ -65,10 +66,11 @@ struct sh_service {
 	u8 family;
 	u16 id;          /* stable across sets of tables: sessions name it */
 	u16 redirection; /* for a source that no rule names */
-	u32 idle_ticks;  /* a session expires this long after its last packet */
+	u32 idle_ticks;      /* a session expires this long after the client's last packet, */
+	u32 idle_sent_ticks; /* or this long after the backend's, whichever is later; 0: what is sent keeps none alive */
 	u8 prefix_lengths[SH_PREFIX_LENGTHS]; /* of this service's rules, longest first, of the 128-bit mapped form */
 	u8 prefix_count;
-	u8 reserved[19];
+	u8 reserved[15];
 };
 SH_STATIC_ASSERT(sizeof(struct sh_service) == 64, "a service is one cache line");
 
