@@ -61,9 +61,9 @@ public:
 		    !object_->aim("sh_dump_after", program.fd, "shunt_xdp", problem) || !object_->load(problem))
 			return false;
 		// The one that runs first is attached first: the other then never finds half a packet.
-		before_ = Descriptor(bpf_raw_tracepoint_open(nullptr, object_->program_fd("sh_dump_before")));
+		before_ = BpfDescriptor(bpf_raw_tracepoint_open(nullptr, object_->program_fd("sh_dump_before")));
 		if (before_ >= 0)
-			after_ = Descriptor(bpf_raw_tracepoint_open(nullptr, object_->program_fd("sh_dump_after")));
+			after_ = BpfDescriptor(bpf_raw_tracepoint_open(nullptr, object_->program_fd("sh_dump_after")));
 		if (after_ < 0) {
 			*problem = kernel_problem("the kernel attaches no probes", errno);
 			return false;
@@ -77,7 +77,7 @@ public:
 
 private:
 	std::unique_ptr<Object> object_;
-	Descriptor before_, after_; // links; the last one is closed first
+	BpfDescriptor before_, after_; // links; the last one is closed first
 	u32 watched_ = 0;
 };
 

@@ -126,7 +126,7 @@ public:
 
 private:
 	RunningProgram program_; // held, so that it can come back
-	Descriptor link_;
+	BpfDescriptor link_;
 	std::unique_ptr<Object> object_;
 	Mapping until_;
 	int copy_ = -1; // object_'s
@@ -165,7 +165,7 @@ bool end_left_over_stand_in(const RunningProgram &stand_in, u32 ifindex, std::st
 	std::unique_ptr<Object> program = open_packet_program(stand_in, problem);
 	if (!program)
 		return false;
-	Descriptor link = xdp_link_on(ifindex, stand_in.id);
+	BpfDescriptor link = xdp_link_on(ifindex, stand_in.id);
 	if (link >= 0 && exchange(link, stand_in.fd, program->program_fd("shunt_xdp")))
 		return true;
 	*problem = kernel_problem(stand_in.in_words() + " can't be exchanged", errno);

@@ -19,7 +19,7 @@ RunningProgram RunningProgram::by_fd(int fd)
 	struct bpf_prog_info info = {};
 	u32 length = sizeof(info);
 
-	program.fd = Descriptor(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	program.fd = BpfDescriptor(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 	if (bpf_obj_get_info_by_fd(fd, &info, &length))
 		return program;
 	program.id = info.id;
@@ -31,7 +31,7 @@ RunningProgram RunningProgram::by_fd(int fd)
 
 RunningProgram RunningProgram::by_id(u32 id)
 {
-	Descriptor fd(bpf_prog_get_fd_by_id(id));
+	BpfDescriptor fd(bpf_prog_get_fd_by_id(id));
 	RunningProgram program;
 
 	if (fd >= 0)
@@ -59,7 +59,7 @@ std::vector<NamedMap> RunningProgram::maps() const
 	for (u32 i = 0; i < info.nr_map_ids && i < MAPS_MOST; i++) {
 		struct bpf_map_info map = {};
 		u32 map_length = sizeof(map);
-		Descriptor map_fd(bpf_map_get_fd_by_id(ids[i]));
+		BpfDescriptor map_fd(bpf_map_get_fd_by_id(ids[i]));
 
 		if (map_fd >= 0 && !bpf_obj_get_info_by_fd(map_fd, &map, &map_length))
 			list.push_back(NamedMap{map.name, std::move(map_fd)});
@@ -101,20 +101,20 @@ RunningProgram xdp_program_on(u32 ifindex)
 	return found;
 }
 
-Descriptor xdp_link_on(u32 ifindex, u32 program)
+BpfDescriptor xdp_link_on(u32 ifindex, u32 program)
 {
 	u32 id = 0;
 
 	while (!bpf_link_get_next_id(id, &id)) {
 		struct bpf_link_info info = {};
 		u32 length = sizeof(info);
-		Descriptor link(bpf_link_get_fd_by_id(id));
+		BpfDescriptor link(bpf_link_get_fd_by_id(id));
 
 		if (link >= 0 && !bpf_obj_get_info_by_fd(link, &info, &length) && info.type == BPF_LINK_TYPE_XDP &&
 		    info.xdp.ifindex == ifindex && info.prog_id == program)
 			return link;
 	}
-	return Descriptor();
+	return BpfDescriptor();
 }
 
 } // namespace shunt

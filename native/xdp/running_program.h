@@ -17,13 +17,13 @@
 namespace shunt
 {
 
-class Descriptor
+class BpfDescriptor
 {
 public:
-	explicit Descriptor(int fd = -1) : fd_(fd) {}
-	~Descriptor() { reset(); }
-	Descriptor(Descriptor &&other) noexcept { std::swap(fd_, other.fd_); }
-	Descriptor &operator=(Descriptor &&other) noexcept
+	explicit BpfDescriptor(int fd = -1) : fd_(fd) {}
+	~BpfDescriptor() { reset(); }
+	BpfDescriptor(BpfDescriptor &&other) noexcept { std::swap(fd_, other.fd_); }
+	BpfDescriptor &operator=(BpfDescriptor &&other) noexcept
 	{
 		std::swap(fd_, other.fd_);
 		return *this;
@@ -42,12 +42,12 @@ private:
 
 struct NamedMap {
 	std::string name; // at most 15 characters
-	Descriptor fd;
+	BpfDescriptor fd;
 };
 
 struct RunningProgram {
 	u32 id = 0; // 0: none
-	Descriptor fd; // none: it may not be looked at, or is gone
+	BpfDescriptor fd; // none: it may not be looked at, or is gone
 	std::string name; // at most 15 characters
 	std::string tag; // the same for the same instructions
 	u32 types = 0; // the id of its BTF
@@ -68,7 +68,7 @@ struct RunningProgram {
 // What holds the interface's XDP hook, in whichever mode; ours before any other.
 RunningProgram xdp_program_on(u32 ifindex);
 // The link by which the program is there; none: it was attached without one.
-Descriptor xdp_link_on(u32 ifindex, u32 program);
+BpfDescriptor xdp_link_on(u32 ifindex, u32 program);
 
 } // namespace shunt
 
