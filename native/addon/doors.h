@@ -30,7 +30,6 @@ Napi::Object host(Napi::Env env);              // host.cc
 
 // Used by more than one of them.
 Napi::Value statistics_memory(Napi::Env env, const std::shared_ptr<Statistics> &statistics); // reasons.cc
-Napi::Object session_row(Napi::Env env, const SessionRow &row);                              // engine.cc
 
 } // namespace shunt
 

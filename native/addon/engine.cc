@@ -6,7 +6,11 @@
 // Must never: leave a thread running when its object is gone.
 #include "addon/doors.h"
 #include "addon/engine_options.h"
+#include "addon/sessions.h"
 #include "addon/table_set.h"
+#include "xdp/sent_filter.h"
+
+#include <set>
 
 namespace shunt
 {
@@ -14,32 +18,13 @@ namespace shunt
 namespace
 {
 
-// The tick is 2^20 ns.
-double ticks_to_ms(u32 ticks)
-{
-	return (double)((u64)ticks << SH_TICK_SHIFT) / 1e6;
-}
-
 Napi::Value address_buffer(Napi::Env env, const sh_addr &address)
 {
 	return Napi::Buffer<u8>::Copy(env, address.b, sizeof(address.b));
 }
 
-SessionFilter read_filter(const Fields &f)
-{
-	SessionFilter filter;
-
-	filter.by_service = f.has("service");
-	filter.service = (u16)f.number("service", 65535, 0);
-	filter.by_target = f.has("target");
-	filter.target = (u16)f.number("target", 65535, 0);
-	filter.by_port = f.has("sourcePort");
-	filter.source_port = (u16)f.number("sourcePort", 65535, 0);
-	filter.by_source = f.has("source");
-	if (filter.by_source)
-		filter.source = f.address("source");
-	return filter;
-}
+// Buckets of a removal, where nobody says how many: about a millisecond.
+constexpr u64 REMOVE_SLICE = 65536;
 
 class EngineObject : public Napi::ObjectWrap<EngineObject>
 {
@@ -79,6 +64,9 @@ public:
 			has_on_end_ = true;
 			options.on_end = [this](u32 worker, const std::string &why) { worker_ended(worker, why); };
 		}
+		for (const WorkerOptions &worker : options.workers)
+			if (worker.capture.sent)
+				user_interfaces_.insert(worker.capture.interface);
 		if (problem.empty())
 			engine_ = UserEngine::create(std::move(options), &problem);
 		if (!problem.empty())
@@ -117,6 +105,9 @@ public:
 
 		if (!engine_->start(&problem))
 			throw_problem(info.Env(), problem);
+		// Of a daemon with the kernel's engine that was killed: nobody publishes its tables any more.
+		for (const std::string &interface : user_interfaces_)
+			SentFilter::remove(interface);
 	}
 
 	void stop(const Napi::CallbackInfo &) { engine_->stop(); }
@@ -146,17 +137,7 @@ public:
 
 	Napi::Value session_counts(const Napi::CallbackInfo &info)
 	{
-		const SessionCounts &counts = engine_->counts();
-		Napi::Object result = Napi::Object::New(info.Env());
-		auto copy = [&](const std::vector<u32> &from) {
-			Napi::Uint32Array array = Napi::Uint32Array::New(info.Env(), from.size());
-			std::copy(from.begin(), from.end(), array.Data());
-			return array;
-		};
-
-		result.Set("services", copy(counts.services));
-		result.Set("targets", copy(counts.targets));
-		return result;
+		return shunt::session_counts(info.Env(), engine_->counts());
 	}
 
 	Napi::Value session_table(const Napi::CallbackInfo &info)
@@ -193,10 +174,18 @@ public:
 	Napi::Value remove_sessions(const Napi::CallbackInfo &info)
 	{
 		Fields::begin();
-		SessionFilter filter = read_filter(Fields(info[0], ""));
+		Fields f(info[0], "");
+		SessionFilter filter = read_filter(f);
+		u64 from = f.number("from", 1ull << 40, 0);
+		u64 count = f.number("buckets", 1ull << 40, REMOVE_SLICE);
 		if (!Fields::problem().empty())
 			return throw_problem(info.Env(), Fields::problem());
-		return Napi::Number::New(info.Env(), (double)shunt::remove_sessions(engine_->sessions(), filter));
+
+		RemoveResult r = shunt::remove_sessions(engine_->sessions(), filter, engine_->now_tick(), from, count);
+		Napi::Object result = Napi::Object::New(info.Env());
+		result.Set("removed", (double)r.removed);
+		result.Set("next", (double)r.next);
+		return result;
 	}
 
 	Napi::Value explain(const Napi::CallbackInfo &info)
@@ -241,6 +230,7 @@ public:
 		result.Set("adopted", kernel_->adopted());
 		result.Set("programId", kernel_->program_id());
 		result.Set("unwatched", kernel_->unwatched());
+		result.Set("unsent", kernel_->unsent());
 		return result;
 	}
 
@@ -270,7 +260,7 @@ private:
 			session.Set("proven", e.session_proven);
 			result.Set("session", session);
 		}
-		if (e.service) {
+		if (e.service && e.reason != SH_R_direct) {
 			Napi::Object choice = Napi::Object::New(env);
 			choice.Set("redirection", e.redirection);
 			choice.Set("row", e.row);
@@ -307,23 +297,10 @@ private:
 	KernelEngine *kernel_ = nullptr; // engine_, if it is one
 	Napi::ThreadSafeFunction on_end_;
 	bool has_on_end_ = false;
+	std::set<std::string> user_interfaces_; // of a backend
 };
 
 } // namespace
-
-Napi::Object session_row(Napi::Env env, const SessionRow &row)
-{
-	Napi::Object result = Napi::Object::New(env);
-
-	result.Set("source", address_buffer(env, row.source));
-	result.Set("sourcePort", row.source_port);
-	result.Set("service", row.service);
-	result.Set("target", row.target);
-	result.Set("family", row.family);
-	result.Set("proven", row.proven);
-	result.Set("idleMs", ticks_to_ms(row.idle_ticks));
-	return result;
-}
 
 Napi::Value pinned_mode_door(const Napi::CallbackInfo &info)
 {

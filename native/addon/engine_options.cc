@@ -38,6 +38,7 @@ static WorkerOptions read_worker(const Fields &f)
 	o.capture.busy_poll_us = (u32)f.number("busyPollUs", 1000000, 0);
 	o.capture.fanout = f.has("fanout") ? (int)f.number("fanout", 65535) : -1;
 	o.capture.any_station = f.flag("anyStation", false);
+	o.capture.sent = f.flag("sent", false);
 	o.cpu = f.has("cpu") ? (int)f.number("cpu", 1023) : -1;
 	if ((o.kind == CaptureKind::file) != o.capture.interface.empty())
 		f.complain("", "must name a file for capture file, else an interface");
@@ -74,6 +75,7 @@ KernelEngineOptions read_kernel_options(const Fields &f)
 	o.mode = choice<XdpMode>(f, "mode", {{"native", XdpMode::native}, {"generic", XdpMode::generic}}, XdpMode::native);
 	o.pins = f.text("pins");
 	o.fresh = f.flag("fresh", false);
+	o.sent = f.flag("sent", false);
 	o.object_file = f.text("objectFile");
 	f.list("interfaces", [&](const Napi::Value &value, const std::string &place) {
 		if (value.IsString())

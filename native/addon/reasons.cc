@@ -59,6 +59,8 @@ Napi::Value statistics_layout(Napi::Env env)
 	layout.Set("linkDown", (u32)word::link_down);
 	layout.Set("notForUs", (u32)word::not_for_us);
 	layout.Set("lostPackets", (u32)word::lost_packets);
+	layout.Set("sentPackets", (u32)word::sent_packets);
+	layout.Set("sentMade", (u32)word::sent_made);
 	layout.Set("reasons", word::reason_packets(0));
 	layout.Set("local", word::target_packets(SH_TARGET_LOCAL));
 	layout.Set("targets", word::target_packets(0));

@@ -4,6 +4,7 @@
 //
 // Owns: the translation of engine/run_file.h. It blocks; it is for tests and for looking at files.
 #include "addon/doors.h"
+#include "addon/sessions.h"
 #include "addon/table_set.h"
 #include "engine/run_file.h"
 #include "xdp/kernel_file_engine.h"
@@ -38,6 +39,12 @@ Napi::Value run_file_door(const Napi::CallbackInfo &info)
 	run.sessions4 = f.number("sessions4", 1u << 28, run.sessions4);
 	run.sessions6 = f.number("sessions6", 1u << 28, run.sessions6);
 	run.fragments = f.number("fragments", 1u << 24, run.fragments);
+	f.list("sent", [&](const Napi::Value &value, const std::string &place) {
+		if (value.IsNumber())
+			run.sent.push_back((u64)value.As<Napi::Number>().Int64Value());
+		else
+			Fields::complain_at(place, "must be a packet's index");
+	});
 	run.explain = f.flag("explain", false);
 	if (!Fields::problem().empty())
 		return throw_problem(info.Env(), Fields::problem());

@@ -44,6 +44,8 @@ static TableSpec::Service read_service(const Fields &f)
 	s.family = (u8)f.number("family", 6);
 	s.redirection = (u16)f.number("redirection", 65535);
 	s.idle_ms = (u32)f.number("idleMs", 0xffffffff);
+	s.idle_sent_ms = (u32)f.number("idleSentMs", 0xffffffff, 0);
+	s.counts_sources = f.flag("countSources", false);
 	return s;
 }
 
@@ -99,6 +101,16 @@ TableSpec read_table_set(const Fields &set)
 	});
 	set.list("services", [&](const Napi::Value &value, const std::string &place) {
 		spec.services.push_back(read_service(Fields(value, place)));
+	});
+	set.list("direct", [&](const Napi::Value &value, const std::string &place) {
+		Fields f(value, place);
+		TableSpec::Direct direct = {};
+
+		direct.service = (u16)f.number("service", 65535);
+		direct.address = f.address("address");
+		direct.port = (u16)f.number("port", 65535);
+		direct.family = (u8)f.number("family", 6);
+		spec.direct.push_back(direct);
 	});
 	set.list("rules", [&](const Napi::Value &value, const std::string &place) {
 		Fields f(value, place);

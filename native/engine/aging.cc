@@ -59,11 +59,36 @@ private:
 	sh_env env_;
 };
 
+// What another processor stores a moment after our clock was read is ahead of it, too.
+constexpr u32 LATE_TICKS = 1000;
+
+// By longer periods than those in force now a session was to end later than any packet can have it end: it ends as if the
+// backend had sent something just now.
+void draw_back(sh_session4 *slot, sh_session_value seen, u32 last)
+{
+	sh_session_value sooner = seen;
+
+	sooner.last = last;
+	__sync_bool_compare_and_swap(&slot->value.word, seen.word, sooner.word);
+}
+
+// The hash is of the secret seed: nobody can aim at a register.
+void count_source(const sh_tables &tables, const sh_session4 *slot, u64 claim, u8 family, u16 target, SessionCounts *counts)
+{
+	u64 hash = family == SH_IPV4 ? sh_mix(sh_mix(tables.control.seed[0]) ^ claim >> 32)
+				     : sh_hash_address(tables.control.seed[0], &reinterpret_cast<const sh_session6 *>(slot)->source);
+
+	counts->sources.add((u16)claim, hash);
+	counts->target_sources.add(target, sh_mix(hash ^ (u16)claim));
+	counts->target_records[target]++;
+}
+
 } // namespace
 
 SweepResult sweep(const Sessions &sessions, u64 from, u64 count, u32 now_tick, const TableBlock &block,
 		  SessionCounts *counts)
 {
+	const Aging *aging = block.aging().data();
 	Twins twins(sessions, *block.tables());
 	std::vector<std::pair<sh_session4 *, u8>> suspects;
 	SweepResult result;
@@ -77,8 +102,8 @@ SweepResult sweep(const Sessions &sessions, u64 from, u64 count, u32 now_tick, c
 		seen = sh_session_read_as(slot, claim);
 		if (!seen.target)
 			return;
-		u32 idle = block.idle_ticks()[claim & 0xffff];
-		if (!idle || sh_session_age(now_tick, seen.last) > idle) {
+		const Aging service = aging[claim & 0xffff];
+		if (!service.idle_ticks || sh_session_age(now_tick, seen.last) > service.idle_ticks) {
 			if (free_session(slot, claim, seen)) {
 				result.expired++;
 				return;
@@ -92,9 +117,13 @@ SweepResult sweep(const Sessions &sessions, u64 from, u64 count, u32 now_tick, c
 			else
 				__sync_bool_compare_and_swap(&slot->value.word, seen.word, known.word);
 		}
+		if (SH_UNLIKELY(sh_session_later(seen.last, now_tick + service.ahead + LATE_TICKS)))
+			draw_back(slot, seen, now_tick + service.ahead);
 		result.live++;
 		counts->services[claim & 0xffff]++;
 		counts->targets[seen.target]++;
+		if (service.counts_sources)
+			count_source(*block.tables(), slot, claim, family, seen.target, counts);
 	});
 	// A session that is just being moved has two records as well, but not for as long as a slice takes: ask again. What is
 	// freed here has been counted in this pass.

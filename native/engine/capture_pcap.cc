@@ -58,6 +58,7 @@ public:
 			return false;
 		ifindex_ = link_.ifindex;
 		any_station_ = options.any_station;
+		sent_ = options.sent;
 		if (!buffers_.allocate())
 			return fail("no memory");
 		pcap_ = pcap_create(options.interface.c_str(), error);
@@ -72,7 +73,7 @@ public:
 			return fail(pcap_geterr(pcap_));
 		if (pcap_datalink(pcap_) != DLT_EN10MB)
 			return fail("it does not speak Ethernet");
-		if (pcap_setdirection(pcap_, PCAP_D_IN) < 0 || pcap_setnonblock(pcap_, 1, error) < 0)
+		if (pcap_setdirection(pcap_, sent_ ? PCAP_D_INOUT : PCAP_D_IN) < 0 || pcap_setnonblock(pcap_, 1, error) < 0)
 			return fail(pcap_geterr(pcap_));
 		return true;
 	}
@@ -82,6 +83,7 @@ public:
 	Taken take(Batch *batch) override
 	{
 		batch->count = 0;
+		batch->sent = 0;
 		batch->time_ns = 0;
 		batch_ = batch;
 		int got = pcap_dispatch(pcap_, BATCH, on_packet, reinterpret_cast<u_char *>(this));
@@ -114,6 +116,12 @@ private:
 	{
 		LiveCapture *capture = reinterpret_cast<LiveCapture *>(self);
 
+		// libpcap tells no direction either; what this link sends has its address as the source.
+		if (capture->sent_ && header->caplen >= 12 && memcmp(data + 6, capture->link_.mac, 6) == 0) {
+			capture->batch_->sent |= 1ull << capture->batch_->count;
+			capture->buffers_.add(capture->batch_, data, header->caplen);
+			return;
+		}
 		// The kernel's own test (for us, broadcast or multicast), which libpcap does not hand on.
 		if (!capture->any_station_ && header->caplen >= 6 && !(data[0] & 1) &&
 		    memcmp(data, capture->link_.mac, 6) != 0) {
@@ -134,6 +142,7 @@ private:
 	PcapBuffers buffers_;
 	Batch *batch_ = nullptr;
 	bool any_station_ = false;
+	bool sent_ = false;
 };
 
 class FileCapture final : public Capture
@@ -170,6 +179,7 @@ public:
 		int got = pcap_next_ex(pcap_, &header, &data);
 
 		batch->count = 0;
+		batch->sent = 0;
 		if (got == PCAP_ERROR_BREAK)
 			return Taken::ended;
 		if (got != 1) {

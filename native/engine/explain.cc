@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// explain.cc - follows sh_gateway of packet/program.h step by step, reading only.
+// explain.cc - follows sh_gateway and sh_direct of packet/program.h step by step, reading only.
 #include "engine/explain.h"
 
 #include "packet/choose.h"
@@ -31,6 +31,17 @@ static u16 load_of(const sh_env &env, u16 index)
 	return target ? target->load : 0;
 }
 
+static void tell_session(const sh_env &env, const sh_service &service, sh_session_value seen, Explanation *e)
+{
+	if (!seen.target)
+		return;
+	e->session = true;
+	e->session_target = seen.target;
+	e->session_proven = seen.flags & SH_SESSION_PROVEN;
+	e->session_idle_ticks = sh_session_age((u32)(sh_now_ns(&env) >> SH_TICK_SHIFT), seen.last);
+	e->session_expired = e->session_idle_ticks > service.idle_ticks;
+}
+
 // Of the two rows that were weighed, the one that lost. sh_choose doesn't tell: in the kernel its caller's stack is full.
 static void tell_other(const sh_env &env, const sh_redirection *redirection, const sh_flow &flow, Explanation *e)
 {
@@ -42,6 +53,26 @@ static void tell_other(const sh_env &env, const sh_redirection *redirection, con
 	const u16 *row = sh_row_at(&env, redirection->first_row + e->other_row);
 	e->other = row ? *row : 0;
 	e->other_load = load_of(env, e->other);
+}
+
+// On SH_R_not_service: a packet straight to this backend's own address.
+static void explain_direct(const sh_env &env, const sh_flow &flow, u64 own_hash, Explanation *e)
+{
+	const struct sh_control *control = sh_control(&env);
+	struct sh_session_key key;
+	sh_session_value seen;
+
+	if (flow.protocol == SH_UDP && flow.destination_port == control->tunnel_port)
+		return; // the tunnel's
+	const sh_service *service =
+		sh_service_find(&env, control, own_hash, &flow.destination, flow.destination_port, flow.protocol);
+	if (!service || service->family != flow.family || !flow.source_port)
+		return;
+	e->reason = SH_R_direct;
+	e->service = service->id;
+	sh_session_key(control, &flow, service->id, &key);
+	sh_session_find(&env, &key, &seen);
+	tell_session(env, *service, seen, e);
 }
 
 Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &flow, u64 now_ns)
@@ -57,8 +88,11 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 	e.reason = SH_R_not_service;
 	u64 own_hash = sh_hash_own(control, &flow.destination);
 	e.own = sh_own_find(&env, control, &flow.destination, own_hash);
-	if (!(e.own & SH_OWN_SERVICE) || !(control->roles & SH_ROLE_GATEWAY))
+	if (!(e.own & SH_OWN_SERVICE) || !(control->roles & SH_ROLE_GATEWAY)) {
+		if (e.own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND)
+			explain_direct(env, flow, own_hash, &e);
 		return e;
+	}
 	const sh_service *service =
 		sh_service_find(&env, control, own_hash, &flow.destination, flow.destination_port, flow.protocol);
 	e.reason = SH_R_not_service_port;
@@ -87,11 +121,7 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 	sh_session_value seen;
 	sh_session_find(&env, &key, &seen);
 	if (seen.target) {
-		e.session = true;
-		e.session_target = seen.target;
-		e.session_proven = seen.flags & SH_SESSION_PROVEN;
-		e.session_idle_ticks = sh_session_age((u32)(now_ns >> SH_TICK_SHIFT), seen.last);
-		e.session_expired = e.session_idle_ticks > service->idle_ticks;
+		tell_session(env, *service, seen, &e);
 		const sh_target *target = sh_target_at(&env, seen.target);
 		if (!e.session_expired && usable(target, seen.epoch)) {
 			e.target = seen.target;

@@ -2,6 +2,9 @@
 //
 // listing.cc - sessions as rows for people, their removal by hand, and their move to a table of another size.
 #include "engine/sessions.h"
+
+#include <algorithm>
+
 #include "packet/session.h"
 
 namespace shunt
@@ -33,7 +36,9 @@ static bool read_row(const sh_session4 *slot, u8 family, u32 now_tick, u64 *clai
 static bool matches(const SessionFilter &filter, const SessionRow &row)
 {
 	return (!filter.by_service || filter.service == row.service) &&
-	       (!filter.by_target || filter.target == row.target) &&
+	       (!filter.by_target ||
+		std::binary_search(filter.targets.begin(), filter.targets.end(), row.target)) &&
+	       row.idle_ticks >= filter.idle_at_least &&
 	       (!filter.by_port || filter.source_port == row.source_port) &&
 	       (!filter.by_source || sh_addr_equal(&filter.source, &row.source));
 }
@@ -83,26 +88,27 @@ u64 copy_sessions(const Sessions &from, const Sessions &to, const sh_tables &tab
 	return lost;
 }
 
-u64 remove_sessions(const Sessions &sessions, const SessionFilter &filter)
+RemoveResult remove_sessions(const Sessions &sessions, const SessionFilter &filter, u32 now_tick, u64 from, u64 count)
 {
-	u64 removed = 0;
+	RemoveResult result;
 
-	sessions.walk(0, sessions.buckets(), [&](sh_session4 *slot, u8 family) {
+	sessions.walk(from, count, [&](sh_session4 *slot, u8 family) {
 		// A packet may touch the session between our reading and our swap; then it is read anew.
 		for (int attempt = 0; attempt < 8; attempt++) {
 			sh_session_value seen;
 			SessionRow row;
 			u64 claim;
 
-			if (!read_row(slot, family, 0, &claim, &seen, &row) || !matches(filter, row))
+			if (!read_row(slot, family, now_tick, &claim, &seen, &row) || !matches(filter, row))
 				return;
 			if (free_session(slot, claim, seen)) {
-				removed++;
+				result.removed++;
 				return;
 			}
 		}
 	});
-	return removed;
+	result.next = count < sessions.buckets() - std::min(from, sessions.buckets()) ? from + count : 0;
+	return result;
 }
 
 } // namespace shunt

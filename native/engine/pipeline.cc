@@ -88,12 +88,33 @@ void Pipeline::count(u32 packets)
 	}
 }
 
+// Takes the frames that this host sends out of the batch: they are none of those that came.
+void Pipeline::note_sent(Batch *batch)
+{
+	u32 kept = 0;
+
+	for (u32 i = 0; i < batch->count; i++) {
+		if (!(batch->sent >> i & 1)) {
+			batch->frames[kept++] = batch->frames[i];
+			continue;
+		}
+		Sent outcome = run_sent(env_, batch->frames[i]);
+
+		statistics_[word::sent_packets] += outcome != Sent::nothing;
+		statistics_[word::sent_made] += outcome == Sent::made;
+	}
+	batch->count = kept;
+	batch->sent = 0;
+}
+
 void Pipeline::run(Batch *batch, u32 from, const sh_tables *tables)
 {
 	u64 bytes = 0;
 
 	env_.now_ns = batch->time_ns ? batch->time_ns : monotonic_ns();
 	env_.tables = tables;
+	if (batch->sent)
+		note_sent(batch);
 	for (u32 i = 0; i < batch->count; i++) {
 		bytes_in_[i] = static_cast<u32>(batch->frames[i].end - batch->frames[i].data);
 		bytes += bytes_in_[i];

@@ -3,10 +3,11 @@
 // pipeline.h - one batch's whole way: clock, packet program, ways out, counters.
 //
 //     1  read the clock, once for the batch
-//     2  run the packet program over every frame           program.cc
-//     3  queue each on its way out, by its verdict         transmit_*.cc
-//     4  flush the ways out
-//     5  count each packet under the reason it left by     statistics.h
+//     2  note what this host sends itself, and have done with it
+//     3  run the packet program over every other frame     program.cc
+//     4  queue each on its way out, by its verdict         transmit_*.cc
+//     5  flush the ways out
+//     6  count each packet under the reason it left by     statistics.h
 //
 // Owns: the ways out of one worker, and the only place where packets are counted.
 // Must never: count a packet twice, or not at all: packets in = sum over all reasons.
@@ -60,6 +61,7 @@ private:
 
 	Transmit *way(u32 ifindex);
 	void send(Transmit *way, const sh_frame &frame, u8 *reason);
+	void note_sent(Batch *batch);
 	void count(u32 packets);
 
 	u64 scratch_[SH_SCRATCH_BYTES / sizeof(u64)] = {};

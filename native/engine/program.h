@@ -24,6 +24,10 @@ struct Result {
 
 // Runs the packet program over `count` frames, at most BATCH.
 void run_program(const sh_env &env, sh_frame *frames, Result *results, u32 count);
+enum class Sent { nothing, renewed, made }; // packet/sent.h
+
+// Has the session table know of a frame that this host sends.
+Sent run_sent(const sh_env &env, const sh_frame &frame);
 
 } // namespace shunt
 

@@ -51,6 +51,13 @@ public:
 
 	bool pass(Batch *batch, Passed *passed, std::string *) override
 	{
+		if (batch->sent) {
+			SentCounters counters(statistics_->worker(0));
+
+			pipeline_->run(batch, 0, tables_);
+			*passed = {0, 0, counters.since()};
+			return true;
+		}
 		pipeline_->run(batch, 0, tables_);
 		*passed = {pipeline_->reason(0), pipeline_->target(0)};
 		return true;
@@ -78,7 +85,7 @@ void explain_packet(const sh_tables *tables, const Sessions &sessions, const Bat
 	sh_parsed parsed = {};
 	u16 target = 0;
 
-	if (sh_parse_link(&frame, &parsed) == SH_GO_ON && sh_parse_ip(&frame, &parsed) == SH_GO_ON &&
+	if (!batch.sent && sh_parse_link(&frame, &parsed) == SH_GO_ON && sh_parse_ip(&frame, &parsed) == SH_GO_ON &&
 	    sh_parse_transport(&frame, &parsed) == SH_GO_ON && parsed.fragmentation != SH_FRAGMENT_LATER &&
 	    !parsed.icmp_error) {
 		Explanation explanation = explain(tables, sessions, parsed.flow, batch.time_ns);
@@ -124,7 +131,7 @@ bool run_file(const FileRun &run, FileEngine *engine, FileRunResult *result, std
 	}
 
 	std::unique_ptr<Batch> batch(new Batch);
-	size_t step = 0;
+	size_t step = 0, sent = 0;
 	u64 now_ns = 0;
 	for (u64 index = 0;; index++) {
 		Taken taken = capture->take(batch.get());
@@ -140,11 +147,16 @@ bool run_file(const FileRun &run, FileEngine *engine, FileRunResult *result, std
 			if (!engine->publish(blocks[step].get(), problem))
 				return false;
 		now_ns = batch->time_ns;
+		bool own = sent < run.sent.size() && run.sent[sent] == index;
+		if (own) {
+			batch->sent = 1;
+			sent++;
+		}
 		if (run.explain)
 			explain_packet(step ? blocks[step - 1]->tables() : nullptr, engine->sessions(), *batch, result);
 		if (!engine->pass(batch.get(), &passed, problem))
 			return false;
-		result->reasons.push_back(passed.reason);
+		result->reasons.push_back(own ? (u8)(FileRunResult::SENT + (u8)passed.sent) : passed.reason);
 		result->targets.push_back(passed.target);
 	}
 	u64 from = 0;

@@ -25,6 +25,7 @@ struct FileRun {
 	std::string output; // what is sent; empty: nowhere
 	std::string inner;  // what is delivered; empty: nowhere
 	u64 sessions4 = 4096, sessions6 = 4096, fragments = 256;
+	std::vector<u64> sent; // indices of packets that the host sends, rising
 	bool explain = false; // ask explain() before each packet
 };
 
@@ -32,11 +33,13 @@ struct FileRun {
 struct Passed {
 	u8 reason;
 	u16 target; // index; 0: none
+	Sent sent = Sent::nothing; // of a packet that the host sends; then the rest means nothing
 };
 
 struct FileRunResult {
 	std::shared_ptr<Statistics> statistics;
-	std::vector<u8> reasons;                // of each packet, in order
+	std::vector<u8> reasons;                // of each packet, in order; of one that the host sends SENT + what it did
+	static constexpr u8 SENT = 250;
 	std::vector<u16> targets;               // likewise; 0: none
 	// What explain() said of each packet's flow, just before it; NOT_EXPLAINED where the packet is not the next one of a
 	// flow: malformed, a later fragment, an ICMP error. Empty unless asked for.
@@ -44,6 +47,25 @@ struct FileRunResult {
 	std::vector<u8> explained_reasons;
 	std::vector<u16> explained_targets;
 	std::vector<SessionRow> sessions;       // left at the end; idle time as of the last packet
+};
+
+// What a packet that the host sends has done, by the counters around it.
+class SentCounters
+{
+public:
+	explicit SentCounters(const u64 *words) : words_(words), packets_(words[word::sent_packets]), made_(words[word::sent_made])
+	{
+	}
+	Sent since() const
+	{
+		if (words_[word::sent_made] > made_)
+			return Sent::made;
+		return words_[word::sent_packets] > packets_ ? Sent::renewed : Sent::nothing;
+	}
+
+private:
+	const u64 *words_;
+	u64 packets_, made_;
 };
 
 // An engine as a run needs it: one packet after the other, each at its own time.
@@ -55,7 +77,8 @@ public:
 	virtual const std::shared_ptr<Statistics> &statistics() const = 0;
 	// The set that the next packets meet; it lives as long as the run.
 	virtual bool publish(const TableBlock *block, std::string *problem) = 0;
-	// Runs the batch's one packet, sends it where its verdict says, counts it, and tells what became of it.
+	// Runs the batch's one packet, sends it where its verdict says, counts it, and tells what became of it. One that the host
+	// sends itself (batch->sent) is only noted.
 	virtual bool pass(Batch *batch, Passed *passed, std::string *problem) = 0;
 };
 

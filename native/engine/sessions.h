@@ -8,8 +8,10 @@
 #ifndef SHUNT_ENGINE_SESSIONS_H
 #define SHUNT_ENGINE_SESSIONS_H
 
+#include <memory>
 #include <vector>
 
+#include "engine/distinct.h"
 #include "engine/mapping.h"
 #include "engine/tables.h"
 
@@ -67,10 +69,32 @@ u64 copy_sessions(const Sessions &from, const Sessions &to, const sh_tables &tab
 // Ends a session that was read as {claim, seen} and frees its slot; false when it has changed since.
 bool free_session(sh_session4 *slot, u64 claim, sh_session_value seen);
 
+// Distinct senders, for each of 65536 ids; memory for those alone that have any.
+class Sources
+{
+public:
+	void add(u16 id, u64 hash)
+	{
+		if (sets_.empty())
+			sets_.resize(65536);
+		if (!sets_[id])
+			sets_[id].reset(new Distinct);
+		sets_[id]->add(hash);
+	}
+	u32 count(u16 id) const { return id < sets_.size() && sets_[id] ? sets_[id]->count() : 0; }
+
+private:
+	std::vector<std::unique_ptr<Distinct>> sets_;
+};
+
 // What one pass over the whole table found, by service id and by target id. 65536 entries each.
 struct SessionCounts {
-	std::vector<u32> services = std::vector<u32>(65536);
+	std::vector<u32> services = std::vector<u32>(65536); // records
 	std::vector<u32> targets = std::vector<u32>(65536);
+	// Of services whose sessions are counted by sender (R10): different senders of each service; of each target its pairs
+	// of such a service and a sender, and the records that they are counted instead of.
+	Sources sources, target_sources;
+	std::vector<u32> target_records = std::vector<u32>(65536);
 };
 
 struct SweepResult {
@@ -86,7 +110,9 @@ SweepResult sweep(const Sessions &sessions, u64 from, u64 count, u32 now_tick, c
 
 struct SessionFilter {
 	bool by_service = false, by_target = false, by_source = false, by_port = false;
-	u16 service = 0, target = 0, source_port = 0; // port in host order
+	u16 service = 0, source_port = 0; // port in host order
+	std::vector<u16> targets;         // by_target: any of these, sorted
+	u32 idle_at_least = 0;            // ticks
 	sh_addr source = {};
 };
 
@@ -103,8 +129,13 @@ struct SessionRow {
 // At most `limit` sessions that match, from bucket `*from` on; `*from` becomes the bucket to go on from, 0 at the end.
 std::vector<SessionRow> list_sessions(const Sessions &sessions, const SessionFilter &filter, u64 limit, u32 now_tick,
 				      u64 *from);
-// Removes every session that matches; returns how many.
-u64 remove_sessions(const Sessions &sessions, const SessionFilter &filter);
+struct RemoveResult {
+	u64 next = 0; // bucket to go on from, 0 at the end
+	u64 removed = 0;
+};
+
+// Removes every session that matches, of `count` buckets from `from` on.
+RemoveResult remove_sessions(const Sessions &sessions, const SessionFilter &filter, u32 now_tick, u64 from, u64 count);
 
 } // namespace shunt
 

@@ -73,6 +73,14 @@ static std::string check_services(const TableSpec &spec)
 			    sh_addr_equal(&spec.services[j].address, &s.address))
 				return at("services", i, "has the address, port and protocol of another service");
 	}
+	for (size_t i = 0; i < spec.direct.size(); i++) {
+		const TableSpec::Direct &d = spec.direct[i];
+
+		if (!seen[d.service])
+			return at("direct", i, "names a service that is not there");
+		if (d.family != SH_IPV4 && d.family != SH_IPV6)
+			return at("direct", i, "has a family that is neither 4 nor 6");
+	}
 	for (size_t i = 0; i < spec.rules.size(); i++) {
 		if (!seen[spec.rules[i].service])
 			return at("rules", i, "names a service that is not there");
@@ -113,6 +121,12 @@ static std::string check_targets(const TableSpec &spec)
 	return "";
 }
 
+// The tick is a little longer than a millisecond. Half the clock's range at most, or ages would wrap.
+static u32 ticks_of(u32 ms)
+{
+	return static_cast<u32>(std::min<u64>((u64)ms * 1000000 >> SH_TICK_SHIFT, 0x7fffffff));
+}
+
 static sh_service service_entry(const TableSpec::Service &s)
 {
 	sh_service entry = {};
@@ -123,9 +137,45 @@ static sh_service service_entry(const TableSpec::Service &s)
 	entry.family = s.family;
 	entry.id = s.id;
 	entry.redirection = s.redirection;
-	// The tick is a little longer than a millisecond. Half the clock's range at most, or ages would wrap.
-	entry.idle_ticks = static_cast<u32>(std::min<u64>((u64)s.idle_ms * 1000000 >> SH_TICK_SHIFT, 0x7fffffff));
+	entry.idle_ticks = ticks_of(s.idle_ms);
+	entry.idle_sent_ticks = s.idle_sent_ms ? std::max(ticks_of(s.idle_sent_ms), 1u) : 0;
 	return entry;
+}
+
+static Aging aging_of(const sh_service &service, bool counts_sources)
+{
+	Aging aging = {std::max(service.idle_ticks, 1u), 0, counts_sources};
+
+	if (service.idle_sent_ticks > service.idle_ticks)
+		aging.ahead = service.idle_sent_ticks - service.idle_ticks;
+	return aging;
+}
+
+// The services' own slots, and those of a backend's own addresses, which name the same services. Of two services that
+// listen at one place the first has it: a packet does not say which of them its sender meant.
+static std::vector<sh_service> service_slots(const TableSpec &spec)
+{
+	std::vector<sh_service> slots;
+	auto taken = [&](const sh_service &slot) {
+		return std::any_of(slots.begin(), slots.end(), [&](const sh_service &other) {
+			return other.port == slot.port && other.protocol == slot.protocol &&
+			       sh_addr_equal(&other.address, &slot.address);
+		});
+	};
+
+	for (const TableSpec::Service &service : spec.services)
+		slots.push_back(service_entry(service));
+	for (const TableSpec::Direct &direct : spec.direct) {
+		auto is_it = [&](const TableSpec::Service &service) { return service.id == direct.service; };
+		sh_service slot = service_entry(*std::find_if(spec.services.begin(), spec.services.end(), is_it));
+
+		slot.address = direct.address;
+		slot.port = sh_htons(direct.port);
+		slot.family = direct.family;
+		if (!taken(slot))
+			slots.push_back(slot);
+	}
+	return slots;
 }
 
 static sh_target target_entry(const TableSpec::Target &t)
@@ -156,7 +206,8 @@ static std::string add_prefix_lengths(std::vector<sh_service> &services, const s
 	std::vector<sh_service *> by_id(65536, nullptr);
 
 	for (sh_service &service : services)
-		by_id[service.id] = &service;
+		if (!by_id[service.id]) // the service's own slot comes before those of a backend's addresses
+			by_id[service.id] = &service;
 	for (size_t i = 0; i < rules.size(); i++) {
 		sh_service &s = *by_id[rules[i].service];
 		u8 *end = s.prefix_lengths + s.prefix_count;
@@ -242,12 +293,10 @@ std::unique_ptr<TableBlock> TableBlock::build(const TableSpec &spec, const Sessi
 	control.sign_key = spec.sign_key;
 	control.max_hops = spec.max_hops;
 
-	std::vector<sh_service> services;
-	block->idle_ticks_.assign(65536, 0);
-	for (const TableSpec::Service &service : spec.services) {
-		services.push_back(service_entry(service));
-		block->idle_ticks_[service.id] = std::max(services.back().idle_ticks, 1u);
-	}
+	std::vector<sh_service> services = service_slots(spec);
+	block->aging_.assign(65536, Aging{});
+	for (const TableSpec::Service &service : spec.services)
+		block->aging_[service.id] = aging_of(service_entry(service), service.counts_sources);
 	*problem = add_prefix_lengths(services, spec.rules);
 	if (!problem->empty())
 		return nullptr;

@@ -30,6 +30,15 @@ struct TableSpec {
 		u8 family;
 		u16 redirection;
 		u32 idle_ms;
+		u32 idle_sent_ms = 0;         // 0: what is sent keeps no session alive
+		bool counts_sources = false;  // in the load: sender addresses, not flows (R10)
+	};
+	// On a backend: an address of its own, and the port where the service listens there.
+	struct Direct {
+		u16 service;
+		sh_addr address;
+		u16 port;
+		u8 family; // of the address
 	};
 	struct Rule {
 		u16 service;
@@ -72,6 +81,7 @@ struct TableSpec {
 	std::vector<Key> keys;
 	std::vector<sh_addr> own; // this host's own addresses (SH_OWN_HOST); those of services are added by the builder
 	std::vector<Service> services;
+	std::vector<Direct> direct;
 	std::vector<Rule> rules;
 	std::vector<Redirection> redirections;
 	std::vector<Target> targets;
@@ -84,6 +94,13 @@ struct SessionGeometry {
 	u32 fragments = 1;
 };
 
+// What the aging sweep knows of a service.
+struct Aging {
+	u32 idle_ticks;         // 0: there is no such service
+	u32 ahead : 31;         // how far what the backend sends may set a session's time ahead of now
+	u32 counts_sources : 1; // distinct sources are counted, beside records
+};
+
 class TableBlock
 {
 public:
@@ -93,8 +110,8 @@ public:
 
 	TableBlock(const TableBlock &) = delete;
 	const sh_tables *tables() const { return &tables_; }
-	// Idle time per service id, in ticks; 0 where no service has that id.
-	const std::vector<u32> &idle_ticks() const { return idle_ticks_; }
+	// By service id, 65536 entries.
+	const std::vector<Aging> &aging() const { return aging_; }
 	// The links that targets are reached by, each once.
 	const std::vector<u32> &links() const { return links_; }
 
@@ -109,7 +126,7 @@ private:
 	std::vector<sh_target> targets_;
 	std::vector<sh_own> own_;
 	std::vector<sh_key> keys_;
-	std::vector<u32> idle_ticks_;
+	std::vector<Aging> aging_;
 	std::vector<u32> links_;
 };
 

@@ -29,6 +29,7 @@ bool KernelEngine::open(std::string *problem)
 
 	program_options_.object_file = options_.object_file;
 	program_options_.geometry = wanted;
+	program_options_.sent = options_.sent;
 	if (!options_.pins.empty()) {
 		if (mkdir(options_.pins.c_str(), 0700) && errno != EEXIST) {
 			*problem = kernel_problem(options_.pins + " can't be made", errno);
@@ -56,6 +57,9 @@ bool KernelEngine::regrow(const sh_tables &tables, std::string *problem)
 	larger->publish(tables);
 	for (auto &attachment : attachments_)
 		if (!attachment->replace(larger->fd(), problem))
+			return false;
+	for (auto &filter : sent_filters_)
+		if (!filter->replace(larger->sent_fd(), problem))
 			return false;
 	program_ = std::move(larger);
 	if (watch_)
@@ -96,6 +100,24 @@ bool KernelEngine::attach(const std::string &interface, std::string *problem)
 	return true;
 }
 
+// A backend works without: then what it sends keeps no session alive, and the operator is told.
+void KernelEngine::attach_sent()
+{
+	for (const std::string &interface : options_.interfaces) {
+		std::string problem;
+		std::unique_ptr<SentFilter> filter =
+			options_.sent ? SentFilter::attach(interface, program_->sent_fd(), &problem) : nullptr;
+
+		if (filter) {
+			sent_filters_.push_back(std::move(filter));
+			continue;
+		}
+		SentFilter::remove(interface); // an earlier daemon's, over tables that nobody publishes any more
+		if (unsent_.empty())
+			unsent_ = problem;
+	}
+}
+
 bool KernelEngine::start(std::string *problem)
 {
 	Sessions old;
@@ -123,6 +145,7 @@ bool KernelEngine::start(std::string *problem)
 		copy_sessions(old, sessions_, *tables());
 		earlier_.reset();
 	}
+	attach_sent();
 	std::vector<u32> links;
 	for (auto &attachment : attachments_)
 		links.push_back(attachment->ifindex());
@@ -136,6 +159,9 @@ void KernelEngine::stop()
 	for (auto &attachment : attachments_)
 		attachment->detach();
 	attachments_.clear();
+	for (auto &filter : sent_filters_)
+		filter->detach();
+	sent_filters_.clear();
 	if (options_.pins.empty())
 		return;
 	KernelMemory::unpin(options_.pins);

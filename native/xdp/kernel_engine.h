@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "xdp/attachment.h"
 #include "xdp/kernel_program.h"
+#include "xdp/sent_filter.h"
 #include "xdp/watch.h"
 
 namespace shunt
@@ -21,6 +22,7 @@ struct KernelEngineOptions {
 	std::vector<std::string> interfaces;
 	XdpMode mode = XdpMode::native;
 	std::string pins;        // folder in a BPF file system; empty: everything ends with the engine
+	bool sent = false;       // a backend: what leaves by the interfaces keeps sessions alive, too
 	bool fresh = false;      // take up no sessions of an earlier daemon: nobody knows any more what they name
 	std::string object_file; // empty: the program that this addon carries
 };
@@ -54,11 +56,14 @@ public:
 	const std::string &unwatched() const { return unwatched_; }
 	// For whoever measures it.
 	bool pin_program(const std::string &path, std::string *problem) const { return program_->pin(path, problem); }
+	// Why what this host sends keeps no session alive though it was asked for; empty: it does.
+	const std::string &unsent() const { return unsent_; }
 	const std::vector<std::unique_ptr<Attachment>> &attachments() const { return attachments_; }
 
 private:
 	KernelEngine() = default;
 	bool open(std::string *problem);
+	void attach_sent();
 	bool attach(const std::string &interface, std::string *problem);
 	bool regrow(const sh_tables &tables, std::string *problem);
 
@@ -70,6 +75,8 @@ private:
 	std::unique_ptr<KernelProgram> program_;
 	std::unique_ptr<TableBlock> block_;
 	std::vector<std::unique_ptr<Attachment>> attachments_;
+	std::vector<std::unique_ptr<SentFilter>> sent_filters_;
+	std::string unsent_;
 	std::unique_ptr<Watch> watch_;
 	std::string unwatched_; // why there is none
 	bool adopted_ = false;

@@ -19,6 +19,8 @@ std::unique_ptr<KernelProgram> KernelProgram::load(const KernelProgramOptions &o
 
 	program->object_ = Object::open(options.object_file, problem);
 	Object *object = program->object_.get();
+	if (object && !options.sent)
+		object->leave_out("shunt_sent");
 	if (!object || !TableMaps::size(object, capacity, problem) ||
 	    !object->size("sh_kept_tags", (u64)SH_KEPT_TAGS * possible_processors(), problem) ||
 	    !object->size("sh_kept_starts", (u64)SH_KEPT_STARTS * possible_processors(), problem) ||

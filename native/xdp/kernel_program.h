@@ -18,6 +18,7 @@ struct KernelProgramOptions {
 	std::string object_file; // empty: the program that this addon carries
 	SessionGeometry geometry; // of sessions, where the memory has none yet
 	u32 targets = 4096;       // with counters of their own, where the memory has none yet
+	bool sent = false;        // load the program that sees what a backend sends, too
 	bool own_clock = true;    // false: the caller sets the time (set_time)
 };
 
@@ -36,6 +37,7 @@ public:
 
 	const Object &object() const { return *object_; }
 	int fd() const { return object_->program_fd("shunt_xdp"); }
+	int sent_fd() const { return object_->program_fd("shunt_sent"); } // of options.sent
 	u32 id() const { return object_->program_id("shunt_xdp"); }
 
 private:

@@ -163,6 +163,14 @@ bool Object::aim(const char *program, int at_fd, const char *function, std::stri
 	return !failed;
 }
 
+void Object::leave_out(const char *program)
+{
+	bpf_program *found = bpf_object__find_program_by_name(object_, program);
+
+	if (found) // an older file may have none
+		bpf_program__set_autoload(found, false);
+}
+
 bool Object::load(std::string *problem)
 {
 	warnings.clear();

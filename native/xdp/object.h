@@ -39,6 +39,8 @@ public:
 	bool share(const char *map, int fd, std::string *problem);
 	// Before load(): what a map of one constant holds.
 	bool set(const char *map, const void *value, size_t bytes, std::string *problem);
+	// Before load(): this program is not wanted.
+	void leave_out(const char *program);
 	// Before load(): this program shall run before or after `function` of another one, as its section says.
 	bool aim(const char *program, int at_fd, const char *function, std::string *problem);
 	// The verifier reads the program now: a quarter of a second.

@@ -81,7 +81,7 @@ export class BackendRole implements Role {
 			this.#settings.set(`net.ipv4.conf.${slashed(name)}.arp_ignore`, "1");
 			this.#settings.set(`net.ipv4.conf.${slashed(name)}.arp_announce`, "2");
 		}
-		const workers = workersOn(this.#interfaces, config);
+		const workers = workersOn(this.#interfaces, config).map((worker) => ({ ...worker, sent: true }));
 		if (kind !== "user") {
 			// A client's packet comes by the link of its gateway, and the way back may be another one.
 			for (const name of this.#interfaces) this.#settings.set(`net.ipv4.conf.${slashed(name)}.rp_filter`, "2");

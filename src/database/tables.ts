@@ -23,8 +23,10 @@ import {
 	type Loads,
 	MAX_INDEX,
 	nextBest,
+	ROLE,
 	SPREAD,
 	TARGET_STATE,
+	type TableDirect,
 	type TableRedirection,
 	type TableRule,
 	type TableService,
@@ -96,6 +98,7 @@ export function compile(input: CompileInput): Compiled {
 	const down = input.balance?.down;
 	const uses = snapshot.services.flatMap((service) =>
 		[service.redirection, ...service.rules.map((rule) => rule.redirection)].map((redirection) => ({
+			service,
 			targets: targetsOf(snapshot, service, redirection).map((target) =>
 				down?.has(target.address) ? { ...target, state: "inactive" as const } : target,
 			),
@@ -128,12 +131,16 @@ export function compile(input: CompileInput): Compiled {
 			family: service.family,
 			redirection: indices[0]!,
 			idleMs: service.idleMs,
+			idleSentMs: service.idleSentMs,
+			countSources: service.count === "source",
 		});
 		for (const [i, rule] of service.rules.entries()) {
 			const prefix = parsePrefix(rule.from)!;
 			rules.push({ service: id, prefix: prefix.bytes, length: prefix.mappedLength, redirection: indices[i + 1]! });
 		}
 	}
+
+	const direct = input.roles & ROLE.backend ? directOf(uses, serviceIds, new Set(input.own)) : [];
 
 	// 4. Targets.
 	const unresolved = new Set<string>();
@@ -173,6 +180,7 @@ export function compile(input: CompileInput): Compiled {
 			keys: cluster.keys.map((key) => ({ id: key.id, secret: Buffer.from(key.secret, "hex") })),
 			own: input.own.map(bytesOf),
 			services,
+			direct,
 			rules,
 			redirections: redirections.list,
 			targets: targetTable,
@@ -181,6 +189,25 @@ export function compile(input: CompileInput): Compiled {
 		forwarding: redirections.forwarding,
 		unresolved: [...unresolved].sort(),
 	};
+}
+
+/** Where redirected clients reach this backend's services: at its own addresses, and the ports that its targets name. Two
+ * services may listen at one place, and what comes there does not say which was meant: one of the address's own family has
+ * it before one that the tunnel alone brings there, and of several the first. */
+function directOf(
+	uses: readonly { readonly service: Service; readonly targets: readonly Target[] }[],
+	ids: ReadonlyMap<string, number>,
+	own: ReadonlySet<string>,
+): TableDirect[] {
+	const found = new Map<string, TableDirect>();
+	for (const native of [true, false])
+		for (const { service, targets } of uses)
+			for (const { address, port, family } of targets) {
+				const place = `${service.protocol}/${address}/${port}`;
+				if (!own.has(address) || (family === service.family) !== native || found.has(place)) continue;
+				found.set(place, { service: ids.get(service.key)!, address: bytesOf(address), port, family });
+			}
+	return [...found.values()];
 }
 
 const CHOICE_BY = {

@@ -32,6 +32,8 @@ export interface WorkerOptions {
 	readonly cpu?: number;
 	/** Also take frames for other stations' MAC addresses; default false. */
 	readonly anyStation?: boolean;
+	/** A backend: also see what this host sends there, which keeps sessions alive; default false. */
+	readonly sent?: boolean;
 }
 
 export interface EngineOptions {
@@ -62,6 +64,8 @@ export interface KernelEngineOptions {
 	readonly pins?: string;
 	/** Take up no sessions from there: nobody knows any more what their numbers mean. */
 	readonly fresh?: boolean;
+	/** A backend: also see what leaves by the interfaces, which keeps sessions alive; default false. */
+	readonly sent?: boolean;
 	/** Capacity, as of the user-space engine. */
 	readonly sessions4?: number;
 	readonly sessions6?: number;
@@ -83,6 +87,8 @@ export interface KernelState {
 	readonly programId: number;
 	/** Why packets that a driver does not take are not counted as lost; "": they are. */
 	readonly unwatched: string;
+	/** Why what this host sends keeps no session alive though it was asked for; "": it does. */
+	readonly unsent: string;
 }
 
 export interface SweepResult {
@@ -94,10 +100,25 @@ export interface SweepResult {
 	readonly duplicates: number;
 }
 
-/** Of the last complete pass of sweeps: records by service id and by target id, 65536 entries each. */
+/** Of the last complete pass of sweeps, by service id or by target id, 65536 entries each. */
 export interface SessionCounts {
+	/** Records. */
 	readonly services: Uint32Array;
 	readonly targets: Uint32Array;
+	/** By service id: different senders of a service whose sessions are counted by sender (`countSources`), 0 for others. An
+	 * estimate (HyperLogLog): its standard error is 1.6 %, and less for small numbers. */
+	readonly sources: Uint32Array;
+	/** By target id: its different pairs of such a service and a sender, likewise. */
+	readonly targetSources: Uint32Array;
+	/** By target id: artificial sessions (R10): of services counted by flow their records, of the others targetSources. */
+	readonly targetSessions: Uint32Array;
+}
+
+/** What one slice of a removal came to. */
+export interface RemoveResult {
+	/** The bucket to go on from; 0: the whole table has been walked. */
+	readonly next: number;
+	readonly removed: number;
 }
 
 export interface SessionTable {
@@ -111,9 +132,11 @@ export interface SessionTable {
 /** Fields that are not there match everything. */
 export interface SessionFilter {
 	readonly service?: number;
-	readonly target?: number;
+	/** Any of these; none matches an empty list. */
+	readonly targets?: readonly number[];
 	readonly source?: Buffer;
 	readonly sourcePort?: number;
+	readonly idleAtLeastMs?: number;
 }
 
 export interface SessionRow {
@@ -187,6 +210,8 @@ export interface FileRunOptions {
 	readonly sessions4?: number;
 	readonly sessions6?: number;
 	readonly fragments?: number;
+	/** Indices of packets that the host sends, rising: a backend's session table sees them, and that is all. */
+	readonly sent?: readonly number[];
 	/** Ask `explain` about each packet's flow, just before the packet. */
 	readonly explain?: boolean;
 }
@@ -195,7 +220,8 @@ export interface FileRunResult {
 	readonly counters: Counters;
 	/** By target id: packets and bytes as sent; only those that are not 0. */
 	readonly targets: Map<number, { packets: number; bytes: number }>;
-	/** Of each packet, in order: its reason's name. */
+	/** Of each packet, in order: its reason's name; of one that the host sends what it did to its session: "sent: nothing",
+	 * "sent: renewed" or "sent: made". */
 	readonly reasons: string[];
 	/** Of each packet, in order: the id of the target that it was for; 0: none. */
 	readonly packetTargets: Uint16Array;
@@ -260,7 +286,7 @@ interface AddonEngine {
 	sessionCounts(): SessionCounts;
 	sessionTable(): SessionTable;
 	sessions(filter: SessionFilter & { limit?: number; from?: number }): { rows: SessionRow[]; next: number };
-	removeSessions(filter: SessionFilter): number;
+	removeSessions(filter: SessionFilter & { from?: number; buckets?: number }): RemoveResult;
 	explain(flow: FlowKey): Explanation;
 	retiredTables(): number;
 	kernel(): KernelState | undefined;
@@ -356,8 +382,9 @@ export class NativeEngine {
 		return attempt("listing sessions", () => this.#engine.sessions(filter));
 	}
 
-	/** Ends every session that matches; returns how many. */
-	removeSessions(filter: SessionFilter): number {
+	/** Ends every session that matches, of `buckets` (default about a millisecond's) from bucket `from` on: the whole table
+	 * may have millions, and the event loop wants its turn. */
+	removeSessions(filter: SessionFilter & { from?: number; buckets?: number }): RemoveResult {
 		return attempt("removing sessions", () => this.#engine.removeSessions(filter));
 	}
 
@@ -387,6 +414,10 @@ export function pinnedMode(pins: string, interfaceName: string): "native" | "gen
 	return addon().pinnedMode(pins, interfaceName);
 }
 
+/** Instead of reasons, in native/engine/run_file.h. */
+const FIRST_SENT = 250;
+const SENT = ["sent: nothing", "sent: renewed", "sent: made"];
+
 /** Runs a pcap file through the packet program, each packet at its own time; every call starts from nothing. */
 export function runFile(options: FileRunOptions): FileRunResult {
 	const raw = attempt("running a file", () => addon().runFile(options));
@@ -399,7 +430,7 @@ export function runFile(options: FileRunOptions): FileRunResult {
 	return {
 		counters: statistics.counters(),
 		targets,
-		reasons: [...raw.reasons].map(reasonName),
+		reasons: [...raw.reasons].map((number) => SENT[number - FIRST_SENT] ?? reasonName(number)),
 		packetTargets: raw.packetTargets,
 		...(raw.explainedReasons && raw.explainedTargets
 			? {

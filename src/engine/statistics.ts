@@ -20,6 +20,9 @@ export interface Counters {
 	notForUs: number;
 	/** Forwarded packets that a link's driver then did not take (only the kernel's engine learns of it so late). */
 	lost: number;
+	/** A backend's own packets, none of packetsIn: those that kept a session alive, and those of them that made one. */
+	sent: number;
+	sentMade: number;
 	/** By reason's name; only those that are not 0. Bytes are as they came. */
 	reasons: Record<string, { packets: number; bytes: number }>;
 }
@@ -38,6 +41,8 @@ interface Layout {
 	readonly linkDown: number;
 	readonly notForUs: number;
 	readonly lostPackets: number;
+	readonly sentPackets: number;
+	readonly sentMade: number;
 	/** Pairs, by the reason's number. */
 	readonly reasons: number;
 	/** The pair of SH_TARGET_LOCAL. */
@@ -82,6 +87,8 @@ export class Statistics {
 			linkDown: this.#sum(at.linkDown, worker),
 			notForUs: this.#sum(at.notForUs, worker),
 			lost: this.#sum(at.lostPackets, worker),
+			sent: this.#sum(at.sentPackets, worker),
+			sentMade: this.#sum(at.sentMade, worker),
 			reasons: {},
 		};
 		reasons().forEach(({ name }, number) => {

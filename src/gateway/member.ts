@@ -175,6 +175,7 @@ export class Member {
 							...capacities(config),
 							interfaces,
 							mode: kind,
+							sent: role.kind === "backend",
 							fresh: parts.kept === undefined,
 							...(parts.pins === undefined ? {} : { pins: parts.pins }),
 						},
@@ -195,6 +196,8 @@ export class Member {
 				parts.keptFile.remove();
 			} else if (parts.pins !== undefined) unpinOtherLinks(parts.pins, parts.interfaces);
 			if (kind === "native" && role.kind === "gateway") requireFramesTaken(member.#links());
+			const unsent = engine.kernel()?.unsent;
+			if (unsent) emit({ event: "warning", problem: `what this server sends keeps no session alive: ${unsent}` });
 			const unwatched = engine.kernel()?.unwatched;
 			if (unwatched)
 				emit({ event: "warning", problem: `packets that a driver does not take are not counted: ${unwatched}` });

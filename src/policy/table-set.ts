@@ -31,6 +31,20 @@ export interface TableService {
 	/** Index into redirections, for a source that no rule names. */
 	readonly redirection: number;
 	readonly idleMs: number;
+	/** After a packet that a backend sent; absent or 0: such a packet keeps no session alive. */
+	readonly idleSentMs?: number;
+	/** Its sessions are counted by sender address (R10). */
+	readonly countSources?: boolean;
+}
+
+/** Where a backend's own service listens at an address of its own: redirected clients send there. */
+export interface TableDirect {
+	/** A service's id. Where two services listen at one place, the first of the list has it. */
+	readonly service: number;
+	readonly address: Buffer;
+	readonly port: number;
+	/** Of the address. */
+	readonly family: 4 | 6;
 }
 
 export interface TableRule {
@@ -93,6 +107,8 @@ export interface TableSet {
 	/** This host's own addresses. */
 	readonly own: readonly Buffer[];
 	readonly services: readonly TableService[];
+	/** Of a backend; absent: none. */
+	readonly direct?: readonly TableDirect[];
 	readonly rules: readonly TableRule[];
 	readonly redirections: readonly TableRedirection[];
 	readonly targets: readonly TableTarget[];

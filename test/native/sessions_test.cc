@@ -91,7 +91,7 @@ TEST("sessions: R9: made, found, counted, expired when idle")
 {
 	Fixture f(10000);
 	SessionCounts counts;
-	u32 idle = f.block->idle_ticks()[1];
+	u32 idle = f.block->aging()[1].idle_ticks;
 
 	for (u32 i = 0; i < 5000; i++)
 		CHECK_EQUAL(f.insert(i, 1000 + (i & 1), (u16)(1 + i % 2), i % 5 ? SH_IPV4 : SH_IPV4), SH_INSERTED);
