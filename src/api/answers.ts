@@ -6,41 +6,28 @@
  */
 import { PROTOCOL_NUMBER, parseAddress, type Service } from "../config/index.js";
 import { type Target, termsText } from "../database/index.js";
-import { LOCAL_TARGET, type Explanation as NativeExplanation, reasons, type SessionRow } from "../engine/index.js";
+import { LOCAL_TARGET, type Explanation as NativeExplanation, reasons } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 import type { Member } from "../gateway/member.js";
 import { ROLE } from "../policy/index.js";
 import { formatAddress } from "../wire/index.js";
 import { loadsOfBackends, ownLoad } from "./loads.js";
-import type { Answers, FlowQuery, SessionQuery } from "./server.js";
-import type { Count, Explanation, ReasonCount, Session, SessionList, Status, TargetStatus, Weighed } from "./types.js";
+import { endpoint, Names } from "./names.js";
+import type { Answers, FlowQuery } from "./server.js";
+import { countSessions, expireSessions, listSessions, sessionOf } from "./session-list.js";
+import type { Count, Explanation, ReasonCount, Status, TargetStatus, Weighed } from "./types.js";
 import { VERSION } from "./version.js";
 import { rowText, weighedOf } from "./weighing.js";
 
 export function answersOf(member: Member): Answers {
 	return {
 		status: () => statusOf(member),
-		sessions: (query) => sessionsOf(member, query),
+		sessions: ({ limit, ...filter }) => listSessions(member, filter, limit),
+		countSessions: (filter) => countSessions(member, filter),
+		expireSessions: (filter) => expireSessions(member, filter),
 		explain: (query) => explain(member, query),
 		reload: () => member.reload(),
 	};
-}
-
-/** Names by id, as of now: tables change at a reload. */
-class Names {
-	readonly services = new Map<number, Service>();
-	readonly targets = new Map<number, Target>();
-
-	constructor(readonly member: Member) {
-		for (const service of member.snapshot.services) {
-			const id = member.ids.services.get(service.key);
-			if (id !== undefined) this.services.set(id, service);
-		}
-		for (const target of member.targets()) {
-			const id = member.ids.targets.get(target.key);
-			if (id !== undefined) this.targets.set(id, target);
-		}
-	}
 }
 
 function statusOf(member: Member): Status {
@@ -161,80 +148,10 @@ function macText(mac: Buffer | null): string | null {
 	return mac === null ? null : [...mac].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
 }
 
-function sessionsOf(member: Member, query: SessionQuery): SessionList {
-	const names = new Names(member);
-	const services = query.service === undefined ? [undefined] : idsOf(names.services, "service", query.service);
-	const targets = query.backend === undefined ? [undefined] : idsOf(names.targets, "backend", query.backend);
-	const source = query.source === undefined ? undefined : bytesOf(query.source);
-	const found: Session[] = [];
-	let truncated = false;
-	for (const service of services) {
-		for (const target of targets) {
-			let from = 0;
-			do {
-				const page = member.engine.sessions({
-					...(service === undefined ? {} : { service }),
-					...(target === undefined ? {} : { target }),
-					...(source === undefined ? {} : { source }),
-					limit: query.limit,
-					from,
-				});
-				for (const row of page.rows) {
-					const session = sessionOf(names, row);
-					if (session && found.length < query.limit) found.push(session);
-					else if (session) truncated = true;
-				}
-				from = page.next;
-			} while (from !== 0 && !truncated);
-		}
-	}
-	return { sessions: found, truncated };
-}
-
-/** Every id that bears this name: a name stands for several families, protocols or ports. */
-function idsOf(known: Map<number, { name?: string; backend?: string }>, what: string, name: string): number[] {
-	const ids = [...known].filter(([, one]) => (one.name ?? one.backend) === name).map(([id]) => id);
-	if (ids.length === 0) {
-		const others = [...new Set([...known.values()].map((one) => one.name ?? one.backend))].sort().join(", ");
-		throw new ShuntError("SHUNT_USAGE", { what: `There is no ${what} named ${name}; there are ${others}.` });
-	}
-	return ids;
-}
-
-/** undefined: a record of a service that is no longer configured; the next sweep frees it. */
-function sessionOf(names: Names, row: SessionRow): Session | undefined {
-	const service = names.services.get(row.service);
-	if (service === undefined) return undefined;
-	const target = names.targets.get(row.target);
-	return {
-		service: service.name,
-		protocol: service.protocol,
-		source: formatAddress(row.source),
-		sourcePort: row.sourcePort,
-		destination: service.address,
-		destinationPort: service.port,
-		backend: row.target === LOCAL_TARGET ? null : (target?.backend ?? "(gone)"),
-		target: target ? endpoint(target.address, target.port) : null,
-		idleMs: Math.round(row.idleMs),
-		leftMs: Math.max(0, Math.round(service.idleMs - row.idleMs)),
-		proven: row.proven,
-	};
-}
-
-function endpoint(address: string, port: number): string {
-	return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
 /** A backend may be several targets of a service, so by its address too. */
 function targetName(names: Names, id: number): string {
 	const target = names.targets.get(id);
 	return target ? `${target.backend} at ${endpoint(target.address, target.port)}` : "a target that is gone";
-}
-
-function bytesOf(text: string): Buffer {
-	const address = parseAddress(text);
-	if (address === undefined) throw new ShuntError("SHUNT_ADDRESS_INVALID", { text });
-	return address.bytes;
 }
 
 function explain(member: Member, query: FlowQuery): Explanation {

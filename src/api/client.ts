@@ -6,7 +6,7 @@
  */
 import { request } from "node:http";
 import { ERRORS, type ErrorCode, ShuntError } from "../errors.js";
-import type { ApiError, Explanation, Reloaded, SessionList, Status } from "./types.js";
+import type { ApiError, Expired, Explanation, Reloaded, SessionCount, SessionList, Status } from "./types.js";
 
 const TIMEOUT_MS = 5000;
 /** Where daemons listen: /run/shunt/<name>.sock, unless told otherwise. */
@@ -21,6 +21,14 @@ export class ApiClient {
 
 	sessions(query: Record<string, string | number | undefined> = {}): Promise<SessionList> {
 		return this.#ask("GET", withQuery("/sessions", query));
+	}
+
+	countSessions(query: Record<string, string | number | undefined> = {}): Promise<SessionCount> {
+		return this.#ask("GET", withQuery("/sessions/count", query));
+	}
+
+	expireSessions(query: Record<string, string | number | undefined>): Promise<Expired> {
+		return this.#ask("DELETE", withQuery("/sessions", query));
 	}
 
 	explain(query: Record<string, string | number | undefined>): Promise<Explanation> {

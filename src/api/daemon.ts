@@ -96,7 +96,9 @@ function answersLater(member: () => Member | undefined): ReturnType<typeof answe
 	};
 	return {
 		status: () => now().status(),
-		sessions: (query) => now().sessions(query),
+		sessions: async (query) => now().sessions(query),
+		countSessions: async (filter) => now().countSessions(filter),
+		expireSessions: async (filter) => now().expireSessions(filter),
 		explain: (query) => now().explain(query),
 		reload: () => now().reload(),
 	};

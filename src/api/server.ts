@@ -11,13 +11,10 @@ import { getRequestListener } from "@hono/node-server";
 import { Hono } from "hono";
 import { ShuntError } from "../errors.js";
 import { ApiClient } from "./client.js";
-import type { ApiError, Explanation, Reloaded, SessionList, Status } from "./types.js";
+import type { SessionFilter } from "./session-list.js";
+import type { ApiError, Expired, Explanation, Reloaded, SessionCount, SessionList, Status } from "./types.js";
 
-export interface SessionQuery {
-	service?: string;
-	backend?: string;
-	/** One address. */
-	source?: string;
+export interface SessionQuery extends SessionFilter {
 	limit: number;
 }
 
@@ -32,7 +29,10 @@ export interface FlowQuery {
 /** What a daemon answers. A ShuntError becomes 400 with its code; anything else 500. */
 export interface Answers {
 	status(): Status;
-	sessions(query: SessionQuery): SessionList;
+	sessions(query: SessionQuery): Promise<SessionList>;
+	countSessions(filter: SessionFilter): Promise<SessionCount>;
+	/** Ends them. */
+	expireSessions(filter: SessionFilter): Promise<Expired>;
 	explain(query: FlowQuery): Explanation;
 	reload(): Promise<Reloaded>;
 }
@@ -75,7 +75,20 @@ function listen(server: Server, socket: string): Promise<void> {
 function routes(answers: Answers): Hono {
 	const app = new Hono();
 	app.get("/status", (c) => c.json(answers.status()));
-	app.get("/sessions", (c) => c.json(answers.sessions(sessionQuery((name) => c.req.query(name)))));
+	app.get("/sessions", async (c) => {
+		const ask: Ask = (name) => c.req.query(name);
+		const limit = wholeNumber(ask, "limit", 1, SESSIONS_MOST, SESSIONS_DEFAULT);
+		return c.json(await answers.sessions({ ...sessionFilter(ask), limit }));
+	});
+	app.get("/sessions/count", async (c) =>
+		c.json(await answers.countSessions(sessionFilter((name) => c.req.query(name)))),
+	);
+	app.delete("/sessions", async (c) => {
+		const filter = sessionFilter((name) => c.req.query(name));
+		if (Object.keys(filter).length === 0 && c.req.query("all") === undefined)
+			throw usage("what is to be ended is not said; all of them is all=");
+		return c.json(await answers.expireSessions(filter));
+	});
 	app.get("/explain", (c) => c.json(answers.explain(flowQuery((name) => c.req.query(name)))));
 	app.post("/reload", async (c) => c.json(await answers.reload()));
 	app.notFound((c) => c.json(failure("SHUNT_USAGE", `There is no ${c.req.method} ${c.req.path}.`), 404));
@@ -93,13 +106,14 @@ function failure(code: string, message: string, hint?: string): ApiError {
 
 type Ask = (name: string) => string | undefined;
 
-function sessionQuery(ask: Ask): SessionQuery {
-	const query: SessionQuery = { limit: wholeNumber(ask, "limit", 1, SESSIONS_MOST, SESSIONS_DEFAULT) };
+function sessionFilter(ask: Ask): SessionFilter {
+	const filter: SessionFilter = {};
 	for (const name of ["service", "backend", "source"] as const) {
 		const value = ask(name);
-		if (value !== undefined) query[name] = value;
+		if (value !== undefined) filter[name] = value;
 	}
-	return query;
+	if (ask("idle") !== undefined) filter.idleMs = wholeNumber(ask, "idle", 0, 86_400_000);
+	return filter;
 }
 
 function flowQuery(ask: Ask): FlowQuery {

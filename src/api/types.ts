@@ -128,7 +128,7 @@ export interface Status {
 	workers: WorkerStatus[];
 }
 
-/** One of `GET /sessions?service=&backend=&source=&limit=` */
+/** One of `GET /sessions?service=&backend=&source=&idle=&limit=` */
 export interface Session {
 	service: string;
 	protocol: "udp" | "tcp";
@@ -150,6 +150,26 @@ export interface SessionList {
 	sessions: Session[];
 	/** There were more than `limit`. */
 	truncated: boolean;
+}
+
+/** `GET /sessions/count?service=&backend=&source=&idle=` */
+export interface SessionCount {
+	total: number;
+	/** Largest first. */
+	groups: {
+		service: string;
+		protocol: "udp" | "tcp";
+		destination: string;
+		destinationPort: number;
+		/** null: this host itself (on a backend). */
+		backend: string | null;
+		sessions: number;
+	}[];
+}
+
+/** `DELETE /sessions?service=&backend=&source=&idle=` or `?all=` */
+export interface Expired {
+	expired: number;
 }
 
 /** A row that a new session may get, and the load of its target. */

@@ -6,6 +6,7 @@
 
 import { Command, InvalidArgumentError, Option } from "commander";
 import { VERSION } from "../api/version.js";
+import { parseDuration } from "../config/quantities.js";
 
 const HELP_WIDTH = 80;
 
@@ -76,12 +77,16 @@ function questions(program: Command): void {
 		.option("-a, --all", "services and targets without traffic too")
 		.option("-w, --watch [seconds]", "again and again, with rates (default: every second)", positive)
 		.action(async (options) => (await import("./status.js")).status(options));
-	toDaemon(program.command("sessions").summary("live sessions, the latest first"))
-		.description("Lists live sessions, the latest first.")
+	toDaemon(program.command("sessions").summary("live sessions: listed, counted, ended"))
+		.description("Lists live sessions, the latest first; or counts them, or ends them by hand.")
 		.option("--service <name>", "of this service only")
 		.option("--backend <name>", "with this backend only")
 		.option("--source <address>", "from this address only")
+		.option("--idle <duration>", "idle for at least so long: 500ms, 30s, 2m", durationMs)
 		.option("--limit <count>", "at most so many (default: 100)", whole)
+		.addOption(new Option("--count", "how many there are of each service and backend").conflicts("limit"))
+		.addOption(new Option("--expire", "end them: their next packets choose anew").conflicts(["limit", "count"]))
+		.option("-a, --all", "with --expire: every session there is")
 		.action(async (options) => (await import("./sessions.js")).sessions(options));
 	toDaemon(program.command("explain").summary("what would happen to a packet, and why"))
 		.description("Says what would happen to the next packet of a flow, and why; nothing is sent or changed.")
@@ -198,6 +203,12 @@ function whole(text: string): number {
 	if (!/^[0-9]+$/.test(text) || value < 1 || !Number.isSafeInteger(value))
 		throw new InvalidArgumentError("It is a whole number from 1 on");
 	return value;
+}
+
+function durationMs(text: string): number {
+	const ms = parseDuration(text);
+	if (ms === undefined) throw new InvalidArgumentError("It is a duration with its unit, such as 500ms, 30s or 2m");
+	return Math.round(ms);
 }
 
 function positive(text: string): number {

@@ -1,0 +1,123 @@
+/**
+ * Sessions: listed, counted, and ended by hand.
+ *
+ * Owns: what a question about sessions means, and that the table is walked in slices, with the event loop's turn between.
+ * Must never: change a session that was not asked to be ended.
+ */
+import { setImmediate as turn } from "node:timers/promises";
+import { LOCAL_TARGET, type SessionFilter as NativeFilter, type SessionRow } from "../engine/index.js";
+import type { Member } from "../gateway/member.js";
+import { formatAddress } from "../wire/index.js";
+import { bytesOf, endpoint, Names } from "./names.js";
+import type { Session, SessionCount, SessionList } from "./types.js";
+
+/** What is not there matches everything. */
+export interface SessionFilter {
+	service?: string;
+	backend?: string;
+	/** One address. */
+	source?: string;
+	/** Idle for at least so long. */
+	idleMs?: number;
+}
+
+/** Rows fetched at once: a millisecond or two. */
+const PAGE = 2048;
+
+export async function listSessions(member: Member, filter: SessionFilter, limit: number): Promise<SessionList> {
+	const names = new Names(member);
+	const sessions: Session[] = [];
+	for await (const row of rowsOf(member, names, filter, Math.min(limit, PAGE))) {
+		const session = sessionOf(names, row);
+		if (session === undefined) continue;
+		if (sessions.length === limit) return { sessions, truncated: true };
+		sessions.push(session);
+	}
+	return { sessions, truncated: false };
+}
+
+export async function countSessions(member: Member, filter: SessionFilter): Promise<SessionCount> {
+	const names = new Names(member);
+	const groups = new Map<string, SessionCount["groups"][number]>();
+	let total = 0;
+	for await (const row of rowsOf(member, names, filter, PAGE)) {
+		const service = names.services.get(row.service);
+		if (service === undefined) continue;
+		const backend = backendOf(names, row);
+		const key = `${service.key} ${backend}`;
+		const group = groups.get(key) ?? {
+			service: service.name,
+			protocol: service.protocol,
+			destination: service.address,
+			destinationPort: service.port,
+			backend,
+			sessions: 0,
+		};
+		group.sessions++;
+		groups.set(key, group);
+		total++;
+	}
+	return { total, groups: [...groups.values()].sort((a, b) => b.sessions - a.sessions) };
+}
+
+/** Ends every session that matches; each one's next packet chooses anew. */
+export async function expireSessions(member: Member, filter: SessionFilter): Promise<{ expired: number }> {
+	let expired = 0;
+	for (const native of nativeFilters(new Names(member), filter)) {
+		let from = 0;
+		do {
+			const slice = member.engine.removeSessions({ ...native, from });
+			expired += slice.removed;
+			from = slice.next;
+			await turn();
+		} while (from !== 0);
+	}
+	return { expired };
+}
+
+async function* rowsOf(member: Member, names: Names, filter: SessionFilter, limit: number): AsyncGenerator<SessionRow> {
+	for (const native of nativeFilters(names, filter)) {
+		let from = 0;
+		do {
+			const page = member.engine.sessions({ ...native, limit, from });
+			yield* page.rows;
+			from = page.next;
+			await turn();
+		} while (from !== 0);
+	}
+}
+
+/** A name of a service stands for several, and the table is walked for each of them. */
+function nativeFilters(names: Names, { service, backend, source, idleMs }: SessionFilter): NativeFilter[] {
+	const common: NativeFilter = {
+		...(backend === undefined ? {} : { targets: names.targetIds(backend) }),
+		...(source === undefined ? {} : { source: bytesOf(source) }),
+		...(idleMs === undefined ? {} : { idleAtLeastMs: idleMs }),
+	};
+	if (service === undefined) return [common];
+	return names.serviceIds(service).map((id) => ({ ...common, service: id }));
+}
+
+/** undefined: a record of a service that is no longer configured; the next sweep frees it. */
+export function sessionOf(names: Names, row: SessionRow): Session | undefined {
+	const service = names.services.get(row.service);
+	if (service === undefined) return undefined;
+	const target = names.targets.get(row.target);
+	return {
+		service: service.name,
+		protocol: service.protocol,
+		source: formatAddress(row.source),
+		sourcePort: row.sourcePort,
+		destination: service.address,
+		destinationPort: service.port,
+		backend: backendOf(names, row),
+		target: target ? endpoint(target.address, target.port) : null,
+		idleMs: Math.round(row.idleMs),
+		leftMs: Math.max(0, Math.round(service.idleMs - row.idleMs)),
+		proven: row.proven,
+	};
+}
+
+function backendOf(names: Names, row: SessionRow): string | null {
+	return row.target === LOCAL_TARGET ? null : (names.targets.get(row.target)?.backend ?? "(gone)");
+}
