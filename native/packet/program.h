@@ -282,6 +282,8 @@ SH_STAGE u8 sh_direct(const struct sh_env *env, const struct sh_frame *frame, co
 	if (sh_parse_transport(frame, p) != SH_GO_ON || p->icmp_error || p->fragmentation == SH_FRAGMENT_LATER ||
 	    !flow->source_port || sh_source_bad(flow))
 		return SH_R_not_service;
+	if (flow->protocol == SH_UDP && flow->destination_port == control->tunnel_port)
+		return SH_R_not_service; /* the tunnel's, in fragments or behind extension headers, which we do not send */
 	service = sh_service_find(env, control, sh_hash_own(control, &flow->destination), &flow->destination,
 				  flow->destination_port, flow->protocol);
 	if (!service || service->family != flow->family)

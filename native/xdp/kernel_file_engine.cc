@@ -6,6 +6,7 @@
 // holds one fails with a sentence.
 #include "xdp/kernel_file_engine.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <sched.h>
@@ -106,13 +107,17 @@ public:
 	}
 
 private:
-	// What this host sends is the other program's, which lets it pass and counts what it did.
+	// What this host sends is the other program's, which lets it pass and counts what it did. A test run takes no more than a
+	// page (all that the program reads is headers), and no frame without a whole IP header (of which it could tell nothing).
 	bool note(const sh_frame &frame, u32 length, Passed *passed, std::string *problem)
 	{
-		LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame.data, .data_size_in = length, .repeat = 1);
+		LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame.data, .data_size_in = std::min(length, 3072u), .repeat = 1);
 		SentCounters counters(statistics_->worker((u32)processor_.processor()));
 
+		*passed = {0, 0, Sent::nothing};
 		if (bpf_prog_test_run_opts(program_->sent_fd(), &run)) {
+			if (errno == EINVAL && length < 14 + 40)
+				return true;
 			*problem = kernel_problem("the kernel does not run a sent packet of " + std::to_string(length) + " bytes", errno);
 			return false;
 		}

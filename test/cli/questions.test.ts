@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Answers, type FlowQuery, type SessionQuery, serve } from "../../src/api/server.js";
+import type { SessionFilter } from "../../src/api/session-list.js";
 import type { Status } from "../../src/api/types.js";
 import { statusLines } from "../../src/cli/status-text.js";
 import { ShuntError } from "../../src/errors.js";
@@ -14,7 +15,7 @@ import { explanation, SESSIONS, status } from "./daemon-answers.js";
 let folder: string;
 let daemon: { close(): Promise<void> };
 let now: Status;
-let asked: { sessions?: SessionQuery; explain?: FlowQuery };
+let asked: { sessions?: SessionQuery; count?: SessionFilter; expire?: SessionFilter; explain?: FlowQuery };
 let truncated: boolean;
 let refusal: ShuntError | undefined;
 
@@ -22,9 +23,24 @@ beforeAll(async () => {
 	folder = mkdtempSync(join(tmpdir(), "shunt-questions-"));
 	const answers: Answers = {
 		status: () => now,
-		sessions: (query) => {
+		sessions: async (query) => {
 			asked.sessions = query;
 			return { sessions: SESSIONS, truncated };
+		},
+		countSessions: async (filter) => {
+			asked.count = filter;
+			const at = { service: "dns", protocol: "udp", destination: "203.0.113.53", destinationPort: 53 } as const;
+			return {
+				total: 1203,
+				groups: [
+					{ ...at, backend: "b1", sessions: 1200 },
+					{ ...at, backend: null, sessions: 3 },
+				],
+			};
+		},
+		expireSessions: async (filter) => {
+			asked.expire = filter;
+			return { expired: filter.service === "none" ? 0 : 1203 };
 		},
 		explain: (query) => {
 			asked.explain = query;
@@ -170,6 +186,42 @@ describe("sessions", () => {
 		);
 		expect(asked.sessions).toEqual({ service: "dns", backend: "b1", source: "198.51.100.7", limit: 2 });
 		expect(stdout).toContain("2 sessions shown, and there are more: --limit\n");
+	});
+
+	test("--idle is handed on in milliseconds, and what is no duration is refused", async () => {
+		await ask("sessions", "--idle", "1.5s");
+		expect(asked.sessions).toEqual({ idleMs: 1500, limit: 100 });
+		const { status, stderr } = await ask("sessions", "--idle", "5");
+		expect(status).toBe(2);
+		expect(stderr).toContain("It is a duration with its unit, such as 500ms, 30s or 2m");
+	});
+
+	test("R9: --count says how many there are of each service and backend", async () => {
+		const { stdout } = await ask("sessions", "--count", "--service", "dns");
+		expect(asked.count).toEqual({ service: "dns" });
+		expect(stdout).toMatchInlineSnapshot(`
+			"service  on   at               backend    sessions
+			dns      udp  203.0.113.53:53  b1            1,200
+			dns      udp  203.0.113.53:53  this host         3
+			1,203 sessions
+			"
+		`);
+		expect(JSON.parse((await ask("sessions", "--count", "--json")).stdout)).toMatchObject({ total: 1203 });
+	});
+
+	test("--expire ends those that match, and never all of them by oversight", async () => {
+		expect((await ask("sessions", "--expire", "--backend", "b1", "--idle", "5s")).stdout).toBe(
+			"1,203 sessions ended; each one's next packet chooses anew\n",
+		);
+		expect(asked.expire).toEqual({ backend: "b1", idleMs: 5000 });
+		expect((await ask("sessions", "--expire", "--service", "none")).stdout).toBe("no session matched\n");
+		asked = {};
+		const { status, stderr } = await ask("sessions", "--expire");
+		expect({ status, asked }).toEqual({ status: 2, asked: {} });
+		expect(stderr).toContain("Say which sessions are to end, or --all.");
+		await ask("sessions", "--expire", "--all");
+		expect(asked.expire).toEqual({});
+		expect((await ask("sessions", "--expire", "--count", "--all")).status).toBe(2);
 	});
 
 	test("--json is the daemon's answer", async () => {

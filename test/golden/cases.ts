@@ -12,6 +12,8 @@ export interface Packet {
 	frame: Buffer;
 	/** By which it must leave. */
 	reason: string;
+	/** The host sends it, it did not come; `reason` is then "sent: " and what it did to its session. */
+	sent?: true;
 	/** Before this packet, the configuration changes so. */
 	change?: [string, string];
 	/** From this packet on, each backend's load, of FULL_LOAD. */
@@ -28,6 +30,8 @@ export interface Case {
 	/** Targets whose next hop is not known. */
 	unresolved?: string[];
 	mtu?: number;
+	/** What the session table holds after the last packet, by the sender's port. */
+	sessions?: Record<number, { idleMs: number; proven: boolean }>;
 	/** Nothing that the kernel's engine can meet. */
 	userSpaceOnly?: boolean;
 }
@@ -69,6 +73,9 @@ const EPOCH_S = 1_700_000_000;
 
 const VIP = "203.0.113.53";
 const VIP6 = "2001:db8:53::53";
+/** b1's own. */
+const OWN = "10.77.3.11";
+const OWN6 = "fd77:3::11";
 const hex = (text: string) => Buffer.from(parseAddress(text) ?? []).toString("hex");
 const body = Buffer.from("a question");
 
@@ -150,6 +157,8 @@ const spoilHeader =
 
 const icmpError = (quoted: Buffer, type = 3, code = 3) =>
 	ipv4("192.0.2.1", VIP, 1, Buffer.concat([Buffer.from([type, code, 0, 0, 0, 0, 0, 0]), quoted]));
+/** An answer to 198.51.100.7. */
+const sentBy = (service: string, port: number) => ipv4(service, "198.51.100.7", 17, udp(53, port, body));
 const answerOf = (port: number) => ipv4(VIP, "198.51.100.7", 17, udp(53, port, body));
 const extension = (next: number, then: Buffer, length = 0) =>
 	Buffer.concat([Buffer.from([next, length, 0, 0, 0, 0, 0, 0]), Buffer.alloc(length * 8), then]);
@@ -540,6 +549,161 @@ export const cases: Case[] = [
 			},
 			{ frame: tunnelled(ipv4("198.51.100.7", VIP, 17, Buffer.alloc(16, 1), 0x0003)), reason: "delivered" },
 		],
+	},
+	{
+		name: "direct",
+		title: "R3 R9 R22: a redirected client's packet straight to the backend is noted, and left as it is to the host",
+		role: "backend",
+		packets: [
+			{ frame: four(udp4("198.51.100.7", 4000, OWN)), reason: "direct" },
+			{ at: 100, frame: four(udp4("198.51.100.7", 4000, OWN), [7]), reason: "direct" },
+			{
+				at: 200,
+				frame: four(ipv4("198.51.100.7", OWN, 6, tcp(4001, 53, 2, Buffer.alloc(0), Buffer.alloc(0)))),
+				reason: "direct",
+			},
+			{ at: 300, frame: six(udp6("2001:db8:9::1", 4002, OWN6)), reason: "direct" },
+			// One client, by the gateway and straight: one session.
+			{ at: 400, frame: tunnelled(udp4("198.51.100.7", 4003)), reason: "delivered" },
+			{ at: 500, frame: four(udp4("198.51.100.7", 4003, OWN)), reason: "direct" },
+			{
+				at: 600,
+				frame: four(ipv4("198.51.100.7", OWN, 17, udp(4004, 53, Buffer.alloc(16, 1)), 0x2000)),
+				reason: "direct",
+			},
+			// And none of these makes one.
+			{ frame: four(ipv4("198.51.100.7", OWN, 17, Buffer.alloc(16, 1), 0x0003)), reason: "not_service" },
+			{ frame: four(udp4("198.51.100.7", 4005, OWN, 54)), reason: "not_service" },
+			{ frame: four(udp4("198.51.100.7", 0, OWN)), reason: "not_service" },
+			{ frame: four(udp4("127.0.0.1", 4005, OWN)), reason: "not_service" },
+			{ frame: four(changed(udp4("198.51.100.7", 4005, OWN), 10, 0)), reason: "not_service" },
+			{ frame: four(udp4("198.51.100.7", 4005)), reason: "not_service" },
+			{
+				frame: four(
+					ipv4(
+						"192.0.2.1",
+						OWN,
+						1,
+						Buffer.concat([Buffer.from([3, 3, 0, 0, 0, 0, 0, 0]), ipv4(OWN, "198.51.100.7", 17, udp(53, 4005, body))]),
+					),
+				),
+				reason: "not_service",
+			},
+			{ frame: four(udp4("198.51.100.7", 4005, OWN, 6081)), reason: "tunnel_bad" },
+			{
+				at: 1000,
+				change: ["    backends: [b1]\n", "    backends: [{ name: b1, port: 5353 }]\n"],
+				frame: four(ipv4("198.51.100.7", OWN, 6, tcp(4001, 53, 16, Buffer.alloc(0), Buffer.alloc(0)))),
+				reason: "not_service",
+			},
+			{ at: 1000, frame: four(udp4("198.51.100.7", 4006, OWN, 5353)), reason: "direct" },
+		],
+		sessions: {
+			4000: { idleMs: 900, proven: true },
+			4001: { idleMs: 800, proven: false },
+			4002: { idleMs: 700, proven: false },
+			4003: { idleMs: 500, proven: true },
+			4004: { idleMs: 400, proven: false },
+			4006: { idleMs: 0, proven: false },
+		},
+	},
+	{
+		name: "sent",
+		title: "R9: what a backend sends keeps its client's session alive for a period of its own, or makes one",
+		role: "backend",
+		packets: [
+			{
+				change: ["    idle: 10s\n", "    idle: 10s\n    idleSent: 4s\n"],
+				frame: four(udp4("198.51.100.7", 4000, OWN)),
+				reason: "direct",
+			},
+			// A session ends at the later of both: this one at 10 s by the client's packet, then at 12 s by the last answer.
+			{ at: 1000, sent: true, frame: four(sentBy(OWN, 4000)), reason: "sent: renewed" },
+			{ at: 8000, sent: true, frame: four(sentBy(OWN, 4000)), reason: "sent: renewed" },
+			{ at: 8000, sent: true, frame: four(sentBy(VIP, 4001)), reason: "sent: made" },
+			{ at: 8000, frame: tunnelled(udp4("198.51.100.7", 4002)), reason: "delivered" },
+			{ at: 8500, sent: true, frame: four(sentBy(VIP, 4002)), reason: "sent: renewed" },
+			// The first byte tells enough: a tag, many segments in one with a checksum still to make, extension headers.
+			{ at: 9000, sent: true, frame: four(sentBy(VIP, 4003), [7]), reason: "sent: made" },
+			{
+				at: 9000,
+				sent: true,
+				frame: four(
+					changed(
+						changed(ipv4(VIP, "198.51.100.7", 6, tcp(53, 4004, 16, Buffer.alloc(0), Buffer.alloc(0))), 2, 0xfa),
+						10,
+						0,
+					),
+				),
+				reason: "sent: made",
+			},
+			{
+				at: 9000,
+				sent: true,
+				frame: six(ipv6(hex(OWN6), hex("2001:db8:9::1"), 0, extension(17, udp(53, 4005, body)))),
+				reason: "sent: made",
+			},
+			{
+				at: 9000,
+				sent: true,
+				frame: four(ipv4(VIP, "198.51.100.7", 17, udp(53, 4006, Buffer.alloc(16)), 0x2000)),
+				reason: "sent: made",
+			},
+			// None of these is a service's answer, or one that says whose.
+			...[
+				four(ipv4(VIP, "198.51.100.7", 17, Buffer.alloc(16, 1), 0x0003)),
+				four(ipv4(OWN, "198.51.100.7", 17, udp(54, 4007, body))),
+				four(ipv4("10.77.3.99", "198.51.100.7", 17, udp(53, 4007, body))),
+				four(ipv4(VIP, "198.51.100.7", 1, Buffer.alloc(16))),
+				four(sentBy(VIP, 0)),
+				four(sentBy(VIP, 4007)).subarray(0, 36),
+				four(changed(sentBy(VIP, 4007), 0, 0x41)),
+				four(sentBy(VIP, 4007), [7, 8, 9]),
+				ethernet(0x0806, Buffer.alloc(28)),
+			].map((frame) => ({ at: 9000, sent: true as const, frame, reason: "sent: nothing" })),
+			{ at: 9000, frame: four(udp4("198.51.100.7", 4002, OWN)), reason: "direct" },
+		],
+		sessions: {
+			4000: { idleMs: 7000, proven: false },
+			4001: { idleMs: 7000, proven: false },
+			4002: { idleMs: 0, proven: true },
+			...Object.fromEntries([4003, 4004, 4005, 4006].map((port) => [port, { idleMs: 6000, proven: false }])),
+		},
+	},
+	{
+		name: "sent-off",
+		title: "R9: with idleSent 0 what a backend sends keeps nothing alive, from the reload on",
+		role: "backend",
+		packets: [
+			{ frame: four(udp4("198.51.100.7", 4000, OWN)), reason: "direct" },
+			{ at: 1000, sent: true, frame: four(sentBy(OWN, 4000)), reason: "sent: renewed" },
+			{
+				at: 2000,
+				change: ["    idle: 10s\n", "    idle: 10s\n    idleSent: 0ms\n"],
+				sent: true,
+				frame: four(sentBy(OWN, 4000)),
+				reason: "sent: nothing",
+			},
+			{ at: 3000, sent: true, frame: four(sentBy(OWN, 4001)), reason: "sent: nothing" },
+		],
+		sessions: { 4000: { idleMs: 2000, proven: false } },
+	},
+	{
+		name: "sent-longer",
+		title: "R9: where answers keep a session alive for longer than questions, a question does not shorten it",
+		role: "backend",
+		packets: [
+			{
+				change: ["    idle: 10s\n", "    idle: 1s\n    idleSent: 60s\n"],
+				frame: four(udp4("198.51.100.7", 4000, OWN)),
+				reason: "direct",
+			},
+			{ at: 100, sent: true, frame: four(sentBy(OWN, 4000)), reason: "sent: renewed" },
+			{ at: 200, frame: four(udp4("198.51.100.7", 4000, OWN)), reason: "direct" },
+			// 60 s after the answer is 400 ms from now, as if the client had sent something 600 ms ago.
+			{ at: 59_700, frame: four(udp4("198.51.100.7", 4001, OWN)), reason: "direct" },
+		],
+		sessions: { 4000: { idleMs: 600, proven: true }, 4001: { idleMs: 0, proven: false } },
 	},
 	{
 		name: "congestion",

@@ -17,7 +17,9 @@ const COMPATIBLE: Record<string, string[]> = {
 	forwarded_moved: ["forwarded_moved"],
 	no_target: ["no_target"],
 	no_next_hop: ["no_next_hop"],
-	not_service: ["not_service"],
+	direct: ["direct"],
+	// A packet straight to a backend may have a bad source or checksum, of which a flow says nothing.
+	not_service: ["not_service", "direct"],
 	not_service_port: ["not_service_port"],
 	table_missing: ["table_missing"],
 	// Its size is looked at before all that is needed to send it.

@@ -112,11 +112,22 @@ function run(one: Case, files: Files, kernel: boolean): FileRunResult {
 	return runFile({
 		kernel,
 		explain: true,
+		sent: one.packets.flatMap(({ sent }, i) => (sent ? [i] : [])),
 		steps: steps(one).map(({ at, compiled }) => ({ at, tables: compiled.tables })),
 		...files,
 		inner: files.inner,
 		...(one.sessions4 === undefined ? {} : { sessions4: one.sessions4 }),
 	});
+}
+
+/** By port; a tick of the table's clock is a little longer than a millisecond. */
+function sessionsOf(result: FileRunResult): Case["sessions"] {
+	return Object.fromEntries(
+		result.sessions.map(({ sourcePort, idleMs, proven }) => [
+			sourcePort,
+			{ idleMs: Math.round(idleMs / 10) * 10, proven },
+		]),
+	);
 }
 
 /** Byte for byte as in the file, or, with -u, into the file. */
@@ -139,12 +150,19 @@ for (const engine of ENGINES) {
 				const wanted = one.packets.map(({ reason }, i) => (reason === "*" ? result.reasons[i] : reason));
 				expect(result.reasons).toEqual(wanted);
 				const counted = Object.values(result.counters.reasons).reduce((sum, { packets }) => sum + packets, 0);
-				expect(counted).toBe(one.packets.length); // conserved
+				expect(counted).toBe(one.packets.filter(({ sent }) => !sent).length); // conserved
+				expect(result.counters.packetsIn).toBe(counted);
+				if (one.sessions !== undefined) expect(sessionsOf(result)).toEqual(one.sessions);
 				expect(contradiction(result)).toBeUndefined();
 				matches(readFileSync(files.input), join(expected, "in.pcap"));
 				matches(readFileSync(files.output), join(expected, "out.pcap"));
 				matches(readFileSync(files.inner), join(expected, "inner.pcap"));
-				const counters = { reasons: result.counters.reasons, targets: Object.fromEntries(result.targets) };
+				const { reasons, sent, sentMade } = result.counters;
+				const counters = {
+					reasons,
+					targets: Object.fromEntries(result.targets),
+					...(one.packets.some((packet) => packet.sent) ? { sent, sentMade } : {}),
+				};
 				await expect(`${JSON.stringify(counters, null, "\t")}\n`).toMatchFileSnapshot(join(expected, "counters.json"));
 			});
 		}

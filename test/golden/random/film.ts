@@ -3,6 +3,7 @@
 // Owns: the clock, the sizes of the session tables, and when tables change.
 
 import type { FileRunOptions } from "../../../src/engine/index.js";
+import { ROLE } from "../../../src/policy/index.js";
 import { Dice } from "./dice.js";
 import { Draft } from "./draft.js";
 import { Frames } from "./frames.js";
@@ -20,6 +21,8 @@ export interface Film {
 	/** Valid until the next film is made. */
 	readonly pcap: Buffer;
 	readonly steps: FileRunOptions["steps"];
+	/** Frames that the server sends. */
+	readonly sent: readonly number[];
 	readonly sizes: { readonly sessions4: number; readonly sessions6: number; readonly fragments: number };
 	/** Frame i, as it came. */
 	frame(i: number): Buffer;
@@ -33,6 +36,7 @@ export function makeFilm(seed: number, packets: number): Film {
 	to.at = 0;
 	const frames = new Frames(dice, world, to);
 	const places: number[] = [];
+	const sent: number[] = [];
 	const steps: { at: number; tables: ReturnType<typeof tablesOf> }[] = [];
 	let seconds = dice.between(1, 0x6fffffff);
 	let ns = dice.below(1e9);
@@ -53,7 +57,10 @@ export function makeFilm(seed: number, packets: number): Film {
 		}
 		const head = to.at;
 		to.at += RECORD_HEAD;
-		frames.write((seconds + world.wallS + (ns + world.wallNs >= 1e9 ? 1 : 0)) >>> 0);
+		if ((world.roles & ROLE.backend) !== 0 && dice.once(12)) {
+			frames.writeSent();
+			sent.push(i);
+		} else frames.write((seconds + world.wallS + (ns + world.wallNs >= 1e9 ? 1 : 0)) >>> 0);
 		to.bytes.writeUInt32LE(seconds, head);
 		to.bytes.writeUInt32LE(ns, head + 4);
 		to.bytes.writeUInt32LE(to.at - head - RECORD_HEAD, head + 8);
@@ -71,6 +78,7 @@ export function makeFilm(seed: number, packets: number): Film {
 	return {
 		pcap,
 		steps,
+		sent,
 		sizes: {
 			sessions4: dice.one([1, 8, 30, 100, 1000, 20_000]),
 			sessions6: dice.one([1, 8, 30, 100, 1000, 20_000]),

@@ -33,6 +33,16 @@ export class Frames {
 		this.#packets = new Packets(dice, world, draft);
 	}
 
+	/** Writes one that the server sends, instead. */
+	writeSent(): void {
+		const dice = this.#dice;
+		const draft = this.#draft;
+		const start = draft.at;
+		const ip = this.#behindLink(start, () => this.#packets.answer());
+		if (dice.once(8)) this.#damage(start, ip);
+		draft.at = Math.min(Math.max(draft.at, start + SHORTEST), start + LONGEST);
+	}
+
 	/** Writes one frame at the draft's end. `now` is the wall clock's second. */
 	write(now: number): void {
 		const dice = this.#dice;
@@ -57,7 +67,7 @@ export class Frames {
 			draft.ethernet(dice.one([0x0806, 0x88cc, dice.below(65_536)]), []);
 			draft.noise(dice, dice.one([28, 1500, 4000]));
 		} else {
-			ip = this.#client(start);
+			ip = this.#behindLink(start, () => this.#packets.write());
 		}
 		if (dice.once(6)) draft.noise(dice, dice.one([1, 6, 18, 46, 3600]));
 		if (dice.once(6)) this.#damage(start, ip);
@@ -77,11 +87,11 @@ export class Frames {
 	}
 
 	/** The family is known when the packet is there: written behind room for the link header, which then moves up to it. */
-	#client(start: number): number {
+	#behindLink(start: number, write: () => unknown): number {
 		const draft = this.#draft;
 		const packet = start + 26;
 		draft.at = packet;
-		this.#packets.write();
+		write();
 		const end = draft.at;
 		const family = (draft.bytes[packet] as number) >> 4 === 4 ? 4 : 6;
 		draft.at = start;

@@ -38,6 +38,21 @@ export class Packets {
 		return flow;
 	}
 
+	/** Writes what a backend answers to one of the flows. Returns its family. */
+	answer(): 4 | 6 {
+		const flow = this.#flow();
+		const { source, destination, sourcePort, destinationPort } = flow;
+		const turned = {
+			source: destination,
+			destination: source,
+			sourcePort: destinationPort,
+			destinationPort: sourcePort,
+		};
+		if (this.#dice.once(10)) this.#fragment({ ...flow, ...turned }, this.#dice.once(2));
+		else this.#whole({ ...flow, ...turned }, 0);
+		return flow.family;
+	}
+
 	/** Of a client under one of the service's rules, mostly. */
 	#source(family: 4 | 6, service: number): Buffer {
 		const dice = this.#dice;
@@ -77,6 +92,15 @@ export class Packets {
 			destinationPort: dice.once(40) ? dice.below(65_536) : service.port,
 			protocol: dice.once(30) ? dice.one([6, 17]) : service.protocol,
 		};
+		if (this.#world.direct.length > 0 && dice.once(5)) {
+			const place = dice.one(this.#world.direct);
+			if (family === place.family)
+				Object.assign(flow, {
+					destination: place.address,
+					destinationPort: dice.once(20) ? 54 : place.port,
+					protocol: this.#world.services.find(({ id }) => id === place.service)?.protocol ?? flow.protocol,
+				});
+		}
 		if (this.#recent.length < RECENT) this.#recent.push(flow);
 		else this.#recent[dice.below(RECENT)] = flow;
 		return flow;

@@ -8,6 +8,7 @@ import {
 	FULL_LOAD,
 	ROLE,
 	SPREAD,
+	type TableDirect,
 	type TableKey,
 	type TableRedirection,
 	type TableRule,
@@ -39,6 +40,7 @@ export interface World {
 	keys: TableKey[];
 	own: Buffer[];
 	services: Mutable<TableService>[];
+	direct: TableDirect[];
 	rules: Mutable<TableRule>[];
 	redirections: Mutable<TableRedirection>[];
 	targets: Mutable<TableTarget>[];
@@ -106,10 +108,18 @@ function service(dice: Dice, world: World, addresses: readonly Buffer[]): Mutabl
 		family: (isMapped(address) ? (dice.once(30) ? 6 : 4) : 6) as 4 | 6,
 		redirection: dice.below(world.redirections.length),
 		idleMs: dice.one([0, 1, 50, 1000, 1000, 10_000, 30_000, 0xffffffff]),
+		idleSentMs: dice.one([0, 1, 50, 1000, 30_000, 0xffffffff]),
 	};
 	const same = (one: TableService) =>
 		one.port === made.port && one.protocol === made.protocol && one.address.equals(address);
 	return world.services.some(same) ? undefined : made;
+}
+
+/** Where a service listens at an address of the server's own; now and then where another does. */
+function direct(dice: Dice, world: World): TableDirect {
+	const address = dice.one(world.own);
+	const { id, port } = dice.one(world.services);
+	return { service: id, address, port: dice.one([port, 5353]), family: isMapped(address) ? 4 : 6 };
 }
 
 function rule(dice: Dice, world: World): Mutable<TableRule> | undefined {
@@ -149,6 +159,7 @@ export function newWorld(dice: Dice): World {
 		keys: [],
 		own: [addressOf(dice, 4), addressOf(dice, 6)],
 		services: [],
+		direct: [],
 		rules: [],
 		redirections: [],
 		targets: [],
@@ -171,6 +182,7 @@ export function newWorld(dice: Dice): World {
 	const addresses = [4, 4, 4, 6, 6].map((family) => addressOf(dice, family as 4 | 6));
 	if (dice.once(3)) addresses.push(dice.one(world.own)); // a service at the server's own address
 	for (let i = dice.between(3, 12); i > 0; i--) keep(world.services, service(dice, world, addresses));
+	for (let i = dice.between(1, 6); i > 0; i--) world.direct.push(direct(dice, world));
 	for (let i = dice.between(0, 40); i > 0; i--) keep(world.rules, rule(dice, world));
 	return world;
 }
@@ -223,6 +235,7 @@ const changes: Record<keyof typeof WEIGHTS, (dice: Dice, world: World) => void> 
 	},
 	idle(dice, world) {
 		dice.one(world.services).idleMs = dice.one([0, 1, 50, 1000, 30_000]);
+		dice.one(world.services).idleSentMs = dice.one([0, 1, 50, 1000, 30_000]);
 	},
 	keys(dice, world) {
 		const at = dice.below(world.keys.length);
@@ -244,6 +257,7 @@ const changes: Record<keyof typeof WEIGHTS, (dice: Dice, world: World) => void> 
 		if (world.services.length > 2 && dice.once(2)) {
 			const [gone] = world.services.splice(dice.below(world.services.length), 1);
 			world.rules = world.rules.filter((one) => one.service !== gone?.id);
+			world.direct = world.direct.filter((one) => one.service !== gone?.id);
 		} else {
 			keep(world.services, service(dice, world, [...addresses, addressOf(dice, 4), addressOf(dice, 6)]));
 		}
@@ -264,6 +278,7 @@ export function tablesOf(world: World): TableSet {
 		keys: [...world.keys],
 		own: [...world.own],
 		services: world.services.map((one) => ({ ...one })),
+		direct: [...world.direct],
 		rules: world.rules.map((one) => ({ ...one })),
 		redirections: world.redirections.map((one) => ({ ...one })),
 		targets: world.targets.map((one) => ({ ...one })),
