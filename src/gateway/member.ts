@@ -272,12 +272,15 @@ export class Member {
 		return [...new Map(all.map((target) => [target.key, target])).values()];
 	}
 
-	/** Sessions of this protocol's services, as each counts them; of the last sweep. */
+	/** Sessions of this protocol's services, by flow or by source as each counts them (R10); of the last sweep. */
 	sessionsOf(protocol: Service["protocol"]): number {
-		const counts = this.engine.sessionCounts().services;
+		const counts = this.engine.sessionCounts();
 		return this.snapshot.services
 			.filter((service) => service.protocol === protocol)
-			.reduce((sum, { key }) => sum + (counts[this.#ids.services.get(key) ?? 0] ?? 0), 0);
+			.reduce((sum, { key, count }) => {
+				const by = count === "source" ? counts.sources : counts.services;
+				return sum + (by[this.#ids.services.get(key) ?? 0] ?? 0);
+			}, 0);
 	}
 
 	/** The key of a target or service by its id, and back. */
@@ -344,7 +347,7 @@ export class Member {
 		this.#balanceUnderWay = true;
 		this.#balancedAt = Date.now();
 		try {
-			const counts = this.engine.sessionCounts().targets;
+			const counts = this.engine.sessionCounts().targetSessions;
 			const moved = await balancing.step(this.config, this.#sessionsByBackend(counts));
 			const loads = targetLoads(this.snapshot, this.#ids, () => counts, balancing.loads());
 			if (this.#closing || (!moved && !loadsMoved(this.#loads, loads))) return;
