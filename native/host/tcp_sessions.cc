@@ -18,9 +18,9 @@ namespace
 {
 
 constexpr u32 STATES = 1U << TCP_ESTABLISHED | 1U << TCP_CLOSE_WAIT | 1U << TCP_FIN_WAIT1;
-constexpr size_t CODE_MAX = 60000;      // an attribute ends at 65535 bytes, and so does a jump
-constexpr size_t CONDITIONS_MAX = 16;   // of addresses at one port: a look at one costs 1 % of a message
-constexpr const char *STEP = "SOCK_DIAG_BY_FAMILY";
+constexpr size_t CODE_MAX = 60000;    // an attribute ends at 65535 bytes, and so does a jump
+constexpr size_t CONDITIONS_MAX = 16; // of addresses at one port: a look at one costs 1 % of a message
+constexpr const char *STEP = "NETLINK_SOCK_DIAG";
 
 const sh_addr ANY = {};
 
@@ -42,7 +42,7 @@ int compare(const TcpEndpoint &a, const TcpEndpoint &b)
 // What a dump of one family has to let through at a port.
 struct Leaf {
 	u16 port;
-	bool all = false;                // whatever the address
+	bool all = false;               // whatever the address
 	std::vector<sh_addr> addresses; // else these
 };
 
@@ -178,11 +178,51 @@ private:
 	std::vector<size_t> accepts_, rejects_;
 };
 
-Failure dump(Netlink *netlink, const std::vector<TcpEndpoint> &asked, u8 family, TcpSessionCounter *counter)
+// The port, when there is but one: the kernel then passes over all other sockets before it runs the filter.
+be16 only_port(const std::vector<TcpEndpoint> &asked)
+{
+	for (const TcpEndpoint &one : asked)
+		if (one.port != asked[0].port)
+			return 0;
+	return sh_htons(asked[0].port);
+}
+
+template <typename Head>
+Failure dump(Netlink *netlink, u16 type, const Head &head, const std::vector<unsigned char> &code,
+	     TcpSessionCounter *counter)
+{
+	NetlinkRequest request(type, NLM_F_DUMP, 256 + code.size());
+	bool whole = true;
+
+	request.body(&head, sizeof(head));
+	request.attribute(INET_DIAG_REQ_BYTECODE, code.data(), code.size());
+	Failure failure = netlink->stream(
+		request, STEP,
+		[&] {
+			counter->clear();
+			whole = true;
+		},
+		[&](const NetlinkMessage &message) { whole = counter->add(message) && whole; });
+	return failure ? failure : whole ? Failure{} : Failure{STEP, EBADMSG};
+}
+
+// The older request has no family, and so the kernel goes through its sockets once instead of once for each family.
+Failure dump_both(Netlink *netlink, const std::vector<TcpEndpoint> &asked, TcpSessionCounter *counter)
+{
+	std::vector<unsigned char> code;
+	inet_diag_req head = {};
+
+	tcp_session_filter(asked, AF_UNSPEC, &code);
+	head.idiag_family = AF_INET; // is not looked at
+	head.idiag_states = STATES;
+	head.id.idiag_sport = only_port(asked);
+	return dump(netlink, TCPDIAG_GETSOCK, head, code, counter);
+}
+
+Failure dump_family(Netlink *netlink, const std::vector<TcpEndpoint> &asked, u8 family, TcpSessionCounter *counter)
 {
 	std::vector<unsigned char> code;
 	inet_diag_req_v2 head = {};
-	bool whole = true;
 
 	counter->clear();
 	if (!tcp_session_filter(asked, family, &code))
@@ -190,14 +230,8 @@ Failure dump(Netlink *netlink, const std::vector<TcpEndpoint> &asked, u8 family,
 	head.sdiag_family = family;
 	head.sdiag_protocol = IPPROTO_TCP;
 	head.idiag_states = STATES;
-	NetlinkRequest request(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, 256 + code.size());
-	request.body(&head, sizeof(head));
-	if (!code.empty())
-		request.attribute(INET_DIAG_REQ_BYTECODE, code.data(), code.size());
-	Failure failure = netlink->stream(
-		request, STEP, [&] { counter->clear(); },
-		[&](const NetlinkMessage &message) { whole = counter->add(message) && whole; });
-	return failure ? failure : whole ? Failure{} : Failure{STEP, EBADMSG};
+	head.id.idiag_sport = only_port(asked);
+	return dump(netlink, SOCK_DIAG_BY_FAMILY, head, code, counter);
 }
 
 } // namespace
@@ -233,7 +267,7 @@ bool TcpSessionCounter::add(const NetlinkMessage &message)
 	inet_diag_msg socket;
 	sh_addr address;
 
-	if (message.type != SOCK_DIAG_BY_FAMILY)
+	if (message.type != SOCK_DIAG_BY_FAMILY && message.type != TCPDIAG_GETSOCK)
 		return true;
 	if (!message.head(&socket))
 		return false;
@@ -280,7 +314,7 @@ bool tcp_session_filter(const std::vector<TcpEndpoint> &asked, u8 family, std::v
 	return true;
 }
 
-Failure tcp_sessions(const std::vector<TcpEndpoint> &asked, std::vector<u32> *counts)
+Failure tcp_sessions(const std::vector<TcpEndpoint> &asked, std::vector<u32> *counts, TcpDump way)
 {
 	TcpSessionCounter counter(asked);
 	Netlink netlink;
@@ -290,14 +324,25 @@ Failure tcp_sessions(const std::vector<TcpEndpoint> &asked, std::vector<u32> *co
 		return {};
 	if (Failure failure = netlink.open(NETLINK_SOCK_DIAG))
 		return failure;
+	if (way == TcpDump::at_once) {
+		Failure failure = dump_both(&netlink, asked, &counter);
+
+		if (!failure)
+			*counts = counter.counts();
+		// A kernel that no longer knows the older request.
+		if (failure.code != EINVAL && failure.code != ENOENT && failure.code != EOPNOTSUPP)
+			return failure;
+	}
 	// A socket belongs to one family only, so that no connection comes twice.
+	std::vector<u32> sum(asked.size());
 	for (u8 family : {AF_INET, AF_INET6}) {
-		if (Failure failure = dump(&netlink, asked, family, &counter))
+		if (Failure failure = dump_family(&netlink, asked, family, &counter))
 			return failure;
 		std::vector<u32> part = counter.counts();
 		for (size_t i = 0; i < part.size(); i++)
-			(*counts)[i] += part[i];
+			sum[i] += part[i];
 	}
+	*counts = std::move(sum);
 	return {};
 }
 

@@ -51,12 +51,18 @@ private:
 	std::vector<Entry> entries_; // by port, then address; equal ones stand together
 };
 
-// The kernel's bytecode (struct inet_diag_bc_op) that lets through what `asked` may count, for a dump of this family:
+// The kernel's bytecode (struct inet_diag_bc_op) that lets through what `asked` may count, for a dump of this family, or of
+// both (AF_UNSPEC):
 // a search tree of the ports, then the addresses at the port where they are few. False: nothing of this family is asked for.
 bool tcp_session_filter(const std::vector<TcpEndpoint> &asked, u8 family, std::vector<unsigned char> *code);
 
-// Both families. EAGAIN: interrupted by changes too often.
-Failure tcp_sessions(const std::vector<TcpEndpoint> &asked, std::vector<u32> *counts);
+enum class TcpDump {
+	at_once,   // both families in one pass over the sockets; by family where the kernel refuses
+	by_family, // one pass each
+};
+
+// EAGAIN: interrupted by changes too often.
+Failure tcp_sessions(const std::vector<TcpEndpoint> &asked, std::vector<u32> *counts, TcpDump way = TcpDump::at_once);
 
 } // namespace shunt
 

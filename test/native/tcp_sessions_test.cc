@@ -130,10 +130,12 @@ bool add(TcpSessionCounter *counter, const Bytes &body, u16 type = SOCK_DIAG_BY_
 
 u32 counted(const std::vector<TcpEndpoint> &asked, size_t i = 0)
 {
-	std::vector<u32> counts;
+	std::vector<u32> counts, same;
 
 	CHECK(!tcp_sessions(asked, &counts));
 	CHECK_EQUAL(counts.size(), asked.size());
+	CHECK(!tcp_sessions(asked, &same, TcpDump::by_family));
+	CHECK(counts == same);
 	return counts[i];
 }
 
@@ -208,14 +210,15 @@ TEST("tcp sessions: R10: the filter passes the kernel's audit, lets through all 
 				asked.push_back({address(), port});
 			at[port] = true;
 		}
-		for (u8 family : {AF_INET, AF_INET6}) {
+		for (u8 dump : {AF_INET, AF_INET6, AF_UNSPEC}) {
 			Bytes code;
 
-			if (!tcp_session_filter(asked, family, &code))
+			if (!tcp_session_filter(asked, dump, &code))
 				continue;
 			audit(code);
 			for (unsigned i = 0; i < 400; i++) {
 				const TcpEndpoint &near = asked[random.next((u32)asked.size())];
+				u8 family = dump != AF_UNSPEC ? dump : random.next(2) ? AF_INET : AF_INET6;
 				bool mapped = family == AF_INET || random.next(2);
 				Socket socket = {family, mapped ? ipv4(10, 0, 0, (u8)random.next(9)) : ipv6((u8)random.next(9)),
 						 (u16)(near.port + (random.next(3) ? 0 : random.next(3) - 1))};
@@ -311,6 +314,8 @@ TEST("tcp sessions: R10: real sockets on loopback are counted by local address: 
 	}
 	Descriptor apart = other.connect4(1), served = other.accept();
 	CHECK(!tcp_sessions(asked, &counts));
+	CHECK((counts == std::vector<u32>{10, 5, 30, 1, 15, 30, 15}));
+	CHECK(!tcp_sessions(asked, &counts, TcpDump::by_family));
 	CHECK((counts == std::vector<u32>{10, 5, 30, 1, 15, 30, 15}));
 
 	held[0].reset(); // the client has said its last: the server's end is in CLOSE_WAIT
