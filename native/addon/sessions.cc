@@ -27,7 +27,9 @@ SessionFilter read_filter(const Fields &f)
 
 	filter.by_service = f.has("service");
 	filter.service = (u16)f.number("service", 65535, 0);
-	filter.by_target = f.has("targets");
+	filter.by_target = f.has("target") || f.has("targets");
+	if (f.has("target"))
+		filter.targets.push_back((u16)f.number("target", 65535));
 	f.list("targets", [&](const Napi::Value &value, const std::string &place) {
 		double id = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
 

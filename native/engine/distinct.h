@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // distinct.h - how many different things there were among many, in 4 KiB: HyperLogLog (Flajolet, Fusy, Gandouet, Meunier
-// 2007), with linear counting for small numbers (Whang, Vander-Zanden, Taylor 1990).
+// 2007), read by Ertl's estimator (New cardinality estimation algorithms for HyperLogLog sketches, 2017, algorithm 6): where
+// few registers are hit it is linear counting, and it has no bias between there and the many, where the first one's is 1.7 %.
 //
 // Each thing is a hash of 64 bits. The first 12 name a register, which keeps the longest run of zeros that the rest of any
-// of its hashes began with. 4096 registers: the standard error is 1.04 / sqrt(4096) = 1.6 %, and less below some 10,000.
+// of its hashes began with. 4096 registers: the standard error is 1.04 / sqrt(4096) = 1.6 %, and less for small numbers.
 //
 // Owns: the registers, and the estimate.
 // Must never: be fed a hash that who sends packets can foretell: he could make it count anything.
@@ -37,17 +38,46 @@ public:
 
 	u32 count() const
 	{
-		double sum = 0;
+		double z = REGISTERS * tau(1 - (double)having_[RUNS - 1] / REGISTERS);
 
-		for (u32 run = 0; run < RUNS; run++)
-			sum += std::ldexp((double)having_[run], -(int)run);
-		double estimate = 0.7213 / (1 + 1.079 / REGISTERS) * REGISTERS * REGISTERS / sum;
-		if (estimate <= 2.5 * REGISTERS && having_[0])
-			estimate = REGISTERS * std::log((double)REGISTERS / having_[0]);
+		if (having_[0] == REGISTERS)
+			return 0;
+		for (u32 run = RUNS - 2; run >= 1; run--)
+			z = 0.5 * (z + having_[run]);
+		z += REGISTERS * sigma((double)having_[0] / REGISTERS);
+		double estimate = (double)REGISTERS * REGISTERS / (2 * M_LN2 * z);
 		return estimate < 4294967295.0 ? (u32)(estimate + 0.5) : 0xffffffffu;
 	}
 
 private:
+	// For registers that nothing has hit, and for those that can't run longer. x < 1, and x from 0 to 1.
+	static double sigma(double x)
+	{
+		double y = 1, z = x, before;
+
+		do {
+			x *= x;
+			before = z;
+			z += x * y;
+			y += y;
+		} while (z != before);
+		return z;
+	}
+	static double tau(double x)
+	{
+		double y = 1, z = 1 - x, before;
+
+		if (x == 0 || x == 1)
+			return 0;
+		do {
+			x = std::sqrt(x);
+			before = z;
+			y *= 0.5;
+			z -= (1 - x) * (1 - x) * y;
+		} while (z != before);
+		return z / 3;
+	}
+
 	static constexpr u32 BITS = 12, REGISTERS = 1 << BITS, RUNS = 64 - BITS + 2;
 
 	u8 registers_[REGISTERS] = {};

@@ -132,7 +132,8 @@ export interface SessionTable {
 /** Fields that are not there match everything. */
 export interface SessionFilter {
 	readonly service?: number;
-	/** Any of these; none matches an empty list. */
+	readonly target?: number;
+	/** Any of these (and that one); nothing matches an empty list. */
 	readonly targets?: readonly number[];
 	readonly source?: Buffer;
 	readonly sourcePort?: number;

@@ -252,7 +252,7 @@ describe.runIf(isRoot)("over real interfaces", () => {
 		expect(engine.statistics.counters(0).packetsIn).toBeGreaterThan(0);
 		expect(engine.statistics.counters(1).packetsIn).toBeGreaterThan(0);
 		expect(engine.sessions({ service: 1 }).rows).toHaveLength(200);
-		expect(engine.removeSessions({ source: v4("198.51.100.1"), sourcePort: 4000 })).toBe(1);
+		expect(engine.removeSessions({ source: v4("198.51.100.1"), sourcePort: 4000 })).toEqual({ removed: 1, next: 0 });
 	});
 
 	it("explains a flow by its session, and by the tables without one", async () => {

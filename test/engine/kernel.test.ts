@@ -107,7 +107,8 @@ describe.skipIf(!isRoot)("the kernel's engine", () => {
 			expect(reasons.forwarded?.packets).toBe(400);
 			expect(lost).toBe(0);
 			expect(engine.sessions({ limit: 1000 }).rows).toHaveLength(100);
-			expect(engine.removeSessions({ target: 1 }) + engine.removeSessions({ target: 2 })).toBe(100);
+			expect(engine.removeSessions({ targets: [] }).removed).toBe(0);
+			expect(engine.removeSessions({ targets: [1, 2] })).toEqual({ removed: 100, next: 0 });
 		},
 	);
 

@@ -89,9 +89,9 @@ TEST("stress: sessions of a draining target are found through a flood that moves
 		SessionFilter flooding;
 
 		flooding.by_target = true;
-		flooding.target = ACTIVE;
+		flooding.targets = {ACTIVE};
 		for (; !done; usleep(300))
-			remove_sessions(sessions, flooding);
+			remove_sessions(sessions, flooding, 0, 0, sessions.buckets());
 	});
 	for (u64 end = monotonic_ns() + 1000000000; monotonic_ns() < end;) {
 		clients.send(1, (u32)asked, CLIENTS, after->tables());

@@ -69,6 +69,20 @@ struct Fixture {
 		return sh_session_find(&env, &k, &seen);
 	}
 
+	// In slices, as the event loop does it.
+	u64 remove(const SessionFilter &filter, u32 tick, u64 slice = 100)
+	{
+		u64 removed = 0, from = 0;
+
+		do {
+			RemoveResult part = remove_sessions(sessions, filter, tick, from, slice);
+
+			removed += part.removed;
+			from = part.next;
+		} while (from);
+		return removed;
+	}
+
 	SweepResult sweep_all(u32 tick, SessionCounts *counts, u64 slice = 100)
 	{
 		SweepResult total, part;
@@ -179,12 +193,17 @@ TEST("sessions: rows are listed by filter, page by page, and removed by hand")
 	one.source = v4(10, 0, 0, 0);
 	one.source_port = 1024 + 42;
 	CHECK_EQUAL(list_sessions(f.sessions, one, 10, 600, &from).size(), 1);
-	CHECK_EQUAL(remove_sessions(f.sessions, one), 1);
+	CHECK_EQUAL(f.remove(one, 600), 1);
 	CHECK(!f.find(42) && f.find(43));
-	SessionFilter by_target;
-	by_target.by_target = true;
-	by_target.target = 3;
-	CHECK_EQUAL(remove_sessions(f.sessions, by_target), 1001);
+	SessionFilter some;
+	some.by_target = true;
+	CHECK_EQUAL(f.remove(some, 600), 0); // of no target
+	some.targets = {1, 3};
+	some.idle_at_least = 101;
+	CHECK_EQUAL(f.remove(some, 600), 1); // the one that is idle for 200
+	some.idle_at_least = 100;
+	CHECK_EQUAL(f.remove(some, 600), 1999);
+	CHECK_EQUAL(list_sessions(f.sessions, SessionFilter(), 5000, 600, &from).size(), 1000);
 }
 
 TEST("sessions: two threads insert the same flows while a third ages; every record is whole")

@@ -241,8 +241,8 @@ private:
 				SessionFilter some;
 
 				some.by_target = true;
-				some.target = (u16)(1 + random_below(&random, Crowd::COMMON));
-				removed_ += remove_sessions(sessions_, some);
+				some.targets = {(u16)(1 + random_below(&random, Crowd::COMMON))};
+				removed_ += remove_sessions(sessions_, some, now_tick(), 0, sessions_.buckets()).removed;
 			}
 		}
 	}
