@@ -259,6 +259,11 @@ export class Capture {
 		return this.packets();
 	}
 
+	/** Once it has stopped: how many packets came and tcpdump had no room for. */
+	get dropped(): number {
+		return Number(/(\d+) packets? dropped by kernel/.exec(this.program.stderr)?.[1] ?? 0);
+	}
+
 	/** How tcpdump prints it. */
 	async print(...options: string[]): Promise<string> {
 		return (await runCommand(["tcpdump", "-n", "-r", this.file, ...options], {})).stdout;

@@ -84,7 +84,9 @@ describe.skipIf(!isRoot)("the kernel's engine outlives its daemon, engine native
 		expect(JSON.parse(iperf.stdout).end.sum_received.bytes).toBeGreaterThan(7_000_000);
 		// Not its retransmissions: on a busy machine those are loss probes, and the originals arrive as well.
 		await until("the last segments", () => delivered.packets().length === sent.packets().length).catch(() => {});
-		expect((await delivered.stop()).length).toBe((await sent.stop()).length);
+		const missing = (await sent.stop()).length - (await delivered.stop()).length;
+		expect(missing, `of ${sent.packets().length}`).toBeLessThanOrEqual(delivered.dropped);
+		expect(missing).toBeGreaterThanOrEqual(-sent.dropped);
 	});
 
 	test("R9 R29: shunt stop --keep and a new daemon with a larger table and more services: not one packet is lost, no session moves", async () => {
