@@ -2,7 +2,8 @@
 //
 // BPF_PROG_TEST_RUN over packets of 60 bytes, each of another flow (xdp/wrapper.bpf.c), on one processor, all subjects in one
 // run, in the order A B … B A. What the wrapper costs is measured with a program that only says XDP_TX, and taken off. The
-// same wrapper then runs with live frames, which leave over a veth whose other end drops them.
+// same wrapper then runs with live frames, which leave over a veth whose other end drops them; and at last with the subject
+// attached to that other end, in the driver and in the kernel's receive path.
 //
 // A rival is a program of somebody else's that is loaded, set up to serve ADDRESS:PORT, and pinned at PIN: it runs through
 // the same cases, and its state is its owner's business.
@@ -45,6 +46,13 @@ const LIVE = [
 	{ name: "live, 64k flows", flows: 65_536, sessions: 131_072, first: 300_000, count: 1 << 22 },
 ];
 
+/** Frames that a bare program sends into a veth whose other end has the subject: what a driver hands over, and what the kernel
+ * makes of it for generic XDP. */
+const ARRIVING = [
+	{ name: "arriving, 1k flows", flows: 1024, sessions: 65_536, first: 4096, count: 1 << 22 },
+	{ name: "arriving, 64k flows", flows: 65_536, sessions: 131_072, first: 300_000, count: 1 << 22 },
+];
+
 /** With --stages: our program only, in builds that end each packet after a step of native/packet/program.h. */
 const STAGES = [
 	[1, "… to 1, link and IP header"],
@@ -61,24 +69,26 @@ export async function run(options) {
 	const kit = { work, bpffs, run: join(work, "run"), wrapper: join(work, "wrapper.o"), quick };
 	try {
 		build(kit);
-		const ifindex = veth(kit);
+		const [x0, x1] = veth(kit);
 		const stages = options.includes("--stages");
-		const subjects = stages ? stagesOf(kit, ifindex) : subjectsOf(kit, options, ifindex);
+		const subjects = stages ? stagesOf(kit, x0) : subjectsOf(kit, options, x0);
+		const attached = stages ? [] : attachedOf(kit, x1);
 		const results = [];
-		for (const [kind, cases] of [
-			["packet", CASES],
-			["live", stages ? [] : LIVE],
+		for (const [kind, cases, all] of [
+			["packet", CASES, subjects],
+			["live", stages ? [] : LIVE, subjects],
+			["arriving", stages ? [] : ARRIVING, attached],
 		])
 			for (const one of cases)
 				for (let round = 0; round < rounds; round++)
-					for (const subject of round % 2 ? [...subjects].reverse() : subjects) {
+					for (const subject of round % 2 ? [...all].reverse() : all) {
 						if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${one.name}, round ${round + 1}: ${subject.name}`);
 						results.push({
 							kind,
 							case: one.name,
 							round,
 							subject: subject.name,
-							...(await measure(kit, subject, one, kind)),
+							...(await (kind === "arriving" ? arrive : measure)(kit, subject, one, kind)),
 						});
 					}
 		if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
@@ -88,8 +98,8 @@ export async function run(options) {
 			command: `sudo npm run bench -- xdp${stages ? " --stages" : ""}`,
 			rounds,
 			machine: { cpu: cpus()[0].model, cores: cpus().length, kernel: release(), node: process.version },
-			subjects: subjects.map(({ name }) => name),
-			cases: [...CASES, ...LIVE].map(({ name }) => name),
+			subjects: [...subjects, ...attached].map(({ name }) => name),
+			cases: [...CASES, ...LIVE, ...ARRIVING].map(({ name }) => name),
 			results,
 		};
 		console.log(options.includes("--json") ? JSON.stringify(report, null, "\t") : render(report));
@@ -126,14 +136,18 @@ function build(kit) {
 	sh("mount", "-t", "bpf", "bpf", kit.bpffs);
 }
 
-/** A veth pair in a namespace of its own; the other end drops what comes. Returns the index of the end that is sent on. */
+/** A veth pair in a namespace of its own; both ends drop what comes. Returns their indices. */
 function veth(kit) {
 	const ip = (...args) => execFileSync("ip", args, { encoding: "utf8" });
 	ip("netns", "add", NAMESPACE);
 	ip("link", "add", "x0", "netns", NAMESPACE, "type", "veth", "peer", "name", "x1", "netns", NAMESPACE);
 	for (const link of ["x0", "x1"]) ip("-n", NAMESPACE, "link", "set", link, "up");
-	ip("netns", "exec", NAMESPACE, "ip", "link", "set", "dev", "x1", "xdp", "object", kit.wrapper, "program", "drop");
-	return Number(ip("netns", "exec", NAMESPACE, "cat", "/sys/class/net/x0/ifindex"));
+	for (const link of ["x0", "x1"]) xdp(link, "xdp", "object", kit.wrapper, "program", "drop");
+	return ["x0", "x1"].map((link) => Number(ip("netns", "exec", NAMESPACE, "cat", `/sys/class/net/${link}/ifindex`)));
+}
+
+function xdp(link, ...program) {
+	execFileSync("ip", ["netns", "exec", NAMESPACE, "ip", "link", "set", "dev", link, ...program]);
 }
 
 function subjectsOf(kit, options, ifindex) {
@@ -181,6 +195,62 @@ function stagesOf(kit, ifindex) {
 		}),
 		ours("shunt"),
 	];
+}
+
+function gro(state) {
+	execFileSync("ip", ["netns", "exec", NAMESPACE, "ethtool", "-K", "x1", "gro", state]);
+}
+
+/** `mode`: as ip(8) names it. */
+function attachedOf(kit, ifindex) {
+	const bare = ["object", kit.wrapper, "program", "bare_tx"];
+	return ["xdpdrv", "xdpgeneric"].flatMap((mode) => {
+		const how = mode === "xdpdrv" ? "native" : "generic";
+		return [
+			{ name: `XDP_TX, bare, ${how}`, mode, start: async () => ({ program: bare, stop: async () => {} }) },
+			{
+				name: `shunt, ${how}`,
+				mode,
+				start: async (sessions) => {
+					const started = await startOurs(kit, sessions, ifindex);
+					return { ...started, program: ["pinned", started.pin] };
+				},
+			},
+		];
+	});
+}
+
+/** What came through a subject that is attached, of all that was sent to it. */
+async function arrive(kit, subject, one) {
+	const started = await subject.start(one.sessions);
+	const go = (pin, first, count, ...more) => {
+		const args = [kit.wrapper, pin, SERVICE, one.flows, first, count, 1, ...more].map(String);
+		return JSON.parse(
+			execFileSync("ip", ["netns", "exec", NAMESPACE, "chrt", "-f", "10", kit.run, ...args], { encoding: "utf8" }),
+		);
+	};
+	const back = () =>
+		Number(
+			execFileSync("ip", ["netns", "exec", NAMESPACE, "cat", "/sys/class/net/x0/statistics/rx_packets"], {
+				encoding: "utf8",
+			}),
+		);
+	const count = kit.quick ? one.count / 4 : one.count;
+	try {
+		if (started.pin !== undefined) go(started.pin, 0, one.first);
+		xdp("x1", "xdp", "off");
+		// Without a program in its driver a veth takes frames only where it polls, as for GRO.
+		gro(subject.mode === "xdpgeneric" ? "on" : "off");
+		xdp("x1", subject.mode, ...started.program);
+		const before = back();
+		const { ns } = go("bare", one.first, count, "x0");
+		const through = back() - before;
+		return { ns: (ns * count) / through, loss: 1 - through / count };
+	} finally {
+		xdp("x1", subject.mode, "off");
+		xdp("x1", "xdp", "object", kit.wrapper, "program", "drop");
+		await started.stop();
+	}
 }
 
 let made = 0;

@@ -3,6 +3,7 @@
 // Owns: what is taken off and what is divided by what, round by round. A live figure is a rate, and nothing is taken off it.
 
 const BARE = "XDP_TX, bare";
+const BARE_ATTACHED = "XDP_TX, bare, native";
 
 export function spread(values) {
 	const sorted = [...values].sort((a, b) => a - b);
@@ -21,8 +22,9 @@ export function render(report) {
 	for (const name of report.cases) {
 		const rows = report.results.filter((one) => one.case === name);
 		if (rows.length === 0) continue;
-		const live = rows[0].kind === "live";
-		const bare = new Map(rows.filter((one) => one.subject === BARE).map((one) => [one.round, one.ns]));
+		const live = rows[0].kind !== "packet";
+		const base = rows[0].kind === "arriving" ? BARE_ATTACHED : BARE;
+		const bare = new Map(rows.filter((one) => one.subject === base).map((one) => [one.round, one.ns]));
 		const own = (subject) => rows.filter((one) => one.subject === subject);
 		const net = (one) => Math.max(1, one.ns - bare.get(one.round)); // a nanosecond is the clock's resolution
 		const ours = new Map(own("shunt").map((one) => [one.round, net(one)]));
@@ -38,7 +40,11 @@ export function render(report) {
 			if (live) {
 				const rate = spread(values.map((one) => 1000 / one.ns));
 				const part = spread(values.map((one) => bare.get(one.round) / one.ns));
-				lines.push(`  ${subject.padEnd(28)}${text(rate, 2).padEnd(26)}${text(part, 2)}`);
+				const lost =
+					values[0].loss === undefined
+						? ""
+						: `   loss ${(100 * spread(values.map((one) => one.loss)).median).toFixed(2)} %`;
+				lines.push(`  ${subject.padEnd(28)}${text(rate, 2).padEnd(26)}${text(part, 2)}${lost}`);
 				continue;
 			}
 			if (subject === BARE) {
