@@ -89,22 +89,28 @@ void Pipeline::count(u32 packets)
 }
 
 // Takes the frames that this host sends out of the batch: they are none of those that came.
-void Pipeline::note_sent(Batch *batch)
+void Pipeline::set_sent_aside(Batch *batch)
 {
 	u32 kept = 0;
 
-	for (u32 i = 0; i < batch->count; i++) {
-		if (!(batch->sent >> i & 1)) {
+	for (u32 i = 0; i < batch->count; i++)
+		if (batch->sent >> i & 1)
+			sent_[sent_count_++] = batch->frames[i];
+		else
 			batch->frames[kept++] = batch->frames[i];
-			continue;
-		}
-		Sent outcome = run_sent(env_, batch->frames[i]);
+	batch->count = kept;
+	batch->sent = 0;
+}
+
+void Pipeline::note_sent()
+{
+	for (u32 i = 0; i < sent_count_; i++) {
+		Sent outcome = run_sent(env_, sent_[i]);
 
 		statistics_[word::sent_packets] += outcome != Sent::nothing;
 		statistics_[word::sent_made] += outcome == Sent::made;
 	}
-	batch->count = kept;
-	batch->sent = 0;
+	sent_count_ = 0;
 }
 
 void Pipeline::run(Batch *batch, u32 from, const sh_tables *tables)
@@ -114,7 +120,7 @@ void Pipeline::run(Batch *batch, u32 from, const sh_tables *tables)
 	env_.now_ns = batch->time_ns ? batch->time_ns : monotonic_ns();
 	env_.tables = tables;
 	if (batch->sent)
-		note_sent(batch);
+		set_sent_aside(batch);
 	for (u32 i = 0; i < batch->count; i++) {
 		bytes_in_[i] = static_cast<u32>(batch->frames[i].end - batch->frames[i].data);
 		bytes += bytes_in_[i];
@@ -124,6 +130,8 @@ void Pipeline::run(Batch *batch, u32 from, const sh_tables *tables)
 	statistics_[word::batches]++;
 
 	run_program(env_, batch->frames, results_, batch->count);
+	if (sent_count_)
+		note_sent(); // an answer comes after its question
 
 	dirty_count_ = 0;
 	for (u32 i = 0; i < batch->count; i++) {

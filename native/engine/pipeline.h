@@ -3,8 +3,8 @@
 // pipeline.h - one batch's whole way: clock, packet program, ways out, counters.
 //
 //     1  read the clock, once for the batch
-//     2  note what this host sends itself, and have done with it
-//     3  run the packet program over every other frame     program.cc
+//     2  set aside what this host sends itself
+//     3  run the packet program over every frame that came, then note what was sent    program.cc
 //     4  queue each on its way out, by its verdict         transmit_*.cc
 //     5  flush the ways out
 //     6  count each packet under the reason it left by     statistics.h
@@ -61,7 +61,8 @@ private:
 
 	Transmit *way(u32 ifindex);
 	void send(Transmit *way, const sh_frame &frame, u8 *reason);
-	void note_sent(Batch *batch);
+	void set_sent_aside(Batch *batch);
+	void note_sent();
 	void count(u32 packets);
 
 	u64 scratch_[SH_SCRATCH_BYTES / sizeof(u64)] = {};
@@ -75,6 +76,8 @@ private:
 
 	Transmit *dirty_[WAYS + 2]; // ways with something queued
 	u32 dirty_count_ = 0;
+	sh_frame sent_[BATCH]; // of the batch in hand
+	u32 sent_count_ = 0;
 	Result results_[BATCH];
 	u32 bytes_in_[BATCH];
 	u32 bytes_out_[BATCH];

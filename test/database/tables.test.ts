@@ -45,6 +45,27 @@ const BACKENDS = (state: string) =>
 	`  b1: { address: [10.77.3.11, "fd77:3::11"] }\n  b2: { address: 10.77.3.12, state: ${state} }\n  b3: { address: 10.77.3.13 }`;
 
 describe("compile", () => {
+	test("R3 R9: a backend's tables name where its services listen at its own addresses; a gateway's name nothing", () => {
+		const text = `  one: { address: 203.0.113.1, port: 53, protocol: udp, backends: [{ name: b1, port: 5353 }], idleSent: 2s, count: source }
+  six: { address: "2001:db8::1", port: 53, protocol: udp, via: ipv4, backends: [b1] }
+  two: { address: 203.0.113.2, port: 53, protocol: udp, backends: [b1, b2] }`;
+		const given = input(config(text));
+		const { tables } = compile({ ...given, roles: ROLE.backend, own: ["10.77.3.11", "fd77:3::11"] });
+		const id = (address: string) => tables.services.find((one) => addressText(one.address) === address)!.id;
+		expect(tables.direct?.map((one) => [one.service, addressText(one.address), one.port, one.family])).toEqual([
+			[id("203.0.113.1"), "10.77.3.11", 5353, 4],
+			// Not of the service that only the tunnel brings there, though it comes first.
+			[id("203.0.113.2"), "10.77.3.11", 53, 4],
+		]);
+		const periods = (address: string) => {
+			const { idleMs, idleSentMs, countSources } = tables.services.find((one) => one.id === id(address))!;
+			return [idleMs, idleSentMs, countSources];
+		};
+		expect(periods("203.0.113.1")).toEqual([30_000, 2000, true]);
+		expect(periods("203.0.113.2")).toEqual([30_000, 30_000, false]);
+		expect(compile(given).tables.direct).toEqual([]);
+	});
+
 	test("R2 R3: for every source, the tables name the targets that look-up names", () => {
 		const from = config(DNS);
 		const given = input(from);

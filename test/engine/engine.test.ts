@@ -252,7 +252,17 @@ describe.runIf(isRoot)("over real interfaces", () => {
 		expect(engine.statistics.counters(0).packetsIn).toBeGreaterThan(0);
 		expect(engine.statistics.counters(1).packetsIn).toBeGreaterThan(0);
 		expect(engine.sessions({ service: 1 }).rows).toHaveLength(200);
-		expect(engine.removeSessions({ source: v4("198.51.100.1"), sourcePort: 4000 })).toEqual({ removed: 1, next: 0 });
+		const one = { source: v4("198.51.100.1"), sourcePort: 4000 };
+		const { buckets } = engine.sessionTable();
+		expect(engine.removeSessions({ ...one, idleAtLeastMs: 60_000, buckets })).toEqual({ removed: 0, next: 0 });
+		let removed = 0;
+		let slices = 0;
+		for (let from = 0; slices === 0 || from !== 0; slices++) {
+			const slice = engine.removeSessions({ ...one, from });
+			removed += slice.removed;
+			from = slice.next;
+		}
+		expect([removed, slices]).toEqual([1, Math.ceil(buckets / 65_536)]);
 	});
 
 	it("explains a flow by its session, and by the tables without one", async () => {
