@@ -103,7 +103,10 @@ SweepResult sweep(const Sessions &sessions, u64 from, u64 count, u32 now_tick, c
 		if (!seen.target)
 			return;
 		const Aging service = aging[claim & 0xffff];
-		if (!service.idle_ticks || sh_session_age(now_tick, seen.last) > service.idle_ticks) {
+		// Most are neither too old nor ahead of now: one comparison, modulo 2^32 (sh_session_age).
+		u32 age = now_tick - seen.last;
+		bool apart = age > service.idle_ticks || !service.idle_ticks;
+		if (SH_UNLIKELY(apart) && (age <= 0x80000000u || !service.idle_ticks)) {
 			if (free_session(slot, claim, seen)) {
 				result.expired++;
 				return;
@@ -117,7 +120,7 @@ SweepResult sweep(const Sessions &sessions, u64 from, u64 count, u32 now_tick, c
 			else
 				__sync_bool_compare_and_swap(&slot->value.word, seen.word, known.word);
 		}
-		if (SH_UNLIKELY(sh_session_later(seen.last, now_tick + service.ahead + LATE_TICKS)))
+		if (SH_UNLIKELY(apart) && 0 - age > service.ahead + LATE_TICKS)
 			draw_back(slot, seen, now_tick + service.ahead);
 		result.live++;
 		counts->services[claim & 0xffff]++;

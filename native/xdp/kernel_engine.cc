@@ -103,6 +103,8 @@ bool KernelEngine::attach(const std::string &interface, std::string *problem)
 // A backend works without: then what it sends keeps no session alive, and the operator is told.
 void KernelEngine::attach_sent()
 {
+	if (adopted_)
+		SentFilter::remove_others(options_.interfaces, earlier_ ? earlier_->counters_fd() : memory_.counters_fd());
 	for (const std::string &interface : options_.interfaces) {
 		std::string problem;
 		std::unique_ptr<SentFilter> filter =
@@ -140,12 +142,12 @@ bool KernelEngine::start(std::string *problem)
 			attachments_.clear();
 			return false;
 		}
+	attach_sent();
 	if (earlier_) {
 		wait_for_packets();
 		copy_sessions(old, sessions_, *tables());
 		earlier_.reset();
 	}
-	attach_sent();
 	std::vector<u32> links;
 	for (auto &attachment : attachments_)
 		links.push_back(attachment->ifindex());

@@ -3,6 +3,7 @@
 // sent_filter.cc - see the header.
 #include "xdp/sent_filter.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <net/if.h>
 
@@ -63,6 +64,14 @@ u32 handle_of_ours(u32 ifindex)
 		if (holder(ifindex, handle).name == NAME)
 			return handle;
 	return 0;
+}
+
+u32 map_id(int fd)
+{
+	struct bpf_map_info info = {};
+	u32 length = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &length) ? 0 : info.id;
 }
 
 // Does any filter hang on the interface's clsact, on either way? When it can't be told, yes.
@@ -139,6 +148,23 @@ bool SentFilter::replace(int program_fd, std::string *problem)
 		return true;
 	*problem = kernel_problem("the filter on the way out of " + interface_ + " can't be replaced", errno);
 	return false;
+}
+
+void SentFilter::remove_others(const std::vector<std::string> &interfaces, int counters_fd)
+{
+	struct if_nameindex *all = if_nameindex();
+
+	for (struct if_nameindex *one = all; one && one->if_index; one++) {
+		if (std::find(interfaces.begin(), interfaces.end(), one->if_name) != interfaces.end())
+			continue;
+		u32 handle = handle_of_ours(one->if_index);
+		if (!handle)
+			continue;
+		for (const NamedMap &map : holder(one->if_index, handle).maps())
+			if (map.name == "sh_counters" && map_id(map.fd) == map_id(counters_fd))
+				remove(one->if_name);
+	}
+	if_freenameindex(all);
 }
 
 bool SentFilter::remove(const std::string &interface)

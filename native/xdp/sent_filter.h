@@ -12,6 +12,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "packet/types.h"
 
@@ -25,6 +26,8 @@ public:
 	static std::unique_ptr<SentFilter> attach(const std::string &interface, int program_fd, std::string *problem);
 	// Takes away what a daemon left here, if anything; false when there was nothing.
 	static bool remove(const std::string &interface);
+	// Takes away what an earlier daemon with this map of counters left on interfaces other than these.
+	static void remove_others(const std::vector<std::string> &interfaces, int counters_fd);
 	// The filter outlives this object: detach() ends it.
 	SentFilter(const SentFilter &) = delete;
 

@@ -265,6 +265,46 @@ describe.runIf(isRoot)("over real interfaces", () => {
 		expect([removed, slices]).toEqual([1, Math.ceil(buckets / 65_536)]);
 	});
 
+	it.each(["ring", "pcap"] as const)(
+		"R9: a backend's %s sees what the host sends, which counts as nothing that came",
+		async (capture) => {
+			const own = "10.77.3.11";
+			const engine = new NativeEngine({ workers: [{ interface: client.far, capture, sent: true }], sessions4: 1000 });
+			const [service] = tables().services;
+			engine.publish(
+				tables({
+					roles: 2,
+					own: [v4(own)],
+					services: [{ ...(service as NonNullable<typeof service>), idleSentMs: 30_000 }],
+					direct: [{ service: 1, address: v4(own), port: 53, family: 4 }],
+				}),
+			);
+			engine.start();
+			const macs = { near: macOf(client.near), far: macOf(client.far) };
+			const question = (port: number) => ({
+				...{ to: macs.far, from: macs.near, source: "198.51.100.1", sourcePort: port },
+				...{ destination: own, destinationPort: 53, payload: Buffer.from("a question") },
+			});
+			const answer = (port: number, length: number) => ({
+				...{ to: macs.near, from: macs.far, source: own, sourcePort: 53 },
+				...{ destination: "198.51.100.1", destinationPort: port, payload: Buffer.alloc(length) },
+			});
+			// Not past the queueing discipline: there, no socket sees what is sent.
+			const send = (name: string, frames: Buffer[]) =>
+				inject({ interface: name, frames, count: frames.length, qdiscBypass: false });
+			await send(client.near, [udpFrame(question(4000)), udpFrame(question(4001))]);
+			await until("questions", () => engine.statistics.counters().packetsIn === 2);
+			// The second one is longer than what is copied of it.
+			await send(client.far, [udpFrame(answer(4001, 20)), udpFrame(answer(4002, 1200))]);
+			await until("answers", () => engine.statistics.counters().sent === 2);
+			engine.stop();
+			const { packetsIn, reasons, sentMade } = engine.statistics.counters();
+			expect([packetsIn, reasons.direct?.packets, sentMade]).toEqual([2, 2, 1]);
+			const rows = engine.sessions().rows.map(({ sourcePort, target, proven }) => [sourcePort, target, proven]);
+			expect(rows.sort()).toEqual([4000, 4001, 4002].map((port) => [port, 65_535, false]));
+		},
+	);
+
 	it("explains a flow by its session, and by the tables without one", async () => {
 		const engine = new NativeEngine({ workers: [{ interface: client.far }] });
 		const flow = {

@@ -90,7 +90,7 @@ describe.skipIf(!isRoot).each(ENGINES)("every server keeps the table, engine %s"
 	});
 });
 
-describe.skipIf(!isRoot)("what sees a backend's packets at its way out (tc)", () => {
+describe.skipIf(!isRoot)("what sees a backend's packets at its way out (tc), engine native", () => {
 	let lab: Lab;
 	let cluster: Cluster;
 
@@ -107,7 +107,7 @@ describe.skipIf(!isRoot)("what sees a backend's packets at its way out (tc)", ()
 		(await lab.text(host, ["tc", "filter", "show", "dev", "eth0", "egress"])).match(/shunt_sent.* id \d+/g) ?? [];
 	const qdisc = async () => (await lab.text("b1", ["tc", "qdisc", "show", "dev", "eth0"])).includes("clsact");
 
-	test("R29: it outlives a killed daemon, is taken over by the next, and goes with a clean end; a gateway has none", async () => {
+	test("it outlives a killed daemon, is taken over by the next, and goes with a clean end; a gateway has none", async () => {
 		const before = await filters("b1");
 		expect(before).toHaveLength(1);
 		expect(await filters("gateway")).toEqual([]);
@@ -122,7 +122,7 @@ describe.skipIf(!isRoot)("what sees a backend's packets at its way out (tc)", ()
 		expect(await qdisc()).toBe(false);
 	});
 
-	test("R29: a qdisc and a filter of somebody else's stay", async () => {
+	test("a qdisc and a filter of somebody else's stay", async () => {
 		await lab.run("b1", ["tc", "qdisc", "add", "dev", "eth0", "clsact"]);
 		await cluster.startOne("b1");
 		expect(await filters("b1")).toHaveLength(1);
@@ -146,7 +146,7 @@ describe.skipIf(!isRoot)("what sees a backend's packets at its way out (tc)", ()
 		await lab.run("b1", ["tc", "qdisc", "del", "dev", "eth0", "clsact"]);
 	});
 
-	test("R29: where the next daemon has the other engine, nothing of it is left", async () => {
+	test("where the next daemon has the other engine, nothing of it is left", async () => {
 		const text = readFileSync(cluster.config, "utf8");
 		const killed = await cluster.startOne("b1");
 		await killed.stop("SIGKILL");
