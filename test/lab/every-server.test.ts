@@ -52,7 +52,7 @@ describe.skipIf(!isRoot).each(ENGINES)("every server keeps the table, engine %s"
 	const portsOn = async (host: "gateway" | "b1", service: string) =>
 		(await cluster.api(host).sessions({ service })).sessions.map((one) => one.sourcePort).sort();
 
-	test("R9 R22: a client that comes by the gateway and one that comes straight to the backend are both in its table", async () => {
+	test("R9: a client that comes by the gateway and one that comes straight to the backend are both in its table", async () => {
 		const before = (await cluster.reasons("b1")).direct ?? 0;
 		expect(await whoAnswers(lab, `${seven}#4001`, VIP)).toBe("b1");
 		expect(await whoAnswers(lab, `${seven}#4002`, addresses.b1.ipv4)).toBe("b1");
