@@ -61,7 +61,13 @@ Failure LinkCounters::open(const std::string &interface, u64 speed_bps)
 			return {"/sys/class/net", errno == ENOENT ? ENODEV : errno};
 	}
 	// An interface may lack one of these; then it reads as unknown.
-	for (auto [file, name] : {std::pair{&speed_, "/speed"}, {&operstate_, "/operstate"}, {&carrier_, "/carrier"}, {&duplex_, "/duplex"}})
+	const std::pair<Descriptor *, const char *> others[] = {
+		{&speed_, "/speed"},
+		{&operstate_, "/operstate"},
+		{&carrier_, "/carrier"},
+		{&duplex_, "/duplex"},
+	};
+	for (auto [file, name] : others)
 		*file = Descriptor(::open((folder + name).c_str(), O_RDONLY | O_CLOEXEC));
 	speed_override_ = speed_bps;
 	return {};

@@ -254,9 +254,8 @@ void TcpSessionCounter::clear()
 void TcpSessionCounter::add_at(const sh_addr &address, u16 port)
 {
 	TcpEndpoint wanted = {address, port};
-	auto found = std::lower_bound(entries_.begin(), entries_.end(), wanted, [](const Entry &entry, const TcpEndpoint &w) {
-		return compare(entry.endpoint, w) < 0;
-	});
+	auto before = [](const Entry &entry, const TcpEndpoint &w) { return compare(entry.endpoint, w) < 0; };
+	auto found = std::lower_bound(entries_.begin(), entries_.end(), wanted, before);
 
 	if (found != entries_.end() && compare(found->endpoint, wanted) == 0)
 		found->count++;

@@ -251,11 +251,17 @@ TEST("host: every interface of this host tells its queues, or that it knows none
 	CHECK(none.open("no-such-link").code == ENODEV && none.open("").code == ENODEV);
 	CHECK(!lo.open("lo") && !lo.read(&rows) && !lo.raw(&raw));
 	CHECK(rows.empty() && raw.empty());
-	for (struct if_nameindex *all = if_nameindex(), *one = all; one && one->if_name; one++) {
+	struct if_nameindex *all = if_nameindex();
+	for (struct if_nameindex *one = all; one && one->if_name; one++) {
 		QueueCounters counters;
+		Failure failure = counters.open(one->if_name);
 
-		CHECK(!counters.open(one->if_name));
-		CHECK(!counters.raw(&raw) && !counters.read(&rows) && !counters.read(&rows));
+		if (!failure)
+			failure = counters.raw(&raw);
+		for (int i = 0; i < 2 && !failure; i++)
+			failure = counters.read(&rows);
+		CHECK(!failure || failure.code == ENODEV); // somebody else's test has taken it away meanwhile
 		printf("  %s: %zu queues, %zu names\n", one->if_name, rows.size(), raw.size());
 	}
+	if_freenameindex(all);
 }
