@@ -39,18 +39,16 @@ const Shape SHAPES[] = {
 struct Kind {
 	const char *name;
 	QueueCounter counter; // of the receiving direction
-	bool spare;
 };
 const Kind KINDS[] = {
-	{"packets", QUEUE_RX_PACKETS, false},	    {"pkts", QUEUE_RX_PACKETS, false},
-	{"cnt", QUEUE_RX_PACKETS, false},	    {"pkt_n", QUEUE_RX_PACKETS, false},
-	{"ucast_packets", QUEUE_RX_PACKETS, false}, {"mcast_packets", QUEUE_RX_PACKETS, false},
-	{"bcast_packets", QUEUE_RX_PACKETS, false}, {"xdp_packets", QUEUE_RX_PACKETS, true},
-	{"bytes", QUEUE_RX_BYTES, false},	    {"ucast_bytes", QUEUE_RX_BYTES, false},
-	{"mcast_bytes", QUEUE_RX_BYTES, false},	    {"bcast_bytes", QUEUE_RX_BYTES, false},
-	{"xdp_bytes", QUEUE_RX_BYTES, true},	    {"drops", QUEUE_RX_DROPS, false},
-	{"drop", QUEUE_RX_DROPS, false},	    {"dropped", QUEUE_RX_DROPS, false},
-	{"discards", QUEUE_RX_DROPS, false},
+	{"packets", QUEUE_RX_PACKETS},	     {"pkts", QUEUE_RX_PACKETS},
+	{"cnt", QUEUE_RX_PACKETS},	     {"pkt_n", QUEUE_RX_PACKETS},
+	{"ucast_packets", QUEUE_RX_PACKETS}, {"mcast_packets", QUEUE_RX_PACKETS},
+	{"bcast_packets", QUEUE_RX_PACKETS}, {"bytes", QUEUE_RX_BYTES},
+	{"ucast_bytes", QUEUE_RX_BYTES},     {"mcast_bytes", QUEUE_RX_BYTES},
+	{"bcast_bytes", QUEUE_RX_BYTES},     {"drops", QUEUE_RX_DROPS},
+	{"drop", QUEUE_RX_DROPS},	     {"dropped", QUEUE_RX_DROPS},
+	{"discards", QUEUE_RX_DROPS},
 };
 
 // `shape` against the beginning of `name`: the number, and where the rest begins. 0: it is no such name.
@@ -74,13 +72,12 @@ size_t match(const char *shape, const std::string &name, u32 *number)
 	return at;
 }
 
-bool kind_of(const std::string &what, bool transmit, QueueCounter *counter, bool *spare)
+bool kind_of(const std::string &what, bool transmit, QueueCounter *counter)
 {
 	for (const Kind &kind : KINDS) {
 		if (what != kind.name)
 			continue;
 		*counter = (QueueCounter)(kind.counter + (transmit ? (int)QUEUE_TX_PACKETS : 0));
-		*spare = kind.spare;
 		return true;
 	}
 	return false;
@@ -173,7 +170,7 @@ std::vector<QueueRow> netdev_rows(const std::string &interface)
 
 } // namespace
 
-bool queue_counter_of(const std::string &name, u32 *queue, QueueCounter *counter, bool *spare)
+bool queue_counter_of(const std::string &name, u32 *queue, QueueCounter *counter)
 {
 	// "rx_packets[0]" (gve)
 	size_t bracket = name.rfind('[');
@@ -182,12 +179,12 @@ bool queue_counter_of(const std::string &name, u32 *queue, QueueCounter *counter
 		bool transmit = name.compare(0, 3, "tx_") == 0;
 
 		return end == name.size() - bracket && (transmit || name.compare(0, 3, "rx_") == 0) &&
-		       kind_of(name.substr(3, bracket - 3), transmit, counter, spare);
+		       kind_of(name.substr(3, bracket - 3), transmit, counter);
 	}
 	for (const Shape &shape : SHAPES) {
 		size_t rest = match(shape.begins, name, queue);
 
-		if (rest != 0 && kind_of(name.substr(rest), shape.transmit, counter, spare))
+		if (rest != 0 && kind_of(name.substr(rest), shape.transmit, counter))
 			return true;
 	}
 	return false;
@@ -195,32 +192,45 @@ bool queue_counter_of(const std::string &name, u32 *queue, QueueCounter *counter
 
 std::vector<QueueRow> queue_rows(const std::vector<RawCounter> &counters)
 {
-	std::map<u32, QueueRow> whole, seen_by_xdp;
+	std::map<u32, QueueRow> rows;
 	std::vector<QueueRow> out;
 
 	for (const RawCounter &raw : counters) {
 		QueueCounter counter;
-		bool spare;
 		u32 queue;
 
-		if (!queue_counter_of(raw.name, &queue, &counter, &spare))
+		if (!queue_counter_of(raw.name, &queue, &counter))
 			continue;
-		whole[queue].queue = queue;
-		QueueRow &row = spare ? seen_by_xdp[queue] : whole[queue];
+		QueueRow &row = rows[queue];
+		row.queue = queue;
 		row.known |= 1U << counter;
 		row.counters[counter] += raw.value;
 	}
-	for (auto &[queue, row] : whole) {
-		auto xdp = seen_by_xdp.find(queue);
+	for (const auto &[queue, row] : rows)
+		out.push_back(row);
+	return out;
+}
 
-		for (int i = 0; xdp != seen_by_xdp.end() && i < QUEUE_COUNTERS; i++) {
-			if (row.known & 1U << i || !(xdp->second.known & 1U << i))
+std::vector<QueueRow> filled(const std::vector<QueueRow> &rows, const std::vector<QueueRow> &others)
+{
+	std::map<u32, QueueRow> sum;
+	std::vector<QueueRow> out;
+
+	for (const QueueRow &row : rows)
+		sum[row.queue] = row;
+	for (const QueueRow &other : others) {
+		QueueRow &row = sum[other.queue];
+
+		row.queue = other.queue;
+		for (int i = 0; i < QUEUE_COUNTERS; i++) {
+			if (row.known & 1U << i || !(other.known & 1U << i))
 				continue;
 			row.known |= 1U << i;
-			row.counters[i] = xdp->second.counters[i];
+			row.counters[i] = other.counters[i];
 		}
-		out.push_back(row);
 	}
+	for (const auto &[queue, row] : sum)
+		out.push_back(row);
 	return out;
 }
 
@@ -260,9 +270,7 @@ Failure QueueCounters::read(std::vector<QueueRow> *rows)
 
 	if (Failure failure = raw(&counters))
 		return failure;
-	*rows = queue_rows(counters);
-	if (rows->empty())
-		*rows = netdev_rows(interface_);
+	*rows = filled(queue_rows(counters), netdev_rows(interface_));
 	return {};
 }
 

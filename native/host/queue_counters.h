@@ -3,11 +3,12 @@
 // queue_counters.h - packets, bytes and drops of each queue of a network card.
 //
 // Drivers tell them in one of two ways: by ethtool's statistics, under names that each driver invents ("rx_queue_0_packets",
-// "rx0_packets", "[0]: rx_ucast_packets", "queue_0_rx_cnt", …), or, the newer ones, by the netlink family netdev. Names that
-// are understood are added up by queue; the whole list is there as it is.
+// "rx0_packets", "[0]: rx_ucast_packets", "queue_0_rx_cnt", …), or, the newer ones, by the netlink family netdev; some tell a
+// part in each. Names that are understood are added up by queue; the whole list is there as it is.
 //
 // Owns: the meaning of the names.
-// Must never: make up a counter: what a driver does not tell is unknown, not 0.
+// Must never: make up a counter: what a driver does not tell is unknown, not 0. Those of XDP (veth's "xdp_packets") are 0
+// where no program is attached, and so don't stand for all packets.
 #ifndef SHUNT_HOST_QUEUE_COUNTERS_H
 #define SHUNT_HOST_QUEUE_COUNTERS_H
 
@@ -43,11 +44,12 @@ struct RawCounter {
 	u64 value;
 };
 
-// What one of ethtool's names counts; false: nothing of a queue that we know. `spare`: it counts only what XDP saw, and
-// stands for all packets where the driver has no other name for them.
-bool queue_counter_of(const std::string &name, u32 *queue, QueueCounter *counter, bool *spare);
+// What one of ethtool's names counts; false: nothing of a queue that we know.
+bool queue_counter_of(const std::string &name, u32 *queue, QueueCounter *counter);
 // Adds up what stands under names that are understood; by queue.
 std::vector<QueueRow> queue_rows(const std::vector<RawCounter> &counters);
+// Fills what `rows` does not know from what `others` does; by queue.
+std::vector<QueueRow> filled(const std::vector<QueueRow> &rows, const std::vector<QueueRow> &others);
 
 class QueueCounters
 {

@@ -88,7 +88,7 @@ export interface LinkState {
 	readonly speedBps: number;
 }
 
-/** null: the driver doesn't tell. Drivers that know only what XDP saw are taken at that. */
+/** null: the driver doesn't tell. What XDP alone has seen is in raw(). */
 export interface QueueCount {
 	readonly queue: number;
 	readonly rxPackets: bigint | null;
