@@ -145,8 +145,8 @@ bool link_by_proc(const std::string &name, u64 (&out)[LINK_COUNTERS])
 			line++;
 		if (!colon || name != std::string(line, (size_t)(colon - line)))
 			return;
-		found = sscanf(colon + 1, "%llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3],
-			       &v[4], &v[5], &v[6], &v[7], &v[8], &v[9], &v[10], &v[11]) == 12;
+		found = sscanf(colon + 1, "%llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2],
+			       &v[3], &v[4], &v[5], &v[6], &v[7], &v[8], &v[9], &v[10], &v[11]) == 12;
 		const u64 picked[LINK_COUNTERS] = {v[1], v[0], v[3], v[2], v[9], v[8], v[11], v[10]};
 		memcpy(out, picked, sizeof(picked));
 	});

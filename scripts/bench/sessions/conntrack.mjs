@@ -15,6 +15,7 @@ import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const NAMESPACES_MAX = 4;
+const PAGE = Number(execFileSync("getconf", ["PAGESIZE"]));
 const RULES = `table inet bench { chain in { type filter hook prerouting priority 0; ct state invalid counter; }; }`;
 const LIMIT = "/proc/sys/net/netfilter/nf_conntrack_max";
 
@@ -71,8 +72,8 @@ export class Conntrack {
 			insertNs: found.true.first - found.false.first,
 			hitNs: found.true.second - found.false.second,
 			packetNs: [found.false.first, found.false.second],
-			// What the slabs grew by, and the hash table's own share. A small growth drowns in the kernel's other doings.
-			bytes: sessions >= 100_000 ? slabBytes / entries + (8 * this.#buckets) / entries : undefined,
+			// What its slab grew by, and an entry's share of the hash table, which is as large as this host made it.
+			bytes: (slabBytes + 8 * this.#buckets) / entries,
 			objectBytes: objectSize(),
 			buckets: this.#buckets,
 			listNs: listNs / entries,
@@ -82,7 +83,6 @@ export class Conntrack {
 	#pass(sessions, namespaces, tracked) {
 		const total = { first: 0, second: 0, entries: 0, slabBytes: 0, listNs: 0 };
 		const slab = slabBytes();
-		const objects = activeObjects();
 		const made = [];
 		try {
 			for (let i = 0; i < namespaces; i++) {
@@ -115,7 +115,7 @@ export class Conntrack {
 			total.slabBytes = slabBytes() - slab;
 		} finally {
 			for (let i = 0; i < namespaces; i++) this.#down(`bench-${process.pid}-c${i}`, made[i]);
-			wait(() => activeObjects() <= objects + 0.01 * sessions);
+			settle();
 		}
 		if (tracked && total.entries < 0.999 * sessions)
 			throw new Error(`nf_conntrack has ${total.entries} of ${sessions} entries`);
@@ -150,9 +150,17 @@ export class Conntrack {
 	}
 }
 
-/** The kernel clears a namespace's entries after it is gone; the next measurement must not share its time. */
-function wait(until) {
-	for (let i = 0; i < 200 && !until(); i++) sleep(100);
+/**
+ * The kernel clears a namespace's entries after it is gone; the next measurement must not share its time. The slab's own
+ * count is rough, and others use it too: so what is waited for is that it no longer falls.
+ */
+function settle() {
+	for (let last = Number.POSITIVE_INFINITY, still = 0, i = 0; still < 4 && i < 100; i++) {
+		sleep(100);
+		const now = activeObjects();
+		still = now < last ? 0 : still + 1;
+		last = now;
+	}
 }
 
 function sleep(ms) {
@@ -167,6 +175,7 @@ function slabLine() {
 	);
 }
 
-const activeObjects = () => Number(slabLine().split(/\s+/)[1] ?? 0);
-const objectSize = () => Number(slabLine().split(/\s+/)[3] ?? 0);
-const slabBytes = () => 1024 * Number(/^Slab:\s+(\d+)/m.exec(readFileSync("/proc/meminfo", "utf8"))[1]);
+const column = (i) => Number(slabLine().split(/\s+/)[i] ?? 0);
+const activeObjects = () => column(1);
+const objectSize = () => column(3);
+const slabBytes = () => column(14) * column(5) * PAGE;

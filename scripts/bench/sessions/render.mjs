@@ -46,11 +46,11 @@ function tables({ table, conntrack }, bold) {
 			);
 		for (const subject of ["shunt4", "shunt6", "unordered_map"]) {
 			const own = of(subject);
-			const { bytes, fullSessions } = own.find(({ round }) => round === 0);
+			const { bytes, fullSessions, evicted } = own.find(({ round }) => round === 0);
 			lines.push(
 				row(NAMES[subject], [
 					(bytes / sessions).toFixed(1),
-					fullSessions > sessions ? (bytes / fullSessions).toFixed(1) : "",
+					fullSessions > 0 ? (bytes / fullSessions).toFixed(1) : "",
 					...["insertNs", "hitNs"].map((name) => text(own.map((one) => one[name]))),
 					text(
 						own.map((one) => one.sweepNs),
@@ -59,17 +59,20 @@ function tables({ table, conntrack }, bold) {
 					subject === "shunt4" ? "" : ratio(own),
 				]),
 			);
+			if (evicted > 0)
+				lines.push(
+					`    ${evicted.toLocaleString("en")} of these were evicted; the first after ${fullSessions.toLocaleString("en")}`,
+				);
 		}
 		const kernel = conntrack.filter((one) => one.sessions === sessions);
 		if (kernel.length === 0) continue;
 		if (kernel[0].problem !== undefined) {
-			lines.push(`  ${NAMES.conntrack.padEnd(26)}not measured: ${kernel[0].problem}`);
+			lines.push(`  ${NAMES.conntrack.padEnd(28)}not measured: ${kernel[0].problem}`);
 			continue;
 		}
-		const bytes = kernel[0].bytes === undefined ? `${kernel[0].objectBytes} +` : text(kernel.map((one) => one.bytes));
 		lines.push(
 			row(NAMES.conntrack, [
-				bytes,
+				text(kernel.map((one) => one.bytes)),
 				"",
 				...["insertNs", "hitNs"].map((name) => text(kernel.map((one) => one[name]))),
 				`${text(kernel.map((one) => one.listNs))} *`,
@@ -80,7 +83,7 @@ function tables({ table, conntrack }, bold) {
 	lines.push(
 		"",
 		"full: with as many sessions as go in before the first is evicted. nf_conntrack's are differences between the same",
-		"packets with and without it. + the object alone, without its extensions.",
+		"packets with and without it; its bytes are without extensions (NAT, accounting, helpers), which take more.",
 		"* it has no sweep to ask; this is /proc/net/nf_conntrack read once.",
 	);
 	return lines;
@@ -137,6 +140,6 @@ function linkTable({ link }, bold) {
 }
 
 function row(name, columns) {
-	const widths = [20, 8, 24, 24, 26, 18];
-	return `  ${name.padEnd(26)}${columns.map((words, i) => words.padEnd(widths[i])).join("")}`.trimEnd();
+	const widths = [24, 8, 24, 24, 26, 18];
+	return `  ${name.padEnd(28)}${columns.map((words, i) => words.padEnd(widths[i])).join("")}`.trimEnd();
 }
