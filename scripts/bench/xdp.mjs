@@ -1,4 +1,5 @@
-// xdp.mjs - `npm run bench -- xdp [--stages] [--quick] [--json] [--rival NAME=PIN@ADDRESS:PORT]`: the kernel's program.
+// xdp.mjs - `npm run bench -- xdp [--stages] [--quick] [--json] [--rival NAME=PIN@ADDRESS:PORT [--anew COMMAND]]`: the kernel's
+// program.
 //
 // BPF_PROG_TEST_RUN over packets of 60 bytes, each of another flow (xdp/wrapper.bpf.c), on one processor, all subjects in one
 // run, in the order A B … B A. What the wrapper costs is measured with a program that only says XDP_TX, and taken off. The
@@ -6,7 +7,8 @@
 // attached to that other end, in the driver and in the kernel's receive path.
 //
 // A rival is a program of somebody else's that is loaded, set up to serve ADDRESS:PORT, and pinned at PIN: it runs through
-// the same cases, and its state is its owner's business.
+// the same cases, and its state is its owner's business: COMMAND, a line for the shell, sets it up anew before each case, so
+// that a new session is one in every round.
 //
 // Owns: the cases, the rounds, the result file. Must never: measure a packet that a run before has already encapsulated.
 
@@ -95,7 +97,7 @@ export async function run(options) {
 		const report = {
 			bench: stages ? "xdp-stages" : "xdp",
 			date: new Date().toISOString(),
-			command: `sudo npm run bench -- xdp${stages ? " --stages" : ""}`,
+			command: ["sudo npm run bench -- xdp", ...options].join(" "),
 			rounds,
 			machine: { cpu: cpus()[0].model, cores: cpus().length, kernel: release(), node: process.version },
 			subjects: [...subjects, ...attached].map(({ name }) => name),
@@ -156,12 +158,18 @@ function subjectsOf(kit, options, ifindex) {
 		to: SERVICE,
 		start: (sessions) => startOurs(kit, sessions, ifindex, object),
 	});
+	const at = options.indexOf("--anew");
+	const anew = at < 0 ? undefined : options[at + 1];
 	const theirs = options
 		.flatMap((option, i) => (options[i - 1] === "--rival" ? [option] : []))
 		.map((text) => {
 			const [, name, pin, to] = /^([^=]+)=([^@]+)@(.+)$/.exec(text) ?? [];
 			if (name === undefined) throw new Error(`--rival NAME=PIN@ADDRESS:PORT, not ${text}`);
-			return { name, to, start: async () => ({ pin, ask: async () => ({}), stop: async () => {} }) };
+			const start = async () => {
+				if (anew !== undefined) execFileSync("sh", ["-c", anew], { stdio: ["ignore", "ignore", "inherit"] });
+				return { pin, ask: async () => ({}), stop: async () => {} };
+			};
+			return { name, to, start };
 		});
 	const bare = (name, pin) => ({
 		name,
