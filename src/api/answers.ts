@@ -11,6 +11,7 @@ import { ShuntError } from "../errors.js";
 import type { Member } from "../gateway/member.js";
 import { ROLE } from "../policy/index.js";
 import { formatAddress } from "../wire/index.js";
+import { linksOf } from "./links.js";
 import { loadsOfBackends, ownLoad } from "./loads.js";
 import { endpoint, Names } from "./names.js";
 import type { Answers, FlowQuery } from "./server.js";
@@ -66,6 +67,7 @@ function statusOf(member: Member): Status {
 		})),
 		load: ownLoad(member),
 		loads: loadsOfBackends(member),
+		links: linksOf(member),
 		sessions: {
 			live: member.sweep?.live ?? 0,
 			capacity: Math.floor((table.records4 + table.records6) * 0.85),

@@ -93,6 +93,29 @@ export interface LoadStatus {
 	uplinks: UplinkStatus[];
 }
 
+/** A link that packets come by: its own counters, since it was made. */
+export interface LinkStatus {
+	interface: string;
+	up: boolean;
+	/** Bits per second in each direction; 0: the driver doesn't say. */
+	speedBps: number;
+	rx: LinkCount;
+	tx: LinkCount;
+	/** Empty where the driver tells nothing of its queues; null: not this number. */
+	queues: { queue: number; rx: QueueCount; tx: QueueCount }[];
+}
+
+export interface LinkCount extends Count {
+	dropped: number;
+	errors: number;
+}
+
+export interface QueueCount {
+	packets: number | null;
+	bytes: number | null;
+	dropped: number | null;
+}
+
 /** `GET /status` */
 export interface Status {
 	role: Role;
@@ -124,6 +147,7 @@ export interface Status {
 	load: LoadStatus | null;
 	/** A gateway's backends, by name. */
 	loads: LoadStatus[];
+	links: LinkStatus[];
 	sessions: { live: number; capacity: number; sweptAtMs: number | null };
 	workers: WorkerStatus[];
 }

@@ -29,6 +29,7 @@ export function statusLines(status: Status, view: StatusView): string[] {
 		...spaced(loadLines(status.loads, view.paint)),
 		...reasonLines(status, view),
 		...workerLines(status, view),
+		...linkLines(status, view),
 	];
 }
 
@@ -180,6 +181,23 @@ function workerLines(status: Status, { paint }: StatusView): string[] {
 		if (worker.error !== null) return [paint("red", `${who} has ended`)];
 		const took = `${number(worker.in.packets)} packets, ${number(worker.captureDrops)} lost before it`;
 		return status.workers.length > 1 ? [`${who}: ${took}`] : [];
+	});
+	return lines.length === 0 ? [] : ["", ...lines];
+}
+
+// ---- links, if there is something to say about them
+
+function linkLines(status: Status, { paint }: StatusView): string[] {
+	const lines = status.links.flatMap(({ interface: name, up, rx, tx, queues }) => {
+		if (!up) return [paint("red", `link ${name} is down`)];
+		const lost = rx.dropped + rx.errors + tx.dropped + tx.errors;
+		if (lost === 0) return [];
+		const worst = queues
+			.map(({ queue, ...of }) => ({ queue, dropped: (of.rx.dropped ?? 0) + (of.tx.dropped ?? 0) }))
+			.sort((a, b) => b.dropped - a.dropped)[0];
+		const where = worst !== undefined && worst.dropped > 0 ? `, most of them in queue ${worst.queue}` : "";
+		const came = `${number(rx.dropped)} of those that came and ${number(tx.dropped)} of those that went were dropped${where}`;
+		return [paint("yellow", `link ${name}: ${came}; ${number(rx.errors + tx.errors)} were damaged`)];
 	});
 	return lines.length === 0 ? [] : ["", ...lines];
 }

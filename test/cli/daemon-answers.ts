@@ -122,6 +122,16 @@ export function status(): Status {
 			load("b2", { load: 0.95, udpSessions: 12_000, known: "fading", ageMs: 4100 }),
 			load("b3", { load: 0.4, known: "unknown", ageMs: null }),
 		],
+		links: [
+			{
+				interface: "eth0",
+				up: true,
+				speedBps: 10e9,
+				rx: { packets: 1_300_000, bytes: 1e9, dropped: 0, errors: 0 },
+				tx: { packets: 1_234_500, bytes: 1e9, dropped: 0, errors: 0 },
+				queues: [],
+			},
+		],
 		sessions: { live: 1205, capacity: 131_072, sweptAtMs: null },
 		workers: [
 			{

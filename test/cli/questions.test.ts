@@ -129,6 +129,27 @@ describe("status", () => {
 		expect(stdout).toContain("no packet has come yet");
 	});
 
+	test("R12: a link that loses packets or is down is said, with its worst queue", async () => {
+		expect((await ask("status")).stdout).not.toMatch(/^link /m);
+		const [link] = now.links;
+		const queue = (n: number, dropped: number) => {
+			const count = { packets: 1, bytes: 60, dropped };
+			return { queue: n, rx: count, tx: { ...count, dropped: null } };
+		};
+		const rx = { ...link!.rx, dropped: 1203, errors: 2 };
+		now = {
+			...now,
+			links: [
+				{ ...link!, rx, queues: [queue(0, 3), queue(1, 1200)] },
+				{ ...link!, interface: "eth1", up: false },
+			],
+		};
+		const { stdout } = await ask("status");
+		expect(stdout).toContain(
+			"link eth0: 1,203 of those that came and 0 of those that went were dropped, most of them in queue 1; 2 were damaged\nlink eth1 is down\n",
+		);
+	});
+
 	test("a worker that has ended, packets under way, and no service at all are said", async () => {
 		const [worker] = now.workers;
 		now = {

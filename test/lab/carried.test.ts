@@ -107,6 +107,28 @@ describe.skipIf(!isRoot).each(ENGINES)("what servers carry, engine %s", (engine)
 		await questions.stop();
 	});
 
+	test("R10: where the service says so, all flows of one source are one session", async () => {
+		await cluster.change(
+			"    choose: least-load\n    backends: [b1, b2, b3] # whoever",
+			"    choose: source-hash\n    count: source\n    backends: [b1, b2, b3] # whoever",
+			["gateway", ...BACKENDS],
+		);
+		await until("the sessions before to be one", async () => (await sum((one) => one.udpSessions)) <= 3);
+		const questions = await udp(13_000, 20);
+		const records = async () => {
+			const counts = await Promise.all(BACKENDS.map((host) => cluster.api(host).countSessions({ service: "dns" })));
+			return counts.reduce((all, one) => all + one.total, 0);
+		};
+		await until("all records", async () => (await records()) >= 20);
+		expect(await sum((one) => one.udpSessions)).toBeLessThanOrEqual(3);
+		expect(await sum((one) => one.udpSessions)).toBeGreaterThanOrEqual(1);
+		await questions.stop();
+		await cluster.change("    choose: source-hash\n    count: source\n", "    choose: least-load\n", [
+			"gateway",
+			...BACKENDS,
+		]);
+	});
+
 	test("R13: a server that reports no more is unknown, never idle, and gets no more than its part", async () => {
 		const before = (await loads()).b1!.load!;
 		expect(before).toBeGreaterThan(0.2);
