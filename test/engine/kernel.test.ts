@@ -176,6 +176,80 @@ describe.skipIf(!isRoot)("the kernel's engine", () => {
 		expect(lost).toBe(0);
 	});
 
+	/** A backend of one service, and many more so that its tables outgrow their maps. */
+	const backend = (epoch: number, more = 0): TableSet => {
+		const base = tables({ epoch, roles: 2, own: [v4("10.77.3.11")] }, way);
+		const service = { ...(base.services[0] as TableSet["services"][number]), idleSentMs: 30_000 };
+		const others = Array.from({ length: more }, (_, i) => ({
+			...service,
+			id: i + 2,
+			address: v4(`203.0.${114 + (i >> 8)}.${i & 255}`),
+		}));
+		const direct = [{ service: 1, address: v4("10.77.3.11"), port: 53, family: 4 as const }];
+		return { ...base, services: [service, ...others], direct };
+	};
+	const filters = (name: string) =>
+		execFileSync("tc", ["filter", "show", "dev", name, "egress"], { encoding: "utf8" }).match(/shunt_sent.* id \d+/g);
+	/** An answer leaves; not past the queueing discipline, where the filter is. */
+	const answer = (port: number) =>
+		inject({
+			interface: client.far,
+			frames: [
+				udpFrame({
+					...{ to: macOf(client.near), from: macOf(client.far), source: "10.77.3.11", sourcePort: 53 },
+					...{ destination: "198.51.100.1", destinationPort: port, payload: Buffer.from("an answer") },
+				}),
+			],
+			count: 1,
+			qdiscBypass: false,
+		});
+
+	test("R9: the filter at a backend's way out sees what it sends, over tables that outgrow their maps too", async () => {
+		const engine = open({ sent: true });
+		engine.publish(backend(1));
+		engine.start();
+		expect(engine.kernel()?.unsent).toBe("");
+		await answer(4000);
+		await until("a session made", () => engine.statistics.counters().sentMade === 1);
+		const before = filters(client.far);
+		engine.publish(backend(2, 2000));
+		const after = filters(client.far);
+		expect([before?.length, after?.length]).toEqual([1, 1]);
+		expect(after).not.toEqual(before);
+		await answer(4000);
+		await answer(4001);
+		await until("three answers", () => engine.statistics.counters().sent === 3);
+		expect(
+			engine
+				.sessions()
+				.rows.map(({ sourcePort }) => sourcePort)
+				.sort(),
+		).toEqual([4000, 4001]);
+		expect(engine.statistics.counters().packetsIn).toBe(0);
+		engine.stop();
+		expect(filters(client.far)).toBeNull();
+		expect(execFileSync("tc", ["qdisc", "show", "dev", client.far], { encoding: "utf8" })).not.toContain("clsact");
+	});
+
+	test("no filter is left on an interface that the next engine has no more, or for a gateway", async () => {
+		off(server.near);
+		const first = open({ pins: here(), sent: true, interfaces: [client.far, server.near] });
+		first.publish(backend(1));
+		first.start();
+		expect([client.far, server.near].map((name) => filters(name)?.length)).toEqual([1, 1]);
+		const second = open({ pins: here(), sent: true, interfaces: [client.far] });
+		second.publish(backend(2));
+		second.start();
+		expect([client.far, server.near].map((name) => filters(name)?.length)).toEqual([1, undefined]);
+		const gateway = open({ pins: here() });
+		gateway.publish(tables({ epoch: 3 }, way));
+		gateway.start();
+		expect(filters(client.far)).toBeNull();
+		first.stop();
+		gateway.stop();
+		pass(server.near);
+	});
+
 	test("what is pinned goes on without its process, and the next engine takes over sessions, counters and the link", async () => {
 		const script = `
 			const { NativeEngine } = await import(${JSON.stringify(join(import.meta.dirname, "../../dist/engine/index.js"))});
