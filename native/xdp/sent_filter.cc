@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <net/if.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
 
-#include "host/netlink.h"
 #include "xdp/object.h"
 #include "xdp/running_program.h"
 
@@ -74,25 +76,34 @@ u32 map_id(int fd)
 	return bpf_obj_get_info_by_fd(fd, &info, &length) ? 0 : info.id;
 }
 
-// Does any filter hang on the interface's clsact, on either way? When it can't be told, yes.
+// Does any filter hang on this way of the interface's clsact? When it can't be told, yes. The first message of a dump is
+// enough: it is a filter, or says that there is none.
+bool has_filters(u32 ifindex, u32 way)
+{
+	BpfDescriptor socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+	struct {
+		nlmsghdr header;
+		tcmsg message;
+	} request = {};
+	alignas(nlmsghdr) u8 answer[65536];
+	timeval patience = {1, 0};
+
+	request.header.nlmsg_len = sizeof(request);
+	request.header.nlmsg_type = RTM_GETTFILTER;
+	request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	request.message.tcm_ifindex = (int)ifindex;
+	request.message.tcm_parent = TC_H_MAKE(TC_H_CLSACT, way);
+	if (socket < 0 || setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
+	    send(socket, &request, sizeof(request), 0) != (ssize_t)sizeof(request))
+		return true;
+	ssize_t length = recv(socket, answer, sizeof(answer), 0);
+	const nlmsghdr *first = reinterpret_cast<const nlmsghdr *>(answer);
+	return length < (ssize_t)sizeof(*first) || first->nlmsg_type != NLMSG_DONE;
+}
+
 bool others_use(u32 ifindex)
 {
-	bool found = false;
-	Netlink netlink;
-
-	if (netlink.open())
-		return true;
-	for (u32 minor : {TC_H_MIN_INGRESS, TC_H_MIN_EGRESS}) {
-		NetlinkRequest request(RTM_GETTFILTER, NLM_F_DUMP);
-		tcmsg message = {};
-
-		message.tcm_ifindex = (int)ifindex;
-		message.tcm_parent = TC_H_MAKE(TC_H_CLSACT, minor);
-		request.body(&message, sizeof(message));
-		if (netlink.ask(request, "listing filters", [&](const NetlinkMessage &) { found = true; }))
-			return true;
-	}
-	return found;
+	return has_filters(ifindex, TC_H_MIN_INGRESS) || has_filters(ifindex, TC_H_MIN_EGRESS);
 }
 
 bool put(u32 ifindex, u32 handle, int program_fd, u32 flags)
