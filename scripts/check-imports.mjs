@@ -34,7 +34,7 @@ const NATIVE = {
 	bpf: ["bpf", "packet"],
 	engine: ["engine", "packet"],
 	host: ["host", "packet/types.h"],
-	xdp: ["xdp", "packet", "engine", "host/netlink.h", "bpf/state.h", "bpf/watch.h", "bpf/dump.h"],
+	xdp: ["xdp", "packet", "engine", "bpf/state.h", "bpf/watch.h", "bpf/dump.h"],
 	addon: ["addon", "engine", "host", "xdp", "packet"],
 };
 const FOREIGN = [
