@@ -2,10 +2,8 @@
 //
 // kernel_dump.cc - the KernelDump class of the addon: packets before and after the kernel's packet program, by promise.
 //
-// Owns: the translation of xdp/dump.h. A read waits on a thread of libuv's pool, one at a time.
-// Must never: close the capture under a read.
-#include "addon/doors.h"
-#include "addon/fields.h"
+// Owns: the translation of xdp/dump.h.
+#include "addon/reading.h"
 #include "xdp/dump.h"
 
 #include <cstring>
@@ -60,64 +58,40 @@ Napi::Object packet_object(Napi::Env env, const DumpPacket &packet)
 	return result;
 }
 
-class DumpReadJob : public Napi::AsyncWorker
-{
-public:
-	DumpReadJob(Napi::Env env, std::shared_ptr<KernelDump> dump, std::shared_ptr<bool> busy, u32 max, int timeout_ms)
-		: Napi::AsyncWorker(env, "shunt kernel dump"), deferred_(Napi::Promise::Deferred::New(env)),
-		  dump_(std::move(dump)), busy_(std::move(busy)), max_(max), timeout_ms_(timeout_ms)
+struct DumpWay {
+	using Stream = KernelDump;
+	using Batch = DumpBatch;
+
+	static const char *name() { return "shunt kernel dump"; }
+
+	static bool read(KernelDump *dump, u32 max, int timeout_ms, DumpBatch *batch, std::string *problem)
 	{
-		*busy_ = true;
+		return dump->read(max, timeout_ms, batch, problem);
 	}
 
-	Napi::Promise promise() const { return deferred_.Promise(); }
-
-	void Execute() override
+	static Napi::Object object(Napi::Env env, const DumpBatch &batch)
 	{
-		std::string problem;
+		Napi::Array list = Napi::Array::New(env, batch.packets.size());
+		Napi::Object counts = Napi::Object::New(env);
+		Napi::Object result = Napi::Object::New(env);
 
-		if (!dump_->read(max_, timeout_ms_, &batch_, &problem))
-			SetError(problem);
-	}
+		for (u32 i = 0; i < batch.packets.size(); i++) {
+			Napi::HandleScope scope(env);
 
-	void OnOK() override
-	{
-		Napi::Array list = Napi::Array::New(Env(), batch_.packets.size());
-		Napi::Object counts = Napi::Object::New(Env());
-		Napi::Object result = Napi::Object::New(Env());
-
-		for (u32 i = 0; i < batch_.packets.size(); i++) {
-			Napi::HandleScope scope(Env());
-
-			list.Set(i, packet_object(Env(), batch_.packets[i]));
+			list.Set(i, packet_object(env, batch.packets[i]));
 		}
-		counts.Set("seen", (double)batch_.counts.seen);
-		counts.Set("matched", (double)batch_.counts.matched);
-		counts.Set("suppressed", (double)batch_.counts.suppressed);
-		counts.Set("lost", (double)batch_.counts.lost);
+		counts.Set("seen", (double)batch.counts.seen);
+		counts.Set("matched", (double)batch.counts.matched);
+		counts.Set("suppressed", (double)batch.counts.suppressed);
+		counts.Set("lost", (double)batch.counts.lost);
 		result.Set("packets", list);
 		result.Set("counts", counts);
-		result.Set("programId", batch_.program);
-		result.Set("standIn", batch_.stand_in);
-		if (!batch_.ended.empty())
-			result.Set("ended", batch_.ended);
-		*busy_ = false;
-		deferred_.Resolve(result);
+		result.Set("programId", batch.program);
+		result.Set("standIn", batch.stand_in);
+		if (!batch.ended.empty())
+			result.Set("ended", batch.ended);
+		return result;
 	}
-
-	void OnError(const Napi::Error &error) override
-	{
-		*busy_ = false;
-		deferred_.Reject(error.Value());
-	}
-
-private:
-	Napi::Promise::Deferred deferred_;
-	std::shared_ptr<KernelDump> dump_; // keeps it open until this read is done
-	std::shared_ptr<bool> busy_;
-	u32 max_;
-	int timeout_ms_;
-	DumpBatch batch_;
 };
 
 // Of the address that a filter names, so many bits of the 16 bytes.
@@ -187,32 +161,16 @@ public:
 		std::string problem = Fields::problem();
 
 		if (problem.empty())
-			dump_ = KernelDump::open(std::move(options), &problem);
+			reading_.open(KernelDump::open(std::move(options), &problem));
 		if (!problem.empty())
 			throw_problem(info.Env(), problem);
 	}
 
-	Napi::Value read(const Napi::CallbackInfo &info)
-	{
-		Fields::begin();
-		Fields f(info[0], "");
-		u32 max = (u32)f.number("max", 65536, 64);
-		int timeout_ms = (int)f.number("timeoutMs", 60000, 100);
-		if (!Fields::problem().empty())
-			return throw_problem(info.Env(), Fields::problem());
-		if (!dump_ || *busy_)
-			return throw_problem(info.Env(), dump_ ? "the capture is being read already" : "the capture is closed");
-		auto *job = new DumpReadJob(info.Env(), dump_, busy_, max, timeout_ms);
-		Napi::Promise promise = job->promise();
-		job->Queue(); // deletes itself
-		return promise;
-	}
-
-	void close(const Napi::CallbackInfo &) { dump_.reset(); }
+	Napi::Value read(const Napi::CallbackInfo &info) { return reading_.read(info); }
+	void close(const Napi::CallbackInfo &) { reading_.close(); }
 
 private:
-	std::shared_ptr<KernelDump> dump_;
-	std::shared_ptr<bool> busy_ = std::make_shared<bool>(false);
+	Reading<DumpWay> reading_;
 };
 
 } // namespace
