@@ -66,14 +66,14 @@ export class Conntrack {
 		const found = {};
 		for (const tracked of this.#kit.turn([false, true], round))
 			found[tracked] = this.#pass(sessions, namespaces, tracked);
-		const { entries, slabBytes, listNs } = found.true;
+		const { entries, listNs } = found.true;
 		return {
 			entries,
 			insertNs: found.true.first - found.false.first,
 			hitNs: found.true.second - found.false.second,
 			packetNs: [found.false.first, found.false.second],
-			// What its slab grew by, and an entry's share of the hash table, which is as large as this host made it.
-			bytes: (slabBytes + 8 * this.#buckets) / entries,
+			// A slab's pages by its objects, and an entry's share of the hash table, which is as large as this host made it.
+			bytes: slabBytesEach() + (8 * this.#buckets) / entries,
 			objectBytes: objectSize(),
 			buckets: this.#buckets,
 			listNs: listNs / entries,
@@ -81,8 +81,7 @@ export class Conntrack {
 	}
 
 	#pass(sessions, namespaces, tracked) {
-		const total = { first: 0, second: 0, entries: 0, slabBytes: 0, listNs: 0 };
-		const slab = slabBytes();
+		const total = { first: 0, second: 0, entries: 0, listNs: 0 };
 		const made = [];
 		try {
 			for (let i = 0; i < namespaces; i++) {
@@ -112,7 +111,6 @@ export class Conntrack {
 					}),
 				).ns;
 			}
-			total.slabBytes = slabBytes() - slab;
 		} finally {
 			for (let i = 0; i < namespaces; i++) this.#down(`bench-${process.pid}-c${i}`, made[i]);
 			settle();
@@ -178,4 +176,4 @@ function slabLine() {
 const column = (i) => Number(slabLine().split(/\s+/)[i] ?? 0);
 const activeObjects = () => column(1);
 const objectSize = () => column(3);
-const slabBytes = () => column(14) * column(5) * PAGE;
+const slabBytesEach = () => (column(5) * PAGE) / column(4);
