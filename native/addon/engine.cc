@@ -148,6 +148,7 @@ public:
 		result.Set("buckets", (double)sessions.buckets());
 		result.Set("records4", (double)sessions.slots4());
 		result.Set("records6", (double)sessions.slots6());
+		result.Set("capacity", (double)(sessions.slots4() * Sessions::OCCUPANCY4 / 100 + sessions.slots6() * Sessions::OCCUPANCY6 / 100));
 		return result;
 	}
 

@@ -9,10 +9,10 @@
 namespace shunt
 {
 
-// The occupancy that a table reaches before it first evicts (docs: >= 85 %).
-static u32 buckets_for(u64 records, u32 slots)
+// Of `records`, which are to be there before the first eviction.
+static u32 buckets_for(u64 records, u32 slots, u32 percent)
 {
-	u64 buckets = (records * 100 + 85 * slots - 1) / (85 * slots);
+	u64 buckets = (records * 100 + percent * slots - 1) / (percent * slots);
 
 	if (buckets < 1)
 		buckets = 1;
@@ -23,8 +23,8 @@ SessionGeometry Sessions::geometry_for(u64 records4, u64 records6, u64 fragments
 {
 	SessionGeometry geometry;
 
-	geometry.buckets4 = buckets_for(records4, SH_SLOTS4);
-	geometry.buckets6 = buckets_for(records6, SH_SLOTS6);
+	geometry.buckets4 = buckets_for(records4, SH_SLOTS4, OCCUPANCY4);
+	geometry.buckets6 = buckets_for(records6, SH_SLOTS6, OCCUPANCY6);
 	geometry.fragments = std::bit_ceil(static_cast<u32>(fragments ? fragments : 1));
 	return geometry;
 }

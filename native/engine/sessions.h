@@ -21,7 +21,10 @@ namespace shunt
 class Sessions
 {
 public:
-	// Capacities in records; each is rounded up so that it is reached with 85 % of the slots taken. With `touch`, the
+	// Percent of the slots that are taken before the first eviction. Two moves through buckets of two slots don't find room
+	// for long: tables of IPv6 are the emptier for it.
+	static constexpr u32 OCCUPANCY4 = 85, OCCUPANCY6 = 40;
+	// Capacities in records; each is rounded up so that it is reached before the first eviction. With `touch`, the
 	// memory is there before the first packet: a huge page's first touch takes milliseconds, and packets would be lost.
 	bool allocate(u64 records4, u64 records6, u64 fragments, bool touch = false);
 	// The same tables where somebody else has made them: in maps of the kernel's. Takes the mappings over.

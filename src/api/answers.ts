@@ -70,7 +70,7 @@ function statusOf(member: Member): Status {
 		links: linksOf(member),
 		sessions: {
 			live: member.sweep?.live ?? 0,
-			capacity: Math.floor((table.records4 + table.records6) * 0.85),
+			capacity: table.capacity,
 			sweptAtMs: member.sweep?.finishedAt ?? null,
 		},
 		workers: member.kind === "user" ? workersOf(member) : processorsOf(member),

@@ -311,7 +311,7 @@ export const sessionsSchema = map({
 		.describe("IPv4 sessions; 16 bytes each."),
 	capacityIpv6: whole(1024, 2 ** 27)
 		.default(262_144)
-		.describe("IPv6 sessions; 32 bytes each."),
+		.describe("IPv6 sessions; 32 bytes each, in a table that is more than half empty."),
 	check: duration(10, 60_000, "from 10ms to 1m").default("1s").describe("How often idle sessions are looked for."),
 });
 

@@ -127,6 +127,8 @@ export interface SessionTable {
 	/** Slots for records. */
 	readonly records4: number;
 	readonly records6: number;
+	/** Of both families together: so many sessions are there before the first is evicted. */
+	readonly capacity: number;
 }
 
 /** Fields that are not there match everything. */

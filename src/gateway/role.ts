@@ -76,7 +76,7 @@ export class GatewayRole implements Role {
 			this.name,
 			() => ({
 				load: member.config.load,
-				capacity: member.engine.sessionTable().records4 + member.engine.sessionTable().records6,
+				capacity: member.engine.sessionTable().capacity,
 				uplinks: this.#self.interfaces.map(
 					(name): Uplink => ({ addresses: [name], interface: name, speedBps: 0, cost: 1, cap: 1 }),
 				),

@@ -25,7 +25,7 @@ public:
 	{
 		std::string problem;
 
-		CHECK(sessions_.allocate(13, 6, 2)); // four buckets each
+		CHECK(sessions_.allocate(13, 3, 2)); // four buckets each
 		for (u32 epoch = 1; epoch <= 3; epoch++) {
 			sets_.push_back(TableBlock::build(Crowd::tables(epoch, HOUR_MS), sessions_.geometry(), &problem));
 			CHECK(sets_.back());

@@ -151,6 +151,22 @@ TEST("sessions: the first eviction comes after 85 % of the slots are taken")
 	CHECK_EQUAL(lost, 1); // the one evicted by the last insert; whoever was moved on the way is still found
 }
 
+TEST("sessions: a table holds as many IPv6 sessions as it was asked for before the first eviction")
+{
+	for (u64 wanted : {100000ull, 104857ull, 1000000ull}) {
+		Fixture f(1000, wanted);
+		u64 i = 0;
+
+		// On a processor that has not met a full table before.
+		std::thread([&] {
+			while (i < f.sessions.slots6() && f.insert((u32)i, 1, 1, SH_IPV6) == SH_INSERTED)
+				i++;
+		}).join();
+		printf("  first eviction at %.1f %%\n", 100.0 * (double)i / (double)f.sessions.slots6());
+		CHECK(i >= wanted);
+	}
+}
+
 TEST("sessions: a full table evicts the unproven first, and goes on taking")
 {
 	Fixture f(100);

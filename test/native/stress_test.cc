@@ -11,7 +11,7 @@ namespace
 constexpr u32 HOUR = 3600000;
 
 // Four buckets of each family; and one that all fit in.
-const Load TINY = {4000, 4000, 13, 6, 8, HOUR, true, 1000, 3, 0};
+const Load TINY = {4000, 4000, 13, 3, 8, HOUR, true, 1000, 3, 0};
 const Load FULL = {4000, 185, 200, 50, 8, 8, false, 1000, 3, 0};
 const Load LARGE = {20000, 20000, 40000, 20000, 4096, 40, false, 1000, 3, 0};
 const Load CHURN = {4000, 4700, 3400, 850, 64, HOUR, true, 1000, 3, 0};

@@ -33,7 +33,7 @@ public:
 	{
 		std::string problem;
 
-		CHECK(sessions_.allocate(13, 6, 2)); // four buckets each
+		CHECK(sessions_.allocate(13, 3, 2)); // four buckets each
 		for (u32 epoch = 1; epoch <= SETS; epoch++) {
 			sets_.push_back(TableBlock::build(Crowd::tables(epoch, IDLE_MS), sessions_.geometry(), &problem));
 			CHECK(sets_.back());
