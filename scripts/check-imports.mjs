@@ -23,9 +23,13 @@ const ABOVE = {
 	gateway: ["wire", "config", "session", "load", "policy", "database", "engine", "errors"],
 	backend: ["wire", "config", "session", "load", "policy", "database", "engine", "gateway", "errors"],
 	api: ["wire", "config", "session", "load", "policy", "database", "engine", "gateway", "backend", "errors"],
+	simulate: ["config", "policy", "database", "errors"],
 	client: ["wire"],
 	console: ["api"],
-	cli: ["wire", "config", "session", "load", "policy", "database", "engine", "gateway", "backend", "api", "errors"],
+	cli: [
+		...["wire", "config", "session", "load", "policy", "database", "engine", "gateway", "backend", "api", "simulate"],
+		"errors",
+	],
 };
 
 /** In native/: which rooms a room may include, and the one room in which a foreign header may stand. */

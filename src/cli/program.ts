@@ -6,7 +6,7 @@
 
 import { Command, InvalidArgumentError, Option } from "commander";
 import { VERSION } from "../api/version.js";
-import { parseDuration } from "../config/quantities.js";
+import { parseDuration, parseSpeed } from "../config/quantities.js";
 
 const HELP_WIDTH = 80;
 
@@ -110,6 +110,37 @@ function configuration(program: Command): void {
 	withJson(program.command("schema").summary("the configuration's JSON Schema, for editors"), "it is JSON anyway")
 		.description("Prints the configuration's JSON Schema (2020-12), for editors.")
 		.action(async () => (await import("./schema.js")).schema());
+	simulation(program);
+}
+
+function simulation(program: Command): void {
+	withJson(program.command("simulate").summary("what would become of so many clients?"))
+		.description(
+			"Simulates clients, backends and gateways, deterministic from a seed, around the policy that the daemon runs: balance, oscillation, disruption, and what gateways carry. Needs no privilege.",
+		)
+		.addOption(
+			new Option("--choose <how>", "as of a service")
+				.choices(["maglev", "source-hash", "weighted", "least-load"])
+				.default("least-load"),
+		)
+		.option("--backends <count>", "up to 1000", whole, 100)
+		.option("--clients <count>", "that come in the whole time, up to 10000000", whole, 100_000)
+		.option("--time <seconds>", "the second half is measured", whole, 600)
+		.option("--life <seconds>", "of a session, in the mean", positive, 60)
+		.option("--heavy", "most lives short, a few very long")
+		.option("--gateways <count>", "each with tables of its own", whole, 2)
+		.option("--lease <seconds>", "of redirected clients; 0: none is redirected", zeroOrMore, 0)
+		.option("--packets <count>", "of a client in a second", positive, 10)
+		.option("--unequal <ratio>", "the strongest backend's capacity over the weakest's", positive, 1)
+		.option("--churn <count>", "backends that leave or join in a minute", zeroOrMore, 0)
+		.option("--stale <count>", "backends that stop reporting after a third", zeroOrMore, 0)
+		.option("--loss <part>", "of all reports, from 0 to 1", zeroOrMore, 0)
+		.option("--uplinks <speeds>", "of each backend, such as 100Mbit,10Mbit", speeds)
+		.option("--use <part>", "of the uplinks, by the sessions", positive, 0.5)
+		.option("--foreign <speed>", "of somebody else, on the first uplink", speed)
+		.option("--seed <number>", "the same seed, the same run", whole, 1)
+		.option("--plot <file>", "draw it, as SVG")
+		.action(async (options) => (await import("./simulate.js")).simulate(options));
 }
 
 function packets(program: Command): void {
@@ -203,6 +234,22 @@ function whole(text: string): number {
 	if (!/^[0-9]+$/.test(text) || value < 1 || !Number.isSafeInteger(value))
 		throw new InvalidArgumentError("It is a whole number from 1 on");
 	return value;
+}
+
+function zeroOrMore(text: string): number {
+	const value = Number(text);
+	if (text.trim() === "" || !(value >= 0 && value <= 1e6)) throw new InvalidArgumentError("It is a number from 0 on");
+	return value;
+}
+
+function speed(text: string): number {
+	const value = parseSpeed(text);
+	if (value === undefined) throw new InvalidArgumentError("It is a speed with its unit, such as 100Mbit or 10Gbit");
+	return value;
+}
+
+function speeds(text: string): number[] {
+	return text.split(",").map((one) => speed(one.trim()));
 }
 
 function durationMs(text: string): number {

@@ -56,6 +56,7 @@ export class Balancing {
 			now: performance.now(),
 			staleMs: config.load.staleMs,
 			periodMs: config.load.reportMs,
+			weighted: config.services.some(({ choose }) => choose === "weighted"),
 			backends: config.backends.map((backend) => ({
 				name: backend.name,
 				capacity: backend.capacity,

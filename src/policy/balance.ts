@@ -36,6 +36,8 @@ export interface BalanceInput {
 	readonly staleMs: number;
 	/** Of the reports: shares and factors are adjusted once a period, however often a step is taken. */
 	readonly periodMs: number;
+	/** Some service is chosen for by weights that follow loads: else factors are left alone, and nothing is published for them. */
+	readonly weighted: boolean;
 	readonly backends: readonly BackendNow[];
 	/** By address: since when it has been asked for a load, and when it answered last. Not there: not asked. */
 	readonly asked: ReadonlyMap<string, { readonly since: number; readonly answered: number | undefined }>;
@@ -68,7 +70,7 @@ export function balance(before: Balance | undefined, input: BalanceInput): Balan
 		const heardLately = backend.report !== undefined && now - backend.report.receivedAt <= staleMs;
 		for (const family of ["ipv4", "ipv6"] as const) shareOut(backend, family, heardLately && due);
 	}
-	const factors = factorsOf(before, backends, loads, due ? elapsed / 1000 : undefined);
+	const factors = factorsOf(before, backends, loads, due && input.weighted ? elapsed / 1000 : undefined);
 	return { adjustedAt: due ? now : before.adjustedAt, loads, factors, shares, down, links, well };
 
 	function shareOut({ uplinks }: BackendNow, family: "ipv4" | "ipv6", adjust: boolean): void {

@@ -1,0 +1,166 @@
+// simulate.ts - `shunt simulate`: what would become of so many clients, by the policy that the daemon runs.
+//
+// Owns: the words of the answer. Must never: simulate; simulate/ does.
+
+import { writeFileSync } from "node:fs";
+import type { Choose } from "../config/index.js";
+import { ShuntError } from "../errors.js";
+import { DEFAULTS, type Link, type Options, plot, type Result, simulate as run } from "../simulate/index.js";
+import { paintFor } from "./paint.js";
+import { bps, count, number, percent } from "./units.js";
+
+export interface SimulateOptions {
+	readonly choose: Choose;
+	readonly backends: number;
+	readonly clients: number;
+	readonly time: number;
+	readonly life: number;
+	readonly heavy?: boolean;
+	readonly gateways: number;
+	readonly lease: number;
+	readonly packets: number;
+	readonly unequal: number;
+	readonly churn: number;
+	readonly stale: number;
+	readonly loss: number;
+	readonly uplinks?: readonly number[];
+	readonly use: number;
+	readonly foreign?: number;
+	readonly seed: number;
+	readonly plot?: string;
+	readonly json?: boolean;
+}
+
+const MOST = { backends: 1000, clients: 10_000_000, gateways: 16, time: 86_400, uplinks: 8 } as const;
+
+export async function simulate(options: SimulateOptions): Promise<void> {
+	for (const [name, most] of Object.entries(MOST))
+		if (name !== "uplinks" && (options[name as keyof SimulateOptions] as number) > most)
+			throw new ShuntError("SHUNT_USAGE", { what: `--${name} is at most ${number(most)}.` });
+	if ((options.uplinks?.length ?? 0) > MOST.uplinks)
+		throw new ShuntError("SHUNT_USAGE", { what: `--uplinks names at most ${MOST.uplinks}.` });
+	if (options.foreign !== undefined && options.uplinks === undefined)
+		throw new ShuntError("SHUNT_USAGE", { what: "--foreign is traffic on an uplink, and there is none: --uplinks." });
+	const progress = !options.json && process.stderr.isTTY;
+	const began = performance.now();
+	const result = run(modelOf(options), (part) => {
+		if (progress) process.stderr.write(`\r${percent(part)} `);
+	});
+	if (progress) process.stderr.write("\r\x1b[K");
+	if (options.plot !== undefined) save(options.plot, plot(result));
+	const { series: _, ...figures } = result;
+	process.stdout.write(
+		options.json ? `${JSON.stringify(figures)}\n` : `${lines(result, performance.now() - began).join("\n")}\n`,
+	);
+	if (options.plot !== undefined && !options.json) process.stderr.write(`drawn in ${options.plot}\n`);
+}
+
+function modelOf(options: SimulateOptions): Options {
+	const settleS = Math.floor(options.time / 2);
+	return {
+		...DEFAULTS,
+		choose: options.choose,
+		backends: options.backends,
+		clients: options.clients,
+		timeS: options.time,
+		settleS,
+		lifeS: options.life,
+		life: options.heavy ? "heavy" : "exponential",
+		gateways: options.gateways,
+		leaseS: options.lease,
+		packets: options.packets,
+		unequal: options.unequal,
+		churn: options.churn,
+		stale: options.stale,
+		staleAtS: Math.floor(options.time / 3),
+		loss: options.loss,
+		seed: options.seed,
+		...linksOf(options),
+	};
+}
+
+/** A session brings so many bytes that all links together are used as far as was asked for. */
+function linksOf({ uplinks = [], use, foreign, backends, clients, time }: SimulateOptions): Partial<Options> {
+	if (uplinks.length === 0) return {};
+	const speed = uplinks.reduce((sum, one) => sum + one, 0);
+	const links = uplinks.map(
+		(speedBps, i): Link => ({
+			speedBps,
+			cap: 0.95,
+			cost: 1,
+			...(i === 0 && foreign !== undefined ? { foreign: { bps: foreign, fromS: 0 } } : {}),
+		}),
+	);
+	return { links, bytes: Math.max(1, Math.round((use * speed * backends * time) / 8 / clients)) };
+}
+
+function save(file: string, text: string): void {
+	try {
+		writeFileSync(file, text);
+	} catch (error) {
+		throw new ShuntError("SHUNT_FILE_UNWRITABLE", { file, why: (error as Error).message });
+	}
+}
+
+function lines(result: Result, tookMs: number): string[] {
+	const paint = paintFor(process.stdout);
+	const { options, balance, oscillation, disruption } = result;
+	const title = `${options.choose}, ${count(options.backends, "backend")}, ${count(options.gateways, "gateway")}, ${count(result.clients, "client")} in ${number(options.timeS)} s`;
+	const line = (name: string, text: string) => `  ${name.padEnd(12)}${text}`;
+	const fixed = (value: number, digits = 3) => value.toFixed(digits);
+	return [
+		paint("bold", title),
+		line("load", `${percent(result.load)} of full in the mean, ${number(result.live)} sessions at the end`),
+		line(
+			"balance",
+			`most loaded / mean ${fixed(balance.lasting.max)} for good, ${fixed(balance.now.max)} from second to second, ${fixed(balance.worst)} at worst`,
+		),
+		line(
+			"",
+			`standard deviation ${fixed(balance.lasting.deviation)} for good, ${fixed(balance.now.deviation)} from second to second`,
+		),
+		line(
+			"oscillation",
+			`amplitude ${fixed(oscillation.amplitude)}, where chance alone makes ${fixed(oscillation.noise)}; ${fixed(oscillation.signChangesPerMinute, 1)} changes of sign a minute`,
+		),
+		line(
+			"tables",
+			`${fixed(oscillation.publishedPerMinute, 1)} publications a minute, which move ${percent(oscillation.rowsMovedPerMinute)} of the rows`,
+		),
+		...(disruption.changes === 0
+			? []
+			: [
+					line(
+						"disruption",
+						`${count(disruption.changes, "change")} of backends: ${fixed(disruption.necessary, 0)} sessions lost theirs each time; of the others' new flows ${percent(disruption.elsewhere)} would go elsewhere`,
+					),
+				]),
+		line(
+			"gateways",
+			`${percent(result.gatewayShare)} of all packets pass one; ${percent(result.agreement)} of choices alike`,
+		),
+		...(disruption.renewals === 0
+			? []
+			: [
+					line(
+						"leases",
+						`${count(disruption.renewals, "renewal")}, ${percent(disruption.movedAtRenewal)} to another backend`,
+					),
+				]),
+		...result.links.map(({ share, headroom, use }, i) =>
+			line(
+				i === 0 ? "uplinks" : "",
+				`${bps(options.links[i]!.speedBps)}: ${percent(share)} of new sessions, ${percent(headroom)} of the room for them, ${percent(use)} used`,
+			),
+		),
+		...(result.stale === null
+			? []
+			: [
+					line(
+						"silent",
+						`who reported no more got ${fixed(result.stale.share, 2)} of an equal share, at most ${fixed(result.stale.most, 2)}`,
+					),
+				]),
+		line("", paint("dim", `seed ${options.seed}; took ${(tookMs / 1000).toFixed(1)} s`)),
+	];
+}
