@@ -11,9 +11,9 @@ const RIGHT = 16;
 const TOP = 46;
 const GAP = 44;
 /** Points of a line: more would not be seen. */
-const POINTS = 300;
+const POINTS = 240;
 /** Backends drawn: of more, every so manyth. */
-const LINES = 100;
+const LINES = 30;
 
 interface Panel {
 	readonly title: string;
