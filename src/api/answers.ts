@@ -54,6 +54,7 @@ function statusOf(member: Member): Status {
 		uptimeMs: Date.now() - member.startedAt,
 		in: { packets: counters.packetsIn, bytes: counters.bytesIn },
 		reasons: byReason,
+		sent: { packets: counters.sent, made: counters.sentMade },
 		lost: counters.lost,
 		conserved: byReason.reduce((sum, one) => sum + one.packets, 0) === counters.packetsIn,
 		services: [...names.services].map(([id, service]) => ({
@@ -233,6 +234,11 @@ function sentences(
 ): string[] {
 	const { query, service, target, rule, weighed } = of;
 	const to = `${query.protocol} ${endpoint(query.destination, query.destinationPort)}`;
+	if (reasons()[native.reason]?.name === "direct")
+		return [
+			`${to} is where the service ${service?.name ?? "(gone)"} listens on this backend itself: its clients come straight here.`,
+			"The session table notes it, and the host's own stack has the packet.",
+		];
 	if (!(native.own & ROLE.gateway))
 		return [`${query.destination} is no service's address here: the host's own stack has the packet.`];
 	if (service === undefined)

@@ -140,6 +140,9 @@ export interface Status {
 	reasons: ReasonCount[];
 	/** in = the sum of all reasons. */
 	conserved: boolean;
+	/** A backend's own packets to clients, seen as they leave: those that kept a session alive, and those of them that made one. They
+	 * are no part of `in`. */
+	sent: { packets: number; made: number };
 	/** Of those that were forwarded, so many a driver then did not take. */
 	lost: number;
 	services: ServiceStatus[];

@@ -62,8 +62,14 @@ function headLines(status: Status, { paint, now, before }: StatusView): string[]
 		`packets   ${number(status.in.packets)} in, ${bytes(status.in.bytes)}${speed}; ${conserved}`,
 		`dropped   ${alarm(dropped, paint)} by reason, ${lost}`,
 		`sessions  ${full > 0.9 ? paint("yellow", sessions) : sessions}`,
+		...(status.role === "backend" ? [`answers   ${answersText(status.sent)}`] : []),
 		...(status.role === "backend" ? [`load      ${ownLoadText(status.load, paint)}`] : []),
 	];
+}
+
+function answersText({ packets, made }: Status["sent"]): string {
+	const began = made === 0 ? "" : `, of which ${number(made)} began one`;
+	return `${count(packets, "packet")} to clients of its sessions${began}`;
 }
 
 function spaced(lines: readonly string[]): string[] {

@@ -125,6 +125,7 @@ describe("status", () => {
 		expect(stdout).toMatch(/^backend b1 /);
 		expect(stdout).toMatch(/^dns udp 203\.0\.113\.53:53 +1,203$/m);
 		expect(stdout).not.toMatch(/share|10\.77/);
+		expect(stdout).toMatch(/^answers {3}1,180 packets to clients of its sessions, of which 2 began one$/m);
 		expect(stdout).toMatch(/^load {6}0 % of full, 0 UDP sessions, 0 TCP sessions, processors 5\.0 %$/m);
 		expect(stdout).toContain("no packet has come yet");
 	});
