@@ -10,7 +10,7 @@
 import type { Config } from "../config/index.js";
 import { readLoads, type Shares, type Store } from "../database/index.js";
 import type { LoadReport } from "../load/index.js";
-import { type Balance, type BalancedUplink, balance, balanceMoved } from "../policy/index.js";
+import { type Balance, type BalancedUplink, balance, balanceMoved, smoothed } from "../policy/index.js";
 import { Collector } from "./collector.js";
 
 export class Balancing {
@@ -20,7 +20,8 @@ export class Balancing {
 	reports: ReadonlyMap<string, LoadReport> = new Map();
 	readonly #store: Store;
 	readonly #collector: Collector;
-	/** This gateway's sessions by backend: when the last report came, and now. */
+	/** This gateway's sessions by backend: what the last report's smoothing has made of them, and now. A session that came within
+	 * its time constant is not yet in the report, and all of it is to be added. */
 	#sessionsThen = new Map<string, { readonly receivedAt: number; readonly sessions: number }>();
 	#sessions: ReadonlyMap<string, number> = new Map();
 
@@ -107,7 +108,9 @@ export class Balancing {
 		const { receivedAt } = heard;
 		let then = this.#sessionsThen.get(name);
 		if (then?.receivedAt !== receivedAt) {
-			then = { receivedAt, sessions: this.#weighed(config, name) };
+			const elapsed = then === undefined ? 0 : receivedAt - then.receivedAt;
+			const sessions = smoothed(then?.sessions, this.#weighed(config, name), elapsed, config.load.smoothMs);
+			then = { receivedAt, sessions };
 			this.#sessionsThen.set(name, then);
 		}
 		return { receivedAt, total: report.total, sessions: then.sessions };

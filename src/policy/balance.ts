@@ -128,15 +128,15 @@ function factorsOf(
 	seconds: number | undefined,
 ): Map<string, Factor> {
 	// Who is draining gets no new session, and must not set the mean of those who do.
-	const active = backends.filter((one) => one.active).map((one) => loads.get(one.name)!.load ?? 0);
+	const active = backends.filter((one) => one.active).map((one) => loads.get(one.name)!.told ?? 0);
 	const mean = active.length === 0 ? 0 : active.reduce((sum, load) => sum + load, 0) / active.length;
 	return new Map(
 		backends.map(({ name, active: takesPart }): [string, Factor] => {
 			const was = before?.factors.get(name) ?? NEUTRAL;
-			const { load, known } = loads.get(name)!;
+			const { told, known } = loads.get(name)!;
 			// Of whom nothing is known the load is the mean, which would be no error: and no reason to forget what was learnt.
-			if (seconds === undefined || !takesPart || load === undefined || known === "unknown") return [name, was];
-			return [name, nextFactor(was, load, mean, seconds)];
+			if (seconds === undefined || !takesPart || told === undefined || known === "unknown") return [name, was];
+			return [name, nextFactor(was, told, mean, seconds)];
 		}),
 	);
 }

@@ -23,7 +23,7 @@ export interface Heard {
 				/** As `now`. */
 				readonly receivedAt: number;
 				readonly total: number;
-				/** This gateway's sessions with it when the report came. */
+				/** Those of this gateway's sessions with it that the report has: smoothed like it. */
 				readonly sessions: number;
 		  }
 		| undefined;
@@ -32,20 +32,28 @@ export interface Heard {
 export interface Believed {
 	/** undefined: nothing is known of anybody. */
 	readonly load: number | undefined;
+	/** The same without what this gateway has added since: steadier, and the same for every gateway. */
+	readonly told: number | undefined;
 	readonly known: Known;
 }
 
 export function believed(backends: readonly Heard[], now: number, staleMs: number): Map<string, Believed> {
 	const trusts = backends.map(({ report }) => (report === undefined ? 0 : trust(now - report.receivedAt, staleMs)));
+	const tolds = backends.map(({ report }) => report?.total ?? 0);
 	const loads = backends.map(({ report, sessions, capacity }) =>
 		report === undefined ? 0 : Math.max(0, report.total + (sessions - report.sessions) / capacity),
 	);
 	const all = trusts.reduce((sum, one) => sum + one, 0);
-	const mean = all === 0 ? undefined : loads.reduce((sum, load, i) => sum + load * trusts[i]!, 0) / all;
+	const faded = (values: readonly number[]) => {
+		const mean = values.reduce((sum, value, i) => sum + value * trusts[i]!, 0) / all;
+		return values.map((value, i) => (all === 0 ? undefined : mean + (value - mean) * trusts[i]!));
+	};
+	const load = faded(loads);
+	const told = faded(tolds);
 	return new Map(
 		backends.map(({ name }, i) => {
 			const known: Known = trusts[i] === 1 ? "fresh" : trusts[i] === 0 ? "unknown" : "fading";
-			return [name, { load: mean === undefined ? undefined : mean + (loads[i]! - mean) * trusts[i]!, known }];
+			return [name, { load: load[i], told: told[i], known }];
 		}),
 	);
 }

@@ -14,6 +14,7 @@ import {
 	type Loads,
 	loadsMoved,
 	relativeLoads,
+	smoothed,
 	tableSize,
 } from "../policy/index.js";
 import type { Options } from "./model.js";
@@ -24,8 +25,9 @@ const FORWARDING_SEED = "simulated";
 interface Heard {
 	readonly receivedAt: number;
 	readonly total: number;
-	/** Own sessions at the first step after it came. */
+	/** Own sessions at the first step after it came, smoothed as the report is. */
 	sessions: number | undefined;
+	readonly before: { readonly receivedAt: number; readonly sessions: number } | undefined;
 	readonly links: Report["links"];
 }
 
@@ -64,7 +66,10 @@ export class Receiver {
 
 	/** Of a report that is on its way, only the latest counts. */
 	hear(backend: number, report: Report, nowMs: number): void {
-		this.#heard[backend] = { receivedAt: nowMs, total: report.total, links: report.links, sessions: undefined };
+		const last = this.#heard[backend];
+		const before =
+			last?.sessions === undefined ? last?.before : { receivedAt: last.receivedAt, sessions: last.sessions };
+		this.#heard[backend] = { receivedAt: nowMs, total: report.total, links: report.links, sessions: undefined, before };
 	}
 
 	/** It left, and is asked no more; when it is back nothing of before is known. */
@@ -124,7 +129,13 @@ export class Receiver {
 		const servers = this.#servers;
 		const sessions = this.#own(b);
 		const heard = this.#heard[b];
-		if (heard !== undefined) heard.sessions ??= sessions;
+		if (heard !== undefined)
+			heard.sessions ??= smoothed(
+				heard.before?.sessions,
+				sessions,
+				heard.receivedAt - (heard.before?.receivedAt ?? 0),
+				this.#options.load.smoothMs,
+			);
 		const report =
 			heard === undefined
 				? undefined

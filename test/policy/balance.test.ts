@@ -47,14 +47,18 @@ describe("R13: what is believed of a report", () => {
 
 	test("nobody has reported: nothing is known of anybody", () => {
 		expect([...loads(heard("a", undefined, 0), heard("b", undefined, 0)).values()]).toEqual([
-			{ load: undefined, known: "unknown" },
-			{ load: undefined, known: "unknown" },
+			{ load: undefined, told: undefined, known: "unknown" },
+			{ load: undefined, told: undefined, known: "unknown" },
 		]);
 	});
 
 	test("a fresh one, and what this gateway has added since or seen end", () => {
-		expect(loads(heard("a", 0, 0.5, 20)).get("a")).toEqual({ load: 0.7, known: "fresh" });
-		expect(loads(heard("a", 2000, 0.05, -10)).get("a"), "never below idle").toEqual({ load: 0, known: "fresh" });
+		expect(loads(heard("a", 0, 0.5, 20)).get("a")).toEqual({ load: 0.7, told: 0.5, known: "fresh" });
+		expect(loads(heard("a", 2000, 0.05, -10)).get("a"), "never below idle").toEqual({
+			load: 0,
+			told: 0.05,
+			known: "fresh",
+		});
 	});
 
 	test("an old one gives way to the mean of the others, and is never idle", () => {
@@ -62,12 +66,16 @@ describe("R13: what is believed of a report", () => {
 		expect(at(3000)).toMatchObject({ known: "fading" });
 		expect(at(3000).load).toBeGreaterThan(0);
 		expect(at(3000).load).toBeLessThan(0.5);
-		expect(at(4000)).toEqual({ load: 0.5, known: "unknown" });
-		expect(at(1e9)).toEqual({ load: 0.5, known: "unknown" });
+		expect(at(4000)).toEqual({ load: 0.5, told: 0.5, known: "unknown" });
+		expect(at(1e9)).toEqual({ load: 0.5, told: 0.5, known: "unknown" });
 	});
 
 	test("one that is new is the mean, too", () => {
-		expect(loads(heard("a", undefined, 0), heard("b", 0, 0.8)).get("a")).toEqual({ load: 0.8, known: "unknown" });
+		expect(loads(heard("a", undefined, 0), heard("b", 0, 0.8)).get("a")).toEqual({
+			load: 0.8,
+			told: 0.8,
+			known: "unknown",
+		});
 	});
 });
 

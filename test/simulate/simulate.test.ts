@@ -133,8 +133,8 @@ describe("R12: links of 100 and 10 Mbit/s", () => {
 			links: [{ ...two.links[0]!, downFromS: 300 }, two.links[1]!],
 			bytes: bytesFor(0.05),
 		});
-		const after = (from: number) => series.newByTarget[1]!.subarray(from).reduce((sum, one) => sum + one, 0);
-		expect(after(250)).toBeGreaterThan(0);
-		expect(after(303)).toBe(0);
+		const newSince = (from: number) => series.newByTarget[1]!.subarray(from).reduce((sum, one) => sum + one, 0);
+		expect(newSince(250)).toBeGreaterThan(0);
+		expect(newSince(303)).toBe(0);
 	});
 });
