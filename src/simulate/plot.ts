@@ -56,6 +56,7 @@ export function plot(result: Result): string {
 	const head = `${options.choose}: ${options.backends} backends, ${options.clients.toLocaleString("en-US")} clients in ${options.timeS} s, sessions of ${options.lifeS} s, seed ${options.seed}`;
 	return [
 		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">`,
+		`<title>${escaped(head)}</title>`,
 		"<style>",
 		"text { fill: #333 } .axis { stroke: #888; fill: none } .grid { stroke: #8884 } .one { stroke: #2a78d688; fill: none }",
 		".main { stroke: #c2410c; fill: none; stroke-width: 2 } .settle { fill: #8882 }",
