@@ -8,7 +8,7 @@
  * Owns: the state that the loop goes on from. Must never: weigh anything; what is done with what is heard is policy's.
  */
 import type { Config } from "../config/index.js";
-import { readLoads, type Shares, type Store } from "../database/index.js";
+import { poolsOf, readLoads, type Shares, type Store } from "../database/index.js";
 import type { LoadReport } from "../load/index.js";
 import { type Balance, type BalancedUplink, balance, balanceMoved, smoothed } from "../policy/index.js";
 import { Collector } from "./collector.js";
@@ -53,6 +53,7 @@ export class Balancing {
 	async step(config: Config, sessions: ReadonlyMap<string, number>): Promise<boolean> {
 		this.reports = await readLoads(this.#store);
 		this.#sessions = sessions;
+		const pools = poolsOf(config.services, config.backends);
 		const next = balance(this.balance, {
 			now: performance.now(),
 			staleMs: config.load.staleMs,
@@ -60,6 +61,7 @@ export class Balancing {
 			weighted: config.services.some(({ choose }) => choose === "weighted"),
 			backends: config.backends.map((backend) => ({
 				name: backend.name,
+				pool: pools.get(backend.name) ?? backend.name,
 				capacity: backend.capacity,
 				active: backend.state === "active",
 				sessions: this.#weighed(config, backend.name),

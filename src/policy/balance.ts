@@ -16,6 +16,8 @@ import { type Believed, believed, type Heard } from "./freshness.js";
 import { nextShares, sharesMoved, type UplinkNow, type UplinkShare } from "./uplinks.js";
 
 export interface BackendNow extends Heard {
+	/** Backends among which some redirection divides clients, directly or through others: loads are compared within one. */
+	readonly pool: string;
 	/** It may get new sessions. */
 	readonly active: boolean;
 	/** Each address in one of them. */
@@ -59,7 +61,8 @@ export interface Balance {
 
 export function balance(before: Balance | undefined, input: BalanceInput): Balance {
 	const { now, staleMs, backends } = input;
-	const loads = believed(backends, now, staleMs);
+	const pools = poolsOf(backends);
+	const loads = new Map(pools.flatMap((members) => [...believed(members, now, staleMs)]));
 	const elapsed = before === undefined ? 0 : now - before.adjustedAt;
 	const due = before === undefined || elapsed >= input.periodMs;
 	const { down, well } = downs(before, input);
@@ -70,7 +73,8 @@ export function balance(before: Balance | undefined, input: BalanceInput): Balan
 		const heardLately = backend.report !== undefined && now - backend.report.receivedAt <= staleMs;
 		for (const family of ["ipv4", "ipv6"] as const) shareOut(backend, family, heardLately && due);
 	}
-	const factors = factorsOf(before, backends, loads, due && input.weighted ? elapsed / 1000 : undefined);
+	const seconds = due && input.weighted ? elapsed / 1000 : undefined;
+	const factors = new Map(pools.flatMap((members) => [...factorsOf(before, members, loads, seconds)]));
 	return { adjustedAt: due ? now : before.adjustedAt, loads, factors, shares, down, links, well };
 
 	function shareOut({ uplinks }: BackendNow, family: "ipv4" | "ipv6", adjust: boolean): void {
@@ -114,6 +118,16 @@ export function balanceMoved(before: Balance | undefined, after: Balance): boole
 		before.down.size !== after.down.size ||
 		[...after.down].some((address) => !before.down.has(address))
 	);
+}
+
+function poolsOf(backends: readonly BackendNow[]): BackendNow[][] {
+	const pools = new Map<string, BackendNow[]>();
+	for (const backend of backends) {
+		const members = pools.get(backend.pool) ?? [];
+		members.push(backend);
+		pools.set(backend.pool, members);
+	}
+	return [...pools.values()];
 }
 
 function stateOf({ cost, cap, reported }: BalancedUplink, up: boolean): UplinkNow {

@@ -45,8 +45,8 @@ export function believed(backends: readonly Heard[], now: number, staleMs: numbe
 	);
 	const all = trusts.reduce((sum, one) => sum + one, 0);
 	const faded = (values: readonly number[]) => {
-		const mean = values.reduce((sum, value, i) => sum + value * trusts[i]!, 0) / all;
-		return values.map((value, i) => (all === 0 ? undefined : mean + (value - mean) * trusts[i]!));
+		const usual = usualOf(values, trusts);
+		return values.map((value, i) => (all === 0 ? undefined : usual + (value - usual) * trusts[i]!));
 	};
 	const load = faded(loads);
 	const told = faded(tolds);
@@ -56,6 +56,18 @@ export function believed(backends: readonly Heard[], now: number, staleMs: numbe
 			return [name, { load: load[i], told: told[i], known }];
 		}),
 	);
+}
+
+function usualOf(values: readonly number[], trusts: readonly number[]): number {
+	const known = values.map((value, i) => ({ value, trust: trusts[i]! })).filter(({ trust }) => trust > 0);
+	const all = known.reduce((sum, { trust }) => sum + trust, 0);
+	const mean = known.reduce((sum, { value, trust }) => sum + value * trust, 0) / all;
+	let below = 0;
+	for (const { value, trust } of known.sort((a, b) => a.value - b.value)) {
+		below += trust;
+		if (below >= all / 2) return Math.max(mean, value);
+	}
+	return mean;
 }
 
 /** 1 to half of the time after which a report says nothing any more, then falling to 0. */

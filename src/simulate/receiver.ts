@@ -142,6 +142,7 @@ export class Receiver {
 				: { receivedAt: heard.receivedAt, total: heard.total, sessions: heard.sessions ?? sessions };
 		return {
 			name,
+			pool: "all",
 			capacity: servers.capacity[b]!,
 			active: servers.active[b] === 1,
 			sessions,

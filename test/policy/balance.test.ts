@@ -70,6 +70,15 @@ describe("R13: what is believed of a report", () => {
 		expect(at(1e9)).toEqual({ load: 0.5, told: 0.5, known: "unknown" });
 	});
 
+	test("an idle newcomer among busy ones does not make the unknown one attractive", () => {
+		const of = loads(
+			heard("a", undefined, 0),
+			heard("new", 0, 0),
+			...["b", "c", "d"].map((name) => heard(name, 0, 0.6)),
+		);
+		expect(of.get("a")!.load, "the mean of the known would be 0.45, less than all that are busy").toBe(0.6);
+	});
+
 	test("one that is new is the mean, too", () => {
 		expect(loads(heard("a", undefined, 0), heard("b", 0, 0.8)).get("a")).toEqual({
 			load: 0.8,
@@ -93,6 +102,7 @@ describe("the loop", () => {
 		more: Partial<BackendNow> = {},
 	): BackendNow => ({
 		name,
+		pool: "one",
 		capacity: 100,
 		active: true,
 		sessions: 0,
@@ -142,6 +152,12 @@ describe("the loop", () => {
 		expect(many.get("a")!.factor).toBeLessThan(one.get("a")!.factor);
 		expect(many.get("b")!.factor).toBeGreaterThan(1);
 		expect(steps(60, backends, { weighted: false }).factors.get("a")!.factor).toBe(1);
+	});
+
+	test("who shares no clients is not compared", () => {
+		const of = (name: string, total: number, pool: string) => backend(name, total, undefined, { pool });
+		const state = steps(60, [of("a", 0.8, "1"), of("b", 0.8, "1"), of("c", 0.1, "2"), of("d", 0.1, "2")]);
+		for (const { factor } of state.factors.values()) expect(factor).toBe(1);
 	});
 
 	test("where all are nearly idle a session more is no error", () => {
