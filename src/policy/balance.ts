@@ -6,8 +6,9 @@
 //   links' use and speed  → shares of a backend's addresses
 //   silence of an address → that address is down
 //
-// Two gateways that hear the same reports have the same loads, shares and downs, and factors that differ by a step at most while
-// they move: `maglev` and `source-hash` are chosen by alike always, `weighted` nearly, `least-load` not (R19).
+// Two gateways that hear the same reports have the same loads, shares and downs. Their factors are alike if they began together;
+// one that began later has learnt less, and may keep others. So `maglev` and `source-hash` are chosen by alike always,
+// `weighted` mostly, `least-load` not (R19).
 //
 // Must never: look at a clock, or at anything but its arguments: same input, same output.
 
