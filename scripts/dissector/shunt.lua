@@ -214,24 +214,25 @@ local watcher = Proto("shunt_control", "Shunt Control Datagram")
 -- Wireshark calls the data of a RST its cause.
 local payloads = { Field.new("udp.payload"), Field.new("tcp.payload"), Field.new("tcp.reset_cause") }
 
-local function show_control(tvb, pinfo, tree)
+-- `service` is the bytes behind the header that name the service: a control datagram has them, a RST does not.
+local function show_control(tvb, pinfo, tree, service)
 	local size = math.min(length_of(tvb(5, 1):uint()), tvb:captured_len() - 4)
 	local header = tvb(4, size):tvb()
 	pinfo.cols.protocol = "Shunt"
 	pinfo.cols.info = add_header(header, tree)
-	if refusal(header) == nil and bit(tvb(5, 1):uint(), 4) and tvb:captured_len() > 4 + size then
-		local packet = tvb(4 + size):tvb()
+	if refusal(header) == nil and bit(tvb(5, 1):uint(), 4) and tvb:captured_len() > 4 + size + service then
+		local packet = tvb(4 + size + service):tvb()
 		local inner = math.floor(packet(0, 1):uint() / 16) == 6 and ipv6 or ip
 		inner:call(packet, pinfo, tree)
 	end
 end
 
 function watcher.dissector(_, pinfo, tree)
-	for _, payload in ipairs(payloads) do
+	for i, payload in ipairs(payloads) do
 		for _, field in ipairs({ payload() }) do
 			local tvb = field.range:tvb()
 			if tvb:captured_len() >= 8 and tvb(0, 4):uint() == COOKIE then
-				show_control(tvb, pinfo, tree)
+				show_control(tvb, pinfo, tree, i == 1 and 20 or 0)
 				return
 			end
 		end

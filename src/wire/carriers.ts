@@ -8,43 +8,84 @@ import { decodeHeader, FLAG, type Header, type HeaderResult, headerLength } from
 /** A control datagram begins so; 0xff, S, H, N. */
 export const COOKIE = 0xff53484e;
 export const CONTROL_PORT = 3575;
-/** A question is padded to this, so that no answer is larger: cookie and the longest header. */
-export const CONTROL_SIZE = 68;
+/** A question is padded to this, so that no answer is larger: cookie, the longest header, and the service. */
+export const CONTROL_SIZE = 88;
+const ABOUT_SIZE = 20;
 /** Experiment id in TCP's and UDP's experimental options: "SR". */
 export const EXID = 0x5352;
 const TCP_EXPERIMENT = 254; // 253 is as good by RFC 6994, but tcpdump names only this one
 
 const UDP_EXPERIMENT = 127;
 
+/** The service that a control datagram speaks of. */
+export interface About {
+	/** 6 or 17. */
+	readonly protocol: number;
+	readonly port: number;
+	/** 16 bytes. */
+	readonly address: Uint8Array;
+}
+
 export interface Control {
 	readonly header: HeaderResult;
+	/** undefined where the datagram ends before it. */
+	readonly about: About | undefined;
 	/** The original packet, from its IP header on: with X alone. */
 	readonly packet: Uint8Array | undefined;
 }
 
-/** Cookie and header, then the packet (with X), or zeros up to `size`. */
-export function encodeControl(header: Uint8Array, packet?: Uint8Array, size = 0): Uint8Array {
-	const out = new Uint8Array(Math.max(4 + header.length + (packet?.length ?? 0), size));
-	new DataView(out.buffer).setUint32(0, COOKIE);
+/** Cookie, header and service, then the packet (with X), or zeros up to `size`. */
+export function encodeControl(header: Uint8Array, about: About, packet?: Uint8Array, size = 0): Uint8Array {
+	const service = 4 + header.length;
+	const out = new Uint8Array(Math.max(service + ABOUT_SIZE + (packet?.length ?? 0), size));
+	const view = new DataView(out.buffer);
+	view.setUint32(0, COOKIE);
 	out.set(header, 4);
-	if (packet !== undefined) out.set(packet, 4 + header.length);
+	view.setUint8(service, about.protocol);
+	view.setUint16(service + 2, about.port);
+	out.set(about.address, service + 4);
+	if (packet !== undefined) out.set(packet, service + ABOUT_SIZE);
 	return out;
 }
 
-/** A UDP payload, or a RST's data; undefined if the cookie is not there, so that it is none of ours. */
+/** A UDP payload; undefined if the cookie is not there, so that it is none of ours. */
 export function decodeControl(bytes: Uint8Array): Control | undefined {
-	if (bytes.length < 4 || word(bytes, 0) !== COOKIE) return undefined;
-	const length = bytes.length > 5 ? headerLength(bytes[5] as number) : 0;
-	const header = decodeHeader(bytes.subarray(4, 4 + length));
-	const follows = header.ok && (header.header.flags & FLAG.packet) !== 0;
-	return { header, packet: follows ? bytes.subarray(4 + length) : undefined };
+	const header = decodeReset(bytes);
+	if (header === undefined) return undefined;
+	const service = 4 + headerLength(bytes[5] ?? 0);
+	const rest = bytes.subarray(service + ABOUT_SIZE);
+	const about =
+		bytes.length < service + ABOUT_SIZE
+			? undefined
+			: {
+					protocol: bytes[service] as number,
+					port: half(bytes, service + 2),
+					address: bytes.slice(service + 4, service + ABOUT_SIZE),
+				};
+	const follows = about !== undefined && header.ok && (header.header.flags & FLAG.packet) !== 0;
+	return { header, about, packet: follows ? rest : undefined };
 }
 
-/** UDP's surplus area (RFC 9868): OCS at its first even byte, then one option EXP with our ExID. `odd` tells that the
- * UDP datagram before it has an odd length, so that a zero byte must stand before the checksum. */
-export function encodeSurplus(header: Uint8Array, odd: boolean): Uint8Array {
+/** The data of a RST that redirects: cookie and header. Whose flow it is, its own ports tell. */
+export function encodeReset(header: Uint8Array): Uint8Array {
+	const out = new Uint8Array(4 + header.length);
+	new DataView(out.buffer).setUint32(0, COOKIE);
+	out.set(header, 4);
+	return out;
+}
+
+/** The header behind a cookie; undefined if there is no cookie. */
+export function decodeReset(bytes: Uint8Array): HeaderResult | undefined {
+	if (bytes.length < 4 || word(bytes, 0) !== COOKIE) return undefined;
+	return decodeHeader(bytes.subarray(4, 4 + (bytes.length > 5 ? headerLength(bytes[5] as number) : 0)));
+}
+
+/** UDP's surplus area (RFC 9868): OCS at its first even byte, then one option EXP with our ExID, then the end of options and
+ * zeros up to `size`. `odd` tells that the UDP datagram before it has an odd length, so that a zero byte must stand before
+ * the checksum. */
+export function encodeSurplus(header: Uint8Array, odd: boolean, size = 0): Uint8Array {
 	const start = odd ? 1 : 0;
-	const out = new Uint8Array(start + 2 + 4 + header.length);
+	const out = new Uint8Array(Math.max(start + 2 + 4 + header.length, size));
 	const view = new DataView(out.buffer);
 	view.setUint8(start + 2, UDP_EXPERIMENT);
 	view.setUint8(start + 3, 4 + header.length);

@@ -55,7 +55,10 @@ function describeGeneve(geneve: GeneveFrame): string {
 }
 
 function describeControl(control: ControlFrame): string {
-	return `control, ${describeResult(control.header)}${control.packet === undefined ? "" : ` | ${describeIp(control.packet)}`}`;
+	const { about } = control;
+	const protocol = about?.protocol === 6 ? "tcp" : about?.protocol === 17 ? "udp" : `protocol ${about?.protocol}`;
+	const whom = about === undefined ? "" : ` for ${protocol} ${about.address} port ${about.port}`;
+	return `control${whom}, ${describeResult(control.header)}${control.packet === undefined ? "" : ` | ${describeIp(control.packet)}`}`;
 }
 
 function describeTcp(tcp: TcpSegment): string {

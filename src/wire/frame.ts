@@ -5,7 +5,7 @@
 // the packet program decides what is refused, this one shows what is there.
 
 import { formatAddress, mapped } from "./address.js";
-import { type Control, decodeControl, decodeSurplus, decodeTcpOptions } from "./carriers.js";
+import { type Control, decodeControl, decodeReset, decodeSurplus, decodeTcpOptions } from "./carriers.js";
 import {
 	decodeGeneve,
 	ETHERTYPE_IPV4,
@@ -77,6 +77,8 @@ export interface GeneveFrame {
 
 export interface ControlFrame {
 	readonly header: HeaderResult;
+	/** The service that it speaks of; a RST speaks of its own. */
+	readonly about?: { readonly protocol: number; readonly port: number; readonly address: string };
 	readonly packet?: IpPacket;
 }
 
@@ -231,7 +233,7 @@ function withTransport(ip: IpPacket, bytes: Uint8Array, walk: Walk): IpPacket {
 		return udp === undefined ? { ...ip, problem: TOO_SHORT } : { ...ip, udp, ...problem };
 	}
 	if (ip.protocol === TCP) {
-		const tcp = decodeTcp(rest, ip.length - ip.headerLength, walk);
+		const tcp = decodeTcp(rest, ip.length - ip.headerLength);
 		return tcp === undefined ? { ...ip, problem: TOO_SHORT } : { ...ip, tcp, ...problem };
 	}
 	if ((ip.protocol === ICMP && ip.version === 4) || (ip.protocol === ICMPV6 && ip.version === 6)) {
@@ -297,18 +299,19 @@ function decodeTunnel(bytes: Uint8Array, walk: Walk): GeneveFrame | undefined {
 
 function controlFrame(control: Control | undefined, walk: Walk): ControlFrame | undefined {
 	if (control === undefined) return undefined;
-	const packet = control.packet;
-	if (packet === undefined || packet.length === 0 || walk.depth >= DEPTH) return { header: control.header };
-	return { header: control.header, packet: decodeIp(packet, deeper(walk)) };
+	const { header, about, packet } = control;
+	const whom = about === undefined ? {} : { about: { ...about, address: formatAddress(about.address) } };
+	if (packet === undefined || packet.length === 0 || walk.depth >= DEPTH) return { header, ...whom };
+	return { header, ...whom, packet: decodeIp(packet, deeper(walk)) };
 }
 
-function decodeTcp(bytes: Uint8Array, length: number, walk: Walk): TcpSegment | undefined {
+function decodeTcp(bytes: Uint8Array, length: number): TcpSegment | undefined {
 	if (bytes.length < 20) return undefined;
 	const headerLength = ((bytes[12] as number) >> 4) * 4;
 	const bits = bytes[13] as number;
 	const reset = (bits & 4) !== 0;
 	const option = decodeTcpOptions(bytes.subarray(20, Math.max(headerLength, 20)));
-	const control = reset ? controlFrame(decodeControl(bytes.subarray(Math.max(headerLength, 20))), walk) : undefined;
+	const header = reset ? decodeReset(bytes.subarray(Math.max(headerLength, 20))) : undefined;
 	return {
 		sourcePort: u16(bytes, 0),
 		destinationPort: u16(bytes, 2),
@@ -318,7 +321,7 @@ function decodeTcp(bytes: Uint8Array, length: number, walk: Walk): TcpSegment | 
 		flags: ["F", "S", "R", "P", ".", "U", "E", "W"].filter((_, i) => bits & (1 << i)).join(""),
 		length: Math.max(length - headerLength, 0),
 		...(option === undefined ? {} : { option }),
-		...(control === undefined ? {} : { control }),
+		...(header === undefined ? {} : { control: { header } }),
 	};
 }
 

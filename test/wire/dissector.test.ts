@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { encodeControl, encodeTcpCapability, FLAG } from "../../src/wire/index.js";
+import { encodeControl, encodeReset, encodeTcpCapability, FLAG } from "../../src/wire/index.js";
 import { ethernet, geneve, ipv4, pcap, tcp, udp } from "./pcap.js";
 import { bytesOf, type Vector, vectors } from "./vectors.js";
 
@@ -100,15 +100,16 @@ describe("tshark with the dissector", () => {
 	});
 
 	test("knows control datagrams by their cookie, on any port, and RSTs that carry one", () => {
+		const about = { protocol: 17, port: 53, address: Buffer.from("00000000000000000000ffffcb007135", "hex") };
 		const all = vectors.map((vector) => {
 			const header = bytesOf(vector.hex);
 			const payload = Buffer.from(
-				encodeControl(header, vector.fields && vector.fields.flags & FLAG.packet ? inner : undefined),
+				encodeControl(header, about, vector.fields && vector.fields.flags & FLAG.packet ? inner : undefined),
 			);
 			return ethernet(0x0800, ipv4("203.0.113.53", "198.51.100.7", 17, udp(53, 5000, payload)));
 		});
 		const redirect = vectors.find((v) => v.fields?.type === "redirect") as Vector;
-		const data = encodeControl(bytesOf(redirect.hex));
+		const data = encodeReset(bytesOf(redirect.hex));
 		all.push(ethernet(0x0800, ipv4("203.0.113.53", "198.51.100.7", 6, tcp(80, 5000, 0x14, Buffer.alloc(0), data))));
 		const shown = rows(capture("control.pcap", all));
 		for (const [i, vector] of vectors.entries()) {

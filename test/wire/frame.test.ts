@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import {
+	CONTROL_SIZE,
 	capability,
 	decodeControl,
 	decodeFrame,
@@ -11,6 +12,7 @@ import {
 	encodeControl,
 	encodeGeneve,
 	encodeHeader,
+	encodeReset,
 	encodeSurplus,
 	encodeTcpCapability,
 	type Flow,
@@ -73,12 +75,15 @@ describe("Geneve", () => {
 describe("other carriers", () => {
 	test("R14: control datagram, with the packet, and padded", () => {
 		const returned = hexOf("redirect: X, the packet follows; the tag is as without X");
-		const control = decodeControl(encodeControl(returned, request));
+		const about = { protocol: 17, port: 53, address: parseAddress("203.0.113.53") as Uint8Array };
+		const control = decodeControl(encodeControl(returned, about, request));
 		expect(control?.header.ok).toBe(true);
+		expect(control?.about).toEqual(about);
 		expect(Buffer.from(control?.packet ?? none)).toEqual(request);
-		const asked = encodeControl(encodeHeader(capability(7n)), undefined, 68);
-		expect(asked).toHaveLength(68);
-		expect(decodeControl(asked)?.header).toEqual({ ok: true, header: capability(7n) });
+		const asked = encodeControl(encodeHeader(capability(7n)), about, undefined, CONTROL_SIZE);
+		expect(asked).toHaveLength(88);
+		expect(decodeControl(asked)).toEqual({ header: { ok: true, header: capability(7n) }, about, packet: undefined });
+		expect(decodeControl(asked.subarray(0, 55))?.about).toBeUndefined();
 		expect(decodeControl(Buffer.from("hello"))).toBeUndefined();
 		expect(decodeControl(Buffer.from("ff53484e", "hex"))?.header.ok).toBe(false);
 	});
@@ -179,7 +184,7 @@ describe("frames", () => {
 	});
 
 	test("a RST that carries a header", () => {
-		const data = encodeControl(hexOf("redirect: R and L, nonce echoed"));
+		const data = encodeReset(hexOf("redirect: R and L, nonce echoed"));
 		const rst = ipv4("203.0.113.53", "198.51.100.7", 6, tcp(80, 5000, 0x14, none, data));
 		expect(describeFrame(decodeFrame(rst, { link: "ip" }))).toMatch(
 			/Flags \[R\.\].*length 36, control, redirect-header redirect target 10.0.2.11:5353 redirect leased 60 s nonce 0123456789abcdef key 1/,
@@ -205,11 +210,7 @@ describe("frames", () => {
 			),
 			tunnel(LEASE, tunnel(LEASE, request).subarray(14)),
 			ethernet(0x86dd, ipv6(CLIENT6, SERVICE6, 0, Buffer.from("2c000104000000001100000100000001", "hex"))),
-			ethernet(
-				0x0800,
-				ipv4("203.0.113.53", "198.51.100.7", 6, tcp(80, 5000, 0x14, none, encodeControl(LEASE))),
-				[1, 2],
-			),
+			ethernet(0x0800, ipv4("203.0.113.53", "198.51.100.7", 6, tcp(80, 5000, 0x14, none, encodeReset(LEASE))), [1, 2]),
 			ethernet(0x0806, Buffer.alloc(28)),
 		];
 		for (const frame of frames) {
