@@ -230,15 +230,12 @@ export class Machine {
 
 	/** A datagram that came back with a redirect (X): to the target, tried or not, since the gateway has not forwarded it;
 	 * or undefined, where there is none. */
-	replay(turn: Turn): Endpoint | undefined {
-		if (this.#candidate !== undefined && this.#candidate.until > turn.now) {
-			this.#candidate.replayed = true;
-			this.counters.toTarget++;
-			return this.#candidate.target;
-		}
-		if (this.#binding === undefined || this.#binding.until <= turn.now) return undefined;
+	replay({ now }: Turn): Endpoint | undefined {
+		const one = this.#candidate ?? this.#binding;
+		if (one === undefined || now >= one.until || this.memory.isBarred(one.target, now)) return undefined;
+		if (one === this.#candidate) this.#candidate.replayed = true;
 		this.counters.toTarget++;
-		return this.#binding.target;
+		return one.target;
 	}
 
 	/** The flow is at its end. */
