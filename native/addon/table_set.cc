@@ -30,6 +30,7 @@ static TableSpec::Target read_target(const Fields &f)
 	t.lease_s = (u16)f.number("leaseS", 65535);
 	t.header_flags = (u8)f.number("headerFlags", 255);
 	t.load = (u16)f.number("load", 65535, 0);
+	t.answer = (u8)f.number("answer", 255, SH_ANSWER_FORWARD);
 	return t;
 }
 
@@ -46,6 +47,7 @@ static TableSpec::Service read_service(const Fields &f)
 	s.idle_ms = (u32)f.number("idleMs", 0xffffffff);
 	s.idle_sent_ms = (u32)f.number("idleSentMs", 0xffffffff, 0);
 	s.counts_sources = f.flag("countSources", false);
+	s.invited_only = f.flag("invitedOnly", false);
 	return s;
 }
 
@@ -78,6 +80,15 @@ TableSpec read_table_set(const Fields &set)
 	spec.tunnel_port = (u16)set.number("tunnelPort", 65535);
 	spec.sign_key = (u8)set.number("signKey", 255);
 	spec.max_hops = (u8)set.number("maxHops", 5);
+	spec.control_port = (u16)set.number("controlPort", 65535, spec.control_port);
+	spec.own_state = (u8)set.number("ownState", SH_DRAINING, spec.own_state);
+	if (set.has("limits")) {
+		Fields limits(set.get("limits"), "limits");
+
+		spec.limit_source = (u32)limits.number("source", 100000, spec.limit_source);
+		spec.limit_burst = (u32)limits.number("burst", 100000, spec.limit_burst);
+		spec.limit_all = (u32)limits.number("all", 10000000, spec.limit_all);
+	}
 	set.list("seed", [&](const Napi::Value &value, const std::string &place) {
 		bool lossless;
 

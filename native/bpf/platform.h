@@ -36,6 +36,8 @@ SH_MAP(sh_keys, struct sh_key, SH_SIDES *SH_KEYS);
 SH_MAP(sh_sessions4, struct sh_bucket4, 1);
 SH_MAP(sh_sessions6, struct sh_bucket6, 1);
 SH_MAP(sh_fragments, struct sh_fragment, 1);
+SH_MAP(sh_limits, u32, SH_LIMITS + 1);
+SH_MAP(sh_tolds, struct sh_told, SH_TOLD);
 SH_MAP(sh_kept_tags, struct sh_kept_tag, SH_KEPT_TAGS); /* for each processor */
 SH_MAP(sh_kept_starts, struct sh_kept_start, SH_KEPT_STARTS); /* for each processor */
 SH_MAP(sh_counters, struct sh_counter, SH_COUNTERS(0)); /* for each processor */
@@ -56,6 +58,8 @@ struct sh_env {
 	u32 side;
 	u32 processor;
 };
+
+typedef struct xdp_md sh_packet;
 
 struct sh_frame {
 	u8 *data;
@@ -135,6 +139,16 @@ SH_INLINE struct sh_fragment *sh_fragment_at(const struct sh_env *env, u32 i)
 	return (struct sh_fragment *)bpf_map_lookup_elem(&sh_fragments, &i);
 }
 
+SH_INLINE u32 *sh_limit_at(const struct sh_env *env, u32 i)
+{
+	return (u32 *)bpf_map_lookup_elem(&sh_limits, &i);
+}
+
+SH_INLINE struct sh_told *sh_told_at(const struct sh_env *env, u32 i)
+{
+	return (struct sh_told *)bpf_map_lookup_elem(&sh_tolds, &i);
+}
+
 SH_INLINE struct sh_kept_tag *sh_kept_tag_at(const struct sh_env *env, u32 i)
 {
 	u32 index = env->processor * SH_KEPT_TAGS + i;
@@ -161,6 +175,23 @@ SH_INLINE void sh_frame_reload(struct sh_frame *frame)
 {
 	frame->data = (u8 *)(long)frame->ctx->data;
 	frame->end = (u8 *)(long)frame->ctx->data_end;
+}
+
+SH_INLINE sh_packet *sh_packet_of(const struct sh_frame *frame)
+{
+	return frame->ctx;
+}
+
+SH_INLINE struct sh_frame *sh_frame_of(sh_packet *packet, struct sh_frame *room)
+{
+	room->ctx = packet;
+	sh_frame_reload(room);
+	return room;
+}
+
+SH_INLINE void sh_frame_again(struct sh_frame *frame)
+{
+	sh_frame_reload(frame);
 }
 
 /* Bytes of the first buffer. The barrier keeps the compiler from folding the two pointers into other sums, which the

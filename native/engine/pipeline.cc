@@ -21,6 +21,8 @@ Pipeline::Pipeline(const Sessions &sessions, u64 *statistics) : statistics_(stat
 	env_.bucket4 = sessions.bucket4();
 	env_.bucket6 = sessions.bucket6();
 	env_.fragments = sessions.fragments();
+	env_.limits = sessions.limits();
+	env_.told = sessions.told();
 	env_.scratch = scratch_;
 	env_.kept = &kept_;
 }

@@ -44,6 +44,8 @@ struct sh_env {
 	struct sh_bucket4 *bucket4;     /* shared by all workers */
 	struct sh_bucket6 *bucket6;
 	struct sh_fragment *fragments;
+	u32 *limits;                    /* SH_LIMITS + 1; NULL: nothing is limited */
+	struct sh_told *told;           /* SH_TOLD; NULL: nobody is told */
 	u64 *scratch;                   /* SH_SCRATCH_BYTES, this worker's own */
 	struct sh_kept *kept;           /* this worker's own; NULL: nothing is kept */
 };
@@ -92,6 +94,9 @@ SH_INLINE struct sh_bucket4 *sh_bucket4_at(const struct sh_env *env, u32 i) { re
 SH_INLINE struct sh_bucket6 *sh_bucket6_at(const struct sh_env *env, u32 i) { return &env->bucket6[i]; }
 SH_INLINE struct sh_fragment *sh_fragment_at(const struct sh_env *env, u32 i) { return &env->fragments[i]; }
 
+SH_INLINE u32 *sh_limit_at(const struct sh_env *env, u32 i) { return env->limits ? &env->limits[i] : (u32 *)0; }
+SH_INLINE struct sh_told *sh_told_at(const struct sh_env *env, u32 i) { return env->told ? &env->told[i] : (struct sh_told *)0; }
+
 SH_INLINE void *sh_scratch(const struct sh_env *env) { return env->scratch; }
 
 SH_INLINE struct sh_kept_tag *sh_kept_tag_at(const struct sh_env *env, u32 i)
@@ -103,6 +108,13 @@ SH_INLINE struct sh_kept_start *sh_kept_start_at(const struct sh_env *env, u32 i
 {
 	return env->kept ? &env->kept->starts[i] : (struct sh_kept_start *)0;
 }
+
+/* Here a stage of its own works on the very frame of its caller. */
+typedef struct sh_frame sh_packet;
+
+SH_INLINE sh_packet *sh_packet_of(struct sh_frame *frame) { return frame; }
+SH_INLINE struct sh_frame *sh_frame_of(sh_packet *packet, struct sh_frame *room) { return (void)room, packet; }
+SH_INLINE void sh_frame_again(struct sh_frame *frame) { (void)frame; }
 
 SH_INLINE u32 sh_length(const struct sh_frame *frame) { return (u32)(frame->end - frame->data); }
 SH_INLINE int sh_beyond(const struct sh_frame *frame, u32 offset) { return offset > (u64)(frame->end - frame->data); }

@@ -37,6 +37,9 @@ public:
 	sh_bucket4 *bucket4() const { return bucket4_; }
 	sh_bucket6 *bucket6() const { return bucket6_; }
 	sh_fragment *fragments() const { return fragments_; }
+	// Of answers to clients, beside their sessions; NULL where the kernel has them.
+	u32 *limits() const { return limits_; }
+	sh_told *told() const { return told_; }
 	// Buckets of both families on one scale: IPv4 first.
 	u64 buckets() const { return (u64)geometry_.buckets4 + geometry_.buckets6; }
 	u64 slots4() const { return (u64)geometry_.buckets4 * SH_SLOTS4; }
@@ -63,6 +66,8 @@ private:
 	sh_bucket4 *bucket4_ = nullptr;
 	sh_bucket6 *bucket6_ = nullptr;
 	sh_fragment *fragments_ = nullptr;
+	u32 *limits_ = nullptr;
+	sh_told *told_ = nullptr;
 };
 
 // Copies every session of `from` that `to` does not have. Packets may use both meanwhile. `tables` are those by which `to`

@@ -108,6 +108,8 @@ static std::string check_targets(const TableSpec &spec)
 			return at("targets", i, "has a family that is neither 4 nor 6");
 		if (t.state > SH_DRAINING)
 			return at("targets", i, "has an unknown state");
+		if (t.answer > SH_ANSWER_RETURN)
+			return at("targets", i, "has an unknown answer");
 	}
 	for (size_t i = 0; i < spec.redirections.size(); i++) {
 		if (spec.redirections[i].choice > SH_CHOOSE_LESS_LOADED)
@@ -127,6 +129,12 @@ static u32 ticks_of(u32 ms)
 	return static_cast<u32>(std::min<u64>((u64)ms * 1000000 >> SH_TICK_SHIFT, 0x7fffffff));
 }
 
+// Units of 1,024 ns between two of so many a second.
+static u32 limit_period(u32 per_s)
+{
+	return per_s ? std::max(1000000000u / 1024 / per_s, 1u) : 0;
+}
+
 static sh_service service_entry(const TableSpec::Service &s)
 {
 	sh_service entry = {};
@@ -138,17 +146,41 @@ static sh_service service_entry(const TableSpec::Service &s)
 	entry.id = s.id;
 	entry.redirection = s.redirection;
 	entry.idle_ticks = ticks_of(s.idle_ms);
+	entry.flags = s.invited_only ? SH_SERVICE_INVITED_ONLY : 0;
 	entry.idle_sent_ticks = s.idle_sent_ms ? std::max(ticks_of(s.idle_sent_ms), 1u) : 0;
 	return entry;
 }
 
-static Aging aging_of(const sh_service &service, bool counts_sources)
+// What the backend sends, and the lease that a client is given, may each set a session's time ahead.
+static Aging aging_of(const sh_service &service, bool counts_sources, u16 lease_s)
 {
 	Aging aging = {std::max(service.idle_ticks, 1u), 0, counts_sources};
+	u32 longest = std::max(service.idle_sent_ticks, ticks_of(lease_s * 1000u));
 
-	if (service.idle_sent_ticks > service.idle_ticks)
-		aging.ahead = service.idle_sent_ticks - service.idle_ticks;
+	if (longest > service.idle_ticks)
+		aging.ahead = longest - service.idle_ticks;
 	return aging;
+}
+
+// By service id: the longest lease that a client of it may be given.
+static std::vector<u16> longest_leases(const TableSpec &spec)
+{
+	std::vector<u16> of_target(65536), of_redirection, of_service(65536);
+
+	for (const TableSpec::Target &target : spec.targets)
+		of_target[target.id] = target.header_flags & SH_F_LEASED ? target.lease_s : 0;
+	for (const TableSpec::Redirection &redirection : spec.redirections) {
+		u16 longest = 0;
+
+		for (u16 row : redirection.rows)
+			longest = std::max(longest, of_target[row]);
+		of_redirection.push_back(longest);
+	}
+	for (const TableSpec::Service &service : spec.services)
+		of_service[service.id] = of_redirection[service.redirection];
+	for (const TableSpec::Rule &rule : spec.rules)
+		of_service[rule.service] = std::max(of_service[rule.service], of_redirection[rule.redirection]);
+	return of_service;
 }
 
 // The services' own slots, and those of a backend's own addresses, which name the same services. Of two services that
@@ -197,6 +229,7 @@ static sh_target target_entry(const TableSpec::Target &t)
 	entry.lease_s = t.lease_s;
 	entry.header_flags = t.header_flags;
 	entry.load = t.load;
+	entry.answer = t.answer;
 	return entry;
 }
 
@@ -292,11 +325,18 @@ std::unique_ptr<TableBlock> TableBlock::build(const TableSpec &spec, const Sessi
 	control.tunnel_port = sh_htons(spec.tunnel_port);
 	control.sign_key = spec.sign_key;
 	control.max_hops = spec.max_hops;
+	control.own_state = spec.own_state;
+	control.control_port = sh_htons(spec.control_port);
+	control.limit_period = limit_period(spec.limit_source);
+	control.limit_tolerance = control.limit_period * (std::max(spec.limit_burst, 1u) - 1);
+	control.limit_all_period = limit_period(spec.limit_all);
+	control.limit_all_tolerance = 100000; // a tenth of a second's worth at once
 
 	std::vector<sh_service> services = service_slots(spec);
 	block->aging_.assign(65536, Aging{});
+	std::vector<u16> leases = longest_leases(spec);
 	for (const TableSpec::Service &service : spec.services)
-		block->aging_[service.id] = aging_of(service_entry(service), service.counts_sources);
+		block->aging_[service.id] = aging_of(service_entry(service), service.counts_sources, leases[service.id]);
 	*problem = add_prefix_lengths(services, spec.rules);
 	if (!problem->empty())
 		return nullptr;

@@ -32,6 +32,7 @@ struct TableSpec {
 		u32 idle_ms;
 		u32 idle_sent_ms = 0;         // 0: what is sent keeps no session alive
 		bool counts_sources = false;  // in the load: sender addresses, not flows (R10)
+		bool invited_only = false;    // on a backend: direct packets only of clients that showed a ticket
 	};
 	// On a backend: an address of its own, and the port where the service listens there.
 	struct Direct {
@@ -68,6 +69,7 @@ struct TableSpec {
 		u16 lease_s;
 		u8 header_flags;
 		u16 load;
+		u8 answer = SH_ANSWER_FORWARD; // to a packet that carries a question
 	};
 
 	u32 epoch = 0;
@@ -78,6 +80,10 @@ struct TableSpec {
 	u16 tunnel_port = 6081;
 	u8 sign_key = 0;
 	u8 max_hops = 5;
+	u16 control_port = 3575;
+	u8 own_state = SH_ACTIVE; // of this host as a backend
+	// Answers to one source, and to all together: so many a second, after so many at once. 0: no limit.
+	u32 limit_source = 8, limit_burst = 32, limit_all = 10000;
 	std::vector<Key> keys;
 	std::vector<sh_addr> own; // this host's own addresses (SH_OWN_HOST); those of services are added by the builder
 	std::vector<Service> services;

@@ -9,6 +9,7 @@
 #define SHUNT_PACKET_CHOOSE_H
 
 #include "hash.h"
+#include "header.h"
 #include "platform.h"
 
 /* Does this address concern us? SH_OWN_*, or-ed; 0 for all the traffic that is none of ours. `hash` is sh_hash_own's. */
@@ -162,6 +163,54 @@ SH_STAGE_ALONE u32 sh_choose(const struct sh_env *handed, const struct sh_servic
 	if (redirection->choice == SH_CHOOSE_LESS_LOADED)
 		sh_choose_less_loaded(&env, redirection, (u32)(hash >> 32), choice);
 	return choice->target;
+}
+
+/* Rows that are looked at for another target than the one that failed. */
+#define SH_OTHERS 32
+
+/* What a client's targets are ordered by, one after the other failing: its address and theirs, no ids, nothing that moves with
+ * loads, so that all gateways have the same order. Never 0. */
+SH_INLINE u64 sh_other_rank(const struct sh_control *control, const struct sh_addr *source, const struct sh_addr *address,
+			    be16 port)
+{
+	return sh_mix(sh_hash_address(sh_hash_address(control->seed[1] ^ 0x6f74686572ULL, source), address) ^ port) | 1;
+}
+
+/* R8: who is next when the target at this address and port has failed this client. Targets are in an order that follows from the
+ * client's address (rendezvous hashing; Thaler and Ravishankar, IEEE/ACM ToN 1998): the first failure goes to the highest, each
+ * further one down, so nobody comes twice and it ends. `of` is the client's redirection (sh_choose tells), `failures` how many there
+ * have been before. Returns a target, 0: none is left. */
+SH_STAGE_ALONE u32 sh_choose_other(const struct sh_env *handed, u32 of, const struct sh_addr *source,
+				   const struct sh_header *failed, u32 failures)
+{
+	const struct sh_redirection *redirection;
+	u64 floor, best = 0, rank;
+	struct sh_env env;
+	u32 i, index = 0, start;
+
+	if (!handed || !source || !failed || sh_env_again(handed, &env))
+		return 0;
+	redirection = sh_redirection_at(&env, of);
+	if (!redirection || !redirection->rows)
+		return 0;
+	floor = failures ? sh_other_rank(sh_control(&env), source, &failed->address, failed->port) : ~0ULL;
+	start = sh_row_of((u32)sh_hash_address(sh_control(&env)->seed[1], source), redirection->rows);
+	for (i = 0; i < SH_OTHERS; i++) {
+		u32 row = start + i < redirection->rows ? start + i : start + i - redirection->rows;
+		const u16 *entry = row < redirection->rows ? sh_row_at(&env, redirection->first_row + row) : 0;
+		const struct sh_target *target = entry ? sh_target_at(&env, *entry) : 0;
+
+		if (!target || target->state != SH_ACTIVE)
+			continue;
+		if (target->port == failed->port && sh_addr_equal(&target->address, &failed->address))
+			continue;
+		rank = sh_other_rank(sh_control(&env), source, &target->address, target->port);
+		if (rank > best && rank < floor) {
+			best = rank;
+			index = *entry;
+		}
+	}
+	return index;
 }
 
 #endif

@@ -13,6 +13,7 @@
 #include "kept_tag.h"
 #include "parse.h"
 #include "tables.h"
+#include "ticket.h"
 
 /* docs/protocol.md, "Geneve": an option of an experimental class, with the critical bit. */
 enum { SH_OPTION_CLASS = 0xff17, SH_OPTION_TYPE = 0x81 };
@@ -45,9 +46,17 @@ SH_INLINE u32 sh_encap_overhead(u8 family)
 	return (u32)(family == SH_IPV4 ? sizeof(struct sh_outer4) : sizeof(struct sh_outer6)) - (u32)sizeof(struct sh_ethernet);
 }
 
-SH_INLINE u32 sh_now_s(const struct sh_env *env, const struct sh_control *control)
+/* What one packet's header says beyond what all of its target's say. */
+struct sh_stamp {
+	u64 nonce; /* the client's: the target is to tell it where to go */
+	u8 flags;  /* F, or 0 */
+	u8 hops;
+	u8 reserved[6];
+};
+
+SH_INLINE int sh_stamp_blank(const struct sh_stamp *stamp)
 {
-	return (u32)((sh_now_ns(env) + control->wall_offset_ns) / 1000000000ULL);
+	return !(stamp->nonce | stamp->flags | stamp->hops);
 }
 
 SH_INLINE void sh_encap_link(struct sh_ethernet *eth, const struct sh_target *target, u16 type)
@@ -125,6 +134,27 @@ SH_INLINE u64 sh_encap_tag(const struct sh_env *env, const struct sh_control *co
 	return tag;
 }
 
+/* The rare header that says more than all of its target's say: nothing of its tag is kept. */
+SH_INLINE void sh_encap_stamped(u8 *out, struct sh_header *header, u8 form, const struct sh_env *env,
+				const struct sh_control *control, const struct sh_target *target, const struct sh_flow *flow,
+				const struct sh_stamp *stamp)
+{
+	header->address = target->address;
+	header->alternative.d[0] = header->alternative.d[1] = 0;
+	header->nonce = stamp->nonce;
+	header->issued = sh_now_s(env, control);
+	header->port = target->port;
+	header->alternative_port = 0;
+	header->lease_s = target->lease_s;
+	header->type = SH_T_FORWARD;
+	header->flags = (u8)((target->header_flags & (SH_F_REDIRECT | SH_F_TERMS)) | form | stamp->flags);
+	header->hops = stamp->hops;
+	header->key_id = control->sign_key;
+	header->tag = sh_header_tag_long(header, flow, (const struct sh_secret *)control->sign.k,
+					 sh_header_word0(header, header->type, header->flags), sh_header_flow_ports(flow));
+	sh_header_encode_as(out, header, form);
+}
+
 /* `form` is 0 or SH_F_IPV6, a constant: the compiler then knows how many bytes are written, and keeps the header in
  * registers. Only where its tag must be computed is it put down, in `room`. */
 SH_INLINE void sh_encap_header(u8 *out, struct sh_header *room, u8 form, const struct sh_env *env,
@@ -150,7 +180,7 @@ SH_INLINE void sh_encap_header(u8 *out, struct sh_header *room, u8 form, const s
  * void afterwards. */
 SH_INLINE u8 sh_encap(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
 		      const struct sh_target *target, u16 index, struct sh_parsed *p, struct sh_header *header,
-		      u64 entropy)
+		      u64 entropy, const struct sh_stamp *stamp)
 {
 	u64 flow_hash = p->fragmentation == SH_WHOLE ? entropy : 0;
 
@@ -186,7 +216,10 @@ SH_INLINE u8 sh_encap(const struct sh_env *env, struct sh_frame *frame, const st
 		ip->destination = target->address.w[3];
 		ip->checksum = sh_checksum(sh_sum(ip, sizeof(*ip) / 4));
 		sh_encap_tunnel(&outer->tunnel, control, p, entropy, sizeof(outer->header));
-		sh_encap_header(outer->header, header, 0, env, control, target, index, &p->flow, flow_hash);
+		if (SH_LIKELY(sh_stamp_blank(stamp)))
+			sh_encap_header(outer->header, header, 0, env, control, target, index, &p->flow, flow_hash);
+		else
+			sh_encap_stamped(outer->header, header, 0, env, control, target, &p->flow, stamp);
 	} else {
 		struct sh_outer6 *outer;
 		struct sh_ipv6 *ip;
@@ -205,7 +238,10 @@ SH_INLINE u8 sh_encap(const struct sh_env *env, struct sh_frame *frame, const st
 		__builtin_memcpy(&ip->source, &target->source, 16);
 		__builtin_memcpy(&ip->destination, &target->address, 16);
 		sh_encap_tunnel(&outer->tunnel, control, p, entropy, sizeof(outer->header));
-		sh_encap_header(outer->header, header, SH_F_IPV6, env, control, target, index, &p->flow, flow_hash);
+		if (SH_LIKELY(sh_stamp_blank(stamp)))
+			sh_encap_header(outer->header, header, SH_F_IPV6, env, control, target, index, &p->flow, flow_hash);
+		else
+			sh_encap_stamped(outer->header, header, SH_F_IPV6, env, control, target, &p->flow, stamp);
 	}
 	return SH_GO_ON;
 }

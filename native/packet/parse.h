@@ -24,6 +24,9 @@
 #define SH_EXTENSION_BYTES 1024
 SH_STATIC_ASSERT(SH_REASON_COUNT < SH_GO_ON, "a reason is 8 bits");
 
+/* A control datagram begins so (docs/protocol.md 4.2). */
+#define SH_COOKIE 0xff53484eu
+
 /* Offsets are masked before they meet a packet pointer: the BPF verifier wants to see their bound. */
 #define SH_OFFSET(x) ((x) & 0x7fff)
 
@@ -114,6 +117,8 @@ SH_INLINE u8 sh_parse_ip(const struct sh_frame *frame, struct sh_parsed *p)
 	p->fragmentation = SH_WHOLE;
 	p->fragment_id = 0;
 	p->icmp_error = 0;
+	p->carrier = SH_CARRIER_NONE;
+	p->begins = 0;
 	if (p->ethertype == sh_htons(SH_ETH_IPV4))
 		return sh_parse_ipv4(frame, p);
 	if (p->ethertype == sh_htons(SH_ETH_IPV6))
@@ -281,6 +286,13 @@ SH_INLINE u8 sh_parse_transport(const struct sh_frame *frame, struct sh_parsed *
 		if (sh_ntohs(udp->length) < sizeof(*udp) ||
 		    (p->fragmentation == SH_WHOLE && sh_ntohs(udp->length) > left))
 			return SH_R_bad_transport;
+		if (p->fragmentation == SH_WHOLE) {
+			if ((const u8 *)(udp + 1) + 4 <= frame->end && sh_load32(udp + 1) == sh_htonl(SH_COOKIE) &&
+			    left >= sizeof(*udp) + 4)
+				p->carrier = SH_CARRIER_CONTROL;
+			else if (sh_ntohs(udp->length) < left)
+				p->carrier = SH_CARRIER_SURPLUS;
+		}
 	} else {
 		const struct sh_tcp *tcp = (const struct sh_tcp *)(frame->data + SH_OFFSET(p->l4));
 
@@ -288,6 +300,11 @@ SH_INLINE u8 sh_parse_transport(const struct sh_frame *frame, struct sh_parsed *
 			return p->fragmentation == SH_WHOLE ? SH_R_truncated : SH_R_fragment_tiny;
 		if ((tcp->offset >> 4) < 5 || (u32)(tcp->offset >> 4) * 4 > left)
 			return SH_R_bad_transport;
+		if ((tcp->flags & (SH_TCP_SYN | SH_TCP_ACK | SH_TCP_RST)) == SH_TCP_SYN) {
+			p->begins = 1;
+			if (p->fragmentation == SH_WHOLE && tcp->offset >> 4 > 5)
+				p->carrier = SH_CARRIER_SYN;
+		}
 	}
 	return sh_parse_ports(frame, p, p->l4, 0);
 }

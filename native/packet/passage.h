@@ -11,6 +11,9 @@
 
 #include "types.h"
 
+/* By what a client's packet may ask something (question.h). */
+enum sh_carrier { SH_CARRIER_NONE, SH_CARRIER_CONTROL, SH_CARRIER_SURPLUS, SH_CARRIER_SYN };
+
 enum sh_fragmentation { SH_WHOLE, SH_FRAGMENT_FIRST, SH_FRAGMENT_LATER };
 
 struct sh_parsed {
@@ -25,6 +28,8 @@ struct sh_parsed {
 	u8 fragmentation;  /* enum sh_fragmentation */
 	u8 tos;            /* DSCP and ECN */
 	u8 icmp_error;     /* flow is the quoted one, turned round */
+	u8 carrier;        /* enum sh_carrier: there may be a question */
+	u8 begins;         /* a SYN that begins a connection */
 };
 
 struct sh_result {

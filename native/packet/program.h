@@ -33,89 +33,17 @@
 #define SH_END_AFTER 0
 #endif
 
+#include "asked.h"
+#include "assign.h"
 #include "choose.h"
 #include "decap.h"
 #include "encap.h"
 #include "fragment.h"
 #include "parse.h"
+#include "question.h"
 #include "session.h"
 #include "too_big.h"
-
-/* What a packet on its way keeps in the engine's scratch memory. */
-struct sh_work {
-	struct sh_passage passage; /* first: whoever watches from outside finds it there */
-	struct sh_header header;
-	struct sh_session_key key;
-};
-SH_STATIC_ASSERT(sizeof(struct sh_work) <= SH_SCRATCH_SESSION, "session.h, SH_SCRATCH_SESSION");
-
-/* What one look at the session table came to. */
-struct sh_session_answer {
-	u16 target; /* 0: no target */
-	u8 reason;  /* forwarded... or why there is none */
-};
-
-SH_INLINE int sh_target_usable(const struct sh_target *target, u8 epoch)
-{
-	return target && target->state != SH_INACTIVE && target->epoch == epoch;
-}
-
-/* Step 5: a target by the tables. Draining targets have no rows, so a new session can't get one. */
-SH_INLINE u16 sh_choose_target(const struct sh_env *env, const struct sh_service *service, const struct sh_flow *flow,
-			       u8 *epoch)
-{
-	const struct sh_target *target;
-	struct sh_choice choice;
-	struct sh_env handed = *env; /* the verifier forgets what it knew of memory that such a stage was handed */
-	u32 index = sh_choose(&handed, service, flow, &choice);
-
-	target = index ? sh_target_at(env, index) : 0;
-	if (!target || target->state == SH_INACTIVE)
-		return 0;
-	*epoch = target->epoch;
-	return (u16)index;
-}
-
-/* Steps 4 and 5. */
-SH_INLINE struct sh_session_answer sh_session_answer(const struct sh_env *env, const struct sh_service *service,
-						     const struct sh_flow *flow, const struct sh_session_key *key)
-{
-	u32 now = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT);
-	union sh_session_value seen, next = {0};
-	struct sh_session4 *slot = sh_session_find(env, key, &seen);
-	struct sh_session_answer answer = {0, SH_R_no_target};
-	int expired = 0;
-
-	if (slot) {
-		expired = sh_session_age(now, seen.last) > service->idle_ticks;
-		if (seen.target && !expired && sh_target_usable(sh_target_at(env, seen.target), seen.epoch)) {
-			sh_session_touch(slot, seen, now);
-			answer.target = seen.target;
-			answer.reason = SH_R_forwarded;
-			return answer;
-		}
-	}
-	next.last = now;
-	next.target = sh_choose_target(env, service, flow, &next.epoch);
-	if (!next.target)
-		return answer;
-	answer.target = next.target;
-	if (!slot) {
-		struct sh_env handed = *env;
-		u32 inserted = sh_session_insert(&handed, key, next.word);
-
-		answer.reason = inserted == SH_INSERTED	           ? SH_R_forwarded_new
-				: inserted == SH_INSERTED_EVICTING ? SH_R_forwarded_evicting
-								   : SH_R_forwarded_unlisted;
-	} else if (!seen.target) {
-		answer.reason = SH_R_forwarded_unlisted; /* another processor is just writing this record */
-	} else {
-		next.flags = expired ? 0 : seen.flags;
-		sh_session_move(slot, key, seen, next); /* if it fails, another processor did the same */
-		answer.reason = expired ? SH_R_forwarded_new : SH_R_forwarded_moved;
-	}
-	return answer;
-}
+#include "work.h"
 
 /* Steps 6 and 7. */
 SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
@@ -134,22 +62,8 @@ SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const 
 	if (SH_END_AFTER == 6)
 		return SH_R_not_service;
 	result->ifindex = target->ifindex;
-	failed = sh_encap(env, frame, control, target, result->target, p, &work->header, entropy);
+	failed = sh_encap(env, frame, control, target, result->target, p, &work->header, entropy, &work->stamp);
 	return failed == SH_GO_ON ? result->reason : failed;
-}
-
-/* An ICMP error about a flow goes where the flow goes. It makes no session and keeps none alive. */
-SH_INLINE struct sh_session_answer sh_icmp_answer(const struct sh_env *env, const struct sh_session_key *key)
-{
-	struct sh_session_answer answer = {0, SH_R_icmp_unknown};
-	union sh_session_value seen;
-
-	sh_session_find(env, key, &seen);
-	if (seen.target && sh_target_usable(sh_target_at(env, seen.target), seen.epoch)) {
-		answer.target = seen.target;
-		answer.reason = SH_R_forwarded_icmp;
-	}
-	return answer;
 }
 
 /* RFC 1122 3.2.1.3: what can't be a host's address. An answer to it would go nowhere, or to many. */
@@ -165,11 +79,12 @@ SH_INLINE int sh_source_bad(const struct sh_flow *flow)
 }
 
 /* Steps 3 to 5: whose packet is it, and which target has it? SH_GO_ON: result and *entropy say it. */
-SH_INLINE u8 sh_gateway_choose(const struct sh_env *env, const struct sh_frame *frame, const struct sh_control *control,
+SH_INLINE u8 sh_gateway_choose(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
 			       struct sh_work *work, u64 own_hash, struct sh_result *result, u64 *entropy)
 {
 	const struct sh_service *service;
 	struct sh_parsed *p = &work->passage.parsed;
+	const struct sh_flow *flow = &p->flow;
 	struct sh_session_key *key = &work->key;
 	struct sh_session_answer answer;
 	u8 reason;
@@ -191,22 +106,48 @@ SH_INLINE u8 sh_gateway_choose(const struct sh_env *env, const struct sh_frame *
 			       ? SH_GO_ON
 			       : (u8)SH_R_fragment_unknown;
 	}
-	service = sh_service_find(env, control, own_hash, &p->flow.destination, p->flow.destination_port, p->flow.protocol);
+	work->question.asks = SH_ASKS_NOTHING;
+	if (SH_UNLIKELY(p->carrier)) {
+		reason = (u8)sh_question_read(sh_packet_of(frame), p, &work->question, control->control_port);
+		if (reason != SH_GO_ON)
+			return reason;
+		flow = sh_asked_flow(work);
+	} else if (SH_UNLIKELY(p->flow.destination_port == control->control_port) && p->flow.protocol == SH_UDP && !p->icmp_error) {
+		return SH_R_control_bad;
+	}
+	service = sh_service_find(env, control, own_hash, &p->flow.destination, flow->destination_port, flow->protocol);
 	if (!service || service->family != p->flow.family) /* an IPv6 packet to an IPv4-mapped address is to no service */
-		return SH_R_not_service_port;
+		return flow == &p->flow ? (u8)SH_R_not_service_port : (u8)SH_R_control_not_service;
 	if (!p->flow.source_port)
 		return SH_R_bad_source;
 	result->service = service->id;
 
 	if (SH_END_AFTER == 3)
 		return SH_R_not_service;
-	sh_session_key(control, &p->flow, service->id, key);
+	sh_session_key(control, flow, service->id, key);
 	*entropy = key->hash;
-	answer = p->icmp_error ? sh_icmp_answer(env, key) : sh_session_answer(env, service, &p->flow, key);
-	if (!answer.target)
-		return answer.reason;
+	if (SH_UNLIKELY(work->question.asks)) {
+		work->handed = *env;
+		reason = (u8)sh_asked_check(&work->handed, work, service);
+		if (reason != SH_GO_ON)
+			return reason;
+	}
+	if (SH_UNLIKELY(work->question.asks) && work->settled)
+		answer = work->assigned;
+	else if (SH_UNLIKELY(p->icmp_error))
+		answer = sh_icmp_answer(env, key);
+	else
+		answer = sh_session_answer(env, service, flow, key, work->question.asks ? work->assigned.target : 0);
 	result->target = answer.target;
 	result->reason = answer.reason;
+	if (SH_UNLIKELY(work->question.asks)) {
+		work->assigned = answer;
+		reason = (u8)sh_asked_answer(sh_packet_of(frame), work, sh_asked_say(&work->handed, work, service));
+		sh_frame_again(frame);
+		return reason;
+	}
+	if (!answer.target)
+		return answer.reason;
 	if (SH_UNLIKELY(p->fragmentation == SH_FRAGMENT_FIRST))
 		sh_fragment_remember(env, control, sh_fragment_key(control, p), answer.target, service->id);
 	return SH_GO_ON;
@@ -216,8 +157,10 @@ SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const 
 			struct sh_work *work, u64 own_hash, struct sh_result *result)
 {
 	u64 entropy = 0;
-	u8 reason = sh_gateway_choose(env, frame, control, work, own_hash, result, &entropy);
+	u8 reason;
 
+	work->stamp = (struct sh_stamp){0, 0, 0, {0}};
+	reason = sh_gateway_choose(env, frame, control, work, own_hash, result, &entropy);
 	return reason == SH_GO_ON ? sh_forward(env, frame, control, work, entropy, result) : reason;
 }
 

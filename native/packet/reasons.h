@@ -26,8 +26,15 @@ enum sh_verdict {
 	X(forwarded_moved, SH_FORWARD, "the session's target went away; chosen anew and forwarded") \
 	X(forwarded_evicting, SH_FORWARD, "the first packet of a session, whose record took the place of the oldest idle one") \
 	X(forwarded_unlisted, SH_FORWARD, "forwarded to the chosen target without a record: the table had no room, or another processor is just making it") \
+	X(forwarded_failed, SH_FORWARD, "its client reported, by an option, that a target failed: forwarded to another one") \
+	X(forwarded_on, SH_FORWARD, "on a backend that is draining or out of service, of a session that it does not know: sent on to another one") \
 	X(forwarded_fragment, SH_FORWARD, "a later fragment, to the target of its first fragment") \
 	X(forwarded_icmp, SH_FORWARD, "an ICMP error, to the target of the flow that it quotes") \
+	X(returned, SH_RETURN, "sent back with the redirection header, for the client to replay at the target") \
+	X(indicated, SH_INDICATE, "answered with the redirection alone: a control datagram, or a RST that carries it") \
+	X(answered, SH_CONTROL, "a control datagram with a capability, answered with a redirect") \
+	X(answered_failure, SH_CONTROL, "a control datagram that reports a failure, answered with a redirect to another target") \
+	X(answered_probe, SH_CONTROL, "a probe of this backend, answered") \
 	X(delivered, SH_PASS, "verified, taken out of its tunnel and handed to this host's own stack") \
 	X(direct, SH_PASS, "came straight to this backend's own address and a service's port there: noted as a session, left to this host's own stack") \
 	X(not_ip, SH_PASS, "neither IPv4 nor IPv6: ARP, LLDP and the like") \
@@ -35,6 +42,10 @@ enum sh_verdict {
 	X(protocol_other, SH_PASS, "to a service's address, but neither UDP, TCP nor an ICMP error: a ping, say") \
 	X(not_service_port, SH_PASS, "to a service's address, but to a port or protocol that is no service") \
 	X(too_big, SH_CONTROL, "would not fit the link to the target; answered with packet-too-big") \
+	X(limited, SH_DROP, "a question of a source that asks more often than it is answered") \
+	X(control_bad, SH_DROP, "on the control port, but not a control datagram that may be answered: too short, or without the cookie") \
+	X(control_not_service, SH_DROP, "a control datagram about something that is no service here") \
+	X(uninvited, SH_DROP, "came straight to this backend from a client that was not redirected here") \
 	X(truncated, SH_DROP, "shorter than its own headers say") \
 	X(bad_ip_header, SH_DROP, "impossible version, header length or total length") \
 	X(bad_ip_checksum, SH_DROP, "IPv4 header checksum is wrong") \

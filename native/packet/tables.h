@@ -17,7 +17,10 @@
 #define SH_PREFIX_LENGTHS 16 /* distinct source prefix lengths per service */
 #define SH_KEYS 256          /* key ids fit the header's 8 bits */
 
-#define SH_SCRATCH_BYTES 384 /* what a packet on its way keeps outside the stack (platform.h) */
+#define SH_LIMITS 65536      /* cells of the limit on answers (limit.h), and one for all together */
+#define SH_TOLD 16384        /* clients that a backend is to tell at once (tell.h) */
+
+#define SH_SCRATCH_BYTES 768 /* what a packet on its way keeps outside the stack (platform.h) */
 
 /* The session table's clock: one tick is 2^20 ns (about 1.05 ms), so a tick costs a shift, not a division. */
 #define SH_TICK_SHIFT 20
@@ -53,8 +56,18 @@ struct sh_control {
 	be16 tunnel_port;     /* Geneve's 6081 unless configured */
 	u8 sign_key;          /* key id under which this host signs */
 	u8 max_hops;          /* at most 5 (protocol.md) */
-	u8 reserved[6];
+	u8 own_state;         /* enum sh_target_state, of this host as a backend */
+	u8 reserved;
+	be16 control_port;    /* where control datagrams are taken for every service of an address */
+	u16 reserved2;
+	u32 limit_period;     /* between two answers to one source, in 1,024 ns; 0: no limit */
+	u32 limit_tolerance;  /* how far the first few may be ahead of that */
+	u32 limit_all_period; /* the same of all sources together */
+	u32 limit_all_tolerance;
+	u32 reserved3;
 };
+
+enum { SH_SERVICE_INVITED_ONLY = 1 }; /* sh_service.flags: on a backend, direct packets only of clients that showed a ticket */
 
 /* A service: the address, port and protocol that clients use. Slot of an open-addressed table, keyed by the first
  * three fields; an empty slot has id 0. On a backend a service has further slots, of the same id: its own addresses, and
@@ -70,7 +83,8 @@ struct sh_service {
 	u32 idle_sent_ticks; /* or this long after the backend's, whichever is later; 0: what is sent keeps none alive */
 	u8 prefix_lengths[SH_PREFIX_LENGTHS]; /* of this service's rules, longest first, of the 128-bit mapped form */
 	u8 prefix_count;
-	u8 reserved[15];
+	u8 flags; /* SH_SERVICE_* */
+	u8 reserved[14];
 };
 SH_STATIC_ASSERT(sizeof(struct sh_service) == 64, "a service is one cache line");
 
@@ -107,6 +121,14 @@ struct sh_redirection {
 };
 SH_STATIC_ASSERT(sizeof(struct sh_redirection) == 16, "four redirections a cache line");
 
+/* What a gateway does with a packet that shows the capability (protocol.md, section 6). */
+enum sh_answer {
+	SH_ANSWER_FORWARD,          /* as with any other */
+	SH_ANSWER_FORWARD_INDICATE, /* the target tells the client, in its reply */
+	SH_ANSWER_INDICATE,         /* the redirect alone, to the client */
+	SH_ANSWER_RETURN,           /* the redirect and the packet, to the client */
+};
+
 enum sh_target_state { SH_INACTIVE, SH_ACTIVE, SH_DRAINING };
 enum { SH_TARGET_RESOLVED = 1 }; /* sh_target.flags: next_hop is known */
 
@@ -130,10 +152,25 @@ struct sh_target {
 	u16 alternative;        /* another target of the same redirection, or 0 */
 	u16 lease_s;            /* the terms, as the header carries them: with the leased flag, how long */
 	u8 header_flags;        /* R, P, O, L of header.h */
-	u8 reserved;
+	u8 answer;              /* enum sh_answer, to a packet that carries a question */
 	u16 load;               /* over capacity, relative to the service's other targets; the smaller the better */
 };
 SH_STATIC_ASSERT(sizeof(struct sh_target) == 64, "a target is one cache line");
+
+/* What a backend is to tell a client in its next reply (tell.h). Direct-mapped by the hash of the session's key. */
+struct sh_told {
+	u64 check; /* that hash, never 0, xor the nonce; 0: nothing */
+	u64 nonce;
+	struct sh_addr address; /* service address */
+	be16 port;
+	u16 lease_s;
+	u8 flags; /* of the redirect */
+	u8 room;  /* bytes by which the question was longer than an answer needs to be, at most 255 */
+	u16 reserved;
+	u32 tick;
+	u32 reserved2[5];
+};
+SH_STATIC_ASSERT(sizeof(struct sh_told) == 64, "one cache line");
 
 /* sh_own.kind, or-ed */
 enum {

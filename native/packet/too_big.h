@@ -13,7 +13,7 @@
 #define SHUNT_PACKET_TOO_BIG_H
 
 #include "checksum.h"
-#include "parse.h"
+#include "turn.h"
 
 /* Bytes of the packet that are quoted: constants, so that the sums need no loop over the wire's lengths. IPv4: the
  * longest header and the 8 bytes that RFC 792 asks for. */
@@ -32,39 +32,13 @@ struct sh_too_big6 {
 	u8 quote[SH_QUOTE6];
 } SH_LAYERED;
 
-/* Cuts the packet to its quote, makes room for `room` bytes of headers before that, and puts the link header in front,
- * turned round. 0, or -1. */
-SH_INLINE int sh_too_big_room(struct sh_frame *frame, const struct sh_parsed *p, u32 quote, u32 room)
-{
-	struct sh_ethernet from, *to = (struct sh_ethernet *)frame->data;
-	u32 tags[2] = {0, 0};
-
-	if ((u8 *)(to + 1) + sizeof(tags) > frame->end)
-		return -1;
-	from = *to;
-	tags[0] = sh_load32(to + 1);
-	tags[1] = sh_load32((u8 *)(to + 1) + 4);
-	if (sh_trim(frame, (u32)p->l3 + quote) || sh_push(frame, room))
-		return -1;
-	to = (struct sh_ethernet *)frame->data;
-	if ((u8 *)(to + 1) + sizeof(tags) > frame->end)
-		return -1;
-	__builtin_memcpy(to->destination, from.source, 6);
-	__builtin_memcpy(to->source, from.destination, 6);
-	to->type = from.type;
-	/* Untagged, these 8 bytes are overwritten by the IP header next. */
-	sh_store32(to + 1, tags[0]);
-	sh_store32((u8 *)(to + 1) + 4, tags[1]);
-	return 0;
-}
-
 SH_INLINE u8 sh_too_big4(struct sh_frame *frame, const struct sh_parsed *p, u16 mtu)
 {
 	struct sh_too_big4 *answer;
 	struct sh_icmp *icmp;
 	struct sh_ipv4 *ip;
 
-	if (sh_too_big_room(frame, p, SH_QUOTE4, sizeof(*answer) - SH_QUOTE4))
+	if (sh_turn_round(frame, p, SH_QUOTE4, sizeof(*answer) - SH_QUOTE4))
 		return SH_R_too_big_dropped;
 	answer = (struct sh_too_big4 *)(frame->data + SH_OFFSET(p->l3));
 	if ((u8 *)(answer + 1) > frame->end)
@@ -98,7 +72,7 @@ SH_INLINE u8 sh_too_big6(struct sh_frame *frame, const struct sh_parsed *p, u16 
 	struct sh_ipv6 *ip;
 	u64 sum;
 
-	if (sh_too_big_room(frame, p, SH_QUOTE6, sizeof(*answer) - SH_QUOTE6))
+	if (sh_turn_round(frame, p, SH_QUOTE6, sizeof(*answer) - SH_QUOTE6))
 		return SH_R_too_big_dropped;
 	answer = (struct sh_too_big6 *)(frame->data + SH_OFFSET(p->l3));
 	if ((u8 *)(answer + 1) > frame->end)

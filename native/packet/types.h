@@ -40,6 +40,12 @@ typedef u32 be32;
 #else
 #define SH_CONSTEXPR SH_INLINE
 #endif
+/* A loop that clang leaves one: unrolled, its values would not fit BPF's stack. */
+#ifdef __bpf__
+#define SH_ROLLED _Pragma("clang loop unroll(disable) vectorize(disable)")
+#else
+#define SH_ROLLED
+#endif
 #define SH_LAYERED __attribute__((packed))
 #define SH_LIKELY(x) __builtin_expect(!!(x), 1)
 #define SH_UNLIKELY(x) __builtin_expect(!!(x), 0)
