@@ -13,7 +13,7 @@
  * the way back) the next start knows by the journal.
  */
 import { closeSync } from "node:fs";
-import type { Backend, Config, Service } from "../config/index.js";
+import type { Backend, Config, Service, State } from "../config/index.js";
 import type { HostFacts, Snapshot } from "../database/index.js";
 import { type EngineOptions, host } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
@@ -112,6 +112,11 @@ export class BackendRole implements Role {
 
 	own(): readonly string[] {
 		return this.#self.addresses;
+	}
+
+	/** As it is configured now: a draining backend sends packets of unknown sessions on to another one. */
+	state(config: Config): State {
+		return config.backends.find((one) => one.name === this.name)?.state ?? this.#self.state;
 	}
 
 	/** A backend sends nothing through the tunnel. */

@@ -67,6 +67,8 @@ export function build(
 		problems.add("SHUNT_CONFIG_REFERENCE", ["load", "stale"], message);
 	}
 
+	if (cluster !== undefined) checkControlPort(cluster, load?.port, problems);
+
 	if (cluster === undefined || sessions === undefined || engine === undefined || load === undefined) return undefined;
 	return {
 		file,
@@ -162,8 +164,23 @@ function buildCluster(data: unknown, problems: ProblemList, readSecret: ReadSecr
 		signKey,
 		windowMs: ms(fields.window),
 		tunnelPort: fields.tunnelPort,
+		controlPort: fields.controlPort,
+		indications: { source: fields.indications.source, burst: fields.indications.burst, all: fields.indications.all },
 		maxHops: fields.hops,
 	};
+}
+
+/** What comes to the control port must be the control datagrams' alone. */
+function checkControlPort(cluster: Config["cluster"], loadPort: number | undefined, problems: ProblemList): void {
+	const { controlPort, tunnelPort } = cluster;
+	const complain = (other: string) =>
+		problems.add(
+			"SHUNT_CONFIG_REFERENCE",
+			["cluster", "controlPort"],
+			`is ${controlPort}, which is ${other} too; control datagrams need a port of their own`,
+		);
+	if (controlPort === tunnelPort) complain("cluster.tunnelPort");
+	if (controlPort === loadPort) complain("load.port");
 }
 
 function secretOf(

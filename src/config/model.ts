@@ -12,6 +12,8 @@ export type Spread = "flow" | "source";
  * loads. least-load: the less loaded of two rows. */
 export type Choose = "maglev" | "source-hash" | "weighted" | "least-load";
 export type Term = "once" | "leased" | "permanent";
+/** What a gateway does with a packet that carries a capability (docs/protocol.md, section 6). */
+export type CapabilityAnswer = "forward" | "forward-and-indicate" | "indicate" | "return";
 
 export const PROTOCOL_NUMBER = { tcp: 6, udp: 17 } as const;
 
@@ -22,6 +24,8 @@ export interface Terms {
 	readonly term: Term;
 	/** Seconds; 0 unless leased. */
 	readonly leaseS: number;
+	/** forward unless clients redirect themselves. */
+	readonly answer: CapabilityAnswer;
 }
 
 /** One backend that a redirection may name. */
@@ -63,6 +67,8 @@ export interface Service {
 	readonly choose: Choose;
 	/** Family of the backend's address that the tunnel uses; null: the service's own if the backend has it. */
 	readonly via: Family | null;
+	/** A backend takes packets that come straight to its own address only from clients that were redirected. */
+	readonly invitedOnly: boolean;
 	/** For a source that no rule names. */
 	readonly redirection: Redirection;
 	/** Longest prefix first. */
@@ -117,7 +123,17 @@ export interface Cluster {
 	readonly signKey: number;
 	readonly windowMs: number;
 	readonly tunnelPort: number;
+	/** Where a gateway answers control datagrams, at every service's address. */
+	readonly controlPort: number;
+	readonly indications: Indications;
 	readonly maxHops: number;
+}
+
+/** How many redirects a gateway sends by itself: so many a second to one source after a first few, and so many to all. */
+export interface Indications {
+	readonly source: number;
+	readonly burst: number;
+	readonly all: number;
 }
 
 /** What a server's total load is made of, and how it is told (R10, R13). */

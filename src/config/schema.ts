@@ -155,6 +155,11 @@ const terms = () =>
 		lease: duration(1000, 65_535_000, "of whole seconds from 1s to 65535s", 1000)
 			.optional()
 			.describe("Length of the lease; only with term: leased. Default 60s."),
+		answer: choice(["forward", "forward-and-indicate", "indicate", "return"])
+			.optional()
+			.describe(
+				"What a gateway does with a packet that carries a capability; only with clients: true. forward: sends it on. forward-and-indicate: sends it on, and the backend tells the client in its reply. indicate: tells the client instead. return: tells the client and gives the packet back. Default: forward-and-indicate.",
+			),
 	});
 
 const backendChoice = z.union(
@@ -212,6 +217,9 @@ export const serviceSchema = map({
 		.describe(
 			"Which of a backend's addresses the tunnel uses. Default: the service's family if the backend has it, else the other.",
 		),
+	uninvited: choice(["accept", "drop"])
+		.default("accept")
+		.describe("Packets that come straight to a backend's own address from clients that were not redirected."),
 	backends: choices().describe("Who serves it."),
 	redirect: terms().optional().describe("What a redirecting client is told."),
 	sources: z
@@ -284,6 +292,12 @@ export const gatewaySchema = map({
 		.describe("Source addresses of the tunnel. Default: those of the interface."),
 });
 
+const indications = map({
+	source: whole(1, 100_000).default(8).describe("To one source address, per second."),
+	burst: whole(1, 100_000).default(32).describe("To one source address at first, before that rate holds."),
+	all: whole(1, 10_000_000).default(10_000).describe("To all sources together, per second."),
+});
+
 export const clusterSchema = map({
 	name: text("a name", (v) => (v === "" ? "is an empty name" : undefined))
 		.default("shunt")
@@ -302,6 +316,10 @@ export const clusterSchema = map({
 		.default("30s")
 		.describe("How far a header's time of issue may be from now."),
 	tunnelPort: port().default(6081).describe("UDP port of the tunnel between servers."),
+	controlPort: port()
+		.default(3575)
+		.describe("UDP port at a service's address where gateways answer redirecting clients."),
+	indications: indications.prefault({}).describe("How many redirects a gateway sends by itself."),
 	hops: whole(1, 5).default(5).describe("How often one packet may be forwarded again."),
 });
 

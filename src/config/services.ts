@@ -73,6 +73,7 @@ export function buildServices(
 					spread: fields.choose === "source-hash" ? "source" : fields.spread,
 					choose: fields.choose,
 					via: familyOf(fields.via),
+					invitedOnly: fields.uninvited === "drop",
 					redirection,
 					rules: rules.get(address.family) ?? [],
 				});
@@ -216,10 +217,19 @@ function buildTerms(path: Path, fields: TermsFields | undefined, around: TermsFi
 			`stands beside term: ${term}; only term: leased has a lease`,
 		);
 	}
+	const clients = fields?.clients ?? around.clients ?? false;
+	if (fields?.answer !== undefined && !clients) {
+		problems.add(
+			"SHUNT_CONFIG_REFERENCE",
+			[...path, "answer"],
+			"stands without clients: true; a gateway answers no clients but those that redirect themselves",
+		);
+	}
 	return {
-		clients: fields?.clients ?? around.clients ?? false,
+		clients,
 		term,
 		leaseS: term === "leased" ? ms(fields?.lease ?? around.lease ?? "60s") / 1000 : 0,
+		answer: clients ? (fields?.answer ?? around.answer ?? "forward-and-indicate") : "forward",
 	};
 }
 

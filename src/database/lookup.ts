@@ -18,7 +18,7 @@ import type { Snapshot } from "./records.js";
 
 /** A backend's address and port for one service, on one set of terms. */
 export interface Target {
-	/** "udp/203.0.113.53/53>b1/10.77.3.11/5353 leased 60": all that identity depends on (ids.ts). */
+	/** "udp/203.0.113.53/53>b1/10.77.3.11/5353 leased 60 s; return": all that identity depends on (ids.ts). */
 	readonly key: string;
 	/** Key of the service that it is a target of. */
 	readonly service: string;
@@ -91,10 +91,11 @@ export function targetsOf(snapshot: Snapshot, service: Service, redirection: Red
 	return targets.sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
-/** "gateway only", "once", "leased 60 s", "permanent": what a client is told. */
-export function termsText(terms: Terms): string {
-	if (!terms.clients) return "gateway only";
-	return terms.term === "leased" ? `leased ${terms.leaseS} s` : terms.term;
+/** "gateway only", "once; return", "leased 60 s; forward-and-indicate": what a client is told, and how its capability is
+ * answered. */
+export function termsText({ clients, term, leaseS, answer }: Terms): string {
+	if (!clients) return "gateway only";
+	return `${term === "leased" ? `leased ${leaseS} s` : term}; ${answer}`;
 }
 
 /** R1: the addresses of the family that `via` says; else of the service's own; else of the other. */

@@ -8,16 +8,19 @@
 
 import { createHash } from "node:crypto";
 import {
+	type CapabilityAnswer,
 	type Choose,
 	type Config,
 	PROTOCOL_NUMBER,
 	parseAddress,
 	parsePrefix,
 	type Service,
+	type State,
 	type Terms,
 } from "../config/index.js";
 import { ShuntError } from "../errors.js";
 import {
+	ANSWER,
 	CHOICE,
 	forwardingTable,
 	type Loads,
@@ -62,6 +65,8 @@ export interface CompileInput {
 	readonly facts: ReadonlyMap<string, HostFacts>;
 	/** This host's own addresses. */
 	readonly own: readonly string[];
+	/** This host's own state as a backend; default active. */
+	readonly ownState?: State | undefined;
 	readonly ids: TableIds;
 	/** The last compilation of this host; undefined at the first. */
 	readonly previous?: Pick<Compiled, "epochs" | "forwarding"> | undefined;
@@ -133,6 +138,7 @@ export function compile(input: CompileInput): Compiled {
 			idleMs: service.idleMs,
 			idleSentMs: service.idleSentMs,
 			countSources: service.count === "source",
+			invitedOnly: service.invitedOnly,
 		});
 		for (const [i, rule] of service.rules.entries()) {
 			const prefix = parsePrefix(rule.from)!;
@@ -163,6 +169,7 @@ export function compile(input: CompileInput): Compiled {
 			alternative: redirections.alternative(target),
 			headerFlags: headerFlags(target.terms),
 			leaseS: target.terms.clients ? target.terms.leaseS : 0,
+			answer: ANSWER_BY[target.terms.answer],
 			load: input.loads?.get(target.key) ?? 0,
 		};
 	});
@@ -175,6 +182,9 @@ export function compile(input: CompileInput): Compiled {
 			wallOffsetNs: input.wallOffsetNs,
 			windowS: Math.round(cluster.windowMs / 1000),
 			tunnelPort: cluster.tunnelPort,
+			controlPort: cluster.controlPort,
+			limits: cluster.indications,
+			ownState: TARGET_STATE[input.ownState ?? "active"],
 			signKey: cluster.signKey,
 			maxHops: cluster.maxHops,
 			keys: cluster.keys.map((key) => ({ id: key.id, secret: Buffer.from(key.secret, "hex") })),
@@ -216,6 +226,13 @@ const CHOICE_BY = {
 	weighted: CHOICE.row,
 	"least-load": CHOICE.lessLoaded,
 } as const satisfies Record<Choose, number>;
+
+const ANSWER_BY = {
+	forward: ANSWER.forward,
+	"forward-and-indicate": ANSWER.forwardAndIndicate,
+	indicate: ANSWER.indicate,
+	return: ANSWER.return,
+} as const satisfies Record<CapabilityAnswer, number>;
 
 /** The redirections of one set, and who stands in for whom. */
 class Redirections {

@@ -8,7 +8,7 @@
  * host stands behind `Role`.
  * Must never: touch a packet, or leave the host half set up: what was begun is undone when a later step fails.
  */
-import type { Config, Service } from "../config/index.js";
+import type { Config, Service, State } from "../config/index.js";
 import { readConfig } from "../config/index.js";
 import {
 	type Compiled,
@@ -48,6 +48,8 @@ export interface Role {
 	apply(config: Config, snapshot: Snapshot): Promise<void>;
 	/** This host's own service addresses. */
 	own(config: Config): readonly string[];
+	/** In the configuration; a gateway is always active. */
+	state(config: Config): State;
 	/** The way to each target; `changed` is called when it is another one than the last time it was asked. */
 	facts(targets: readonly Target[], changed: () => void): Promise<ReadonlyMap<string, HostFacts>>;
 	/** Packets are being taken: what a role does beside them begins. */
@@ -305,6 +307,7 @@ export class Member {
 			snapshot: this.snapshot,
 			facts,
 			own: this.role.own(this.config),
+			ownState: this.role.state(this.config),
 			ids: this.#ids,
 			previous: this.compiled ?? (this.#epochs && { epochs: this.#epochs, forwarding: new Map() }),
 			wallOffsetNs: wallOffset(),

@@ -9,7 +9,7 @@
  * journal.
  */
 import { cpus } from "node:os";
-import type { Config, Gateway, Service, Uplink } from "../config/index.js";
+import type { Config, Gateway, Service, State, Uplink } from "../config/index.js";
 import type { HostFacts, Snapshot, Target } from "../database/index.js";
 import type { EngineOptions, WorkerOptions } from "../engine/index.js";
 import type { LoadReport } from "../load/index.js";
@@ -65,6 +65,10 @@ export class GatewayRole implements Role {
 
 	own(): readonly string[] {
 		return [];
+	}
+
+	state(): State {
+		return "active";
 	}
 
 	facts(targets: readonly Target[], changed: () => void): Promise<ReadonlyMap<string, HostFacts>> {

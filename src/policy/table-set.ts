@@ -9,6 +9,8 @@ export const TARGET_STATE = { inactive: 0, active: 1, draining: 2 } as const;
 export const SPREAD = { flow: 0, source: 1 } as const;
 /** row: the one that the hash names. lessLoaded: of two rows, the one whose target has the smaller load. */
 export const CHOICE = { row: 0, lessLoaded: 1 } as const;
+/** What a gateway does with a packet that carries a capability. */
+export const ANSWER = { forward: 0, forwardAndIndicate: 1, indicate: 2, return: 3 } as const;
 /** A load is 16 bits. */
 export const FULL_LOAD = 65_535;
 /** Services, targets and redirections are named by 16 bits. */
@@ -35,6 +37,8 @@ export interface TableService {
 	readonly idleSentMs?: number;
 	/** Its sessions are counted by sender address (R10). */
 	readonly countSources?: boolean;
+	/** Of a backend: direct packets only from clients that have shown a ticket. Default false. */
+	readonly invitedOnly?: boolean;
 }
 
 /** Where a backend's own service listens at an address of its own: redirected clients send there. */
@@ -88,6 +92,8 @@ export interface TableTarget {
 	 * packet then needs no more than its target. */
 	readonly headerFlags: number;
 	readonly leaseS: number;
+	/** Of ANSWER; default forward. */
+	readonly answer?: number;
 	/** 0..FULL_LOAD, over capacity and relative to the service's other targets (loads.ts): the smaller the better. */
 	readonly load: number;
 }
@@ -101,6 +107,12 @@ export interface TableSet {
 	readonly wallOffsetNs: bigint;
 	readonly windowS: number;
 	readonly tunnelPort: number;
+	/** Default 3575. */
+	readonly controlPort?: number;
+	/** Of indications, to one source per second and at first, and to all per second. Default 8, 32, 10000. */
+	readonly limits?: { readonly source: number; readonly burst: number; readonly all: number };
+	/** Of TARGET_STATE: this host's own as a backend. Default active, which a gateway always is. */
+	readonly ownState?: 0 | 1 | 2;
 	readonly signKey: number;
 	readonly maxHops: number;
 	readonly keys: readonly TableKey[];

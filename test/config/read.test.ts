@@ -40,13 +40,47 @@ describe("reading a configuration", () => {
 
 	test("R4: a rule's terms stand over the service's, field by field", () => {
 		const service = readConfig(join(examples, "game.yaml")).services[0];
-		expect(service?.redirection.terms).toEqual({ clients: true, term: "leased", leaseS: 60 });
-		expect(service?.rules[0]?.redirection.terms).toEqual({ clients: true, term: "permanent", leaseS: 0 });
+		const answer = "forward-and-indicate";
+		expect(service?.redirection.terms).toEqual({ clients: true, term: "leased", leaseS: 60, answer });
+		expect(service?.rules[0]?.redirection.terms).toEqual({ clients: true, term: "permanent", leaseS: 0, answer });
+	});
+
+	test("R4: how a capability is answered: the rule's, else the service's, and by forwarding where no client redirects itself", () => {
+		const text = `
+version: 1
+cluster: { seed: s, keys: [{ id: 1, secret: "00112233445566778899AABBCCDDEEFF" }] }
+backends: { b: { address: 10.0.0.1 } }
+services:
+  s:
+    address: 203.0.113.1
+    port: 1
+    protocol: udp
+    backends: [b]
+    uninvited: drop
+    redirect: { clients: true, answer: return }
+    sources:
+      - { from: 198.51.100.4, redirect: { term: permanent } }
+      - { from: 198.51.100.3, redirect: { answer: indicate } }
+      - { from: 198.51.100.2, redirect: { answer: forward } }
+      - { from: 198.51.100.1, redirect: { clients: false } }
+  t: { address: 203.0.113.2, port: 1, protocol: udp, backends: [b] }`;
+		const [s, t] = parseConfig(text, "inline.yaml").services;
+		expect(s?.redirection.terms.answer).toBe("return");
+		const rules = s?.rules.map((rule) => [rule.from, rule.redirection.terms.answer]);
+		expect(rules?.sort()).toEqual([
+			["198.51.100.1/32", "forward"],
+			["198.51.100.2/32", "forward"],
+			["198.51.100.3/32", "indicate"],
+			["198.51.100.4/32", "return"],
+		]);
+		expect(t?.redirection.terms.answer).toBe("forward");
+		expect([s?.invitedOnly, t?.invitedOnly]).toEqual([true, false]);
 	});
 
 	test("defaults are filled in", () => {
 		const config = readConfig(join(examples, "dns.yaml"));
 		expect(config.cluster).toMatchObject({ signKey: 1, windowMs: 30_000, tunnelPort: 6081, maxHops: 5 });
+		expect(config.cluster).toMatchObject({ controlPort: 3575, indications: { source: 8, burst: 32, all: 10_000 } });
 		expect(config.sessions).toEqual({ capacity: 1_048_576, capacityIpv6: 262_144, checkMs: 1000 });
 		expect(config.engine).toEqual({ mode: "auto", capture: "ring", workers: 1, busyPollUs: 0, qdiscBypass: false });
 		expect(config.backends[0]).toMatchObject({ state: "active", interfaces: [] });

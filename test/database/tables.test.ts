@@ -9,7 +9,7 @@ import {
 	snapshotOfConfig,
 	type TableIds,
 } from "../../src/database/index.js";
-import { ROLE, TARGET_STATE, type TableSet } from "../../src/policy/index.js";
+import { ANSWER, ROLE, TARGET_STATE, type TableSet } from "../../src/policy/index.js";
 import { config, DNS, factsFor } from "./fixture.js";
 
 function input(from: Config, ids: TableIds = newTableIds()): CompileInput {
@@ -64,6 +64,51 @@ describe("compile", () => {
 		expect(periods("203.0.113.1")).toEqual([30_000, 2000, true]);
 		expect(periods("203.0.113.2")).toEqual([30_000, 30_000, false]);
 		expect(compile(given).tables.direct).toEqual([]);
+	});
+
+	test("R4: targets tell how a capability is answered, and one that is answered otherwise is another target", () => {
+		const text = `  dns:
+    address: 203.0.113.53
+    port: 53
+    protocol: udp
+    uninvited: drop
+    backends: [b2]
+    sources:
+      - { from: 198.51.100.1, redirect: { clients: true } }
+      - { from: 198.51.100.2, redirect: { clients: true, answer: forward } }
+      - { from: 198.51.100.3, redirect: { clients: true, answer: indicate } }
+      - { from: 198.51.100.4, redirect: { clients: true, answer: return } }
+  web: { address: 203.0.113.80, port: 80, protocol: tcp, backends: [b2] }`;
+		const { tables } = compile(input(config(text)));
+		const { forward, forwardAndIndicate, indicate, return: giveBack } = ANSWER;
+		const expected = { 1: forwardAndIndicate, 2: forward, 3: indicate, 4: giveBack, 5: forward };
+		for (const [source, answer] of Object.entries(expected)) {
+			const prefix = parseAddress(`198.51.100.${source}`)!.bytes;
+			const service = tables.services.find((one) => one.port === 53)!;
+			const rule = tables.rules.find((one) => one.service === service.id && one.prefix.equals(prefix));
+			const { rows } = tables.redirections[rule?.redirection ?? service.redirection]!;
+			expect(tables.targets.find((target) => target.id === rows[0])?.answer, source).toBe(answer);
+		}
+		expect(new Set(tables.targets.map((target) => target.id)).size).toBe(6);
+		const invitedOnly = tables.services.map((service) => [service.port, service.invitedOnly]);
+		expect(Object.fromEntries(invitedOnly)).toEqual({ 53: true, 80: false });
+	});
+
+	test("ports, limits and a backend's own state are in its tables; a gateway's is active", () => {
+		const given = input(config(DNS));
+		expect(compile(given).tables).toMatchObject({
+			controlPort: 3575,
+			limits: { source: 8, burst: 32, all: 10_000 },
+			ownState: TARGET_STATE.active,
+		});
+		const cluster = { ...given.cluster, controlPort: 4000, indications: { source: 1, burst: 2, all: 3 } };
+		const other = compile({ ...given, roles: ROLE.backend, cluster, ownState: "draining" }).tables;
+		expect(other).toMatchObject({
+			controlPort: 4000,
+			limits: { source: 1, burst: 2, all: 3 },
+			ownState: TARGET_STATE.draining,
+		});
+		expect(compile({ ...given, ownState: "inactive" }).tables.ownState).toBe(TARGET_STATE.inactive);
 	});
 
 	test("R2 R3: for every source, the tables name the targets that look-up names", () => {
