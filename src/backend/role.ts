@@ -2,7 +2,8 @@
  * The backend's role: what a backend does to its host, and what it knows of it.
  *
  *   prepare   the link that carries the service addresses; receive offloads off
- *   apply     the guard (this kernel leaves the tunnel's port to the engine), and the way back of ports that differ
+ *   facts     while it drains: the ways to the other targets, since it sends packets of unknown sessions on to them
+ *   apply     the guard (this kernel leaves to the engine what is the engine's), and the way back of ports that differ
  *
  * The engine verifies what comes by the tunnel and hands the client's packet to this kernel: the user-space engine by a tun
  * device, which carries the service addresses and goes when the daemon goes; the kernel's engine on the link that it came by,
@@ -14,7 +15,7 @@
  */
 import { closeSync } from "node:fs";
 import type { Backend, Config, Service, State } from "../config/index.js";
-import type { HostFacts, Snapshot } from "../database/index.js";
+import { type HostFacts, placesOf, type Snapshot, type Target } from "../database/index.js";
 import { type EngineOptions, host } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 import { Addresses } from "../gateway/addresses.js";
@@ -28,8 +29,10 @@ import { requireLink } from "../gateway/network.js";
 import { Offloads } from "../gateway/offloads.js";
 import { journalOf, workersOn } from "../gateway/role.js";
 import { Settings } from "../gateway/settings.js";
+import { Ways } from "../gateway/ways.js";
 import type { LoadReport } from "../load/index.js";
 import { ROLE } from "../policy/index.js";
+import { holdBack } from "./hold-back.js";
 import { Reporter } from "./reporter.js";
 
 /** Of the tun device: what comes out of the tunnel fits any link already, and the device must not fragment it. */
@@ -45,6 +48,7 @@ export class BackendRole implements Role {
 	readonly #settings: Settings;
 	readonly #guard: Guard;
 	readonly #wayBack: Guard;
+	readonly #ways = new Ways();
 	readonly #warn: (problem: string) => void;
 	#measure: Measure | undefined;
 	#reporter: Reporter | undefined;
@@ -54,6 +58,7 @@ export class BackendRole implements Role {
 	#otherAddresses: Addresses | undefined;
 	#descriptor: number | undefined;
 	#interfaces: readonly string[] = [];
+	#userSpace = false;
 
 	constructor(
 		config: Config,
@@ -75,6 +80,7 @@ export class BackendRole implements Role {
 	}
 
 	async prepare(config: Config, kind: EngineKind): Promise<Pick<EngineOptions, "workers" | "tun">> {
+		this.#userSpace = kind === "user";
 		for (const name of this.#interfaces) {
 			this.#offloads.turnOff(name, kind);
 			// Several backends may share a segment with the service's address: none of them may answer ARP for it.
@@ -105,7 +111,9 @@ export class BackendRole implements Role {
 	async apply(config: Config, snapshot: Snapshot): Promise<void> {
 		await this.#addresses?.set([...new Set(snapshot.services.map((service) => service.address))]);
 		await this.#otherAddresses?.close(); // now that none is missed
-		await this.#guard.set(holdBack(this.#self, this.#interfaces, config.cluster.tunnelPort));
+		const { tunnelPort } = config.cluster;
+		const places = this.#userSpace ? placesOf(snapshot, this.#self.addresses) : undefined;
+		await this.#guard.set(holdBack(this.#self.addresses, this.#interfaces, tunnelPort, places));
 		await this.#wayBack.set(wayBack(this.#self, snapshot.services));
 		this.#reporter?.listen(config, this.#self.addresses);
 	}
@@ -119,9 +127,11 @@ export class BackendRole implements Role {
 		return config.backends.find((one) => one.name === this.name)?.state ?? this.#self.state;
 	}
 
-	/** A backend sends nothing through the tunnel. */
-	async facts(): Promise<ReadonlyMap<string, HostFacts>> {
-		return new Map();
+	/** While all is well a backend sends nothing through the tunnel, and asks for no neighbours. */
+	facts(targets: readonly Target[], changed: () => void): Promise<ReadonlyMap<string, HostFacts>> {
+		const serving = !targets.some(({ backend, state }) => backend === this.name && state !== "active");
+		const others = targets.filter(({ backend }) => backend !== this.name).map(({ address }) => address);
+		return this.#ways.to(serving ? [] : [...new Set(others)].sort(), changed);
 	}
 
 	begin(member: Member): void {
@@ -156,6 +166,7 @@ export class BackendRole implements Role {
 
 	async close(): Promise<void> {
 		this.#endLoad();
+		this.#ways.close();
 		await this.#guard.close();
 		await this.#wayBack.close();
 		this.#offloads.restore();
@@ -168,6 +179,7 @@ export class BackendRole implements Role {
 
 	async leave(): Promise<void> {
 		this.#endLoad();
+		this.#ways.close();
 		await this.#guard.close();
 		await this.#wayBack.leave();
 	}
@@ -211,27 +223,6 @@ function tcpEndpoints(self: Backend, services: readonly Service[]): TcpEndpoint[
 /** eth0.7 is eth0/7 in the name of a setting. */
 function slashed(name: string): string {
 	return name.replaceAll(".", "/");
-}
-
-function holdBack(self: Backend, interfaces: readonly string[], port: number): GuardRules {
-	const from = `iifname { ${interfaces.map((name) => `"${name}"`).join(", ")} }`;
-	const own = (family: 4 | 6) => self.addresses.filter((address) => address.includes(":") === (family === 6));
-	return {
-		sets: [
-			{ name: "own4", type: "ipv4_addr", elements: own(4) },
-			{ name: "own6", type: "ipv6_addr", elements: own(6) },
-		],
-		chains: [
-			{
-				name: "hold_back",
-				hook: "prerouting priority raw",
-				rules: [
-					`${from} ip daddr @own4 udp dport ${port} counter drop`,
-					`${from} ip6 daddr @own6 udp dport ${port} counter drop`,
-				],
-			},
-		],
-	};
 }
 
 /** R3: the engine delivered to the port that the service has here; its answers leave from the port that clients know.

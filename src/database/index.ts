@@ -5,6 +5,7 @@ export * from "./ids.js";
 export * from "./loads.js";
 export * from "./lookup.js";
 export { MemoryStore } from "./memory.js";
+export * from "./places.js";
 export * from "./pools.js";
 export * from "./records.js";
 export { StaticStore } from "./static.js";

@@ -41,6 +41,7 @@ import { FLAG } from "../wire/index.js";
 import { nextEpochs, type TargetEpochs } from "./epochs.js";
 import type { TableIds } from "./ids.js";
 import { type Target, targetsOf } from "./lookup.js";
+import { placesOf } from "./places.js";
 import type { Snapshot } from "./records.js";
 
 /** What this host knows of the way to one target address. */
@@ -146,7 +147,7 @@ export function compile(input: CompileInput): Compiled {
 		}
 	}
 
-	const direct = input.roles & ROLE.backend ? directOf(uses, serviceIds, new Set(input.own)) : [];
+	const direct = input.roles & ROLE.backend ? directOf(snapshot, input.own, serviceIds) : [];
 
 	// 4. Targets.
 	const unresolved = new Set<string>();
@@ -201,23 +202,14 @@ export function compile(input: CompileInput): Compiled {
 	};
 }
 
-/** Where redirected clients reach this backend's services: at its own addresses, and the ports that its targets name. Two
- * services may listen at one place, and what comes there does not say which was meant: one of the address's own family has
- * it before one that the tunnel alone brings there, and of several the first. */
-function directOf(
-	uses: readonly { readonly service: Service; readonly targets: readonly Target[] }[],
-	ids: ReadonlyMap<string, number>,
-	own: ReadonlySet<string>,
-): TableDirect[] {
-	const found = new Map<string, TableDirect>();
-	for (const native of [true, false])
-		for (const { service, targets } of uses)
-			for (const { address, port, family } of targets) {
-				const place = `${service.protocol}/${address}/${port}`;
-				if (!own.has(address) || (family === service.family) !== native || found.has(place)) continue;
-				found.set(place, { service: ids.get(service.key)!, address: bytesOf(address), port, family });
-			}
-	return [...found.values()];
+/** Where redirected clients reach this backend's services. */
+function directOf(snapshot: Snapshot, own: readonly string[], ids: ReadonlyMap<string, number>): TableDirect[] {
+	return placesOf(snapshot, own).map(({ service, address, port, family }) => ({
+		service: ids.get(service.key)!,
+		address: bytesOf(address),
+		port,
+		family,
+	}));
 }
 
 const CHOICE_BY = {

@@ -9,14 +9,15 @@
  * journal.
  */
 import { cpus } from "node:os";
-import type { Config, Gateway, Service, State, Uplink } from "../config/index.js";
+import type { Config, Gateway, State, Uplink } from "../config/index.js";
 import type { HostFacts, Snapshot, Target } from "../database/index.js";
 import type { EngineOptions, WorkerOptions } from "../engine/index.js";
 import type { LoadReport } from "../load/index.js";
 import { ROLE } from "../policy/index.js";
 import { Addresses } from "./addresses.js";
 import type { EngineKind } from "./engines.js";
-import { Guard, type GuardRules } from "./guard.js";
+import { Guard } from "./guard.js";
+import { holdBack } from "./hold-back.js";
 import { Journal } from "./journal.js";
 import { Measure } from "./measure.js";
 import type { Member, MemberEvent, Role } from "./member.js";
@@ -58,8 +59,8 @@ export class GatewayRole implements Role {
 		return { workers: workersOn(this.#self.interfaces, config) };
 	}
 
-	async apply(_config: Config, snapshot: Snapshot): Promise<void> {
-		await this.#guard.set(holdBack(snapshot.services, this.#self.interfaces));
+	async apply(config: Config, snapshot: Snapshot): Promise<void> {
+		await this.#guard.set(holdBack(snapshot.services, this.#self.interfaces, config.cluster.controlPort));
 		await this.#addresses.set([...new Set(snapshot.services.map((service) => service.address))]);
 	}
 
@@ -129,33 +130,4 @@ export function workersOn(interfaces: readonly string[], config: Config): Worker
 			...(workers > 1 ? { fanout: (process.pid + group) & 0xffff, cpu: i % processors } : {}),
 		})),
 	);
-}
-
-/** What the kernel must leave to the engine: packets to the services' ports, and the later fragments of such. */
-function holdBack(services: readonly Service[], interfaces: readonly string[]): GuardRules {
-	const of = (family: 4 | 6) => services.filter((service) => service.family === family);
-	const ports = (family: 4 | 6) =>
-		of(family).map(({ address, protocol, port }) => `${address} . ${protocol} . ${port}`);
-	const hosts = (family: 4 | 6) => [...new Set(of(family).map(({ address }) => address))];
-	const from = `iifname { ${interfaces.map((name) => `"${name}"`).join(", ")} }`;
-	return {
-		sets: [
-			{ name: "services4", type: "ipv4_addr . inet_proto . inet_service", elements: ports(4) },
-			{ name: "services6", type: "ipv6_addr . inet_proto . inet_service", elements: ports(6) },
-			{ name: "addresses4", type: "ipv4_addr", elements: hosts(4) },
-			{ name: "addresses6", type: "ipv6_addr", elements: hosts(6) },
-		],
-		chains: [
-			{
-				name: "hold_back",
-				hook: "prerouting priority raw",
-				rules: [
-					`${from} ip daddr . meta l4proto . th dport @services4 counter drop`,
-					`${from} ip6 daddr . meta l4proto . th dport @services6 counter drop`,
-					`${from} ip frag-off & 0x1fff != 0 meta l4proto { tcp, udp } ip daddr @addresses4 counter drop`,
-					`${from} frag frag-off != 0 meta l4proto { tcp, udp } ip6 daddr @addresses6 counter drop`,
-				],
-			},
-		],
-	};
 }

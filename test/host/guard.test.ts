@@ -7,6 +7,10 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { holdBack as backendHoldsBack } from "../../src/backend/hold-back.js";
+import { parseConfig } from "../../src/config/index.js";
+import { placesOf, snapshotOfConfig } from "../../src/database/index.js";
+import { holdBack as gatewayHoldsBack } from "../../src/gateway/hold-back.js";
 
 const run = promisify(execFile);
 const here = dirname(fileURLToPath(import.meta.url));
@@ -14,6 +18,22 @@ const root = join(here, "../..");
 const SERVER = `hosttest-s-${process.pid}`;
 const CLIENT = `hosttest-c-${process.pid}`;
 const VIP = "203.0.113.53";
+
+const OWN = "10.9.0.1";
+/** A control datagram's beginning, as far as it matters here. */
+const CONTROL = "ff53484e15000000";
+
+const SERVICES = (fields: string) =>
+	parseConfig(
+		`
+version: 1
+cluster: { seed: s, keys: [{ id: 1, secret: "00112233445566778899aabbccddeeff" }] }
+backends: { b: { address: [${OWN}, "fd77::1"] } }
+services:
+  s: { address: [${VIP}, "2001:db8::53"], port: 53, protocol: [udp, tcp], backends: [b], ${fields} }
+  t: { address: ${VIP}, port: 54, protocol: tcp, backends: [b] }`,
+		"inline.yaml",
+	);
 
 const RULES = (port: number, elements = [`${VIP} . udp . ${port}`]) => ({
 	sets: [{ name: "services4", type: "ipv4_addr . inet_proto . inet_service", elements }],
@@ -70,12 +90,12 @@ const inside = (namespace: string, ...command: string[]) => run("ip", ["netns", 
 const ruleset = async () => (await inside(SERVER, "nft", "list", "ruleset")).stdout;
 
 /** One datagram from the client: was there an answer, or an ICMP error instead of one? */
-async function ask(port: number): Promise<"answered" | "refused" | "silent"> {
+async function ask(port: number, address = VIP, hex = "78"): Promise<"answered" | "refused" | "silent"> {
 	const program = `
 		const s = require("node:dgram").createSocket("udp4");
 		const end = (what) => { console.log(what); process.exit(0); };
 		s.on("message", () => end("answered")).on("error", () => end("refused"));
-		s.connect(${port}, "${VIP}", () => s.send("x"));
+		s.connect(${port}, "${address}", () => s.send(Buffer.from("${hex}", "hex")));
 		setTimeout(() => end("silent"), 400);`;
 	return (await inside(CLIENT, process.execPath, "-e", program)).stdout.trim() as "answered";
 }
@@ -147,6 +167,40 @@ describe.skipIf(process.getuid?.() !== 0)("the guard", () => {
 		await holder.end();
 		expect(holder.said).toContain("closed");
 		expect(await ask(53)).toBe("answered");
+	});
+
+	test("R4: a gateway's kernel leaves control datagrams to the engine, and answers for other ports", async () => {
+		expect(await ask(3575)).toBe("refused");
+		holder = new Holder(folder, gatewayHoldsBack(SERVICES("idle: 1s").services, ["eth0"], 3575));
+		await holder.says("held");
+		expect(await ask(3575)).toBe("silent");
+		expect(await ask(53)).toBe("silent");
+		expect(await ask(54)).toBe("refused"); // of TCP alone
+		expect(await ask(3575, OWN)).toBe("refused"); // no service's address
+	});
+
+	test("R9: beside an engine in user space a backend's kernel answers no control datagram, and takes who comes straight", async () => {
+		const rules = (fields: string, userSpace: boolean) => {
+			const config = SERVICES(fields);
+			const places = placesOf(snapshotOfConfig(config), config.backends[0]!.addresses);
+			return backendHoldsBack(config.backends[0]!.addresses, ["eth0"], 6081, userSpace ? places : undefined);
+		};
+		holder = new Holder(folder, rules("", true), rules("uninvited: drop", true), rules("uninvited: drop", false));
+		await holder.says("held");
+		const answers = async () => ({
+			control: await ask(80, OWN, CONTROL),
+			other: await ask(80, OWN),
+			service: await ask(53, OWN),
+			tunnel: await ask(6081, OWN),
+		});
+		// "refused" is this kernel's word: nothing listens there.
+		expect(await answers()).toEqual({ control: "silent", other: "refused", service: "refused", tunnel: "silent" });
+		holder.next();
+		await until(() => holder?.said.filter((line) => line === "replaced").length === 1);
+		expect(await answers()).toEqual({ control: "silent", other: "refused", service: "silent", tunnel: "silent" });
+		holder.next();
+		await until(() => holder?.said.filter((line) => line === "replaced").length === 2);
+		expect(await answers()).toEqual({ control: "refused", other: "refused", service: "refused", tunnel: "silent" });
 	});
 
 	test("a daemon that is killed takes its rules along: the host is not cut off", async () => {
