@@ -61,6 +61,8 @@ Napi::Value statistics_layout(Napi::Env env)
 	layout.Set("lostPackets", (u32)word::lost_packets);
 	layout.Set("sentPackets", (u32)word::sent_packets);
 	layout.Set("sentMade", (u32)word::sent_made);
+	layout.Set("told", (u32)word::told);
+	layout.Set("untold", (u32)word::untold);
 	layout.Set("reasons", word::reason_packets(0));
 	layout.Set("local", word::target_packets(SH_TARGET_LOCAL));
 	layout.Set("targets", word::target_packets(0));

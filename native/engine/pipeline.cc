@@ -104,10 +104,20 @@ void Pipeline::set_sent_aside(Batch *batch)
 	batch->sent = 0;
 }
 
-void Pipeline::note_sent()
+void Pipeline::note_sent(u32 from)
 {
 	for (u32 i = 0; i < sent_count_; i++) {
-		Sent outcome = run_sent(env_, sent_[i]);
+		bool tell;
+		Sent outcome = run_sent(env_, sent_[i], &tell);
+
+		if (tell) {
+			u32 length = run_tell(env_, sent_[i], tell_[i]);
+			u8 failed = 0;
+
+			if (length)
+				send(way(from), sh_frame{tell_[i], tell_[i] + length, tell_[i]}, &failed);
+			statistics_[length && !failed ? word::told : word::untold]++;
+		}
 
 		statistics_[word::sent_packets] += outcome != Sent::nothing;
 		statistics_[word::sent_made] += outcome == Sent::made;
@@ -131,11 +141,10 @@ void Pipeline::run(Batch *batch, u32 from, const sh_tables *tables)
 	statistics_[word::bytes_in] += bytes;
 	statistics_[word::batches]++;
 
+	dirty_count_ = 0;
 	run_program(env_, batch->frames, results_, batch->count);
 	if (sent_count_)
-		note_sent(); // an answer comes after its question
-
-	dirty_count_ = 0;
+		note_sent(from); // an answer comes after its question
 	for (u32 i = 0; i < batch->count; i++) {
 		Result &r = results_[i];
 

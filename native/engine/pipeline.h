@@ -42,6 +42,8 @@ public:
 	bool has_way(u32 ifindex) const;
 	// Before the first batch: where all links lead (a file), and where popped packets go (a tun device).
 	void set_every_way(std::unique_ptr<Transmit> way) { every_way_ = std::move(way); }
+	// Nobody is told anything beside what is sent: of a recording, whose frames are not sent again.
+	void tell_nobody() { env_.told = nullptr; }
 	void set_inner_way(std::unique_ptr<Transmit> way) { inner_way_ = std::move(way); }
 
 	// `from` is the link the batch came from.
@@ -62,7 +64,7 @@ private:
 	Transmit *way(u32 ifindex);
 	void send(Transmit *way, const sh_frame &frame, u8 *reason);
 	void set_sent_aside(Batch *batch);
-	void note_sent();
+	void note_sent(u32 from);
 	void count(u32 packets);
 
 	u64 scratch_[SH_SCRATCH_BYTES / sizeof(u64)] = {};
@@ -78,6 +80,7 @@ private:
 	u32 dirty_count_ = 0;
 	sh_frame sent_[BATCH]; // of the batch in hand
 	u32 sent_count_ = 0;
+	u8 tell_[BATCH][TELL_BYTES];
 	Result results_[BATCH];
 	u32 bytes_in_[BATCH];
 	u32 bytes_out_[BATCH];

@@ -6,6 +6,8 @@
 // Must never: look into a packet itself.
 #include "engine/program.h"
 
+#include <cstring>
+
 #include "packet/program.h"
 #include "packet/sent.h"
 
@@ -22,11 +24,14 @@ void run_program(const sh_env &env, sh_frame *frames, Result *results, u32 count
 	}
 }
 
-Sent run_sent(const sh_env &env, const sh_frame &frame)
+Sent run_sent(const sh_env &env, const sh_frame &frame, bool *tell)
 {
 	sh_work *work = reinterpret_cast<sh_work *>(env.scratch);
 
-	switch (sh_sent(&env, &frame, &work->passage.parsed, &work->key)) {
+	u32 outcome = sh_sent(&env, &frame, work);
+
+	*tell = outcome & SH_SENT_TELL;
+	switch (outcome & ~(u32)SH_SENT_TELL) {
 	case SH_SENT_RENEWED:
 		return Sent::renewed;
 	case SH_SENT_MADE:
@@ -34,6 +39,24 @@ Sent run_sent(const sh_env &env, const sh_frame &frame)
 	default:
 		return Sent::nothing;
 	}
+}
+
+u32 run_tell(const sh_env &env, const sh_frame &reply, u8 *out)
+{
+	sh_work *work = reinterpret_cast<sh_work *>(env.scratch);
+	const sh_parsed *p = &work->passage.parsed;
+
+	if (p->l3 > TELL_BYTES - sizeof(sh_answer6) - SH_CONTROL_BYTES)
+		return 0;
+	sh_answer_compose(&env, &work->answer, &work->header, &p->flow, 1);
+	u32 length = sh_answer_datagram_bytes(p, &work->answer);
+	if (length > work->asked_length)
+		return 0;
+	sh_frame frame = {out, out + p->l3 + length, out};
+	std::memcpy(out, reply.data, p->l3); // the reply's own way
+	return sh_answer_write(&frame, p, &work->answer, (u32)sizeof(sh_udp) + work->answer.length, sh_answer_sum(&work->answer))
+		       ? 0
+		       : p->l3 + length;
 }
 
 } // namespace shunt

@@ -26,8 +26,12 @@ struct Result {
 void run_program(const sh_env &env, sh_frame *frames, Result *results, u32 count);
 enum class Sent { nothing, renewed, made }; // packet/sent.h
 
-// Has the session table know of a frame that this host sends.
-Sent run_sent(const sh_env &env, const sh_frame &frame);
+// Has the session table know of a frame that this host sends. *tell: its receiver is to be told something beside it, at once.
+Sent run_sent(const sh_env &env, const sh_frame &frame, bool *tell);
+constexpr u32 TELL_BYTES = 192;
+// The frame that tells it, into TELL_BYTES at `out`; after run_sent alone. Its length, or 0: it would be longer than what its receiver
+// asked in. What has been sent already can't be lengthened, so here this takes the place of the kernel's option in the reply.
+u32 run_tell(const sh_env &env, const sh_frame &reply, u8 *out);
 
 } // namespace shunt
 

@@ -32,6 +32,8 @@ enum : u32 {
 	lost_bytes,
 	sent_packets = 2 * SH_COUNT_SENT, // of this host's own, never in packets_in: those that renewed or made a session
 	sent_made,                        // those that made one
+	told = 2 * SH_COUNT_TOLD, // clients that were told, with what this host sent, where to go
+	untold,                   // those that could not be
 };
 constexpr u32 reason_packets(u32 reason) { return 2 * (SH_COUNT_REASON + reason); }
 constexpr u32 reason_bytes(u32 reason) { return reason_packets(reason) + 1; }

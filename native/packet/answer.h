@@ -61,17 +61,21 @@ SH_INLINE void sh_answer_about(u8 *at, const struct sh_flow *flow)
 	sh_store32(at + 16, flow->destination.w[3]);
 }
 
-/* Signs and writes. `flow` is the one that the header speaks of. A RST names no service. */
-SH_INLINE void sh_answer_compose(struct sh_answer_room *room, struct sh_header *header, const struct sh_flow *flow,
-				 const u64 key[2], int names_service)
+/* Signs and writes; returns the payload's length. `flow` is the one that the header speaks of. A RST names no service. */
+SH_STAGE_ALONE u32 sh_answer_compose(const struct sh_env *handed, struct sh_answer_room *room, struct sh_header *header,
+				     const struct sh_flow *flow, u32 names_service)
 {
-	u8 *bytes = (u8 *)room->word;
+	struct sh_env env;
+	u8 *bytes;
 	u32 i;
 
+	if (!handed || !room || !header || !flow || sh_env_again(handed, &env))
+		return 0;
+	bytes = (u8 *)room->word;
 	for (i = 0; i < SH_ANSWER_WORDS; i++)
 		room->word[i] = 0;
 	room->word[0] = sh_htonl(SH_COOKIE);
-	header->tag = sh_header_tag_of(header, flow, key);
+	header->tag = sh_header_tag_of(header, flow, sh_control(&env)->sign.k);
 	room->length = 4;
 	/* Each form for itself: the BPF verifier wants to see where the rest begins. */
 	switch (header->flags & (SH_F_IPV6 | SH_F_ALTERNATIVE)) {
@@ -93,11 +97,12 @@ SH_INLINE void sh_answer_compose(struct sh_answer_room *room, struct sh_header *
 	}
 	if (names_service) {
 		room->length += SH_ABOUT_BYTES;
-		return;
+		return room->length;
 	}
 	for (i = 4 / 4 + SH_HEADER_V4 / 4; i < SH_ANSWER_WORDS; i++)
 		if (4 * i >= room->length)
 			room->word[i] = 0;
+	return room->length;
 }
 
 SH_INLINE u64 sh_answer_sum(const struct sh_answer_room *room)

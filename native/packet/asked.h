@@ -140,7 +140,7 @@ SH_STAGE_ALONE u32 sh_asked_say(const struct sh_env *handed, struct sh_work *wor
 	sh_asked_header(&env, control, question, flow, target, asked_only, &work->header);
 	if (said == SH_SAID_RETURN)
 		work->header.flags |= SH_F_PACKET;
-	sh_answer_compose(&work->answer, &work->header, flow, control->sign.k, said != SH_SAID_RESET);
+	sh_answer_compose(handed, &work->answer, &work->header, flow, said != SH_SAID_RESET);
 	return said;
 }
 
@@ -167,6 +167,8 @@ SH_STAGE_ALONE u32 sh_asked_answer(sh_packet *packet, struct sh_work *work, u32 
 		return p->carrier == SH_CARRIER_CONTROL ? (u32)SH_R_control_bad : SH_GO_ON;
 	if (p->carrier != SH_CARRIER_CONTROL)
 		return SH_R_indicated;
+	if (work->question.asks == SH_ASKS_PROBE)
+		return SH_R_answered_probe;
 	return work->question.asks == SH_ASKS_FAILURE ? SH_R_answered_failure : SH_R_answered;
 }
 

@@ -40,17 +40,18 @@
 #include "encap.h"
 #include "fragment.h"
 #include "parse.h"
+#include "probe.h"
 #include "question.h"
 #include "session.h"
+#include "tell.h"
 #include "too_big.h"
 #include "work.h"
 
 /* Steps 6 and 7. */
 SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-			struct sh_work *work, u64 entropy, struct sh_result *result)
+			struct sh_work *work, struct sh_parsed *p, u64 entropy, struct sh_result *result)
 {
 	const struct sh_target *target = sh_target_at(env, result->target);
-	struct sh_parsed *p = &work->passage.parsed;
 	u32 room;
 	u8 failed;
 
@@ -153,34 +154,65 @@ SH_INLINE u8 sh_gateway_choose(const struct sh_env *env, struct sh_frame *frame,
 	return SH_GO_ON;
 }
 
-SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-			struct sh_work *work, u64 own_hash, struct sh_result *result)
+/* A backend's own record of a client: the same table, the same record, and this host as the target. Is it known? */
+SH_INLINE int sh_backend_known(const struct sh_env *env, const struct sh_session_key *key)
 {
-	u64 entropy = 0;
-	u8 reason;
+	union sh_session_value seen;
+	struct sh_session4 *slot = sh_session_find(env, key, &seen);
 
-	work->stamp = (struct sh_stamp){0, 0, 0, {0}};
-	reason = sh_gateway_choose(env, frame, control, work, own_hash, result, &entropy);
-	return reason == SH_GO_ON ? sh_forward(env, frame, control, work, entropy, result) : reason;
+	if (slot && seen.target)
+		sh_session_touch(slot, seen, (u32)(sh_now_ns(env) >> SH_TICK_SHIFT));
+	return slot != 0;
 }
 
-/* A backend's own record of a client: the same table, the same record, and this host as the target. */
-SH_INLINE void sh_backend_note(const struct sh_env *env, const struct sh_control *control, u16 service,
-			       const struct sh_flow *flow, struct sh_session_key *key)
+SH_INLINE void sh_backend_note(const struct sh_env *env, struct sh_work *work)
 {
-	union sh_session_value seen, next = {0};
-	struct sh_session4 *slot;
+	union sh_session_value next = {0};
 
 	next.last = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT);
 	next.target = SH_TARGET_LOCAL;
-	sh_session_key(control, flow, service, key);
-	slot = sh_session_find(env, key, &seen);
-	if (!slot) {
-		sh_session_insert(env, key, next.word); /* env itself: nothing is asked of it after this */
+	work->handed = *env;
+	sh_session_insert(&work->handed, &work->key, next.word);
+}
+
+/* This backend is draining or out of service, and the session is not one of its own: on to another one. SH_GO_ON: the frame is now the
+ * client's packet, work->passage.inner says where, and the stamp is set. Anything else: it is served here all the same. */
+SH_INLINE u8 sh_backend_on(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
+			   struct sh_work *work, const struct sh_service *service, struct sh_result *result)
+{
+	struct sh_parsed *inner = &work->passage.inner;
+	const struct sh_target *target;
+	u16 before = inner->l3 - (u16)sizeof(struct sh_ethernet);
+	u8 epoch;
+
+	result->target = sh_choose_target(env, service, &inner->flow, 0, &epoch);
+	target = result->target ? sh_target_at(env, result->target) : 0;
+	if (!target || !(target->flags & SH_TARGET_RESOLVED))
+		return SH_R_no_target;
+	if (work->header.hops >= control->max_hops)
+		return SH_R_header_hops;
+	work->stamp.nonce = work->header.nonce;
+	work->stamp.flags = work->header.flags & SH_F_FAILURE;
+	work->stamp.hops = work->header.hops + 1;
+	if (sh_decap(frame, inner))
+		return SH_R_inner_bad;
+	inner->l3 -= before;
+	inner->l4 -= before;
+	inner->ports -= inner->ports ? before : 0;
+	result->reason = SH_R_forwarded_on;
+	return SH_GO_ON;
+}
+
+/* The client of this datagram is to be told in the reply. */
+SH_INLINE void sh_backend_tell(const struct sh_env *env, const struct sh_frame *frame, const struct sh_work *work)
+{
+	const struct sh_parsed *inner = &work->passage.inner;
+	const struct sh_udp *udp = (const struct sh_udp *)(frame->data + SH_OFFSET(inner->l4));
+	u32 end = (u32)inner->l3 + inner->ip_length;
+
+	if (inner->carrier != SH_CARRIER_SURPLUS || (const u8 *)(udp + 1) > frame->end)
 		return;
-	}
-	if (seen.target)
-		sh_session_touch(slot, seen, next.last);
+	sh_told_remember(env, work->key.hash, &work->header, end - inner->l4 - sh_ntohs(udp->length), inner->ip_length);
 }
 
 SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
@@ -195,8 +227,19 @@ SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const s
 		return reason;
 	if (service) {
 		result->service = service->id;
-		if (!inner->icmp_error)
-			sh_backend_note(env, control, service->id, &inner->flow, &work->key);
+		if (!inner->icmp_error) {
+			sh_session_key(control, &inner->flow, service->id, &work->key);
+			if (work->header.nonce && work->header.flags & SH_F_REDIRECT)
+				sh_backend_tell(env, frame, work);
+			if (!sh_backend_known(env, &work->key)) {
+				if (SH_UNLIKELY(control->own_state != SH_ACTIVE)) {
+					reason = sh_backend_on(env, frame, control, work, service, result);
+					if (reason != SH_R_no_target)
+						return reason;
+				}
+				work->fresh = 1;
+			}
+		}
 	}
 	reason = sh_decap_congestion(frame, work->passage.parsed.tos, inner);
 	if (reason != SH_GO_ON)
@@ -211,13 +254,49 @@ SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const s
 	return SH_R_delivered;
 }
 
+/* A control datagram to a backend's own address: to the control port, or to one where a service listens. SH_GO_ON: it is none of ours. */
+SH_STAGE u8 sh_probed(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control, struct sh_work *work,
+		      struct sh_result *result)
+{
+	const struct sh_flow *flow = &work->passage.parsed.flow;
+	u64 own_hash = sh_hash_own(control, &flow->destination);
+	const struct sh_service *service;
+	u8 reason;
+
+	reason = (u8)sh_question_read(sh_packet_of(frame), &work->passage.parsed, &work->question, control->control_port);
+	if (reason != SH_GO_ON)
+		return reason;
+	if (flow->destination_port != control->control_port &&
+	    !sh_service_find(env, control, own_hash, &flow->destination, flow->destination_port, SH_UDP) &&
+	    !sh_service_find(env, control, own_hash, &flow->destination, flow->destination_port, SH_TCP))
+		return SH_GO_ON;
+	if (work->question.asks != SH_ASKS_PROBE)
+		return flow->destination_port == control->control_port ? (u8)SH_R_header_type : SH_GO_ON;
+	work->handed = *env;
+	reason = (u8)sh_probe_check(&work->handed, work);
+	if (reason != SH_GO_ON)
+		return reason;
+	own_hash = sh_hash_own(control, &work->question.header.address);
+	service = sh_service_find(env, control, own_hash, &work->question.header.address, work->question.header.port,
+				  work->question.flow.protocol);
+	if (service) {
+		result->service = service->id;
+		if (service->flags & SH_SERVICE_INVITED_ONLY) {
+			sh_invitation_key(control, flow, service->id, &work->key);
+			sh_invite(env, service, work);
+		}
+	}
+	sh_answer_compose(&work->handed, &work->answer, &work->question.header, &work->question.flow, 1);
+	work->assigned.target = SH_TARGET_LOCAL;
+	reason = (u8)sh_asked_answer(sh_packet_of(frame), work, SH_SAID_DATAGRAM);
+	sh_frame_again(frame);
+	return reason;
+}
+
 /* A client that was told where to go sends straight there. The host's stack is to have the packet as it came, whatever is
  * wrong with it: so this reads, and passes what is no service's as all else that is addressed to this host. */
-SH_STAGE u8 sh_direct(const struct sh_env *env, const struct sh_frame *frame, const struct sh_control *control,
-		      struct sh_work *work, struct sh_result *result)
+SH_STAGE u8 sh_direct_parse(const struct sh_frame *frame, const struct sh_control *control, struct sh_parsed *p)
 {
-	const struct sh_service *service;
-	struct sh_parsed *p = &work->passage.parsed;
 	const struct sh_flow *flow = &p->flow;
 
 	if (flow->family == SH_IPV4 && sh_check_ipv4(frame, p) != SH_GO_ON)
@@ -227,12 +306,26 @@ SH_STAGE u8 sh_direct(const struct sh_env *env, const struct sh_frame *frame, co
 		return SH_R_not_service;
 	if (flow->protocol == SH_UDP && flow->destination_port == control->tunnel_port)
 		return SH_R_not_service; /* the tunnel's, in fragments or behind extension headers, which we do not send */
+	return SH_GO_ON;
+}
+
+SH_STAGE u8 sh_direct(const struct sh_env *env, const struct sh_control *control, struct sh_work *work, struct sh_result *result)
+{
+	const struct sh_flow *flow = &work->passage.parsed.flow;
+	const struct sh_service *service;
+
 	service = sh_service_find(env, control, sh_hash_own(control, &flow->destination), &flow->destination,
 				  flow->destination_port, flow->protocol);
 	if (!service || service->family != flow->family)
 		return SH_R_not_service;
 	result->service = service->id;
-	sh_backend_note(env, control, service->id, flow, &work->key);
+	if (SH_UNLIKELY(service->flags & SH_SERVICE_INVITED_ONLY)) {
+		if (!sh_invited(env, control, flow, service, &work->key))
+			return SH_R_uninvited;
+		result->popped = 1; /* in user space the guard holds such packets back, invited or not */
+	}
+	sh_session_key(control, flow, service->id, &work->key);
+	work->fresh = !sh_backend_known(env, &work->key);
 	return SH_R_direct;
 }
 
@@ -242,8 +335,10 @@ SH_INLINE struct sh_result sh_run(const struct sh_env *env, struct sh_frame *fra
 	const struct sh_control *control = sh_control(env);
 	struct sh_result result = {0, 0, 0, 0, 0};
 	struct sh_work *work = (struct sh_work *)sh_scratch(env);
-	u64 own_hash;
+	struct sh_parsed *p;
+	u64 own_hash, entropy = 0;
 	u32 own;
+	u8 reason;
 
 	if (work)
 		work->passage.length = sh_length(frame);
@@ -259,16 +354,29 @@ SH_INLINE struct sh_result sh_run(const struct sh_env *env, struct sh_frame *fra
 	if (result.reason != SH_GO_ON)
 		return result;
 
+	p = &work->passage.parsed;
+	work->stamp = (struct sh_stamp){0, 0, 0, {0}};
+	work->fresh = 0;
 	own_hash = sh_hash_own(control, &work->passage.parsed.flow.destination);
 	own = sh_own_find(env, control, &work->passage.parsed.flow.destination, own_hash);
-	if (own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND && sh_decap_wanted(frame, control, &work->passage.parsed))
-		result.reason = sh_backend(env, frame, control, work, &result);
-	else if (own & SH_OWN_SERVICE && control->roles & SH_ROLE_GATEWAY && SH_END_AFTER != 2)
-		result.reason = sh_gateway(env, frame, control, work, own_hash, &result);
-	else if (own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND)
-		result.reason = sh_direct(env, frame, control, work, &result);
-	else
-		result.reason = SH_R_not_service;
+	if (own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND && sh_decap_wanted(frame, control, &work->passage.parsed)) {
+		reason = sh_backend(env, frame, control, work, &result);
+		p = &work->passage.inner;
+		entropy = work->key.hash;
+	} else if (own & SH_OWN_SERVICE && control->roles & SH_ROLE_GATEWAY && SH_END_AFTER != 2) {
+		reason = sh_gateway_choose(env, frame, control, work, own_hash, &result, &entropy);
+	} else if (own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND) {
+		reason = sh_direct_parse(frame, control, &work->passage.parsed);
+		if (reason == SH_GO_ON && SH_UNLIKELY(work->passage.parsed.carrier == SH_CARRIER_CONTROL))
+			reason = sh_probed(env, frame, control, work, &result);
+		if (reason == SH_GO_ON)
+			reason = sh_direct(env, control, work, &result);
+	} else {
+		reason = SH_R_not_service;
+	}
+	if (work->fresh)
+		sh_backend_note(env, work);
+	result.reason = reason == SH_GO_ON ? sh_forward(env, frame, control, work, p, entropy, &result) : reason;
 	return result;
 }
 

@@ -6,6 +6,7 @@
  *       1  parse link, addresses and ports, no further than needed  parse.h
  *       2  is the source a service, or where it listens here?       choose.h
  *       3  the session of that client: renew it, or make it         session.h
+ *       4  is the client to be told something along with it?        tell.h
  *
  * A record has one time, and its session ends when that is older than the service's idle period. A client's packet stores
  * its own time. What the backend sends stores the time that makes the session end one `idle sent` later, if that is later
@@ -22,12 +23,14 @@
 #include "choose.h"
 #include "parse.h"
 #include "session.h"
+#include "tell.h"
 
 /* What became of a packet's session. */
 enum sh_sent_outcome {
 	SH_SENT_NOTHING, /* no service's packet, or it keeps no session alive */
 	SH_SENT_RENEWED, /* there is a session; it ends no sooner than this packet says */
 	SH_SENT_MADE,    /* there was none, and now there is */
+	SH_SENT_TELL = 4, /* or-ed: work->header is to be told the client (tell.h) */
 };
 
 /* Step 1, behind the link: addresses, protocol and ports, turned round, so that the flow is as the client sends it. Not
@@ -45,6 +48,8 @@ SH_INLINE int sh_sent_parse(const struct sh_frame *frame, struct sh_parsed *p)
 		header = (u32)(ip->version_ihl & 0xf) * 4;
 		if (ip->version_ihl >> 4 != 4 || header < sizeof(*ip) || sh_ntohs(ip->fragment) & SH_IPV4_OFFSET)
 			return 0; /* a later fragment has no ports; its first one has passed here too */
+		if (sh_ntohs(ip->fragment) & SH_IPV4_MF)
+			p->fragmentation = SH_FRAGMENT_FIRST;
 		p->l4 = (u16)(p->l3 + header);
 		p->protocol = ip->protocol;
 		p->flow.family = SH_IPV4;
@@ -100,37 +105,41 @@ SH_INLINE u32 sh_sent_renew(const struct sh_env *env, const struct sh_session_ke
 	return sh_session_insert(env, key, next.word) == SH_INSERT_FAILED ? SH_SENT_NOTHING : SH_SENT_MADE;
 }
 
-/* Steps 2 and 3, of a packet whose link has been parsed. */
-SH_STAGE u32 sh_sent_note(const struct sh_env *env, const struct sh_frame *frame, struct sh_parsed *p,
-			  struct sh_session_key *key)
+/* Steps 2 to 4, of a packet whose link has been parsed. */
+SH_STAGE u32 sh_sent_note(const struct sh_env *env, const struct sh_frame *frame, struct sh_work *work)
 {
 	const struct sh_control *control = sh_control(env);
+	struct sh_parsed *p = &work->passage.parsed;
 	const struct sh_service *service;
+	u32 own, tell = 0;
 	u64 own_hash;
 
 	if (!control || !sh_sent_parse(frame, p))
 		return SH_SENT_NOTHING;
 	own_hash = sh_hash_own(control, &p->flow.destination);
-	if (!sh_own_find(env, control, &p->flow.destination, own_hash))
+	own = sh_own_find(env, control, &p->flow.destination, own_hash);
+	if (!own)
 		return SH_SENT_NOTHING;
 	service = sh_service_find(env, control, own_hash, &p->flow.destination, p->flow.destination_port, p->flow.protocol);
-	if (!service || service->family != p->flow.family || !service->idle_sent_ticks)
+	if (!service || service->family != p->flow.family)
 		return SH_SENT_NOTHING;
-	sh_session_key(control, &p->flow, service->id, key);
-	return sh_sent_renew(env, key,
-			     (u32)(sh_now_ns(env) >> SH_TICK_SHIFT) - service->idle_ticks + service->idle_sent_ticks);
+	sh_session_key(control, &p->flow, service->id, &work->key);
+	if (own & SH_OWN_SERVICE && p->flow.protocol == SH_UDP && p->fragmentation == SH_WHOLE && sh_told_take(env, work))
+		tell = SH_SENT_TELL;
+	if (!service->idle_sent_ticks)
+		return tell;
+	return tell | sh_sent_renew(env, &work->key,
+				    (u32)(sh_now_ns(env) >> SH_TICK_SHIFT) - service->idle_ticks + service->idle_sent_ticks);
 }
 
-/* One packet that this host sends, from its Ethernet header on. Returns enum sh_sent_outcome. `parsed` and `key` are room to
- * work in. */
-SH_INLINE u32 sh_sent(const struct sh_env *env, const struct sh_frame *frame, struct sh_parsed *parsed,
-		      struct sh_session_key *key)
+/* One packet that this host sends, from its Ethernet header on. Returns enum sh_sent_outcome. */
+SH_INLINE u32 sh_sent(const struct sh_env *env, const struct sh_frame *frame, struct sh_work *work)
 {
 	const struct sh_control *control = sh_control(env);
 
-	if (!control || !(control->roles & SH_ROLE_BACKEND) || sh_parse_link(frame, parsed) != SH_GO_ON)
+	if (!control || !(control->roles & SH_ROLE_BACKEND) || sh_parse_link(frame, &work->passage.parsed) != SH_GO_ON)
 		return SH_SENT_NOTHING;
-	return sh_sent_note(env, frame, parsed, key);
+	return sh_sent_note(env, frame, work);
 }
 
 #endif

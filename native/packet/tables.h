@@ -159,14 +159,14 @@ SH_STATIC_ASSERT(sizeof(struct sh_target) == 64, "a target is one cache line");
 
 /* What a backend is to tell a client in its next reply (tell.h). Direct-mapped by the hash of the session's key. */
 struct sh_told {
-	u64 check; /* that hash, never 0, xor the nonce; 0: nothing */
+	u64 check; /* that hash xor the nonce; 0: nothing */
 	u64 nonce;
 	struct sh_addr address; /* service address */
 	be16 port;
 	u16 lease_s;
-	u8 flags; /* of the redirect */
-	u8 room;  /* bytes by which the question was longer than an answer needs to be, at most 255 */
-	u16 reserved;
+	u8 flags;   /* of the redirect */
+	u8 surplus; /* bytes of the surplus area that the client asked in, at most 255 */
+	u16 length; /* of the IP packet that it asked in */
 	u32 tick;
 	u32 reserved2[5];
 };

@@ -20,7 +20,11 @@ struct sh_work {
 	struct sh_session_key key;
 	struct sh_stamp stamp;
 	struct sh_session_answer assigned;
-	u8 settled; /* that is the target, whatever the session says */
+	u8 fresh;          /* on a backend: there is no session of work->key yet */
+	u8 settled;        /* that is the target, whatever the session says */
+	u8 surplus;        /* of what is told (tell.h): bytes that the client asked in, by its option and in all */
+	u16 asked_length;
+	u32 left_s;        /* of a ticket */
 	struct sh_env handed; /* to stages that are verified alone */
 	struct sh_question question;
 	struct sh_answer_room answer;

@@ -54,7 +54,7 @@ function statusOf(member: Member): Status {
 		uptimeMs: Date.now() - member.startedAt,
 		in: { packets: counters.packetsIn, bytes: counters.bytesIn },
 		reasons: byReason,
-		sent: { packets: counters.sent, made: counters.sentMade },
+		sent: { packets: counters.sent, made: counters.sentMade, told: counters.told },
 		lost: counters.lost,
 		conserved: byReason.reduce((sum, one) => sum + one.packets, 0) === counters.packetsIn,
 		services: [...names.services].map(([id, service]) => ({

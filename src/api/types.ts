@@ -141,8 +141,8 @@ export interface Status {
 	/** in = the sum of all reasons. */
 	conserved: boolean;
 	/** A backend's own packets to clients, seen as they leave: those that kept a session alive, and those of them that made one. They
-	 * are no part of `in`. */
-	sent: { packets: number; made: number };
+	 * are no part of `in`. And clients that were told, in such a packet or beside it, where to go. */
+	sent: { packets: number; made: number; told: number };
 	/** Of those that were forwarded, so many a driver then did not take. */
 	lost: number;
 	services: ServiceStatus[];

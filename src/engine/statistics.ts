@@ -23,6 +23,9 @@ export interface Counters {
 	/** A backend's own packets, none of packetsIn: those that kept a session alive, and those of them that made one. */
 	sent: number;
 	sentMade: number;
+	/** A backend's clients that were told where to go, in a reply or beside it; and those that could not be. */
+	told: number;
+	untold: number;
 	/** By reason's name; only those that are not 0. Bytes are as they came. */
 	reasons: Record<string, { packets: number; bytes: number }>;
 }
@@ -43,6 +46,8 @@ interface Layout {
 	readonly lostPackets: number;
 	readonly sentPackets: number;
 	readonly sentMade: number;
+	readonly told: number;
+	readonly untold: number;
 	/** Pairs, by the reason's number. */
 	readonly reasons: number;
 	/** The pair of SH_TARGET_LOCAL. */
@@ -89,6 +94,8 @@ export class Statistics {
 			lost: this.#sum(at.lostPackets, worker),
 			sent: this.#sum(at.sentPackets, worker),
 			sentMade: this.#sum(at.sentMade, worker),
+			told: this.#sum(at.told, worker),
+			untold: this.#sum(at.untold, worker),
 			reasons: {},
 		};
 		reasons().forEach(({ name }, number) => {
