@@ -61,10 +61,17 @@ function headLines(status: Status, { paint, now, before }: StatusView): string[]
 		`config    ${status.config}`,
 		`packets   ${number(status.in.packets)} in, ${bytes(status.in.bytes)}${speed}; ${conserved}`,
 		`dropped   ${alarm(dropped, paint)} by reason, ${lost}`,
+		...answeredLine(sum(by("indicate")), sum(by("return")), sum(by("control"))),
 		`sessions  ${full > 0.9 ? paint("yellow", sessions) : sessions}`,
 		...(status.role === "backend" ? [`answers   ${answersText(status.sent)}`] : []),
 		...(status.role === "backend" ? [`load      ${ownLoadText(status.load, paint)}`] : []),
 	];
+}
+
+/** What the packet program has sent of its own, if there is any. */
+function answeredLine(indicated: number, returned: number, control: number): string[] {
+	if (indicated + returned + control === 0) return [];
+	return [`answered  ${number(indicated)} indicated, ${number(returned)} returned, ${number(control)} control`];
 }
 
 function answersText({ packets, made }: Status["sent"]): string {

@@ -129,7 +129,7 @@ export interface Cluster {
 	readonly maxHops: number;
 }
 
-/** How many redirects a gateway sends by itself: so many a second to one source after a first few, and so many to all. */
+/** How many redirects a gateway sends at most: so many a second to one source after a first few, and so many to all. */
 export interface Indications {
 	readonly source: number;
 	readonly burst: number;

@@ -319,7 +319,7 @@ export const clusterSchema = map({
 	controlPort: port()
 		.default(3575)
 		.describe("UDP port at a service's address where gateways answer redirecting clients."),
-	indications: indications.prefault({}).describe("How many redirects a gateway sends by itself."),
+	indications: indications.prefault({}).describe("How many redirects a gateway sends at most."),
 	hops: whole(1, 5).default(5).describe("How often one packet may be forwarded again."),
 });
 

@@ -192,11 +192,17 @@ export function explanation(): Explanation {
 		row: { index: 1017, rows: 2039 },
 		weighed: null,
 		session: SESSIONS[0] as Session,
-		target: { backend: "b1", address: "10.77.11.2", port: 53, state: "active", terms: "leased 60 s" },
+		target: {
+			backend: "b1",
+			address: "10.77.11.2",
+			port: 53,
+			state: "active",
+			terms: "leased 60 s; forward-and-indicate",
+		},
 		why: [
 			"udp 203.0.113.53:53 is the service dns.",
 			"It has a session with b1, idle for 4.2 s.",
-			"It goes to b1 at 10.77.11.2:53 (active; leased 60 s), and this sentence is so long that it has to be broken.",
+			"It goes to b1 at 10.77.11.2:53 (active; leased 60 s; forward-and-indicate), and this sentence is so long that it has to be broken.",
 		],
 	};
 }

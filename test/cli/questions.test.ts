@@ -119,6 +119,17 @@ describe("status", () => {
 		expect((await ask("status")).stdout).toMatch(/^ {2}b1 10\.77\.11\.2:80 no next hop +100 %/m);
 	});
 
+	test("R4: what the gateway has answered itself is a line of its own, as soon as there is any", async () => {
+		expect((await ask("status")).stdout).not.toMatch(/^answered /m);
+		const of = (verdict: "indicate" | "return" | "control", packets: number) => [
+			{ reason: `one_${verdict}`, verdict, text: "", packets, bytes: 0 },
+			{ reason: `two_${verdict}`, verdict, text: "", packets: 1, bytes: 0 },
+		];
+		now = { ...now, reasons: [...now.reasons, ...of("indicate", 1234), ...of("return", 2), ...of("control", 16)] };
+		const { stdout } = await ask("status");
+		expect(stdout).toMatch(/^answered {2}1,235 indicated, 3 returned, 17 control$/m);
+	});
+
 	test("a backend shows its sessions, and not the gateways' tables", async () => {
 		now = { ...now, role: "backend", name: "b1", reasons: [], in: { packets: 0, bytes: 0 }, loads: [] };
 		const { stdout } = await ask("status");
@@ -263,12 +274,12 @@ describe("explain", () => {
 			  rule     198.51.100.7/32
 			  row      1,017 of 2,039
 			  session  with b1, idle 4.2 s, 5.8 s left, seen often
-			  target   b1 at 10.77.11.2:53 (active; leased 60 s)
+			  target   b1 at 10.77.11.2:53 (active; leased 60 s; forward-and-indicate)
 
 			  1. udp 203.0.113.53:53 is the service dns.
 			  2. It has a session with b1, idle for 4.2 s.
-			  3. It goes to b1 at 10.77.11.2:53 (active; leased 60 s), and this sentence is
-			     so long that it has to be broken.
+			  3. It goes to b1 at 10.77.11.2:53 (active; leased 60 s; forward-and-indicate),
+			     and this sentence is so long that it has to be broken.
 
 			  forwarded: a packet of a known session, to the session's target
 			"
