@@ -12,19 +12,19 @@ test("a good configuration: OK, and what it would publish", async () => {
 	expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
 	expect(stdout).toBe(`examples/lab.yaml: OK
   cluster lab: 1 gateway, 3 backends
-  publishes 10 services, 22 rules, 40 targets, 32 redirections of 10,612 rows
+  publishes 10 services, 28 rules, 58 targets, 38 redirections of 13,666 rows
 
   service  on   address                 idle  spread  rules  targets  rows
   dns      udp  203.0.113.53:53         10 s  flow        2        5   509
   dns      tcp  203.0.113.53:53         10 s  flow        2        5   509
   dns      udp  [2001:db8:53::53]:53    10 s  flow        2        5   509
   dns      tcp  [2001:db8:53::53]:53    10 s  flow        2        5   509
-  web      tcp  203.0.113.80:80          1 m  flow        1        4   509
-  web      tcp  [2001:db8:53::80]:80     1 m  flow        1        4   509
-  iperf    udp  203.0.113.52:5201       30 s  source      3        3   509
-  iperf    tcp  203.0.113.52:5201       30 s  source      3        3   509
-  iperf    udp  [2001:db8:53::52]:5201  30 s  source      3        3   509
-  iperf    tcp  [2001:db8:53::52]:5201  30 s  source      3        3   509
+  web      tcp  203.0.113.80:80          1 m  flow        2        7   509
+  web      tcp  [2001:db8:53::80]:80     1 m  flow        2        7   509
+  iperf    udp  203.0.113.52:5201       30 s  source      4        6   509
+  iperf    tcp  203.0.113.52:5201       30 s  source      4        6   509
+  iperf    udp  [2001:db8:53::52]:5201  30 s  source      4        6   509
+  iperf    tcp  [2001:db8:53::52]:5201  30 s  source      4        6   509
 `);
 });
 
@@ -44,7 +44,7 @@ test("the same as JSON", async () => {
 	const [bad, good] = JSON.parse(stdout).files;
 	expect(bad).toMatchObject({ file: BAD, ok: false });
 	expect(bad.error.problems).toMatchObject([{ line: 10, column: 14, field: "services.dns.address" }]);
-	expect(good).toMatchObject({ ok: true, published: { targets: 40, rules: 22, rows: 10_612 } });
+	expect(good).toMatchObject({ ok: true, published: { targets: 58, rules: 28, rows: 13_666 } });
 	expect(good.published.services).toHaveLength(10);
 	expect(stdout).not.toContain("4c61624b65794f66"); // no secret is shown
 });
