@@ -234,10 +234,13 @@ function sentences(
 ): string[] {
 	const { query, service, target, rule, weighed } = of;
 	const to = `${query.protocol} ${endpoint(query.destination, query.destinationPort)}`;
-	if (reasons()[native.reason]?.name === "direct")
+	const reason = reasons()[native.reason]?.name;
+	if (reason === "direct" || reason === "uninvited")
 		return [
 			`${to} is where the service ${service?.name ?? "(gone)"} listens on this backend itself: its clients come straight here.`,
-			"The session table notes it, and the host's own stack has the packet.",
+			reason === "direct"
+				? "The session table notes it, and the host's own stack has the packet."
+				: "It takes only clients that have shown that they were redirected (uninvited: drop), and this one has not.",
 		];
 	if (!(native.own & ROLE.gateway))
 		return [`${query.destination} is no service's address here: the host's own stack has the packet.`];
