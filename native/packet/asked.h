@@ -78,6 +78,8 @@ SH_STAGE_ALONE u32 sh_asked_check(const struct sh_env *handed, struct sh_work *w
 	asked_only = work->passage.parsed.carrier == SH_CARRIER_CONTROL;
 	if (!sh_control(&env)->sign.valid)
 		return SH_R_table_missing;
+	if (!sh_addr_equal(&flow->destination, &work->passage.parsed.flow.destination))
+		return SH_R_control_not_service; /* it asks at another's address */
 	if (asked_only && !sh_limit(&env, sh_control(&env), &flow->source))
 		return SH_R_limited;
 	if (question->asks == SH_ASKS_FAILURE && sh_ticket_check(&env, sh_control(&env), &question->header, flow) != SH_GO_ON)

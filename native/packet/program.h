@@ -109,7 +109,8 @@ SH_INLINE u8 sh_gateway_choose(const struct sh_env *env, struct sh_frame *frame,
 	}
 	work->question.asks = SH_ASKS_NOTHING;
 	if (SH_UNLIKELY(p->carrier)) {
-		reason = (u8)sh_question_read(sh_packet_of(frame), p, &work->question, control->control_port);
+		reason = (u8)sh_question_read(sh_packet_of(frame), p, &work->question, control->control_port,
+					       1u << SH_ASKS_CAPABILITY | 1u << SH_ASKS_FAILURE);
 		if (reason != SH_GO_ON)
 			return reason;
 		flow = sh_asked_flow(work);
@@ -142,6 +143,8 @@ SH_INLINE u8 sh_gateway_choose(const struct sh_env *env, struct sh_frame *frame,
 	result->target = answer.target;
 	result->reason = answer.reason;
 	if (SH_UNLIKELY(work->question.asks)) {
+		if (work->question.asks == SH_ASKS_FAILURE && work->assigned.target)
+			result->reason = SH_R_forwarded_failed;
 		work->assigned = answer;
 		reason = (u8)sh_asked_answer(sh_packet_of(frame), work, sh_asked_say(&work->handed, work, service));
 		sh_frame_again(frame);
@@ -263,7 +266,8 @@ SH_STAGE u8 sh_probed(const struct sh_env *env, struct sh_frame *frame, const st
 	const struct sh_service *service;
 	u8 reason;
 
-	reason = (u8)sh_question_read(sh_packet_of(frame), &work->passage.parsed, &work->question, control->control_port);
+	reason = (u8)sh_question_read(sh_packet_of(frame), &work->passage.parsed, &work->question, control->control_port,
+				       1u << SH_ASKS_PROBE);
 	if (reason != SH_GO_ON)
 		return reason;
 	if (flow->destination_port != control->control_port &&

@@ -178,9 +178,10 @@ SH_INLINE void sh_question_syn(const struct sh_frame *frame, const struct sh_par
 	}
 }
 
-/* Reads what a packet that was parsed asks. SH_GO_ON, or why a control datagram to the control port is refused. */
+/* Reads what a packet that was parsed asks; `heard` is what is heard here, bits of enum sh_asks. SH_GO_ON, or why a control datagram to
+ * the control port is refused. */
 SH_STAGE_ALONE u32 sh_question_read(sh_packet *packet, const struct sh_parsed *p, struct sh_question *question,
-				    u32 control_port)
+				    u32 control_port, u32 heard)
 {
 	struct sh_frame room, *frame;
 	u8 refused;
@@ -199,12 +200,15 @@ SH_STAGE_ALONE u32 sh_question_read(sh_packet *packet, const struct sh_parsed *p
 		sh_question_surplus(frame, p, question);
 	} else {
 		refused = sh_question_control(frame, p, question);
-		if (refused != SH_GO_ON) {
+		if (refused == SH_GO_ON && !(heard >> (question->asks & 3) & 1))
+			refused = SH_R_header_type;
+		if (refused != SH_GO_ON && p->flow.destination_port == control_port)
+			return refused;
+		if (refused != SH_GO_ON)
 			question->asks = SH_ASKS_NOTHING;
-			if (p->flow.destination_port == control_port)
-				return refused;
-		}
 	}
+	if (!(heard >> (question->asks & 3) & 1))
+		question->asks = SH_ASKS_NOTHING;
 	return SH_GO_ON;
 }
 

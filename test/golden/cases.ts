@@ -69,22 +69,22 @@ export const KEYS = new Map([
 	[1, Buffer.from("000102030405060708090a0b0c0d0e0f", "hex")],
 	[2, Buffer.from("101112131415161718191a1b1c1d1e1f", "hex")],
 ]);
-const EPOCH_S = 1_700_000_000;
+export const EPOCH_S = 1_700_000_000;
 
-const VIP = "203.0.113.53";
-const VIP6 = "2001:db8:53::53";
+export const VIP = "203.0.113.53";
+export const VIP6 = "2001:db8:53::53";
 /** b1's own. */
-const OWN = "10.77.3.11";
+export const OWN = "10.77.3.11";
 const OWN6 = "fd77:3::11";
-const hex = (text: string) => Buffer.from(parseAddress(text) ?? []).toString("hex");
+export const hex = (text: string) => Buffer.from(parseAddress(text) ?? []).toString("hex");
 const body = Buffer.from("a question");
 
-const udp4 = (source: string, port = 4000, to = VIP, toPort = 53, payload: Buffer = body) =>
+export const udp4 = (source: string, port = 4000, to = VIP, toPort = 53, payload: Buffer = body) =>
 	ipv4(source, to, 17, udp(port, toPort, payload));
 const udp6 = (source: string, port = 4000, to = VIP6, payload: Buffer = body) =>
 	ipv6(hex(source), hex(to), 17, udp(port, 53, payload));
-const four = (packet: Buffer, vlans: number[] = []) => ethernet(0x0800, packet, vlans);
-const six = (packet: Buffer, vlans: number[] = []) => ethernet(0x86dd, packet, vlans);
+export const four = (packet: Buffer, vlans: number[] = []) => ethernet(0x0800, packet, vlans);
+export const six = (packet: Buffer, vlans: number[] = []) => ethernet(0x86dd, packet, vlans);
 const mended = (packet: Buffer) => {
 	packet.writeUInt16BE(0, 10);
 	let sum = 0;
@@ -99,7 +99,7 @@ const changed = (packet: Buffer, at: number, value: number) => {
 };
 
 /** What a gateway would send to b1; `with` changes the header, `spoil` the finished bytes behind the Ethernet header. */
-function tunnelled(
+export function tunnelled(
 	inner: Buffer,
 	options: {
 		header?: Partial<Header>;

@@ -45,6 +45,7 @@ export class Frames {
 
 	/** Writes one frame at the draft's end. `now` is the wall clock's second. */
 	write(now: number): void {
+		this.#packets.questions.now = now;
 		const dice = this.#dice;
 		const draft = this.#draft;
 		const start = draft.at;

@@ -6,6 +6,7 @@
 import type { Flow } from "../../../src/wire/index.js";
 import type { Dice } from "./dice.js";
 import type { Draft } from "./draft.js";
+import { Questions } from "./questions.js";
 import { addressOf, isMapped, type World } from "./world.js";
 
 /** What the tunnel adds to a packet, by the target's family. */
@@ -20,8 +21,10 @@ export class Packets {
 	readonly #draft: Draft;
 	/** Flows seen last, so that many packets find a session. */
 	readonly #recent: Client[] = [];
+	readonly questions: Questions;
 
 	constructor(dice: Dice, world: World, draft: Draft) {
+		this.questions = new Questions(dice, world);
 		this.#dice = dice;
 		this.#world = world;
 		this.#draft = draft;
@@ -89,7 +92,7 @@ export class Packets {
 			source: this.#source(family, service.id),
 			destination: dice.once(60) ? addressOf(dice, family) : service.address,
 			sourcePort: dice.once(200) ? 0 : dice.one([4000, 4001, dice.below(65_536)]),
-			destinationPort: dice.once(40) ? dice.below(65_536) : service.port,
+			destinationPort: dice.once(40) ? dice.below(65_536) : dice.once(10) ? this.#world.controlPort : service.port,
 			protocol: dice.once(30) ? dice.one([6, 17]) : service.protocol,
 		};
 		if (this.#world.direct.length > 0 && dice.once(5)) {
@@ -127,11 +130,31 @@ export class Packets {
 		if (flow.protocol === 17) {
 			const at = draft.at;
 			draft.udp(flow.sourcePort, flow.destinationPort, 0, checksum);
+			if (dice.once(flow.destinationPort === this.#world.controlPort ? 2 : 8)) {
+				const asked = this.questions.control(flow);
+				draft.put(asked);
+				draft.set16(at + 4, 8 + asked.length);
+				return;
+			}
+			if (dice.once(6)) {
+				const data = dice.below(40);
+				draft.noise(dice, data);
+				draft.put(this.questions.surplus(flow, 8 + data));
+				draft.set16(at + 4, 8 + data);
+				return;
+			}
 			const payload = this.#payload(start);
 			draft.noise(dice, payload);
 			const surplus = dice.once(8) ? dice.below(payload + 1) : 0;
 			draft.set16(at + 4, 8 + payload - surplus);
 		} else {
+			if (dice.once(6)) {
+				const options = this.questions.options();
+				const at = draft.at;
+				draft.tcp(flow.sourcePort, flow.destinationPort, dice.one([2, 2, 2, 0xc2, 16]), options.length, checksum);
+				draft.bytes.set(options, at + 20);
+				return;
+			}
 			const options = 4 * (dice.once(3) ? dice.below(11) : 0);
 			draft.tcp(flow.sourcePort, flow.destinationPort, dice.one([2, 16, 24, 17, 4]), options, checksum);
 			draft.noise(dice, this.#payload(start));

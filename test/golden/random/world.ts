@@ -37,6 +37,9 @@ export interface World {
 	tunnelPort: number;
 	signKey: number;
 	maxHops: number;
+	controlPort: number;
+	ownState: 0 | 1 | 2;
+	limits: { source: number; burst: number; all: number };
 	keys: TableKey[];
 	own: Buffer[];
 	services: Mutable<TableService>[];
@@ -86,6 +89,7 @@ function target(dice: Dice, id: number): Mutable<TableTarget> {
 		headerFlags: dice.one([0, 0x80, 0xc0, 0xa0, 0x90, 0x10, 0xff, dice.below(256)]),
 		leaseS: dice.one([0, 60, 65_535]),
 		load: load(dice),
+		answer: dice.one([0, 1, 1, 2, 2, 3, 3]) as 0 | 1 | 2 | 3,
 	};
 }
 
@@ -109,6 +113,7 @@ function service(dice: Dice, world: World, addresses: readonly Buffer[]): Mutabl
 		redirection: dice.below(world.redirections.length),
 		idleMs: dice.one([0, 1, 50, 1000, 1000, 10_000, 30_000, 0xffffffff]),
 		idleSentMs: dice.one([0, 1, 50, 1000, 30_000, 0xffffffff]),
+		invitedOnly: dice.once(4),
 	};
 	const same = (one: TableService) =>
 		one.port === made.port && one.protocol === made.protocol && one.address.equals(address);
@@ -156,6 +161,13 @@ export function newWorld(dice: Dice): World {
 		tunnelPort: dice.one([6081, 6081, dice.between(1, 65_535)]),
 		signKey: 0,
 		maxHops: dice.one([0, 3, 5, 5]),
+		controlPort: dice.one([3575, 3575, 53, dice.between(1, 65_535)]),
+		ownState: dice.one([1, 1, 2, 0]),
+		limits: dice.one([
+			{ source: 8, burst: 32, all: 10_000 },
+			{ source: 1, burst: 1, all: 10 },
+			{ source: 100_000, burst: 100_000, all: 10_000_000 },
+		]),
 		keys: [],
 		own: [addressOf(dice, 4), addressOf(dice, 6)],
 		services: [],
@@ -249,6 +261,7 @@ const changes: Record<keyof typeof WEIGHTS, (dice: Dice, world: World) => void> 
 		world.roles = dice.one([ROLE.gateway, BOTH, BOTH, ROLE.backend]);
 	},
 	wall(dice, world) {
+		world.ownState = dice.one([1, 1, 2, 0]);
 		world.wallS = Math.max(0, world.wallS + dice.between(-40, 40));
 		world.windowS = dice.one([0, 1, 30, 65_535]);
 	},
@@ -275,6 +288,9 @@ export function tablesOf(world: World): TableSet {
 		tunnelPort: world.tunnelPort,
 		signKey: world.signKey,
 		maxHops: world.maxHops,
+		controlPort: world.controlPort,
+		ownState: world.ownState,
+		limits: world.limits,
 		keys: [...world.keys],
 		own: [...world.own],
 		services: world.services.map((one) => ({ ...one })),
