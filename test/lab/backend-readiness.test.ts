@@ -41,26 +41,22 @@ describe.skipIf(!isRoot).each(ENGINES)("what a backend has ready, engine %s", (e
 		expect(cluster.daemons.get("b3")?.stdout).not.toMatch(/next-hop|warning/);
 	});
 
-	// The kernel's engine drops them itself.
-	test.skipIf(engine !== "user")(
-		"uninvited packets straight to a backend are not served, those of the gateway are, and other services stay open",
-		async () => {
-			const dns = /( {4}port: 53\n)/;
-			expect(await whoAnswers(lab, seven, addresses.b1.ipv4)).toBe("b1");
-			await cluster.change(dns, "$1    uninvited: drop\n", ["b1"]);
-			for (const [from, straight, service] of [
-				[seven, addresses.b1.ipv4, VIP],
-				[seven6, addresses.b1.ipv6, VIP6],
-			] as const) {
-				for (const protocol of [[], ["+tcp"]]) {
-					await expect(whoAnswers(lab, from, straight, protocol)).rejects.toThrow(/no servers could be reached/);
-					expect(await whoAnswers(lab, from, service, protocol)).toBe("b1");
-				}
+	test("R22: uninvited packets straight to a backend are not served, those of the gateway are, and other services stay open", async () => {
+		const dns = /( {4}port: 53\n)/;
+		expect(await whoAnswers(lab, seven, addresses.b1.ipv4)).toBe("b1");
+		await cluster.change(dns, "$1    uninvited: drop\n", ["b1"]);
+		for (const [from, straight, service] of [
+			[seven, addresses.b1.ipv4, VIP],
+			[seven6, addresses.b1.ipv6, VIP6],
+		] as const) {
+			for (const protocol of [[], ["+tcp"]]) {
+				await expect(whoAnswers(lab, from, straight, protocol)).rejects.toThrow(/no servers could be reached/);
+				expect(await whoAnswers(lab, from, service, protocol)).toBe("b1");
 			}
-			const web = await lab.text("client", ["curl", "-s", "-i", "--interface", seven, `http://${addresses.b1.ipv4}/`]);
-			expect(web).toMatch(/^Served-By: b1\r?$/m);
-			await cluster.change("    uninvited: drop\n", "", ["b1"]);
-			expect(await whoAnswers(lab, seven, addresses.b1.ipv4)).toBe("b1");
-		},
-	);
+		}
+		const web = await lab.text("client", ["curl", "-s", "-i", "--interface", seven, `http://${addresses.b1.ipv4}/`]);
+		expect(web).toMatch(/^Served-By: b1\r?$/m);
+		await cluster.change("    uninvited: drop\n", "", ["b1"]);
+		expect(await whoAnswers(lab, seven, addresses.b1.ipv4)).toBe("b1");
+	});
 });
