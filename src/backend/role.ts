@@ -111,9 +111,8 @@ export class BackendRole implements Role {
 	async apply(config: Config, snapshot: Snapshot): Promise<void> {
 		await this.#addresses?.set([...new Set(snapshot.services.map((service) => service.address))]);
 		await this.#otherAddresses?.close(); // now that none is missed
-		const { tunnelPort } = config.cluster;
 		const places = this.#userSpace ? placesOf(snapshot, this.#self.addresses) : undefined;
-		await this.#guard.set(holdBack(this.#self.addresses, this.#interfaces, tunnelPort, places));
+		await this.#guard.set(holdBack(this.#self.addresses, this.#interfaces, config.cluster, places));
 		await this.#wayBack.set(wayBack(this.#self, snapshot.services));
 		this.#reporter?.listen(config, this.#self.addresses);
 	}

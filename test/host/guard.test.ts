@@ -135,6 +135,7 @@ describe.skipIf(process.getuid?.() !== 0)("the guard", () => {
 			await run("ip", ["-n", name, "address", "add", address, "dev", "eth0"]);
 		}
 		await run("ip", ["-n", SERVER, "address", "add", `${VIP}/32`, "dev", "lo"]);
+		await inside(SERVER, "sysctl", "-q", "net.ipv4.icmp_ratelimit=0"); // its refusals are what is looked at here
 		await run("ip", ["-n", CLIENT, "route", "add", `${VIP}/32`, "via", "10.9.0.1"]);
 		const program = `
 			const s = require("node:dgram").createSocket("udp4");
@@ -183,24 +184,32 @@ describe.skipIf(process.getuid?.() !== 0)("the guard", () => {
 		const rules = (fields: string, userSpace: boolean) => {
 			const config = SERVICES(fields);
 			const places = placesOf(snapshotOfConfig(config), config.backends[0]!.addresses);
-			return backendHoldsBack(config.backends[0]!.addresses, ["eth0"], 6081, userSpace ? places : undefined);
+			return backendHoldsBack(
+				config.backends[0]!.addresses,
+				["eth0"],
+				{ tunnelPort: 6081, controlPort: 3575 },
+				userSpace ? places : undefined,
+			);
 		};
 		holder = new Holder(folder, rules("", true), rules("uninvited: drop", true), rules("uninvited: drop", false));
 		await holder.says("held");
 		const answers = async () => ({
-			control: await ask(80, OWN, CONTROL),
-			other: await ask(80, OWN),
+			probe: await ask(54, OWN, CONTROL), // of a TCP service
+			control: await ask(3575, OWN, CONTROL),
+			other: await ask(3575, OWN),
+			elsewhere: await ask(80, OWN, CONTROL),
 			service: await ask(53, OWN),
 			tunnel: await ask(6081, OWN),
 		});
 		// "refused" is this kernel's word: nothing listens there.
-		expect(await answers()).toEqual({ control: "silent", other: "refused", service: "refused", tunnel: "silent" });
+		const beside = { other: "refused", elsewhere: "refused", tunnel: "silent" };
+		expect(await answers()).toEqual({ ...beside, probe: "silent", control: "silent", service: "refused" });
 		holder.next();
 		await until(() => holder?.said.filter((line) => line === "replaced").length === 1);
-		expect(await answers()).toEqual({ control: "silent", other: "refused", service: "silent", tunnel: "silent" });
+		expect(await answers()).toEqual({ ...beside, probe: "silent", control: "silent", service: "silent" });
 		holder.next();
 		await until(() => holder?.said.filter((line) => line === "replaced").length === 2);
-		expect(await answers()).toEqual({ control: "refused", other: "refused", service: "refused", tunnel: "silent" });
+		expect(await answers()).toEqual({ ...beside, probe: "refused", control: "refused", service: "refused" });
 	});
 
 	test("a daemon that is killed takes its rules along: the host is not cut off", async () => {
