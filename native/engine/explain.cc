@@ -4,6 +4,7 @@
 #include "engine/explain.h"
 
 #include "packet/choose.h"
+#include "packet/probe.h"
 #include "packet/reasons.h"
 #include "packet/session.h"
 
@@ -70,6 +71,10 @@ static void explain_direct(const sh_env &env, const sh_flow &flow, u64 own_hash,
 		return;
 	e->reason = SH_R_direct;
 	e->service = service->id;
+	if (service->flags & SH_SERVICE_INVITED_ONLY && !sh_invited(&env, control, &flow, service, &key)) {
+		e->reason = SH_R_uninvited;
+		return;
+	}
 	sh_session_key(control, &flow, service->id, &key);
 	sh_session_find(&env, &key, &seen);
 	tell_session(env, *service, seen, e);

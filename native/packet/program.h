@@ -328,6 +328,8 @@ SH_STAGE u8 sh_direct(const struct sh_env *env, const struct sh_control *control
 			return SH_R_uninvited;
 		result->popped = 1; /* in user space the guard holds such packets back, invited or not */
 	}
+	if (SH_UNLIKELY(work->passage.parsed.carrier == SH_CARRIER_CONTROL))
+		result->popped = 1; /* and such, which might have been ours */
 	sh_session_key(control, flow, service->id, &work->key);
 	work->fresh = !sh_backend_known(env, &work->key);
 	return SH_R_direct;

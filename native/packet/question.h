@@ -209,6 +209,11 @@ SH_STAGE_ALONE u32 sh_question_read(sh_packet *packet, const struct sh_parsed *p
 	}
 	if (!(heard >> (question->asks & 3) & 1))
 		question->asks = SH_ASKS_NOTHING;
+	/* Elsewhere than at the control port only that very service may be asked about: all else there is the application's. At a backend
+	 * the port may be another than the service's, and the backend asks whether one listens there. */
+	if (p->carrier == SH_CARRIER_CONTROL && p->flow.destination_port != control_port && question->asks != SH_ASKS_PROBE &&
+	    (question->flow.destination_port != p->flow.destination_port || question->flow.protocol != SH_UDP))
+		question->asks = SH_ASKS_NOTHING;
 	return SH_GO_ON;
 }
 

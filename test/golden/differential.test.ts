@@ -101,7 +101,7 @@ describe.skipIf(process.getuid?.() !== 0)(
 					user.counters.sentMade,
 				]);
 				for (const [name, seen] of Object.entries({ user, kernel }))
-					expect(contradiction(seen), `seed ${seed}, ${name}`).toBeUndefined();
+					expect(contradiction(seen, film.frame), `seed ${seed}, ${name}`).toBeUndefined();
 				for (const reason of user.reasons) met.add(reason);
 			},
 			60_000,
