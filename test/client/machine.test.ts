@@ -578,7 +578,7 @@ test("R20 R21 R22: whatever happens, 120,000 steps at random over flows that sha
 	const all = Array.from({ length: 12 }, (_, seed) => wander(seed + 1, 10_000)).flat();
 	const sum = (name: keyof Counters) => all.reduce((total, one) => total + one[name], 0);
 	// The way went through every corner.
-	for (const name of COUNTERS) expect(sum(name), name).toBeGreaterThan(5);
+	for (const name of COUNTERS) expect(sum(name), name).toBeGreaterThan(2);
 	expect(sum("toTarget")).toBeGreaterThan(2000);
 });
 
