@@ -1,0 +1,24 @@
+// client-http.mjs - an HTTP client whose requests go straight to the backend that the service's gateway names.
+//
+//   node examples/client-http.mjs URL [PREFIX...]     PREFIX: where targets may be, 10.0.0.0/8 say
+//
+// Asks five times and prints which way each request went. The Host header, and with https: the name in the certificate, are the URL's.
+
+import { get } from "node:http";
+import { RedirectedAgent } from "shunt/client";
+
+const [url = "http://203.0.113.80/", ...targets] = process.argv.slice(2);
+const agent = new RedirectedAgent({ redirection: targets.length > 0 ? { targets } : {} });
+
+for (let i = 0; i < 5; i++) {
+	const began = performance.now();
+	const [status, by] = await new Promise((resolve, reject) => {
+		get(url, { agent }, (response) => {
+			const way = response.socket.remoteAddress;
+			response.resume().on("end", () => resolve([response.statusCode, way]));
+		}).on("error", reject);
+	});
+	console.log(`${status} by ${by} in ${(performance.now() - began).toFixed(1)} ms`);
+	await new Promise((resolve) => setTimeout(resolve, 200));
+}
+agent.dialer.close();
