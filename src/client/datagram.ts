@@ -352,8 +352,12 @@ export class RedirectedSocket extends EventEmitter {
 				if (control?.header.ok) service.flow.receive(control.header.header, target);
 			});
 			if (!this.#held) probe.unref();
+			// From the address that asked: the ticket is for that one.
 			const ready = probe;
-			probe.connect(target.port, target.address, () => ready.send(datagram, ignored));
+			const local = this.#local(target);
+			const go = () => ready.connect(target.port, target.address, () => ready.send(datagram, ignored));
+			if (local === undefined) go();
+			else probe.bind({ address: local, exclusive: true }, go);
 			return;
 		}
 		try {
@@ -361,6 +365,14 @@ export class RedirectedSocket extends EventEmitter {
 		} catch {
 			// It is still connecting, and what it sends then is this.
 		}
+	}
+
+	/** The address that the socket is bound to; undefined: none in particular, or one of the other family. */
+	#local(target: Endpoint): string | undefined {
+		const { address } = this.#socket.address();
+		const plain = address.startsWith("::ffff:") ? address.slice(7) : address;
+		const any = plain === "0.0.0.0" || plain === "::";
+		return any || plain.includes(":") !== target.address.includes(":") ? undefined : plain;
 	}
 
 	#leaveProbe(service: Service, target: Endpoint): void {

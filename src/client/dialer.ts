@@ -14,6 +14,7 @@ import { decodeControl, formatAddress } from "../wire/index.js";
 import { type Endpoint, endpoint, same, textOf } from "./endpoint.js";
 import { Flow } from "./flow.js";
 import { COUNTERS, type Counters, SETTINGS } from "./machine.js";
+import { Memory } from "./memory.js";
 import { type RedirectionOptions, type Resolved, resolveOptions } from "./options.js";
 
 /** Ways that one connection tries, the gateway's included. */
@@ -28,7 +29,8 @@ export class Dialer extends EventEmitter {
 	readonly #options: Resolved;
 	readonly #silence: number;
 	readonly #services = new Map<string, Service>();
-	readonly #asking = new Map<4 | 6, Datagrams>();
+	/** By the local address, or the family where that is left open: a ticket is for the address that asked. */
+	readonly #asking = new Map<string, Datagrams>();
 	readonly #past = Object.fromEntries(COUNTERS.map((name) => [name, 0])) as Counters;
 
 	constructor(options: RedirectionOptions = {}) {
@@ -44,9 +46,9 @@ export class Dialer extends EventEmitter {
 	}
 
 	/** Where connections to this service go now: its target, or undefined, by the gateway. */
-	target(address: string, port: number): Endpoint | undefined {
+	target(address: string, port: number, localAddress?: string): Endpoint | undefined {
 		const at = endpoint(address, port);
-		return at === undefined ? undefined : this.#services.get(textOf(at))?.flow.machine.target;
+		return at === undefined ? undefined : this.#services.get(keyOf(at, localAddress))?.flow.machine.target;
 	}
 
 	/** A connected socket; rejects with the error of the last way that was tried. `signal` gives up. */
@@ -55,7 +57,7 @@ export class Dialer extends EventEmitter {
 		if (service === undefined || this.#options.mode === "off" || !this.#options.isService(service))
 			return attempt(options, undefined, signal);
 		for (let left = ATTEMPTS; ; left--) {
-			const to = await this.#way(service, signal);
+			const to = await this.#way(service, options.localAddress, signal);
 			const direct = !same(to, service);
 			try {
 				const socket = await attempt(
@@ -63,11 +65,11 @@ export class Dialer extends EventEmitter {
 					direct ? this.#silence : undefined,
 					signal,
 				);
-				if (direct) this.#arrived(service, to);
+				if (direct) this.#arrived(keyOf(service, options.localAddress), to);
 				return socket;
 			} catch (error) {
 				if (!direct || left <= 1 || signal?.aborted) throw error;
-				this.#services.get(textOf(service))?.flow.refused(to);
+				this.#services.get(keyOf(service, options.localAddress))?.flow.refused(to);
 			}
 		}
 	}
@@ -81,8 +83,8 @@ export class Dialer extends EventEmitter {
 	}
 
 	/** The way of the next connection, waited for as long as the application has patience, or, in mode required, until it is known. */
-	async #way(to: Endpoint, signal?: AbortSignal): Promise<Endpoint> {
-		const service = this.#serviceOf(to);
+	async #way(to: Endpoint, local: string | undefined, signal?: AbortSignal): Promise<Endpoint> {
+		const service = this.#serviceOf(to, local);
 		const until = Date.now() + this.#options.patience;
 		for (;;) {
 			const route = service.flow.route();
@@ -105,8 +107,7 @@ export class Dialer extends EventEmitter {
 		}
 	}
 
-	#arrived(service: Endpoint, target: Endpoint): void {
-		const key = textOf(service);
+	#arrived(key: string, target: Endpoint): void {
 		const one = this.#services.get(key);
 		if (one === undefined) return;
 		one.flow.heard(target);
@@ -118,14 +119,14 @@ export class Dialer extends EventEmitter {
 		for (const wake of one.waiting) wake();
 	}
 
-	#serviceOf(to: Endpoint): Service {
-		const key = textOf(to);
+	#serviceOf(to: Endpoint, local: string | undefined): Service {
+		const key = keyOf(to, local);
 		const known = this.#services.get(key);
 		if (known !== undefined) return known;
 		const waiting = new Set<() => void>();
 		const send = (at: Endpoint, datagram: Uint8Array) =>
-			this.#askingBy(at.address.includes(":") ? 6 : 4).send(datagram, at.port, at.address, () => {});
-		const flow = new Flow("tcp", to, this.#options.settings, this.#options.cache.of("tcp", to), {
+			this.#askingBy(at.address.includes(":") ? 6 : 4, local).send(datagram, at.port, at.address, () => {});
+		const flow = new Flow("tcp", to, this.#options.settings, this.#cacheOf(to, local), {
 			ask: send,
 			probe: send,
 			bind: () => {},
@@ -142,8 +143,14 @@ export class Dialer extends EventEmitter {
 		return service;
 	}
 
-	#askingBy(family: 4 | 6): Datagrams {
-		const known = this.#asking.get(family);
+	/** What one address was told is not for another one of this host. */
+	#cacheOf(to: Endpoint, local: string | undefined): Memory {
+		return local === undefined ? this.#options.cache.of("tcp", to) : new Memory();
+	}
+
+	#askingBy(family: 4 | 6, local: string | undefined): Datagrams {
+		const key = local ?? `any ${family}`;
+		const known = this.#asking.get(key);
 		if (known !== undefined) return known;
 		const socket = createDgram(family === 6 ? { type: "udp6", ipv6Only: true } : { type: "udp4" });
 		socket.unref();
@@ -154,11 +161,16 @@ export class Dialer extends EventEmitter {
 			if (from === undefined || control?.about === undefined || !control.header.ok || control.about.protocol !== 6)
 				return;
 			const at = { address: formatAddress(control.about.address), port: control.about.port };
-			this.#services.get(textOf(at))?.flow.receive(control.header.header, from);
+			this.#services.get(keyOf(at, local))?.flow.receive(control.header.header, from);
 		});
-		this.#asking.set(family, socket);
+		if (local !== undefined) socket.bind({ address: local });
+		this.#asking.set(key, socket);
 		return socket;
 	}
+}
+
+function keyOf(service: Endpoint, local: string | undefined): string {
+	return local === undefined ? textOf(service) : `${textOf(service)} ${local}`;
 }
 
 /** One attempt. A target that does not answer within `silence` milliseconds has failed. */

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { reasons } from "../../src/engine/index.js";
 import { cases } from "../golden/cases.js";
+import { questions } from "../golden/questions.js";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -20,7 +21,7 @@ const VERDICTS = {
 
 /** Names of the golden cases in whose counters the reason stands. */
 function proofs(reason: string): string[] {
-	return cases
+	return [...cases, ...questions]
 		.filter(({ name }) => {
 			const file = join(root, "test/golden/expected", name, "counters.json");
 			return existsSync(file) && reason in JSON.parse(readFileSync(file, "utf8")).reasons;

@@ -1,0 +1,246 @@
+// client.test.ts - programs with the client library, against real gateways and backends: the gateway leaves the way, and nobody notices
+// who fails.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { Cluster, ENGINES, LAB_CONFIG } from "./cluster.js";
+import { addresses, type Host, isRoot, Lab, type LabProcess, until } from "./lab.js";
+
+const DNS = "203.0.113.53";
+const DNS6 = "2001:db8:53::53";
+const WEB = "203.0.113.80";
+const BACKENDS = ["10.77.0.0/16", "fd77::/16"];
+const PROGRAM = join(import.meta.dirname, "client-program.mjs");
+
+/** Everybody is spread over three backends, and told so. */
+const CONFIG = readFileSync(LAB_CONFIG, "utf8")
+	.replace(
+		"    backends: [b1, b2, b3] # whoever",
+		"    redirect: { clients: true, term: leased, lease: 60s }\n    backends: [b1, b2, b3] # whoever",
+	)
+	.replace(
+		"    idle: 1m\n    backends: [b1, b2, b3]",
+		"    idle: 1m\n    redirect: { clients: true, term: leased, lease: 60s }\n    backends: [b1, b2, b3]",
+	);
+
+interface Exchange {
+	i: number;
+	ms: number;
+	who: string | null;
+	way: string;
+}
+
+interface Ask {
+	kind: "dns" | "http";
+	service: string;
+	port: number;
+	from: string;
+	count: number;
+	gapMs: number;
+	redirection?: object;
+}
+
+class Program {
+	constructor(readonly process: LabProcess) {}
+
+	get lines(): Record<string, never>[] {
+		return this.process.stdout
+			.split("\n")
+			.filter((line) => line.endsWith("}"))
+			.map((line) => JSON.parse(line));
+	}
+
+	get exchanges(): Exchange[] {
+		return this.lines.filter((line) => "i" in line) as unknown as Exchange[];
+	}
+
+	get events(): { event: string; target?: { address: string }; cause?: string; why?: string }[] {
+		return this.lines.filter((line) => "event" in line) as never;
+	}
+
+	/** All of it, once it has ended by itself. */
+	async end(): Promise<Exchange[]> {
+		expect(await this.process.ended, this.process.stderr).toBe(0);
+		return this.exchanges;
+	}
+}
+
+describe.skipIf(!isRoot).each(ENGINES)("programs with the client library, engine %s", (engine) => {
+	let lab: Lab;
+	let cluster: Cluster;
+	const undo: (() => Promise<unknown>)[] = [];
+
+	beforeAll(async () => {
+		lab = await Lab.up({ services: true });
+		cluster = await Cluster.start(lab, { engine, config: CONFIG });
+	});
+	afterEach(async () => {
+		for (const one of undo.splice(0)) await one();
+	});
+	afterAll(async () => {
+		await cluster?.stop();
+		await lab?.down();
+	});
+
+	const start = (ask: Ask) =>
+		new Program(
+			lab.start("client", [
+				process.execPath,
+				PROGRAM,
+				JSON.stringify({ ...ask, redirection: { targets: BACKENDS, ...ask.redirection } }),
+			]),
+		);
+
+	/** What is to be so until the test ends: rules of a table of its own. */
+	const rules = async (host: Host, chain: string, ...lines: string[]) => {
+		await lab.text(host, ["nft", `add table inet test; add chain inet test c { type filter hook ${chain}; }`]);
+		undo.push(() => lab.text(host, ["nft", "delete table inet test"]));
+		for (const line of lines) await lab.text(host, ["nft", `add rule inet test c ${line}`]);
+	};
+
+	const gateway = async () => {
+		const reasons = await cluster.reasons("gateway");
+		const forwarded = Object.entries(reasons).reduce(
+			(sum, [name, n]) => sum + (name.startsWith("forwarded") ? n : 0),
+			0,
+		);
+		return { forwarded, answered: reasons.answered ?? 0, failures: reasons.answered_failure ?? 0 };
+	};
+	const hostOf = (address: string) =>
+		(["b1", "b2", "b3"] as const).find((one) => addresses[one].ipv4 === address || addresses[one].ipv6 === address);
+
+	test.each([
+		["IPv4", DNS, addresses.client.ipv4[2]],
+		["IPv6", DNS6, addresses.client.ipv6[2]],
+	])(
+		"R5 R7 R16 R20 R22 R23 R24 R26: UDP over %s: the gateway sees the first datagram and the question, the target all others",
+		async (_, service, from) => {
+			const before = await gateway();
+			const program = start({ kind: "dns", service, port: 53, from, count: 60, gapMs: 5 });
+			const all = await program.end();
+			expect(all.filter(({ who }) => who === null)).toEqual([]);
+			const after = await gateway();
+			expect(after.answered - before.answered).toBe(1);
+			expect(after.forwarded - before.forwarded).toBeLessThanOrEqual(3);
+			const direct = all.filter(({ way }) => way !== "gateway");
+			expect(direct.length).toBeGreaterThanOrEqual(57);
+			expect(new Set(all.map(({ who }) => who)).size, "one backend has the session from the first datagram on").toBe(1);
+			expect(direct.map(({ way }) => hostOf(way))).toEqual(direct.map(({ who }) => who));
+			expect(program.events.map(({ event }) => event)).toEqual(["redirect", "lease"]);
+		},
+	);
+
+	test("R8 R21 R22: a target whose service has stopped is reported; what is lost meanwhile is asked again, and a third serves", async () => {
+		const program = start({
+			kind: "dns",
+			service: DNS,
+			port: 53,
+			from: addresses.client.ipv4[3],
+			count: 80,
+			gapMs: 20,
+			redirection: { silence: 100 },
+		});
+		const [first] = await until(
+			"a target",
+			() =>
+				program.exchanges.filter(({ way }) => way !== "gateway")[0] &&
+				program.exchanges.filter(({ way }) => way !== "gateway"),
+		);
+		const failed = hostOf((first as Exchange).way) as Host;
+		await rules(failed, "input priority 0", `ip daddr ${(first as Exchange).way} udp dport 53 reject`);
+		const all = await program.end();
+		expect(all.filter(({ who }) => who === null)).toEqual([]);
+		expect(program.events.map(({ event }) => event)).toContain("failover");
+		const last = all.at(-1) as Exchange;
+		expect(last.way).not.toBe("gateway");
+		expect(hostOf(last.way)).toBe(last.who);
+		expect(last.who).not.toBe(failed);
+		expect(Math.max(...all.map(({ ms }) => ms)), "the slowest exchange").toBeLessThan(1500);
+	});
+
+	test("R8 R21: a target that this client can't reach is never bound, and everything is served by the gateway or a third", async () => {
+		await rules("router", "forward priority 0", `ip saddr 198.51.100.0/24 ip daddr 10.77.11.2 drop`);
+		const program = start({
+			kind: "dns",
+			service: DNS,
+			port: 53,
+			from: addresses.client.ipv4[0],
+			count: 60,
+			gapMs: 20,
+		});
+		const all = await program.end();
+		expect(all.filter(({ who }) => who === null)).toEqual([]);
+		expect(all.filter(({ way }) => hostOf(way) === "b1")).toEqual([]);
+		expect(Math.max(...all.map(({ ms }) => ms))).toBeLessThan(500);
+	});
+
+	test("R25: where no gateway answers questions, exchanges are as ever", async () => {
+		await rules("router", "forward priority 0", "udp dport 3575 drop");
+		const program = start({
+			kind: "dns",
+			service: DNS,
+			port: 53,
+			from: addresses.client.ipv4[1],
+			count: 30,
+			gapMs: 80,
+		});
+		const all = await program.end();
+		expect(all.filter(({ who, way }) => who === null || way !== "gateway")).toEqual([]);
+		expect(program.events).toContainEqual(expect.objectContaining({ event: "plain", why: "no-capability" }));
+	});
+
+	test("R20 R22 R23 R26: HTTP: the first request goes by the gateway, all others to the target, under the service's name", async () => {
+		const program = start({
+			kind: "http",
+			service: WEB,
+			port: 80,
+			from: addresses.client.ipv4[2],
+			count: 20,
+			gapMs: 20,
+		});
+		const all = await program.end();
+		expect(all.filter(({ who }) => who === null)).toEqual([]);
+		expect((all[0] as Exchange).way).toBe("gateway");
+		const direct = all.filter(({ way }) => way !== "gateway");
+		expect(direct.length).toBeGreaterThanOrEqual(17);
+		expect(direct.map(({ way }) => hostOf(way))).toEqual(direct.map(({ who }) => who));
+	});
+
+	test("R8 R21: HTTP: a target that resets connections is reported, no request fails, and a third serves", async () => {
+		const program = start({
+			kind: "http",
+			service: WEB,
+			port: 80,
+			from: addresses.client.ipv4[2],
+			count: 40,
+			gapMs: 25,
+		});
+		const first = await until("a target", () => program.exchanges.find(({ way }) => way !== "gateway"));
+		await rules(
+			hostOf(first.way) as Host,
+			"input priority 0",
+			`ip daddr ${first.way} tcp dport 80 reject with tcp reset`,
+		);
+		const all = await program.end();
+		expect(all.filter(({ who }) => who === null)).toEqual([]);
+		expect(program.events).toContainEqual(expect.objectContaining({ event: "failover", cause: "refused" }));
+		const last = all.at(-1) as Exchange;
+		expect(last.way).not.toBe(first.way);
+	});
+
+	test("30 % loss: no exchange fails", async () => {
+		await rules("router", "forward priority 0", "udp dport { 53, 3575 } numgen random mod 100 < 30 drop");
+		const program = start({
+			kind: "dns",
+			service: DNS,
+			port: 53,
+			from: addresses.client.ipv4[2],
+			count: 20,
+			gapMs: 10,
+		});
+		await until("all exchanges", () => program.exchanges.length === 20, 60_000);
+		const lost = (await program.end()).filter(({ who }) => who === null);
+		expect(lost.length, "three tries each of which may be lost by itself").toBeLessThanOrEqual(2);
+	}, 90_000);
+});
