@@ -48,7 +48,7 @@ format: ## rewrite the sources as biome wants them
 	npx biome check --write .
 
 # Every header counts, so that no change in the packet program escapes the verifier.
-BPF_SOURCES := $(wildcard native/bpf/*.c native/bpf/*.h native/packet/*.h) native/bpf/build
+BPF_SOURCES := $(wildcard native/bpf/*.c native/bpf/*.h native/agent/*.c native/agent/*.h native/packet/*.h) native/bpf/build
 
 .PHONY: bpf
 bpf: build-bpf/shunt.bpf.o ## compile the packet program for the kernel

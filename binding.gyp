@@ -5,11 +5,11 @@
 	"targets": [
 		{
 			"target_name": "shunt",
-			"sources": ["<@(engine_sources)", "<@(xdp_sources)", "<@(host_sources)", "<@(addon_sources)"],
+			"sources": ["<@(engine_sources)", "<@(xdp_sources)", "<@(host_sources)", "<@(agent_sources)", "<@(addon_sources)"],
 			"actions": [
 				{
 					"action_name": "bpf",
-					"inputs": ["native/bpf/build", "<!@(ls native/bpf/*.c native/bpf/*.h native/packet/*.h)"],
+					"inputs": ["native/bpf/build", "<!@(ls native/bpf/*.c native/bpf/*.h native/agent/*.c native/agent/*.h native/packet/*.h)"],
 					"outputs": ["<(INTERMEDIATE_DIR)/bpf/shunt.skel.h"],
 					"action": ["native/bpf/build", "<(INTERMEDIATE_DIR)/bpf"]
 				}

@@ -25,9 +25,10 @@ const ABOVE = {
 	api: ["wire", "config", "session", "load", "policy", "database", "engine", "gateway", "backend", "errors"],
 	simulate: ["config", "policy", "database", "errors"],
 	client: ["wire"],
+	agent: ["wire", "client", "engine", "errors"],
 	console: ["api"],
 	cli: [
-		...["wire", "config", "session", "load", "policy", "database", "engine", "gateway", "backend", "api", "simulate"],
+		...["wire", "config", "session", "load", "policy", "database", "engine", "gateway", "backend", "api", "simulate", "client", "agent"],
 		"errors",
 	],
 };
@@ -38,12 +39,13 @@ const NATIVE = {
 	bpf: ["bpf", "packet"],
 	engine: ["engine", "packet"],
 	host: ["host", "packet/types.h"],
+	agent: ["agent", "packet/types.h", "xdp/object.h", "xdp/running_program.h"],
 	xdp: ["xdp", "packet", "engine", "bpf/state.h", "bpf/watch.h", "bpf/dump.h"],
-	addon: ["addon", "engine", "host", "xdp", "packet"],
+	addon: ["addon", "agent", "engine", "host", "xdp", "packet"],
 };
 const FOREIGN = [
 	{ pattern: /^(napi\.h|node_api\.h)$/, room: "addon" },
-	{ pattern: /^bpf\//, room: ["bpf", "xdp"] },
+	{ pattern: /^bpf\//, room: ["bpf", "xdp", "agent"] },
 	{ pattern: /^pcap/, room: "engine" },
 ];
 

@@ -16,6 +16,7 @@ static Napi::Object start(Napi::Env env, Napi::Object exports)
 	exports.Set("pinnedMode", Napi::Function::New(env, shunt::pinned_mode_door, "pinnedMode"));
 	exports.Set("CaptureStream", shunt::capture_class(env));
 	exports.Set("KernelDump", shunt::kernel_dump_class(env));
+	exports.Set("AgentPrograms", shunt::agent_class(env));
 	exports.Set("xdpProgram", Napi::Function::New(env, shunt::xdp_program_door, "xdpProgram"));
 	exports.Set("runFile", Napi::Function::New(env, shunt::run_file_door, "runFile"));
 	exports.Set("inject", Napi::Function::New(env, shunt::inject_door, "inject"));

@@ -24,6 +24,7 @@ Napi::Value run_file_door(const Napi::CallbackInfo &info); // run_file.cc
 Napi::Value inject_door(const Napi::CallbackInfo &info);   // inject.cc
 Napi::Function capture_class(Napi::Env env);    // capture.cc
 Napi::Function kernel_dump_class(Napi::Env env); // kernel_dump.cc
+Napi::Function agent_class(Napi::Env env);      // agent.cc
 Napi::Value xdp_program_door(const Napi::CallbackInfo &info); // kernel_dump.cc: what holds an interface's XDP hook
 
 Napi::Object host(Napi::Env env);              // host.cc

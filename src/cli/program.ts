@@ -36,6 +36,7 @@ export function buildProgram(): Command {
 		// What went wrong is told in one place: failure.ts.
 		.configureOutput({ outputError: () => {}, getOutHelpWidth: () => HELP_WIDTH, getErrHelpWidth: () => HELP_WIDTH });
 	servers(program);
+	clients(program);
 	questions(program);
 	configuration(program);
 	packets(program);
@@ -68,6 +69,28 @@ function servers(program: Command): void {
 		)
 		.option("--keep", "leave the kernel's engine at work")
 		.action(async (options) => (await import("./stop.js")).stop(options));
+}
+
+function clients(program: Command): void {
+	program.commandsGroup("Clients:");
+	withJson(
+		program.command("client").summary("redirect this host's applications, which need not know of it"),
+		"one JSON object for each event",
+	)
+		.description(
+			"Redirects this host's own packets for the services named to the backends that their gateway tells it, by BPF programs on the interfaces. Runs in the foreground; SIGINT and SIGTERM end it and leave the host as it was.",
+		)
+		.requiredOption("-i, --interface <name...>", "where packets for the services leave")
+		.requiredOption("--service <service...>", "udp/ADDRESS:PORT or tcp/ADDRESS:PORT")
+		.option("--target-prefix <prefix...>", "targets may be here only; needed for private ones of a public service")
+		.option("--source <address>", "the host's address to ask from (default: as the route says)")
+		.option("--control-port <port>", "where gateways are asked (default: 3575)", whole)
+		.option("--cache <file>", "remember redirections from run to run")
+		.addHelpText(
+			"after",
+			"\nExample:\n  sudo shunt client -i eth0 --service udp/203.0.113.53:53 --target-prefix 10.77.0.0/16",
+		)
+		.action(async (options) => (await import("./client.js")).client(options));
 }
 
 function questions(program: Command): void {

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// agent.cc - the AgentPrograms class of the addon: the host agent's BPF programs, and their events by promise.
+//
+// Owns: the translation of agent/agent.h.
+#include "addon/reading.h"
+#include "agent/agent.h"
+
+namespace shunt
+{
+
+namespace
+{
+
+const char *kind_name(u32 kind)
+{
+	return kind == AG_TRAFFIC ? "traffic" : kind == AG_UNREACHABLE ? "unreachable" : "refused";
+}
+
+struct AgentWay {
+	using Stream = Agent;
+	using Batch = std::vector<ag_event>;
+
+	static const char *name() { return "shunt agent"; }
+
+	static bool read(Agent *agent, u32 max, int timeout_ms, Batch *batch, std::string *problem)
+	{
+		return agent->read(max, timeout_ms, batch, problem);
+	}
+
+	static Napi::Object object(Napi::Env env, const Batch &batch)
+	{
+		Napi::Array list = Napi::Array::New(env, batch.size());
+
+		for (u32 i = 0; i < batch.size(); i++) {
+			Napi::Object one = Napi::Object::New(env);
+
+			one.Set("kind", kind_name(batch[i].kind));
+			one.Set("index", batch[i].index);
+			one.Set("target", Napi::Buffer<u8>::Copy(env, batch[i].target.b, sizeof(batch[i].target.b)));
+			one.Set("port", sh_ntohs(batch[i].port));
+			list.Set(i, one);
+		}
+		return list;
+	}
+};
+
+class AgentObject : public Napi::ObjectWrap<AgentObject>
+{
+public:
+	explicit AgentObject(const Napi::CallbackInfo &info) : Napi::ObjectWrap<AgentObject>(info)
+	{
+		std::vector<std::string> interfaces;
+		std::string problem;
+
+		Fields::begin();
+		Fields(info[0], "").list("interfaces", [&](const Napi::Value &value, const std::string &place) {
+			if (value.IsString())
+				interfaces.push_back(value.As<Napi::String>().Utf8Value());
+			else
+				Fields::complain_at(place, "must be an interface's name");
+		});
+		problem = Fields::problem();
+		if (problem.empty())
+			reading_.open(Agent::open(interfaces, &problem));
+		if (!problem.empty())
+			throw_problem(info.Env(), problem);
+	}
+
+	Napi::Value read(const Napi::CallbackInfo &info) { return reading_.read(info); }
+	// A read that is under way ends first; then the hooks are gone.
+	void close(const Napi::CallbackInfo &) { reading_.close(); }
+
+	Napi::Value put(const Napi::CallbackInfo &info)
+	{
+		ag_service_key key = {};
+		AgentBinding binding;
+
+		Fields::begin();
+		Fields f(info[0], "");
+		key.address = f.address("address");
+		key.port = sh_htons((u16)f.number("port", 65535));
+		key.protocol = (u8)f.number("protocol", 255);
+		u32 index = (u32)f.number("index", AG_SERVICES - 1);
+		bool bound = f.has("binding");
+		if (bound) {
+			Fields b = f.object("binding");
+
+			binding.target = b.address("target");
+			binding.source = b.address("source");
+			binding.port = (u16)b.number("port", 65535);
+			binding.ifindex = (u32)b.number("ifindex", 0x7fffffff, 0);
+			binding.for_ms = b.number("forMs", 1ull << 40);
+		}
+		std::string problem = Fields::problem();
+		if (problem.empty() && agent(&problem))
+			agent(&problem)->put(key, index, bound ? &binding : nullptr, &problem);
+		return problem.empty() ? info.Env().Undefined() : throw_problem(info.Env(), problem);
+	}
+
+	Napi::Value beat(const Napi::CallbackInfo &info)
+	{
+		std::string problem;
+
+		if (agent(&problem))
+			agent(&problem)->beat(&problem);
+		return problem.empty() ? info.Env().Undefined() : throw_problem(info.Env(), problem);
+	}
+
+	Napi::Value counts(const Napi::CallbackInfo &info)
+	{
+		ag_counts counts = {};
+		std::string problem;
+
+		Fields::begin();
+		u32 index = (u32)Fields(info[0], "").number("index", AG_SERVICES - 1);
+		problem = Fields::problem();
+		if (problem.empty() && agent(&problem))
+			agent(&problem)->counts(index, &counts, &problem);
+		if (!problem.empty())
+			return throw_problem(info.Env(), problem);
+		Napi::Object result = Napi::Object::New(info.Env());
+		result.Set("toGateway", (double)counts.to_gateway);
+		result.Set("toTarget", (double)counts.to_target);
+		result.Set("fromTarget", (double)counts.from_target);
+		result.Set("errors", (double)counts.errors);
+		result.Set("refused", (double)counts.refused);
+		return result;
+	}
+
+private:
+	Agent *agent(std::string *problem)
+	{
+		if (!reading_.get())
+			*problem = "the agent is closed";
+		return reading_.get();
+	}
+
+	Reading<AgentWay> reading_;
+};
+
+} // namespace
+
+Napi::Function agent_class(Napi::Env env)
+{
+	using A = AgentObject;
+
+	return A::DefineClass(env, "AgentPrograms",
+			      {
+				      A::InstanceMethod("put", &A::put),
+				      A::InstanceMethod("beat", &A::beat),
+				      A::InstanceMethod("counts", &A::counts),
+				      A::InstanceMethod("read", &A::read),
+				      A::InstanceMethod("close", &A::close),
+			      });
+}
+
+} // namespace shunt

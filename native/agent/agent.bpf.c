@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * agent.bpf.c - the host agent's way out and way in, for applications that know nothing of redirections.
+ *
+ * Owns: which packets of this host go to a target instead of the service's gateway, and whose answers the target's packets are.
+ * Must never: touch a packet that is for no configured service and belongs to no redirected flow; or move a TCP connection
+ * that has begun. Without a living agent nothing new is bound, and what has begun is carried to its end.
+ */
+#include "packet.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC); /* so that an entry that is being read is not written again meanwhile */
+	__uint(max_entries, AG_SERVICES);
+	__type(key, struct ag_service_key);
+	__type(value, struct ag_service);
+} ag_services SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, AG_FLOWS);
+	__type(key, struct sh_flow);
+	__type(value, struct ag_flow);
+} ag_flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, AG_FLOWS);
+	__type(key, struct sh_flow);
+	__type(value, struct ag_origin);
+} ag_origins SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AG_SERVICES);
+	__type(key, u32);
+	__type(value, struct ag_counts);
+} ag_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct ag_state);
+} ag_states SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, AG_RING_BYTES);
+} ag_ring SEC(".maps");
+
+SH_INLINE void ag_count(u64 *counter)
+{
+	__sync_fetch_and_add(counter, 1);
+}
+
+SH_INLINE void ag_tell(u32 kind, u32 index, const struct sh_addr *target, be16 port, u8 protocol, u8 detail)
+{
+	struct ag_event event = {.kind = kind, .index = index, .port = port, .protocol = protocol, .detail = detail};
+
+	if (target)
+		event.target = *target;
+	bpf_ringbuf_output(&ag_ring, &event, sizeof(event), 0);
+}
+
+SH_INLINE int ag_alive(u64 now)
+{
+	u32 zero = 0;
+	struct ag_state *state = bpf_map_lookup_elem(&ag_states, &zero);
+
+	return state && now < state->heartbeat_ns + AG_PATIENCE_NS;
+}
+
+/* Sends a packet that has got another destination; where that lies, the neighbour table knows. */
+SH_INLINE int ag_send(struct __sk_buff *skb, u32 ifindex)
+{
+	return bpf_redirect_neigh(ifindex ? ifindex : skb->ifindex, 0, 0, 0);
+}
+
+/* The flow on the wire once it is redirected. */
+SH_INLINE void ag_on_wire(const struct sh_flow *flow, const struct sh_addr *target, be16 port, struct sh_flow *wire)
+{
+	*wire = *flow;
+	wire->destination = *target;
+	wire->destination_port = port;
+}
+
+SH_INLINE int ag_redirect(struct __sk_buff *skb, const struct ag_packet *p, const struct sh_addr *target, be16 port, u32 ifindex,
+			  u32 index, struct ag_counts *counts)
+{
+	struct ag_origin origin = {.service = p->flow.destination, .index = index, .port = p->flow.destination_port};
+	struct sh_flow wire;
+
+	ag_on_wire(&p->flow, target, port, &wire);
+	struct ag_origin *known = bpf_map_lookup_elem(&ag_origins, &wire);
+	if (!known || known->port != origin.port || !sh_addr_equal(&known->service, &origin.service))
+		bpf_map_update_elem(&ag_origins, &wire, &origin, BPF_ANY);
+	if (ag_rewrite(skb, p, 0, target, port))
+		return TC_ACT_SHOT;
+	ag_count(&counts->to_target);
+	return ag_send(skb, ifindex);
+}
+
+/* A new TCP connection: bound for its whole life, or not at all. */
+SH_INLINE void ag_open(struct __sk_buff *skb, const struct ag_packet *p, const struct ag_service *service, int bound)
+{
+	if (!bound) {
+		bpf_map_delete_elem(&ag_flows, &p->flow); /* an earlier connection from the same port */
+		return;
+	}
+	struct ag_flow flow = {.target = service->target, .ifindex = service->ifindex, .index = service->index, .port = service->port};
+	bpf_skb_load_bytes(skb, p->l4 + 4, &flow.sequence, 4);
+	bpf_map_update_elem(&ag_flows, &p->flow, &flow, BPF_ANY);
+}
+
+SEC("tc")
+int shunt_out(struct __sk_buff *skb)
+{
+	struct ag_packet p;
+
+	if (ag_parse(skb, &p) || (p.flow.protocol != SH_UDP && p.flow.protocol != SH_TCP))
+		return TC_ACT_UNSPEC;
+	struct ag_service_key key = {.address = p.flow.destination, .port = p.flow.destination_port, .protocol = p.flow.protocol};
+	struct ag_service *service = bpf_map_lookup_elem(&ag_services, &key);
+	if (!service)
+		return TC_ACT_UNSPEC;
+	u32 index = service->index;
+	struct ag_counts *counts = bpf_map_lookup_elem(&ag_counters, &index);
+	if (!counts)
+		return TC_ACT_UNSPEC;
+	u64 now = bpf_ktime_get_boot_ns();
+	int bound = service->bound && now < service->until_ns && sh_addr_equal(&service->source, &p.flow.source) && ag_alive(now);
+	u8 flags = 0;
+
+	if (p.flow.protocol == SH_TCP) {
+		if (bpf_skb_load_bytes(skb, p.l4 + 13, &flags, 1))
+			return TC_ACT_UNSPEC;
+		if ((flags & (AG_TCP_SYN | AG_TCP_ACK)) == AG_TCP_SYN)
+			ag_open(skb, &p, service, bound);
+		struct ag_flow *flow = bpf_map_lookup_elem(&ag_flows, &p.flow);
+		if (flow)
+			return ag_redirect(skb, &p, &flow->target, flow->port, flow->ifindex, index, counts);
+	} else if (bound) {
+		return ag_redirect(skb, &p, &service->target, service->port, service->ifindex, index, counts);
+	}
+	ag_count(&counts->to_gateway);
+	if (!bound && now > counts->told_ns + AG_TELL_NS) {
+		counts->told_ns = now;
+		ag_tell(AG_TRAFFIC, index, 0, 0, p.flow.protocol, flags);
+	}
+	return TC_ACT_UNSPEC;
+}
+
+/* An answer's flow, turned round: as this host has sent to it. */
+SH_INLINE void ag_turned(const struct sh_flow *flow, struct sh_flow *turned)
+{
+	*turned = *flow;
+	turned->source = flow->destination;
+	turned->destination = flow->source;
+	turned->source_port = flow->destination_port;
+	turned->destination_port = flow->source_port;
+}
+
+/* ICMP's types that say that nothing there takes what was sent. Too big, too late and too slow are not among them. */
+SH_INLINE int ag_says_unreachable(u32 family, u8 type, u8 code)
+{
+	return family == SH_IPV4 ? type == 3 && code != 4 : type == 1;
+}
+
+/* Has the error quote the packet that the application sent, which is addressed to the service. */
+SH_INLINE int ag_requote(struct __sk_buff *skb, u32 icmp, const struct ag_packet *q, const struct ag_origin *origin)
+{
+	u32 address = q->l3 + (q->flow.family == SH_IPV4 ? 16 : 24);
+	u32 check = q->l4 + (q->flow.protocol == SH_UDP ? 6 : 16);
+	long long total = 0, inner;
+	be16 halves[2];
+
+	inner = bpf_csum_diff((void *)q->flow.destination.w, 16, (void *)origin->service.w, 16, 0);
+	be32 ports[2] = {q->flow.destination_port, origin->port};
+	inner = bpf_csum_diff(&ports[0], 4, &ports[1], 4, inner);
+	/* The quoted transport checksum, as far as it is quoted. A zero in UDP is no checksum. */
+	be16 sum;
+	if (!bpf_skb_load_bytes(skb, check, &sum, 2) && (sum || q->flow.protocol == SH_TCP)) {
+		be32 both[2] = {sum, 0};
+
+		if (bpf_l4_csum_replace(skb, check, 0, inner, q->flow.protocol == SH_UDP ? BPF_F_MARK_MANGLED_0 : 0))
+			return -1;
+		if (bpf_skb_load_bytes(skb, check, &sum, 2))
+			return -1;
+		both[1] = sum;
+		total = bpf_csum_diff(&both[0], 4, &both[1], 4, total);
+	}
+	if (q->flow.family == SH_IPV4) {
+		be32 to = origin->service.w[3], from = q->flow.destination.w[3];
+		be32 both[2];
+
+		if (bpf_skb_load_bytes(skb, q->l3 + 10, halves, 2))
+			return -1;
+		both[0] = halves[0];
+		if (bpf_l3_csum_replace(skb, q->l3 + 10, from, to, 4) || bpf_skb_load_bytes(skb, q->l3 + 10, halves, 2) ||
+		    bpf_skb_store_bytes(skb, address, &to, 4, 0))
+			return -1;
+		both[1] = halves[0];
+		total = bpf_csum_diff(&both[0], 4, &both[1], 4, total);
+		total = bpf_csum_diff(&from, 4, &to, 4, total);
+	} else {
+		struct sh_addr from = q->flow.destination, to = origin->service;
+
+		if (bpf_skb_store_bytes(skb, address, &to, 16, 0))
+			return -1;
+		total = bpf_csum_diff(from.w, 16, to.w, 16, total);
+	}
+	be16 port = origin->port;
+	if (bpf_skb_store_bytes(skb, q->l4 + 2, &port, 2, 0))
+		return -1;
+	total = bpf_csum_diff(&ports[0], 4, &ports[1], 4, total);
+	return bpf_l4_csum_replace(skb, icmp + 2, 0, total, 0) ? -1 : 0;
+}
+
+SH_INLINE int ag_in_error(struct __sk_buff *skb, const struct ag_packet *p)
+{
+	struct ag_packet q;
+	u8 kind[2];
+
+	if (bpf_skb_load_bytes(skb, p->l4, kind, sizeof(kind)))
+		return TC_ACT_UNSPEC;
+	int error = p->flow.family == SH_IPV4 ? kind[0] == 3 || kind[0] == 11 || kind[0] == 12 : kind[0] >= 1 && kind[0] <= 4;
+	if (!error || ag_read(skb, p->l4 + 8, p->flow.family, &q))
+		return TC_ACT_UNSPEC;
+	/* It comes to who has sent what it quotes. */
+	if (!sh_addr_equal(&q.flow.source, &p->flow.destination))
+		return TC_ACT_UNSPEC;
+	struct ag_origin *found = bpf_map_lookup_elem(&ag_origins, &q.flow);
+	if (!found)
+		return TC_ACT_UNSPEC;
+	struct ag_origin origin = *found;
+	u32 index = origin.index;
+	struct ag_counts *counts = bpf_map_lookup_elem(&ag_counters, &index);
+	if (counts)
+		ag_count(&counts->errors);
+	if (ag_says_unreachable(p->flow.family, kind[0], kind[1]))
+		ag_tell(AG_UNREACHABLE, index, &q.flow.destination, q.flow.destination_port, q.flow.protocol, kind[1]);
+	return ag_requote(skb, p->l4, &q, &origin) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int shunt_in(struct __sk_buff *skb)
+{
+	struct ag_packet p;
+	struct sh_flow wire;
+
+	if (ag_parse(skb, &p))
+		return TC_ACT_UNSPEC;
+	if (p.flow.protocol == (p.flow.family == SH_IPV4 ? SH_ICMP : SH_ICMPV6))
+		return ag_in_error(skb, &p);
+	if (p.flow.protocol != SH_UDP && p.flow.protocol != SH_TCP)
+		return TC_ACT_UNSPEC;
+	ag_turned(&p.flow, &wire);
+	struct ag_origin *origin = bpf_map_lookup_elem(&ag_origins, &wire);
+	if (!origin)
+		return TC_ACT_UNSPEC;
+	u32 index = origin->index;
+	struct ag_counts *counts = bpf_map_lookup_elem(&ag_counters, &index);
+	if (!counts)
+		return TC_ACT_UNSPEC;
+	if (p.flow.protocol == SH_TCP) {
+		struct sh_flow known = wire;
+		u8 flags = 0;
+
+		known.destination = origin->service;
+		known.destination_port = origin->port;
+		struct ag_flow *flow = bpf_map_lookup_elem(&ag_flows, &known);
+		if (flow && !flow->answered && !bpf_skb_load_bytes(skb, p.l4 + 13, &flags, 1)) {
+			if (flags & AG_TCP_RST) {
+				/* Not shown to the application: its next SYN goes to the gateway, which knows better. */
+				ag_count(&counts->refused);
+				ag_tell(AG_REFUSED, index, &p.flow.source, p.flow.source_port, SH_TCP, 0);
+				return TC_ACT_SHOT;
+			}
+			flow->answered = 1;
+		}
+	}
+	ag_count(&counts->from_target);
+	return ag_rewrite(skb, &p, 1, &origin->service, origin->port) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * maps.h - what the host agent's BPF programs and their loader both know of their maps.
+ *
+ * Owns: the layout of services, bindings, flows, counters and events.
+ * Must never: include a system header that clang cannot compile for BPF.
+ */
+#ifndef SHUNT_AGENT_MAPS_H
+#define SHUNT_AGENT_MAPS_H
+
+#include "packet/types.h"
+
+enum {
+	AG_SERVICES = 256,      /* at most */
+	AG_FLOWS = 65536,       /* of each kind, by least recent use */
+	AG_RING_BYTES = 1 << 18,
+	AG_TELL_NS = 20000000,  /* traffic that wants a binding is told of so often at most, per service */
+};
+
+/* A heartbeat older than this: nobody renews leases or watches targets, so nothing new is bound. */
+#define AG_PATIENCE_NS 3000000000ull
+
+struct ag_service_key {
+	struct sh_addr address;
+	be16 port;
+	u8 protocol;
+	u8 reserved[5];
+};
+SH_STATIC_ASSERT(sizeof(struct ag_service_key) == 24, "a key is compared as bytes");
+
+/* A service and, where `bound`, the target that serves it until `until_ns` (CLOCK_BOOTTIME). */
+struct ag_service {
+	struct sh_addr target;
+	struct sh_addr source; /* whose packets: the address that was redirected */
+	u64 until_ns;
+	u32 ifindex; /* by which the target is reached; 0: the way that the packet goes anyhow */
+	u32 index;   /* of its counters */
+	be16 port;
+	u8 bound;
+	u8 reserved[5];
+};
+
+/* A redirected flow, by the addresses that its application knows: decided at the SYN. */
+struct ag_flow {
+	struct sh_addr target;
+	u32 ifindex;
+	u32 index;
+	be32 sequence; /* of the SYN */
+	be16 port;
+	u8 answered;   /* the target has accepted it */
+	u8 reserved;
+};
+
+/* The same flow, by the addresses on the wire: whose answers these are. */
+struct ag_origin {
+	struct sh_addr service;
+	u32 index;
+	be16 port;
+	u16 reserved;
+};
+
+struct ag_counts {
+	u64 to_gateway;
+	u64 to_target;
+	u64 from_target;
+	u64 errors; /* ICMP that quoted a redirected packet */
+	u64 refused; /* connections that a target refused */
+	u64 told_ns;
+	u64 reserved[2];
+};
+
+enum ag_event_kind {
+	AG_TRAFFIC = 1, /* for the service, and there is no binding */
+	AG_UNREACHABLE, /* a target, as ICMP says */
+	AG_REFUSED,     /* a connection, by a target */
+};
+
+struct ag_event {
+	u32 kind;
+	u32 index;
+	struct sh_addr target;
+	be16 port;
+	u8 protocol;
+	u8 detail; /* ICMP's code */
+	u32 reserved;
+};
+
+struct ag_state {
+	u64 heartbeat_ns; /* CLOCK_BOOTTIME */
+};
+
+#endif

@@ -1,0 +1,131 @@
+// client.ts - `shunt client`: redirects this host's applications, which know nothing of it.
+//
+// Owns: the words for what the agent does. Must never: leave a hook behind when it ends.
+
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { Agent, type ServiceCounts, type ServiceName } from "../agent/index.js";
+import { Cache, type MachineEvent, type Prefix, readEndpoint, readPrefix, textOf } from "../client/index.js";
+import { ShuntError } from "../errors.js";
+
+export interface ClientOptions {
+	interface: string[];
+	service: string[];
+	targetPrefix?: string[];
+	source?: string;
+	controlPort?: number;
+	cache?: string;
+	json?: boolean;
+}
+
+export async function client(options: ClientOptions): Promise<void> {
+	const services = options.service.map(serviceOf);
+	const targets = options.targetPrefix?.map(prefixOf);
+	const source = options.source === undefined ? undefined : readEndpoint(bracketed(options.source))?.address;
+	if (options.source !== undefined && source === undefined) {
+		throw new ShuntError("SHUNT_ADDRESS_INVALID", { text: options.source });
+	}
+	if (process.getuid?.() !== 0) throw new ShuntError("SHUNT_NOT_ROOT", { command: "shunt client" });
+	const cache = new Cache();
+	if (options.cache !== undefined) read(cache, options.cache);
+
+	let end: (why?: unknown) => void = () => {};
+	const ended = new Promise<unknown>((resolve) => {
+		end = resolve;
+	});
+	const say = (line: object, text: string) => {
+		if (options.json) process.stdout.write(`${JSON.stringify(line)}\n`);
+		else process.stdout.write(`${new Date().toTimeString().slice(0, 8)} ${text}\n`);
+	};
+	const agent = new Agent({
+		interfaces: options.interface,
+		services,
+		cache,
+		...(targets === undefined ? {} : { targets }),
+		...(source === undefined ? {} : { source }),
+		...(options.controlPort === undefined ? {} : { controlPort: options.controlPort }),
+		onEvent: (service, event) => {
+			say({ ...plain(event), event: event.name, service }, `${service}: ${words(event)}`);
+			if (options.cache !== undefined) write(cache, options.cache);
+		},
+		onEnd: end,
+	});
+	for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => end());
+	say(
+		{
+			event: "ready",
+			interfaces: options.interface,
+			services: services.map(({ protocol, service }) => `${protocol} ${textOf(service)}`),
+		},
+		`ready: ${services.length} services on ${options.interface.join(", ")}`,
+	);
+	const why = await ended;
+	const counts = agent.counts();
+	await agent.close();
+	for (const one of counts) say({ event: "end", ...one }, endWords(one));
+	if (options.cache !== undefined) write(cache, options.cache);
+	if (why !== undefined) throw why;
+}
+
+function serviceOf(text: string): ServiceName {
+	const match = /^(udp|tcp)\/(.+)$/.exec(text);
+	const service = readEndpoint(match?.[2] ?? "");
+	if (service === undefined) {
+		throw new ShuntError("SHUNT_USAGE", {
+			what: `--service is udp/ or tcp/ and an address with a port, like udp/192.0.2.1:53 or tcp/[2001:db8::1]:80, not ${JSON.stringify(text)}.`,
+		});
+	}
+	return { protocol: match?.[1] as "udp" | "tcp", service };
+}
+
+function prefixOf(text: string): Prefix {
+	const prefix = readPrefix(text);
+	if (prefix === undefined) {
+		throw new ShuntError("SHUNT_USAGE", {
+			what: `--target-prefix is a prefix or an address, like 10.0.0.0/8 or 2001:db8::1, not ${JSON.stringify(text)}.`,
+		});
+	}
+	return prefix;
+}
+
+function bracketed(address: string): string {
+	return address.includes(":") ? `[${address}]:1` : `${address}:1`;
+}
+
+function read(cache: Cache, file: string): void {
+	try {
+		cache.import(JSON.parse(readFileSync(file, "utf8")));
+	} catch {
+		// No cache yet, or none that can be read: everything is asked anew.
+	}
+}
+
+function write(cache: Cache, file: string): void {
+	try {
+		writeFileSync(`${file}.new`, `${JSON.stringify(cache.export())}\n`, { mode: 0o600 });
+		renameSync(`${file}.new`, file);
+	} catch (cause) {
+		throw new ShuntError("SHUNT_FILE_UNWRITABLE", { file, why: (cause as Error).message }, { cause });
+	}
+}
+
+function plain(event: MachineEvent): object {
+	const { name: _, ...rest } = event;
+	return Object.fromEntries(
+		Object.entries(rest).map(([key, value]) => [key, typeof value === "object" ? textOf(value) : value]),
+	);
+}
+
+function words(event: MachineEvent): string {
+	if (event.name === "redirect") {
+		const from = event.previous === undefined ? "" : `, from ${textOf(event.previous)}`;
+		return `redirected to ${textOf(event.target)} (${event.term})${from}`;
+	}
+	if (event.name === "failover") return `${textOf(event.target)} has failed (${event.cause})`;
+	if (event.name === "lease") return `lease ${event.change} at ${textOf(event.target)}`;
+	return `stays with the gateway (${event.why})`;
+}
+
+function endWords({ service, state, counters }: ServiceCounts): string {
+	const some = Object.entries(counters).filter(([, value]) => value > 0);
+	return `${service}: ${state}; ${some.map(([name, value]) => `${name} ${value}`).join(", ") || "no traffic"}`;
+}

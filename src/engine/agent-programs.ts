@@ -1,0 +1,103 @@
+// agent-programs.ts - the typed door to the host agent's BPF programs.
+//
+// Owns: the shape of what crosses. Must never: decide which target serves a service; src/agent does.
+
+import { ShuntError } from "../errors.js";
+import { addon as loaded } from "./addon.js";
+
+export interface AgentEvent {
+	/** traffic: for a service without a binding. unreachable, refused: what became of packets to a target. */
+	readonly kind: "traffic" | "unreachable" | "refused";
+	/** The service's. */
+	readonly index: number;
+	/** 16 bytes, IPv4 in mapped form. */
+	readonly target: Buffer;
+	readonly port: number;
+}
+
+export interface AgentService {
+	readonly index: number;
+	/** 6 or 17. */
+	readonly protocol: number;
+	readonly address: Uint8Array;
+	readonly port: number;
+	readonly binding?: {
+		readonly target: Uint8Array;
+		readonly port: number;
+		/** Whose packets: the address that was redirected. */
+		readonly source: Uint8Array;
+		/** By which the target is reached; absent: as the packet goes anyhow. */
+		readonly ifindex?: number;
+		/** From now. */
+		readonly forMs: number;
+	};
+}
+
+/** Packets, since the programs were loaded. */
+export interface AgentCounts {
+	readonly toGateway: number;
+	readonly toTarget: number;
+	readonly fromTarget: number;
+	/** ICMP errors that quoted a redirected packet. */
+	readonly errors: number;
+	/** Connections that a target refused. */
+	readonly refused: number;
+}
+
+interface Addon {
+	readonly AgentPrograms: new (options: {
+		interfaces: readonly string[];
+	}) => {
+		put(service: AgentService): void;
+		beat(): void;
+		counts(of: { index: number }): AgentCounts;
+		read(options: { max?: number; timeoutMs?: number }): Promise<AgentEvent[]>;
+		close(): void;
+	};
+}
+
+function failed(step: string, cause: unknown): ShuntError {
+	return cause instanceof ShuntError
+		? cause
+		: new ShuntError("SHUNT_ENGINE_FAILED", { step, why: (cause as Error).message }, { cause });
+}
+
+/** Lifetime: construct (attached), put() services, beat() every second, close() (nothing is left in the kernel). */
+export class AgentPrograms {
+	readonly #programs: InstanceType<Addon["AgentPrograms"]>;
+
+	constructor(interfaces: readonly string[]) {
+		try {
+			this.#programs = new (loaded<Addon>().AgentPrograms)({ interfaces });
+		} catch (cause) {
+			throw failed("attaching the agent's programs", cause);
+		}
+	}
+
+	put(service: AgentService): void {
+		try {
+			this.#programs.put(service);
+		} catch (cause) {
+			throw failed("binding a service", cause);
+		}
+	}
+
+	/** I live: bindings may be used. */
+	beat(): void {
+		this.#programs.beat();
+	}
+
+	counts(index: number): AgentCounts {
+		return this.#programs.counts({ index });
+	}
+
+	/** Waits for the first event at most so long. One read at a time. */
+	read(timeoutMs: number): Promise<AgentEvent[]> {
+		return this.#programs.read({ max: 256, timeoutMs });
+	}
+
+	/** A read that is under way ends first. */
+	close(): void {
+		this.#programs.close();
+	}
+}
