@@ -1,16 +1,41 @@
 // agent.test.ts - R26 over real packets: applications that know nothing of redirections, under `shunt client`.
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CLI, Cluster } from "./cluster.js";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { CLI, Cluster, LAB_CONFIG, type MemberHost } from "./cluster.js";
 import { addresses, isRoot, Lab, type LabProcess, until } from "./lab.js";
 
 const VIP = { 4: "203.0.113.53", 6: "2001:db8:53::53" } as const;
+const ECHO = { 4: "203.0.113.77", 6: "2001:db8:53::77" } as const;
+const ECHO_PROGRAM = join(import.meta.dirname, "agent-echo.mjs");
+const BACKENDS = ["b1", "b2", "b3"] as const;
+/** Beside the lab's own services: one that echoes, and one for iperf3 on the wildcard address. */
+const MORE = `
+services:
+  echo:
+    address: [${ECHO[4]}, "${ECHO[6]}"]
+    port: 7777
+    protocol: [udp, tcp]
+    backends: [b1, b2, b3]
+    sources:
+      - from: [198.51.100.7, "2001:db8:100::7"]
+        backends: [b1, b2]
+        redirect: { clients: true, term: leased, lease: 4s }
+  bulk:
+    address: [203.0.113.78, "2001:db8:53::78"]
+    port: 5202
+    protocol: tcp
+    backends: [b1]
+    redirect: { clients: true, term: leased, lease: 60s }
+`;
 
 /** The agent on the lab's client, ready. */
-async function startAgent(lab: Lab, services: readonly string[], more: readonly string[] = []): Promise<LabProcess> {
+async function startAgent(lab: Lab, family: 4 | 6, services: readonly string[]): Promise<LabProcess> {
+	const source = family === 4 ? addresses.client.ipv4[0] : addresses.client.ipv6[0];
 	const program = lab.start("client", [
 		...[process.execPath, CLI, "client", "--json", "-i", "eth0", "--service", ...services],
-		...["--target-prefix", "10.77.0.0/16", "fd77::/16", ...more],
+		...["--target-prefix", "10.77.0.0/16", "fd77::/16", "--source", source],
 	]);
 	await program.saysOnStdout(/"event":"ready"/);
 	return program;
@@ -21,6 +46,12 @@ function events(program: LabProcess): Record<string, unknown>[] {
 		.split("\n")
 		.filter((line) => line.startsWith("{"))
 		.map((line) => JSON.parse(line));
+}
+
+function redirected(program: LabProcess, service: string): Promise<unknown> {
+	return until(`${service} to be redirected`, () =>
+		events(program).some((one) => one.event === "redirect" && one.service === service),
+	);
 }
 
 /** What of the agent is on the client's interface. */
@@ -40,46 +71,163 @@ async function dig(lab: Lab, family: 4 | 6, options: readonly string[] = []): Pr
 	return answer.replaceAll('"', "");
 }
 
+const web = (address: string) => (address.includes(":") ? `http://[${address}]:7777/` : `http://${address}:7777/`);
+const named = (protocol: string, address: string, port: number) =>
+	`${protocol}/${address.includes(":") ? `[${address}]` : address}:${port}`;
+
 describe.skipIf(!isRoot)("applications under the agent", () => {
 	let lab: Lab;
 	let cluster: Cluster;
+	let untouched: string;
+	const echoes = new Map<MemberHost, LabProcess>();
+
+	async function startEcho(host: (typeof BACKENDS)[number]): Promise<void> {
+		const { ipv4, ipv6 } = addresses[host];
+		// biome-ignore format: one option per line would hide the command
+		const echo = lab.start(host, [process.execPath, ECHO_PROGRAM, "serve", "7777", host, ipv4, ipv6, ECHO[4], ECHO[6]]);
+		await echo.saysOnStdout(/ready/);
+		echoes.set(host, echo);
+	}
 
 	beforeAll(async () => {
 		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine: "user" });
+		untouched = await hooks(lab);
+		const config = readFileSync(LAB_CONFIG, "utf8").replace("\nservices:\n", MORE);
+		cluster = await Cluster.start(lab, { engine: "user", config });
+		await Promise.all(BACKENDS.map(startEcho));
+		await lab.start("b1", ["iperf3", "--server", "--port", "5202", "--forceflush"]).saysOnStdout(/listening/);
 	});
 	afterAll(async () => {
 		await cluster?.stop();
 		await lab?.down();
 	});
+	afterEach(async () => {
+		expect(await hooks(lab)).toBe(untouched);
+	});
 
 	for (const family of [4, 6] as const) {
-		const service = family === 4 ? `${VIP[4]}:53` : `[${VIP[6]}]:53`;
+		const service = named("", VIP[family], 53).slice(1);
 		const source = family === 4 ? addresses.client.ipv4[0] : addresses.client.ipv6[0];
-		test(`R26: dig over IPv${family}: asked once, then straight to the backend, by UDP and by TCP; a clean end leaves nothing`, async () => {
-			const before = await hooks(lab);
-			const agent = await startAgent(lab, [`udp/${service}`, `tcp/${service}`], ["--source", source]);
+		const b1 = family === 4 ? addresses.b1.ipv4 : addresses.b1.ipv6;
+		const bulk = family === 4 ? "203.0.113.78" : "2001:db8:53::78";
+
+		test(`R26: dig over IPv${family}: asked once, then straight to the backend, by UDP and by TCP`, async () => {
+			const agent = await startAgent(lab, family, [`udp/${service}`, `tcp/${service}`]);
 			for (const [protocol, options] of [
 				["udp", []],
 				["tcp", ["+tcp"]],
 			] as const) {
 				expect(await dig(lab, family, options)).toBe("b1");
-				await until(`${protocol} to be redirected`, () =>
-					events(agent).some((one) => one.event === "redirect" && one.service === `${protocol} ${service}`),
-				);
-				const wire = await lab.capture("client", "eth0", `host ${source} and port 53 or port 5353`);
+				await redirected(agent, `${protocol} ${service}`);
+				const wire = await lab.capture("client", "eth0", `host ${source} and port 53`);
 				expect(await dig(lab, family, options)).toBe("b1");
 				expect(await dig(lab, family, options)).toBe("b1");
 				await wire.atLeast(4);
 				await wire.stop();
 				const printed = await wire.print("-vv");
-				expect(printed).not.toContain(`> ${VIP[family]}.`);
-				expect(printed).toContain(`> ${family === 4 ? addresses.b1.ipv4 : addresses.b1.ipv6}.`);
+				expect(printed).not.toContain(VIP[family]);
+				expect(printed).toContain(`> ${b1}.53: `);
+				expect(printed).toContain(` ${b1}.53 > ${source}.`);
 			}
 			expect(await agent.stop()).toBe(0);
 			expect(events(agent).filter((one) => one.event === "end")).toHaveLength(2);
-			expect(await hooks(lab)).toBe(before);
-			expect(await dig(lab, family)).toBe("b1");
+		});
+
+		test(`R26: one connected UDP socket over IPv${family}: over renewals, a service that stops, and a backend that falls silent`, async () => {
+			const udp = `udp ${named("", ECHO[family], 7777).slice(1)}`;
+			const agent = await startAgent(lab, family, [named("udp", ECHO[family], 7777)]);
+			// biome-ignore format: one option per line would hide the command
+			const application = lab.start("client", [process.execPath, ECHO_PROGRAM, "ask", ECHO[family], "7777", "10"]);
+			await redirected(agent, udp);
+			const first = /^redirect$/;
+			const target = () => String(events(agent).findLast((one) => first.test(String(one.event)))?.target ?? "");
+			const hostOf = (text: string) =>
+				BACKENDS.find((host) => text.includes(addresses[host].ipv4) || text.includes(addresses[host].ipv6));
+			await until("a renewed lease", () => events(agent).some((one) => one.change === "renewed"), 10_000);
+			const before = hostOf(target()) as (typeof BACKENDS)[number];
+			const answers = () => application.stdout.split("\n").filter((line) => /^\d+ /.test(line));
+			const numbers = answers().map((line) => Number(line.split(" ")[0]));
+			expect(new Set(numbers).size).toBe(numbers.length); // none twice
+			expect(Math.max(...numbers) + 1 - numbers.length).toBeLessThanOrEqual(1); // none lost, but what is on its way
+			expect(application.stdout).not.toContain("error");
+
+			await echoes.get(before)?.stop();
+			const after = await until("another target", () => hostOf(target()) !== before && hostOf(target()), 10_000);
+			await until(`answers of ${after}`, () => answers().at(-1)?.endsWith(after));
+			expect(events(agent)).toContainEqual(expect.objectContaining({ event: "failover", cause: "refused" }));
+			// The application's own socket was told, by an error that quotes its own packet.
+			expect(application.stdout).toContain("error ECONNREFUSED");
+			await startEcho(before);
+
+			await application.stop();
+			await agent.stop();
+		});
+
+		test(`R26: TCP over IPv${family}: a connection that the backend refuses is served by another`, async () => {
+			const tcp = `tcp ${named("", ECHO[family], 7777).slice(1)}`;
+			const agent = await startAgent(lab, family, [named("tcp", ECHO[family], 7777)]);
+			const curl = () => lab.text("client", ["curl", "-sS", "--max-time", "5", web(ECHO[family])]);
+			await curl();
+			await redirected(agent, tcp);
+			const before = (await curl()) as (typeof BACKENDS)[number];
+			await echoes.get(before)?.stop();
+			let after = "";
+			await until("another backend to serve", async () => {
+				after = await curl();
+				return after !== "" && after !== before;
+			});
+			await until("a new target", () => events(agent).filter((one) => one.event === "redirect").length === 2, 10_000);
+			await startEcho(before);
+			await agent.stop();
+		});
+
+		test(`R26: iperf3 over IPv${family}, both ways, with the link's offloads and without them`, async () => {
+			const agent = await startAgent(lab, family, [named("tcp", bulk, 5202)]);
+			const iperf = (...more: string[]) =>
+				lab.text("client", ["iperf3", "--client", bulk, "--port", "5202", "--time", "1", "--json", ...more], {
+					timeoutMs: 20_000,
+				});
+			await iperf();
+			await redirected(agent, `tcp ${named("", bulk, 5202).slice(1)}`);
+			for (const offload of ["on", "off"]) {
+				for (const feature of ["tso", "gso", "gro", "tx", "rx"]) {
+					await lab.run("client", ["ethtool", "-K", "eth0", feature, offload]);
+				}
+				for (const way of [[], ["--reverse"]]) {
+					const wire = await lab.capture("client", "eth0", `host ${bulk}`);
+					const result = JSON.parse(await iperf(...way));
+					expect(result.end.sum_received.bits_per_second).toBeGreaterThan(20e6);
+					expect(await wire.stop()).toHaveLength(0);
+				}
+			}
+			for (const feature of ["tx", "rx", "tso", "gso", "gro"]) {
+				await lab.run("client", ["ethtool", "-K", "eth0", feature, "on"]);
+			}
+			await agent.stop();
 		});
 	}
+
+	test("R26: an agent that is killed breaks nothing: connections go on, new packets take the gateway; the next one takes over", async () => {
+		const bulk = "203.0.113.78";
+		const services = [named("tcp", bulk, 5202), named("udp", VIP[4], 53)];
+		const agent = await startAgent(lab, 4, services);
+		const iperf = (seconds: number) => ["iperf3", "--client", bulk, "--port", "5202", "--time", `${seconds}`] as const;
+		await lab.run("client", [...iperf(1)]);
+		await dig(lab, 4);
+		await redirected(agent, `tcp ${bulk}:5202`);
+		await redirected(agent, `udp ${VIP[4]}:53`);
+		const long = lab.run("client", [...iperf(6), "--json"], { timeoutMs: 20_000 });
+		await until("packets to go straight", async () => {
+			return (await lab.text("client", ["ss", "-Htn", "dst", bulk])).includes("ESTAB");
+		});
+		await agent.stop("SIGKILL");
+		const { end } = JSON.parse((await long).stdout);
+		expect(end.sum_received.seconds).toBeGreaterThan(5);
+		expect(end.sum_received.bits_per_second).toBeGreaterThan(20e6);
+		const wire = await lab.capture("client", "eth0", `host ${VIP[4]}`);
+		expect(await dig(lab, 4)).toBe("b1");
+		expect((await wire.atLeast(2)).length).toBe(2);
+		await wire.stop();
+		await (await startAgent(lab, 4, services)).stop();
+	});
 });
