@@ -14,7 +14,7 @@ namespace
 
 const char *kind_name(u32 kind)
 {
-	return kind == AG_TRAFFIC ? "traffic" : kind == AG_UNREACHABLE ? "unreachable" : "refused";
+	return kind == AG_TRAFFIC ? "traffic" : kind == AG_UNREACHABLE ? "unreachable" : kind == AG_OFFERED ? "offered" : "refused";
 }
 
 struct AgentWay {
@@ -39,6 +39,12 @@ struct AgentWay {
 			one.Set("index", batch[i].index);
 			one.Set("target", Napi::Buffer<u8>::Copy(env, batch[i].target.b, sizeof(batch[i].target.b)));
 			one.Set("port", sh_ntohs(batch[i].port));
+			if (batch[i].header_bytes && batch[i].header_bytes <= AG_HEADER_BYTES)
+				one.Set("header", Napi::Buffer<u8>::Copy(env, batch[i].header, batch[i].header_bytes));
+			if (batch[i].syn.length && batch[i].syn.length <= AG_SYN_BYTES) {
+				one.Set("syn", Napi::Buffer<u8>::Copy(env, batch[i].syn.frame, batch[i].syn.length));
+				one.Set("ifindex", batch[i].syn.ifindex);
+			}
 			list.Set(i, one);
 		}
 		return list;
@@ -82,6 +88,9 @@ public:
 		key.port = sh_htons((u16)f.number("port", 65535));
 		key.protocol = (u8)f.number("protocol", 255);
 		u32 index = (u32)f.number("index", AG_SERVICES - 1);
+		u8 nonce[8] = {};
+		if (f.has("nonce"))
+			f.bytes("nonce", nonce, sizeof(nonce));
 		bool bound = f.has("binding");
 		if (bound) {
 			Fields b = f.object("binding");
@@ -94,7 +103,7 @@ public:
 		}
 		std::string problem = Fields::problem();
 		if (problem.empty() && agent(&problem))
-			agent(&problem)->put(key, index, bound ? &binding : nullptr, &problem);
+			agent(&problem)->put(key, index, nonce, bound ? &binding : nullptr, &problem);
 		return problem.empty() ? info.Env().Undefined() : throw_problem(info.Env(), problem);
 	}
 

@@ -31,6 +31,13 @@ struct {
 } ag_origins SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, AG_SYNS);
+	__type(key, struct sh_flow);
+	__type(value, struct ag_syn);
+} ag_syns SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, AG_SERVICES);
 	__type(key, u32);
@@ -54,13 +61,34 @@ SH_INLINE void ag_count(u64 *counter)
 	__sync_fetch_and_add(counter, 1);
 }
 
-SH_INLINE void ag_tell(u32 kind, u32 index, const struct sh_addr *target, be16 port, u8 protocol, u8 detail)
+/* An event that is to be filled and submitted; `flow` is a TCP connection whose SYN is to go out again. */
+SH_INLINE struct ag_event *ag_event(u32 kind, u32 index, const struct sh_addr *target, be16 port, const struct sh_flow *flow)
 {
-	struct ag_event event = {.kind = kind, .index = index, .port = port, .protocol = protocol, .detail = detail};
+	struct ag_event *event = bpf_ringbuf_reserve(&ag_ring, sizeof(*event), 0);
 
+	if (!event)
+		return 0;
+	__builtin_memset(event, 0, sizeof(*event));
+	event->kind = kind;
+	event->index = index;
+	event->port = port;
 	if (target)
-		event.target = *target;
-	bpf_ringbuf_output(&ag_ring, &event, sizeof(event), 0);
+		event->target = *target;
+	if (flow) {
+		struct ag_syn *syn = bpf_map_lookup_elem(&ag_syns, flow);
+
+		if (syn)
+			event->syn = *syn;
+	}
+	return event;
+}
+
+SH_INLINE void ag_tell(u32 kind, u32 index, const struct sh_addr *target, be16 port, const struct sh_flow *flow)
+{
+	struct ag_event *event = ag_event(kind, index, target, port, flow);
+
+	if (event)
+		bpf_ringbuf_submit(event, 0);
 }
 
 SH_INLINE int ag_alive(u64 now)
@@ -101,6 +129,51 @@ SH_INLINE int ag_redirect(struct __sk_buff *skb, const struct ag_packet *p, cons
 	return ag_send(skb, ifindex);
 }
 
+/* Keeps a SYN, to be sent again where its first target does not take it. */
+SH_INLINE void ag_keep(struct __sk_buff *skb, const struct ag_packet *p)
+{
+	struct ag_syn syn = {.ifindex = skb->ifindex, .length = skb->len};
+	u32 length = skb->len;
+
+	if (length < 1 || length > AG_SYN_BYTES || bpf_skb_load_bytes(skb, 0, syn.frame, length) ||
+	    bpf_skb_load_bytes(skb, p->l4 + 4, &syn.sequence, 4))
+		return;
+	bpf_map_update_elem(&ag_syns, &p->flow, &syn, BPF_ANY);
+}
+
+/* The capability, as an option of the SYN (docs/protocol.md, section 4.4): where there is room, and where the answer's RST is
+ * not longer than the SYN, so over IPv4 alone. What can't be done leaves the SYN as it was, or is dropped half done: TCP sends
+ * it again. */
+SH_INLINE int ag_show(struct __sk_buff *skb, const struct ag_packet *p, const u8 *nonce)
+{
+	u8 option[16] = {1, 1, 254, 14, 0x53, 0x52, 0x11, 0};
+	be16 total, halves[2], before[2] = {0}, after[2] = {0};
+	u32 check = p->l4 + 16;
+
+	__builtin_memcpy(option + 8, nonce, 8);
+	if (p->flow.family != SH_IPV4 || skb->gso_size || bpf_skb_load_bytes(skb, p->l3 + 2, &total, 2) ||
+	    bpf_skb_load_bytes(skb, p->l4 + 12, halves, 2))
+		return TC_ACT_UNSPEC;
+	u32 words = sh_ntohs(halves[0]) >> 12, bytes = sh_ntohs(total), header = p->l4 - p->l3;
+	if (words < 5 || words > 11 || bytes != header + words * 4 || skb->len != p->l3 + bytes)
+		return TC_ACT_UNSPEC; /* no room, or data */
+	if (bpf_skb_change_tail(skb, skb->len + sizeof(option), 0))
+		return TC_ACT_UNSPEC;
+	before[0] = halves[0];
+	after[0] = sh_htons(sh_ntohs(halves[0]) + (4 << 12));
+	long long sum = bpf_csum_diff((void *)before, 4, (void *)after, 4, 0);
+	sum = bpf_csum_diff(0, 0, (void *)option, sizeof(option), sum);
+	be16 longer = sh_htons(bytes + sizeof(option));
+	/* What the link sums up itself has only its length corrected. */
+	if (bpf_skb_store_bytes(skb, p->l4 + words * 4, option, sizeof(option), 0) ||
+	    bpf_skb_store_bytes(skb, p->l4 + 12, after, 2, 0) || bpf_l4_csum_replace(skb, check, 0, sum, 0) ||
+	    bpf_l4_csum_replace(skb, check, sh_htons(bytes - header), sh_htons(bytes - header + sizeof(option)),
+				BPF_F_PSEUDO_HDR | 2) ||
+	    bpf_l3_csum_replace(skb, p->l3 + 10, total, longer, 2) || bpf_skb_store_bytes(skb, p->l3 + 2, &longer, 2, 0))
+		return TC_ACT_SHOT;
+	return TC_ACT_UNSPEC;
+}
+
 /* A new TCP connection: bound for its whole life, or not at all. */
 SH_INLINE void ag_open(struct __sk_buff *skb, const struct ag_packet *p, const struct ag_service *service, int bound)
 {
@@ -135,8 +208,10 @@ int shunt_out(struct __sk_buff *skb)
 	if (p.flow.protocol == SH_TCP) {
 		if (bpf_skb_load_bytes(skb, p.l4 + 13, &flags, 1))
 			return TC_ACT_UNSPEC;
-		if ((flags & (AG_TCP_SYN | AG_TCP_ACK)) == AG_TCP_SYN)
+		if ((flags & (AG_TCP_SYN | AG_TCP_ACK)) == AG_TCP_SYN) {
+			ag_keep(skb, &p);
 			ag_open(skb, &p, service, bound);
+		}
 		struct ag_flow *flow = bpf_map_lookup_elem(&ag_flows, &p.flow);
 		if (flow)
 			return ag_redirect(skb, &p, &flow->target, flow->port, flow->ifindex, index, counts);
@@ -146,7 +221,13 @@ int shunt_out(struct __sk_buff *skb)
 	ag_count(&counts->to_gateway);
 	if (!bound && now > counts->told_ns + AG_TELL_NS) {
 		counts->told_ns = now;
-		ag_tell(AG_TRAFFIC, index, 0, 0, p.flow.protocol, flags);
+		ag_tell(AG_TRAFFIC, index, 0, 0, 0);
+	}
+	if ((flags & (AG_TCP_SYN | AG_TCP_ACK)) == AG_TCP_SYN && sh_load64(service->nonce) && ag_alive(now)) {
+		u8 nonce[8];
+
+		__builtin_memcpy(nonce, service->nonce, 8);
+		return ag_show(skb, &p, nonce);
 	}
 	return TC_ACT_UNSPEC;
 }
@@ -238,9 +319,49 @@ SH_INLINE int ag_in_error(struct __sk_buff *skb, const struct ag_packet *p)
 	struct ag_counts *counts = bpf_map_lookup_elem(&ag_counters, &index);
 	if (counts)
 		ag_count(&counts->errors);
-	if (ag_says_unreachable(p->flow.family, kind[0], kind[1]))
-		ag_tell(AG_UNREACHABLE, index, &q.flow.destination, q.flow.destination_port, q.flow.protocol, kind[1]);
+	if (ag_says_unreachable(p->flow.family, kind[0], kind[1])) {
+		struct sh_flow known = q.flow;
+
+		known.destination = origin.service;
+		known.destination_port = origin.port;
+		struct ag_flow *flow = q.flow.protocol == SH_TCP ? bpf_map_lookup_elem(&ag_flows, &known) : 0;
+		int opening = flow && !flow->answered;
+
+		ag_tell(AG_UNREACHABLE, index, &q.flow.destination, q.flow.destination_port, opening ? &known : 0);
+		if (opening)
+			return TC_ACT_SHOT; /* it would end the connection, which another target may take */
+	}
 	return ag_requote(skb, p->l4, &q, &origin) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
+
+/* A RST from a service's own address that says where the connection shall go (docs/protocol.md, section 4.5). */
+SH_INLINE int ag_offered(struct __sk_buff *skb, const struct ag_packet *p, const struct sh_flow *flow)
+{
+	struct ag_service_key key = {.address = flow->destination, .port = flow->destination_port, .protocol = SH_TCP};
+	struct ag_service *service = bpf_map_lookup_elem(&ag_services, &key);
+	be32 words[4];
+	be32 start[2];
+
+	if (!service || !ag_alive(bpf_ktime_get_boot_ns()) || bpf_skb_load_bytes(skb, p->l4, words, sizeof(words)))
+		return TC_ACT_UNSPEC;
+	struct ag_syn *syn = bpf_map_lookup_elem(&ag_syns, flow);
+	if (!syn || sh_ntohl(words[2]) != sh_ntohl(syn->sequence) + 1)
+		return TC_ACT_UNSPEC;
+	u32 data = p->l4 + (sh_ntohl(words[3]) >> 28) * 4;
+	if (bpf_skb_load_bytes(skb, data, start, sizeof(start)) || start[0] != sh_htonl(0xff53484e))
+		return TC_ACT_UNSPEC;
+	u32 flags = sh_ntohl(start[1]) >> 16 & 3; /* V, A */
+	u32 bytes = flags == 0 ? 32 : flags == 1 ? 40 : flags == 2 ? 44 : 64;
+	struct ag_event *event = ag_event(AG_OFFERED, service->index, 0, 0, flow);
+	if (!event)
+		return TC_ACT_UNSPEC;
+	event->header_bytes = bytes;
+	if (bpf_skb_load_bytes(skb, data + 4, event->header, bytes)) {
+		bpf_ringbuf_discard(event, 0);
+		return TC_ACT_UNSPEC;
+	}
+	bpf_ringbuf_submit(event, 0);
+	return TC_ACT_SHOT; /* the SYN goes out again once it is known where to */
 }
 
 SEC("tc")
@@ -257,8 +378,13 @@ int shunt_in(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	ag_turned(&p.flow, &wire);
 	struct ag_origin *origin = bpf_map_lookup_elem(&ag_origins, &wire);
-	if (!origin)
+	if (!origin) {
+		u8 flags = 0;
+
+		if (p.flow.protocol == SH_TCP && !bpf_skb_load_bytes(skb, p.l4 + 13, &flags, 1) && flags & AG_TCP_RST)
+			return ag_offered(skb, &p, &wire);
 		return TC_ACT_UNSPEC;
+	}
 	u32 index = origin->index;
 	struct ag_counts *counts = bpf_map_lookup_elem(&ag_counters, &index);
 	if (!counts)
@@ -272,9 +398,9 @@ int shunt_in(struct __sk_buff *skb)
 		struct ag_flow *flow = bpf_map_lookup_elem(&ag_flows, &known);
 		if (flow && !flow->answered && !bpf_skb_load_bytes(skb, p.l4 + 13, &flags, 1)) {
 			if (flags & AG_TCP_RST) {
-				/* Not shown to the application: its next SYN goes to the gateway, which knows better. */
+				/* Not shown to the application: its SYN goes to the gateway, which knows better. */
 				ag_count(&counts->refused);
-				ag_tell(AG_REFUSED, index, &p.flow.source, p.flow.source_port, SH_TCP, 0);
+				ag_tell(AG_REFUSED, index, &p.flow.source, p.flow.source_port, &known);
 				return TC_ACT_SHOT;
 			}
 			flow->answered = 1;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <ctime>
 
 #include <bpf/bpf.h>
@@ -68,11 +69,12 @@ Agent::~Agent()
 		ring_buffer__free(ring_);
 }
 
-bool Agent::put(const ag_service_key &service, u32 index, const AgentBinding *binding, std::string *problem)
+bool Agent::put(const ag_service_key &service, u32 index, const u8 *nonce, const AgentBinding *binding, std::string *problem)
 {
 	ag_service value = {};
 
 	value.index = index;
+	memcpy(value.nonce, nonce, sizeof(value.nonce));
 	if (binding) {
 		value.target = binding->target;
 		value.source = binding->source;

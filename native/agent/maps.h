@@ -13,7 +13,10 @@
 enum {
 	AG_SERVICES = 256,      /* at most */
 	AG_FLOWS = 65536,       /* of each kind, by least recent use */
+	AG_SYNS = 4096,         /* connections that are being opened at once */
 	AG_RING_BYTES = 1 << 18,
+	AG_SYN_BYTES = 136,     /* Ethernet, IP and TCP with all options */
+	AG_HEADER_BYTES = 64,   /* the longest redirection header */
 	AG_TELL_NS = 20000000,  /* traffic that wants a binding is told of so often at most, per service */
 };
 
@@ -33,6 +36,7 @@ struct ag_service {
 	struct sh_addr target;
 	struct sh_addr source; /* whose packets: the address that was redirected */
 	u64 until_ns;
+	u8 nonce[8]; /* shown on a SYN while there is no binding; zero: none is */
 	u32 ifindex; /* by which the target is reached; 0: the way that the packet goes anyhow */
 	u32 index;   /* of its counters */
 	be16 port;
@@ -49,6 +53,14 @@ struct ag_flow {
 	be16 port;
 	u8 answered;   /* the target has accepted it */
 	u8 reserved;
+};
+
+/* The SYN that the application has sent last, as it came from the stack: its checksum may be unfinished. */
+struct ag_syn {
+	u32 ifindex;
+	u32 length;
+	be32 sequence;
+	u8 frame[AG_SYN_BYTES];
 };
 
 /* The same flow, by the addresses on the wire: whose answers these are. */
@@ -73,6 +85,7 @@ enum ag_event_kind {
 	AG_TRAFFIC = 1, /* for the service, and there is no binding */
 	AG_UNREACHABLE, /* a target, as ICMP says */
 	AG_REFUSED,     /* a connection, by a target */
+	AG_OFFERED,     /* a redirect, in the RST that answered a SYN */
 };
 
 struct ag_event {
@@ -82,6 +95,9 @@ struct ag_event {
 	be16 port;
 	u8 protocol;
 	u8 detail; /* ICMP's code */
+	u32 header_bytes;
+	u8 header[AG_HEADER_BYTES];
+	struct ag_syn syn; /* to be sent once more; length 0: none */
 	u32 reserved;
 };
 

@@ -5,8 +5,10 @@
 import { Cache, type Endpoint, type MachineEvent, type Prefix, type Settings } from "../client/index.js";
 import { AgentPrograms } from "../engine/agent-programs.js";
 import { host } from "../engine/host.js";
+import { inject } from "../engine/native.js";
 import { ShuntError } from "../errors.js";
 import { Service, type ServiceName } from "./service.js";
+import { finished } from "./syn.js";
 
 export interface AgentOptions {
 	readonly interfaces: readonly string[];
@@ -55,6 +57,7 @@ export class Agent {
 				source: options.source,
 				cache: this.cache,
 				ifindexTo: (address) => reachedBy(address, links),
+				send: (syn, ifindex) => sendAgain(syn, ifindex),
 				tell: (event) => options.onEvent(service.name, event),
 			});
 			return service;
@@ -127,6 +130,18 @@ function interfaceNumber(name: string): number {
 		return host().link(name).ifindex;
 	} catch (cause) {
 		throw new ShuntError("SHUNT_INTERFACE_MISSING", { interface: name }, { cause });
+	}
+}
+
+/** Past no queueing discipline: the programs at the way out shall see it. What is lost, TCP sends again. */
+function sendAgain(syn: Buffer, ifindex: number): void {
+	const frame = finished(syn);
+	if (frame === undefined) return;
+	try {
+		const { name } = host().link(ifindex);
+		inject({ interface: name, frames: [frame], count: 1, qdiscBypass: false }).catch(() => {});
+	} catch {
+		// The interface is gone.
 	}
 }
 

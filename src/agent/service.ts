@@ -16,7 +16,16 @@ import {
 	textOf,
 } from "../client/index.js";
 import type { AgentCounts, AgentEvent, AgentPrograms } from "../engine/agent-programs.js";
-import { CONTROL_SIZE, decodeControl, encodeControl, encodeHeader, FLAG, parseAddress } from "../wire/index.js";
+import {
+	CONTROL_SIZE,
+	decodeControl,
+	decodeHeader,
+	encodeControl,
+	encodeHeader,
+	FLAG,
+	type Header,
+	parseAddress,
+} from "../wire/index.js";
 import { Link } from "./link.js";
 
 export interface ServiceName {
@@ -30,9 +39,13 @@ export interface ServiceOptions {
 	readonly cache: Cache;
 	/** The number of the interface by which this address is reached, if the agent's programs are there. */
 	ifindexTo(address: Uint8Array): number | undefined;
+	/** Sends a SYN of the host's own once more, by way of the programs. */
+	send(syn: Buffer, ifindex: number): void;
 	tell(event: MachineEvent): void;
 }
 
+const SYNS_MOST = 256;
+const NOTHING = { target: { address: "", port: 0 }, until: 0, nonce: 0n };
 const PROTOCOLS = { udp: 17, tcp: 6 } as const;
 
 export class Service {
@@ -43,7 +56,15 @@ export class Service {
 	readonly #link: Link;
 	readonly #address: Uint8Array;
 	#seen: AgentCounts;
-	#put: { readonly target: Endpoint; readonly until: number } | undefined;
+	#put: { readonly target: Endpoint; readonly until: number; readonly nonce: bigint } = NOTHING;
+	/** The nonce of the next question: SYNs may show it before the machine knows that there is traffic. */
+	#next = randomNonce();
+	/** Of the question that is asked now. */
+	#asked = 0n;
+	/** A SYN's answer could not be followed: they show nothing any more. */
+	#mute = false;
+	/** Connections that were answered by a redirect, or refused by a target: they go on once it is known where to. */
+	#syns: { readonly frame: Buffer; readonly ifindex: number }[] = [];
 
 	constructor(
 		readonly programs: AgentPrograms,
@@ -60,6 +81,7 @@ export class Service {
 			(at) => this.#act(this.machine.refused(this.#turn(), at)),
 		);
 		this.#write();
+		this.#follow();
 		this.#seen = programs.counts(index);
 	}
 
@@ -79,8 +101,22 @@ export class Service {
 	}
 
 	event(event: AgentEvent): void {
+		if (event.syn !== undefined && event.ifindex !== undefined && this.#syns.length < SYNS_MOST)
+			this.#syns.push({ frame: event.syn, ifindex: event.ifindex });
 		if (event.kind === "traffic") this.#traffic();
+		else if (event.kind === "offered") this.#offered(event.header);
 		else this.#act(this.machine.refused(this.#turn(), endpointOf(event.target, event.port)));
+	}
+
+	#offered(bytes: Uint8Array | undefined): void {
+		const result = decodeHeader(bytes ?? new Uint8Array());
+		if (result.ok && result.header.type === "redirect") {
+			// Its question may not have been asked yet, if the RST was faster than the counters.
+			if (this.machine.state(Date.now()) === "idle") this.#traffic();
+			if (this.#forAll(result.header)) this.#act(this.machine.receive(this.#turn(), result.header, this.of.service));
+			else this.#mute = true;
+		}
+		this.#act([]);
 	}
 
 	close(): void {
@@ -89,26 +125,40 @@ export class Service {
 	}
 
 	#traffic(): void {
-		this.#act(this.machine.route(this.#turn()).actions);
+		const turn = this.#turn();
+		if (this.machine.state(turn.now) !== "idle") {
+			this.#act(this.machine.route(turn).actions);
+			return;
+		}
+		this.#asked = this.#next;
+		this.#next = randomNonce();
+		let first: bigint | undefined = this.#asked;
+		const random = () => {
+			const one = first ?? randomNonce();
+			first = undefined;
+			return one;
+		};
+		this.#act(this.machine.route({ ...turn, random }).actions);
 	}
 
 	#turn() {
-		return { now: Date.now(), random: () => randomBytes(8).readBigUInt64BE() };
+		return { now: Date.now(), random: randomNonce };
+	}
+
+	/** Whether a redirect can be followed for packets of all applications: not for one flow alone, nor into the other family. */
+	#forAll({ flags }: Header): boolean {
+		const six = (flags & FLAG.ipv6) !== 0;
+		const terms = flags & (FLAG.permanent | FLAG.leased);
+		const good = !(flags & FLAG.redirect) || (terms !== 0 && six === this.of.service.address.includes(":"));
+		if (!good) this.onceLeft++;
+		return good;
 	}
 
 	#heard(bytes: Uint8Array, from: Endpoint): void {
 		const control = decodeControl(bytes);
 		if (control === undefined || !control.header.ok) return;
 		const { header } = control.header;
-		const terms = FLAG.permanent | FLAG.leased;
-		if (header.type === "redirect" && header.flags & FLAG.redirect) {
-			// For one flow alone, or of the other family: neither can be followed for packets of all applications.
-			const six = (header.flags & FLAG.ipv6) !== 0;
-			if (!(header.flags & terms) || six !== this.of.service.address.includes(":")) {
-				this.onceLeft++;
-				return;
-			}
-		}
+		if (header.type === "redirect" && !this.#forAll(header)) return;
 		this.#act(this.machine.receive(this.#turn(), header, from));
 	}
 
@@ -125,41 +175,53 @@ export class Service {
 		this.#follow();
 	}
 
-	/** The BPF map has what the machine has: a renewed lease too. */
+	/** The BPF map has what the machine has: a renewed lease too. Then connections that wait for it go on. */
 	#follow(): void {
 		const { target, until } = this.machine;
+		const bound = target !== undefined && until !== undefined ? { target, until } : NOTHING;
+		const next = { target: bound.target, until: bound.until, nonce: this.#nonce() };
 		const put = this.#put;
-		if (target === undefined || until === undefined) {
-			if (put === undefined) return;
-			this.#put = undefined;
+		if (!same(put.target, next.target) || put.until !== next.until || put.nonce !== next.nonce) {
+			this.#put = next;
 			this.#write();
-			return;
 		}
-		if (put !== undefined && same(put.target, target) && put.until === until) return;
-		this.#put = { target, until };
-		this.#write();
+		if (this.#syns.length > 0 && (target !== undefined || !this.machine.busy)) {
+			for (const { frame, ifindex } of this.#syns) this.options.send(frame, ifindex);
+			this.#syns = [];
+		}
+	}
+
+	/** What a SYN shall show now; zero: nothing. */
+	#nonce(): bigint {
+		if (this.of.protocol !== "tcp" || this.#mute) return 0n;
+		const state = this.machine.state(Date.now());
+		return state === "idle" ? this.#next : state === "asking" ? this.#asked : 0n;
 	}
 
 	#write(): void {
 		const { protocol, service } = this.of;
+		const put = this.#put;
+		const nonce = new Uint8Array(8);
+		new DataView(nonce.buffer).setBigUint64(0, put.nonce);
 		const base = {
 			index: this.index,
 			protocol: PROTOCOLS[protocol],
 			address: this.#address,
 			port: service.port,
+			nonce: Buffer.from(nonce),
 		};
-		const put = this.#put;
-		const source = put && parseAddress(this.#link.sourceTo(put.target) ?? this.options.source ?? "");
-		if (put === undefined || source === undefined) {
+		const source = put.until > 0 && parseAddress(this.#link.sourceTo(put.target) ?? this.options.source ?? "");
+		const target = put.until > 0 && parseAddress(put.target.address);
+		const ifindex = target ? this.options.ifindexTo(target) : undefined;
+		if (!source || !target || ifindex === undefined) {
 			this.programs.put(base);
 			return;
 		}
-		const target = parseAddress(put.target.address) as Uint8Array;
-		const ifindex = this.options.ifindexTo(target);
 		const forMs = Math.max(0, Math.floor(put.until - Date.now()));
-		this.programs.put({
-			...base,
-			...(ifindex === undefined ? {} : { binding: { target, port: put.target.port, source, ifindex, forMs } }),
-		});
+		this.programs.put({ ...base, binding: { target, port: put.target.port, source, ifindex, forMs } });
 	}
+}
+
+function randomNonce(): bigint {
+	return randomBytes(8).readBigUInt64BE() | 1n; // zero would be none
 }

@@ -6,13 +6,19 @@ import { ShuntError } from "../errors.js";
 import { addon as loaded } from "./addon.js";
 
 export interface AgentEvent {
-	/** traffic: for a service without a binding. unreachable, refused: what became of packets to a target. */
-	readonly kind: "traffic" | "unreachable" | "refused";
+	/** traffic: for a service without a binding. unreachable, refused: what became of packets to a target. offered: a redirect, in
+	 * a RST that answered a SYN. */
+	readonly kind: "traffic" | "unreachable" | "refused" | "offered";
 	/** The service's. */
 	readonly index: number;
 	/** 16 bytes, IPv4 in mapped form. */
 	readonly target: Buffer;
 	readonly port: number;
+	/** What was offered. */
+	readonly header?: Buffer;
+	/** The SYN that is to go out again, from its Ethernet header on, by which link. Its checksum may be unfinished. */
+	readonly syn?: Buffer;
+	readonly ifindex?: number;
 }
 
 export interface AgentService {
@@ -21,6 +27,8 @@ export interface AgentService {
 	readonly protocol: number;
 	readonly address: Uint8Array;
 	readonly port: number;
+	/** 8 bytes: what SYNs show while there is no binding; absent: nothing. */
+	readonly nonce?: Uint8Array;
 	readonly binding?: {
 		readonly target: Uint8Array;
 		readonly port: number;

@@ -71,6 +71,21 @@ async function dig(lab: Lab, family: 4 | 6, options: readonly string[] = []): Pr
 	return answer.replaceAll('"', "");
 }
 
+/** A TCP segment's checksum over IPv4: right, or only its pseudo-header's sum, which the link goes on from, or neither. */
+function checksumOf(frame: Buffer): "finished" | "for the link" | "wrong" {
+	const ip = frame.subarray(14, 14 + frame.readUInt16BE(16));
+	const segment = ip.subarray(20);
+	const fold = (bytes: Buffer) => {
+		let total = 0;
+		for (const [i, byte] of bytes.entries()) total += i & 1 ? byte : byte << 8;
+		while (total > 0xffff) total = (total & 0xffff) + (total >>> 16);
+		return total;
+	};
+	const pseudo = Buffer.concat([ip.subarray(12, 20), Buffer.from([0, 6, segment.length >> 8, segment.length & 255])]);
+	if (fold(Buffer.concat([pseudo, segment])) === 0xffff && fold(ip.subarray(0, 20)) === 0xffff) return "finished";
+	return segment.readUInt16BE(16) === fold(pseudo) && fold(ip.subarray(0, 20)) === 0xffff ? "for the link" : "wrong";
+}
+
 const web = (address: string) => (address.includes(":") ? `http://[${address}]:7777/` : `http://${address}:7777/`);
 const named = (protocol: string, address: string, port: number) =>
 	`${protocol}/${address.includes(":") ? `[${address}]` : address}:${port}`;
@@ -159,6 +174,15 @@ describe.skipIf(!isRoot)("applications under the agent", () => {
 			expect(application.stdout).toContain("error ECONNREFUSED");
 			await startEcho(before);
 
+			// Nothing from there, and no word of it: neither to the application's packets nor to probes.
+			const { ipv4, ipv6 } = addresses[after];
+			const [word, dead] = family === 4 ? ["ip", ipv4] : ["ip6", ipv6];
+			const cut = `table inet cut { chain forward { type filter hook forward priority 0; ${word} daddr ${dead} drop; }; }`;
+			await lab.run("router", ["nft", cut]);
+			const third = () => events(agent).find((one) => one.event === "failover" && one.cause === "silent");
+			await until("the silence to be noticed", third, 10_000);
+			await lab.run("router", ["nft", "delete table inet cut"]);
+
 			await application.stop();
 			await agent.stop();
 		});
@@ -200,10 +224,42 @@ describe.skipIf(!isRoot)("applications under the agent", () => {
 					expect(await wire.stop()).toHaveLength(0);
 				}
 			}
-			for (const feature of ["tx", "rx", "tso", "gso", "gro"]) {
-				await lab.run("client", ["ethtool", "-K", "eth0", feature, "on"]);
-			}
 			await agent.stop();
+		});
+	}
+
+	for (const offload of ["off", "on"]) {
+		test(`R26: a SYN shows the capability, is answered by a RST, and the same connection opens at the backend; checksum offload ${offload}`, async () => {
+			const [, , , ten] = addresses.client.ipv4;
+			const web = "203.0.113.80";
+			await lab.run("client", ["ethtool", "-K", "eth0", "tx", offload]);
+			const wire = await lab.capture("client", "eth0", `host ${ten} and tcp port 80`);
+			const agent = lab.start("client", [
+				...[process.execPath, CLI, "client", "--json", "-i", "eth0", "--service", `tcp/${web}:80`],
+				...["--target-prefix", "10.77.0.0/16", "--source", ten],
+			]);
+			await agent.saysOnStdout(/"event":"ready"/);
+			const curl = ["curl", "-sS", "--interface", ten, "--max-time", "5", "-w", " %{time_connect}"] as const;
+			const answer = await lab.text("client", [...curl, `http://${web}/`]);
+			expect(answer).toMatch(/b[123]/);
+			expect(Number(answer.split(" ").at(-1))).toBeLessThan(0.9); // not by TCP's own repetition, after a second
+			await redirected(agent, `tcp ${web}:80`);
+			await agent.stop();
+			const packets = await wire.stop();
+			const printed = await wire.print("-S", "-vv");
+			const [asked, rst, again, ack] = printed.split(/\n(?=\d)/);
+			expect(asked).toContain(`> ${web}.80: Flags [S]`);
+			expect(asked).toMatch(/exp-5352|unknown-254|exid/i);
+			expect(rst).toMatch(/Flags \[R/);
+			expect(again).toMatch(/> 10\.77\.1[123]\.2\.80: Flags \[S\]/);
+			expect(ack).toMatch(/10\.77\.1[123]\.2\.80 > .*Flags \[S\.\]/);
+			const sequence = (text = "") => /seq (\d+)/.exec(text)?.[1];
+			expect(sequence(again)).toBe(sequence(asked));
+			const sent = packets.filter(({ bytes }) => bytes.readUInt16BE(14 + 20 + 2) === 80);
+			const states = sent.map(({ bytes }) => checksumOf(bytes));
+			// What goes out again was finished by the agent; the rest is as the link wants it.
+			expect(states[1]).toBe("finished");
+			expect(new Set(states.toSpliced(1, 1))).toEqual(new Set([offload === "on" ? "for the link" : "finished"]));
 		});
 	}
 
