@@ -194,6 +194,38 @@ SH_INLINE void sh_frame_again(struct sh_frame *frame)
 	sh_frame_reload(frame);
 }
 
+/* A test has neither a clock nor sockets of its own. */
+SH_STAGE int sh_served(const struct sh_env *env, const struct sh_frame *frame, const struct sh_flow *flow)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *socket;
+	u32 size;
+
+	if (!sh_state.clock.tick_ns)
+		return 1;
+	if (flow->family == 4) {
+		tuple.ipv4.saddr = flow->source.w[3];
+		tuple.ipv4.daddr = flow->destination.w[3];
+		tuple.ipv4.sport = flow->source_port;
+		tuple.ipv4.dport = flow->destination_port;
+		size = sizeof(tuple.ipv4);
+	} else {
+		__builtin_memcpy(tuple.ipv6.saddr, &flow->source, 16);
+		__builtin_memcpy(tuple.ipv6.daddr, &flow->destination, 16);
+		tuple.ipv6.sport = flow->source_port;
+		tuple.ipv6.dport = flow->destination_port;
+		size = sizeof(tuple.ipv6);
+	}
+	if (flow->protocol == SH_UDP)
+		socket = bpf_sk_lookup_udp(frame->ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	else
+		socket = bpf_sk_lookup_tcp(frame->ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	if (!socket)
+		return 0;
+	bpf_sk_release(socket);
+	return 1;
+}
+
 /* Bytes of the first buffer. The barrier keeps the compiler from folding the two pointers into other sums, which the
  * verifier would refuse. */
 SH_INLINE u32 sh_frame_first(const struct sh_frame *frame)

@@ -28,7 +28,7 @@ class Twins
 {
 public:
 	Twins(const Sessions &sessions, const sh_tables &tables)
-		: env_{0, &tables, sessions.bucket4(), sessions.bucket6(), sessions.fragments(), nullptr, nullptr, nullptr, nullptr}
+		: env_{0, &tables, sessions.bucket4(), sessions.bucket6(), sessions.fragments(), nullptr, nullptr, nullptr, nullptr, nullptr}
 	{
 	}
 

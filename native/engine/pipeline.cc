@@ -3,6 +3,8 @@
 // pipeline.cc - see the header for the order of the steps.
 #include "engine/pipeline.h"
 
+#include "engine/served.h"
+
 #include <ctime>
 
 namespace shunt
@@ -23,6 +25,7 @@ Pipeline::Pipeline(const Sessions &sessions, u64 *statistics) : statistics_(stat
 	env_.fragments = sessions.fragments();
 	env_.limits = sessions.limits();
 	env_.told = sessions.told();
+	env_.served = is_served;
 	env_.scratch = scratch_;
 	env_.kept = &kept_;
 }

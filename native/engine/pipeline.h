@@ -42,8 +42,12 @@ public:
 	bool has_way(u32 ifindex) const;
 	// Before the first batch: where all links lead (a file), and where popped packets go (a tun device).
 	void set_every_way(std::unique_ptr<Transmit> way) { every_way_ = std::move(way); }
-	// Nobody is told anything beside what is sent: of a recording, whose frames are not sent again.
-	void tell_nobody() { env_.told = nullptr; }
+	// Of a recording: nobody is told anything beside what is sent, and no socket is asked for.
+	void play_alone()
+	{
+		env_.told = nullptr;
+		env_.served = nullptr;
+	}
 	void set_inner_way(std::unique_ptr<Transmit> way) { inner_way_ = std::move(way); }
 
 	// `from` is the link the batch came from.

@@ -46,6 +46,7 @@ struct sh_env {
 	struct sh_fragment *fragments;
 	u32 *limits;                    /* SH_LIMITS + 1; NULL: nothing is limited */
 	struct sh_told *told;           /* SH_TOLD; NULL: nobody is told */
+	int (*served)(const struct sh_flow *flow); /* does a socket of this host's take it? NULL: it is not asked */
 	u64 *scratch;                   /* SH_SCRATCH_BYTES, this worker's own */
 	struct sh_kept *kept;           /* this worker's own; NULL: nothing is kept */
 };
@@ -115,6 +116,12 @@ typedef struct sh_frame sh_packet;
 SH_INLINE sh_packet *sh_packet_of(struct sh_frame *frame) { return frame; }
 SH_INLINE struct sh_frame *sh_frame_of(sh_packet *packet, struct sh_frame *room) { return (void)room, packet; }
 SH_INLINE void sh_frame_again(struct sh_frame *frame) { (void)frame; }
+
+SH_INLINE int sh_served(const struct sh_env *env, const struct sh_frame *frame, const struct sh_flow *flow)
+{
+	(void)frame;
+	return !env->served || env->served(flow);
+}
 
 SH_INLINE u32 sh_length(const struct sh_frame *frame) { return (u32)(frame->end - frame->data); }
 SH_INLINE int sh_beyond(const struct sh_frame *frame, u32 offset) { return offset > (u64)(frame->end - frame->data); }

@@ -34,7 +34,7 @@ public:
 		pipeline_.reset(new Pipeline(sessions_, statistics_->worker(0)));
 		if (!open_file_ways(run, pipeline_->clock_ns(), &ways, problem))
 			return false;
-		pipeline_->tell_nobody();
+		pipeline_->play_alone();
 		pipeline_->set_every_way(std::move(ways.out));
 		pipeline_->set_inner_way(std::move(ways.inner));
 		statistics_->worker(0)[word::state] = (u64)WorkerState::ended;

@@ -283,6 +283,12 @@ SH_STAGE u8 sh_probed(const struct sh_env *env, struct sh_frame *frame, const st
 	own_hash = sh_hash_own(control, &work->question.header.address);
 	service = sh_service_find(env, control, own_hash, &work->question.header.address, work->question.header.port,
 				  work->question.flow.protocol);
+	/* The question's flow, as the client would send it straight here. */
+	work->asked = work->question.flow;
+	work->asked.destination = work->question.header.address;
+	work->asked.destination_port = work->question.header.port;
+	if (!sh_served(env, frame, &work->asked))
+		return SH_R_probe_unserved;
 	if (service) {
 		result->service = service->id;
 		if (service->flags & SH_SERVICE_INVITED_ONLY) {

@@ -45,6 +45,7 @@ enum sh_verdict {
 	X(limited, SH_DROP, "a question of a source that asks more often than it is answered") \
 	X(control_bad, SH_DROP, "on the control port, but not a control datagram that may be answered: too short, or without the cookie") \
 	X(control_not_service, SH_DROP, "a control datagram about something that is no service here") \
+	X(probe_unserved, SH_DROP, "a probe of this backend, where nobody listens at the service's port") \
 	X(uninvited, SH_DROP, "came straight to this backend from a client that was not redirected here") \
 	X(truncated, SH_DROP, "shorter than its own headers say") \
 	X(bad_ip_header, SH_DROP, "impossible version, header length or total length") \

@@ -360,7 +360,7 @@ SH_INLINE int sh_session_evict(const struct sh_env *env, const struct sh_session
 enum sh_insert { SH_INSERTED, SH_INSERTED_EVICTING, SH_INSERT_FAILED };
 
 /* What an insertion works in; it lies in the engine's scratch memory behind what the packet keeps there. */
-#define SH_SCRATCH_SESSION 576
+#define SH_SCRATCH_SESSION 640
 struct sh_session_work {
 	struct sh_session_key residents[2];
 	u32 crowded; /* insertions yet that need not look for a move; the one word here that outlives a packet */

@@ -20,7 +20,7 @@
 #define SH_LIMITS 65536      /* cells of the limit on answers (limit.h), and one for all together */
 #define SH_TOLD 16384        /* clients that a backend is to tell at once (tell.h) */
 
-#define SH_SCRATCH_BYTES 768 /* what a packet on its way keeps outside the stack (platform.h) */
+#define SH_SCRATCH_BYTES 832 /* what a packet on its way keeps outside the stack (platform.h) */
 
 /* The session table's clock: one tick is 2^20 ns (about 1.05 ms), so a tick costs a shift, not a division. */
 #define SH_TICK_SHIFT 20

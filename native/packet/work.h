@@ -28,6 +28,7 @@ struct sh_work {
 	struct sh_env handed; /* to stages that are verified alone */
 	struct sh_question question;
 	struct sh_answer_room answer;
+	struct sh_flow asked; /* where a probe asks whether anybody listens */
 };
 SH_STATIC_ASSERT(sizeof(struct sh_work) <= SH_SCRATCH_SESSION, "session.h, SH_SCRATCH_SESSION");
 

@@ -170,6 +170,12 @@ export class Connection extends Socket {
 
 const inners = new WeakMap<Connection, Socket>();
 
+Object.defineProperty(Connection.prototype, "pending", {
+	configurable: true,
+	get(this: Connection) {
+		return inners.get(this)?.pending ?? true;
+	},
+});
 // What net.Socket has as getters of its handle.
 for (const name of [
 	"remoteAddress",

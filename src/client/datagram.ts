@@ -30,6 +30,8 @@ type Message = string | NodeJS.ArrayBufferView | readonly (string | NodeJS.Array
 
 /** How long replies of a target that is left are still taken as the service's. */
 const LATE_MS = 30_000;
+/** Services, and not others that were sent to and left alone since. */
+const MOST_SERVICES = 1024;
 /** Datagrams older than this are not sent again. */
 const FRESH_MS = 2000;
 
@@ -114,6 +116,7 @@ export class RedirectedSocket extends EventEmitter {
 		callback?: Sent,
 	): void;
 	send(message: Message, ...rest: unknown[]): void {
+		if (this.#closed) throw coded("ERR_SOCKET_DGRAM_NOT_RUNNING", "Not running");
 		const done = typeof rest.at(-1) === "function" ? (rest.pop() as Sent) : undefined;
 		while (rest.length > 0 && rest.at(-1) === undefined) rest.pop();
 		const connected = this.#remoteShown !== undefined;
@@ -131,7 +134,8 @@ export class RedirectedSocket extends EventEmitter {
 			else now();
 			return;
 		}
-		const [port, address] = rest as [number, string | undefined];
+		const [given, address] = rest as [number | string, string | undefined];
+		const port = typeof given === "string" && given.trim() !== "" ? Number(given) : (given as number);
 		if (!Number.isInteger(port) || port <= 0 || port > 65_535)
 			throw coded("ERR_SOCKET_BAD_PORT", `Port should be > 0 and < 65536. Received ${String(port)}.`, RangeError);
 		this.#resolve(address, port, done, (to, shown) => this.#sendTo(to, shown, bytes, done));
@@ -148,14 +152,16 @@ export class RedirectedSocket extends EventEmitter {
 			if (error !== null) this.emit("error", error);
 		};
 		this.#resolve(typeof address === "string" ? address : undefined, port, failed, (to, shown) => {
-			this.#bound(() => {
+			const ready = () => {
+				if (this.#closed) return;
 				this.#remote = to;
 				this.#remoteShown = shown;
 				const waiting = this.#connecting ?? [];
 				this.#connecting = undefined;
 				this.emit("connect");
 				for (const one of waiting) one();
-			});
+			};
+			this.#bound(() => process.nextTick(ready));
 		});
 	}
 
@@ -197,6 +203,11 @@ export class RedirectedSocket extends EventEmitter {
 			for (const probe of probes.values()) probe.unref();
 		}
 		return this;
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		if (this.#closed) return;
+		await new Promise<void>((resolve) => this.close(resolve));
 	}
 
 	address = (): AddressInfo => this.#socket.address();
@@ -253,6 +264,7 @@ export class RedirectedSocket extends EventEmitter {
 		const key = textOf(to);
 		const known = this.#services.get(key);
 		if (known !== undefined) return known;
+		if (this.#services.size >= MOST_SERVICES) this.#forgetOne();
 		const service: Service = {
 			flow: new Flow("udp", to, this.#options.settings, this.#options.cache.of("udp", to), {
 				ask: (gateway, datagram) => this.#out(gateway, datagram, ignored),
@@ -277,6 +289,18 @@ export class RedirectedSocket extends EventEmitter {
 		service.flow.ref(this.#held);
 		this.#services.set(key, service);
 		return service;
+	}
+
+	/** A socket that talks to the whole world remembers a part of it: who has no target goes first. */
+	#forgetOne(): void {
+		for (const [key, { flow, probes, held }] of this.#services) {
+			if (flow.machine.target !== undefined || probes.size > 0 || held.length > 0) continue;
+			flow.close();
+			this.#services.delete(key);
+			break;
+		}
+		const now = Date.now();
+		for (const [key, { until }] of this.#targets) if (until < now) this.#targets.delete(key);
 	}
 
 	/** What waited for a target, or for the knowledge that there is none. */
@@ -369,7 +393,12 @@ export class RedirectedSocket extends EventEmitter {
 
 	/** The address that the socket is bound to; undefined: none in particular, or one of the other family. */
 	#local(target: Endpoint): string | undefined {
-		const { address } = this.#socket.address();
+		let address: string;
+		try {
+			address = this.#socket.address().address;
+		} catch {
+			return undefined; // not bound yet, so not to one of its own
+		}
 		const plain = address.startsWith("::ffff:") ? address.slice(7) : address;
 		const any = plain === "0.0.0.0" || plain === "::";
 		return any || plain.includes(":") !== target.address.includes(":") ? undefined : plain;
@@ -423,10 +452,11 @@ export class RedirectedSocket extends EventEmitter {
 
 	#end(): void {
 		this.#closed = true;
-		for (const { flow, probes } of this.#services.values()) {
+		for (const { flow, probes, held } of this.#services.values()) {
 			flow.close();
 			for (const probe of probes.values()) probe.close();
 			probes.clear();
+			for (const { done } of held.splice(0)) done?.(coded("ERR_SOCKET_DGRAM_NOT_RUNNING", "Not running"), 0);
 		}
 	}
 }

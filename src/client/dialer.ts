@@ -60,11 +60,9 @@ export class Dialer extends EventEmitter {
 			const to = await this.#way(service, options.localAddress, signal);
 			const direct = !same(to, service);
 			try {
-				const socket = await attempt(
-					{ ...options, host: to.address, port: to.port },
-					direct ? this.#silence : undefined,
-					signal,
-				);
+				// By the gateway as the application said it: where a name has several addresses, Node finds the one that answers.
+				const way = direct ? { ...options, host: to.address, port: to.port } : options;
+				const socket = await attempt(way, direct ? this.#silence : undefined, signal);
 				if (direct) this.#arrived(keyOf(service, options.localAddress), to);
 				return socket;
 			} catch (error) {

@@ -82,6 +82,9 @@ export class Memory {
 	}
 }
 
+/** Services that are remembered at once. */
+const MOST = 10_000;
+
 /** Memories by service: `udp 203.0.113.53:53`. */
 export class Cache {
 	readonly #memories = new Map<string, Memory>();
@@ -90,10 +93,20 @@ export class Cache {
 		const key = `${protocol} ${textOf(service)}`;
 		let memory = this.#memories.get(key);
 		if (memory === undefined) {
+			if (this.#memories.size >= MOST) this.#forget();
 			memory = new Memory();
 			this.#memories.set(key, memory);
 		}
 		return memory;
+	}
+
+	/** Those that know nothing of use, and if all do, the oldest. */
+	#forget(now = Date.now()): void {
+		const before = this.#memories.size;
+		for (const [key, { binding, plainUntil, stayUntil }] of this.#memories)
+			if (binding === undefined && plainUntil <= now && stayUntil <= now) this.#memories.delete(key);
+		const [oldest] = this.#memories.keys();
+		if (this.#memories.size === before && oldest !== undefined) this.#memories.delete(oldest);
 	}
 
 	/** What is still worth keeping at `now`. */

@@ -16,7 +16,7 @@ const PACKETS = 70_000;
 const SEEDS = seeds(process.env.SHUNT_SEEDS ?? "1-16");
 
 /** What random packets can't meet: full or refusing links, a frame without room before it. */
-const NEVER = ["transmit_full", "transmit_failed", "no_headroom"];
+const NEVER = ["transmit_full", "transmit_failed", "no_headroom", "probe_unserved"];
 
 const work = mkdtempSync(join(tmpdir(), "shunt-random-"));
 afterAll(() => rmSync(work, { recursive: true, force: true }));

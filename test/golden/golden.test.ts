@@ -29,7 +29,7 @@ const work = mkdtempSync(join(tmpdir(), "shunt-golden-"));
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
 /** Only a live engine can meet these: a link that is full or refuses, a frame without room before it, no tables. */
-const LIVE = ["transmit_full", "transmit_failed", "no_headroom", "table_missing"];
+const LIVE = ["transmit_full", "transmit_failed", "no_headroom", "table_missing", "probe_unserved"];
 
 /** The same cases, the same expectations. Only root may hand the kernel a program. */
 const ENGINES: { name: string; kernel: boolean }[] = [

@@ -127,6 +127,11 @@ export class Lab {
 		return program;
 	}
 
+	/** dnsmasq, nginx and iperf3 on every backend where they do not run, or do no more. */
+	async startServices(): Promise<void> {
+		await this.#script(["services", "up"]);
+	}
+
 	/** A capture that is known to be running when the promise is kept. `filter` is tcpdump's. */
 	async capture(host: Host, link: string, filter = "", options: { snaplen?: number } = {}): Promise<Capture> {
 		const file = join(this.directory, `${host}-${link}-${this.#running.length}.pcap`);

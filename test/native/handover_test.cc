@@ -30,7 +30,7 @@ public:
 			sets_.push_back(TableBlock::build(Crowd::tables(epoch, HOUR_MS), sessions_.geometry(), &problem));
 			CHECK(sets_.back());
 		}
-		env_ = {1000000000ull << 10, nullptr, sessions_.bucket4(), sessions_.bucket6(), sessions_.fragments(), nullptr, nullptr, scratch_, nullptr};
+		env_ = {1000000000ull << 10, nullptr, sessions_.bucket4(), sessions_.bucket6(), sessions_.fragments(), nullptr, nullptr, nullptr, scratch_, nullptr};
 	}
 
 	// A table as it comes, one packet, and a record that matters to it; then the same again with every event at every place,

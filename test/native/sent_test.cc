@@ -228,7 +228,7 @@ TEST("sent: R10: records count as flows, or as senders where the service is coun
 	Table t(20000);
 	const sh_tables *tables = t.set(30000, 0, true);
 	u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)] = {};
-	sh_env env = {0, tables, t.sessions.bucket4(), t.sessions.bucket6(), t.sessions.fragments(), nullptr, nullptr, scratch, nullptr};
+	sh_env env = {0, tables, t.sessions.bucket4(), t.sessions.bucket6(), t.sessions.fragments(), nullptr, nullptr, nullptr, scratch, nullptr};
 
 	for (u32 i = 0; i < 1000; i++) // 100 senders with ten flows each, to two targets
 		for (u16 target : {1, 2}) {

@@ -155,7 +155,7 @@ private:
 		u8 *data = me->memory + 160;
 		sh_frame frame = {data, data + packet.frame.size(), me->memory};
 		sh_env env = {now_ns_,	 sets_[set_]->tables(), sessions_.bucket4(), sessions_.bucket6(), sessions_.fragments(),
-			      nullptr, nullptr, me->scratch, nullptr};
+			      nullptr, nullptr, nullptr, me->scratch, nullptr};
 
 		memcpy(data, packet.frame.data(), packet.frame.size());
 		sh_result result = sh_run(&env, &frame);
