@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { CLI, Cluster, ENGINES, LAB_CONFIG, type MemberHost } from "./cluster.js";
-import { addresses, isRoot, Lab, type LabProcess, root, until } from "./lab.js";
+import { addresses, isRoot, Lab, type LabProcess, until } from "./lab.js";
 
 const VIP = { 4: "203.0.113.53", 6: "2001:db8:53::53" } as const;
 const ECHO = { 4: "203.0.113.77", 6: "2001:db8:53::77" } as const;
@@ -107,12 +107,6 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 	beforeAll(async () => {
 		lab = await Lab.up({ services: true });
 		untouched = await hooks(lab);
-		// A backend's XDP answers probes by itself, and of a veth pair the other end must have a program to take that.
-		const pass = join(root, "build/bpf/pass.bpf.o");
-		for (const host of BACKENDS) {
-			if (engine !== "native") break;
-			await lab.run("router", ["ip", "link", "set", "dev", host, "xdp", "object", pass, "section", "xdp.frags"]);
-		}
 		const config = readFileSync(LAB_CONFIG, "utf8").replace("\nservices:\n", MORE);
 		cluster = await Cluster.start(lab, { engine, config });
 		await Promise.all(BACKENDS.map(startEcho));

@@ -1,6 +1,6 @@
 // client-program.mjs - a program that uses the client library, run in the lab's client: one exchange after another, a line of JSON each.
 //
-//   node client-program.mjs '{ "kind": "dns" | "http", "service": ADDRESS, "port": N, "from": ADDRESS, "count": N, "gapMs": N,
+//   node client-program.mjs '{ "kind": "dns" | "http", "service": ADDRESS, "port": N, "from": ADDRESS, "fromPort": N, "count": N, "gapMs": N,
 //                              "redirection": { … } }'
 //
 // Lines: {"i", "ms", "who", "way"} for each exchange (who null: it failed), {"event", …} as they come, {"counters"} at the end.
@@ -9,7 +9,7 @@
 import { get } from "node:http";
 import { createSocket, RedirectedAgent } from "../../dist/client/index.js";
 
-const { kind, service, port, from, count, gapMs, redirection } = JSON.parse(process.argv[2]);
+const { kind, service, port, from, fromPort = 0, count, gapMs, redirection } = JSON.parse(process.argv[2]);
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const told = (emitter) => {
@@ -27,7 +27,7 @@ function question(id) {
 async function dns() {
 	const socket = createSocket({ type: service.includes(":") ? "udp6" : "udp4", redirection });
 	told(socket);
-	await new Promise((resolve) => socket.bind({ address: from }, resolve));
+	await new Promise((resolve) => socket.bind({ address: from, port: fromPort }, resolve));
 	const answers = new Map();
 	socket.on("message", (message, rinfo) => {
 		if (rinfo.address !== service) say({ event: "stranger", from: rinfo.address });

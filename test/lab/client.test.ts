@@ -231,6 +231,40 @@ describe.skipIf(!isRoot).each(ENGINES)("programs with the client library, engine
 		expect(last.way).not.toBe(first.way);
 	});
 
+	test("R25: behind a NAT whose mappings are for one destination each, everything is served, and the target is bound", async () => {
+		await lab.text("router", [
+			"nft",
+			"add table ip nat; add chain ip nat out { type nat hook postrouting priority srcnat; }",
+		]);
+		undo.push(() => lab.text("router", ["nft", "delete table ip nat"]));
+		await lab.text("router", ["nft", "add rule ip nat out ip saddr 198.51.100.9 snat to 198.51.100.1 random"]);
+		const program = start({
+			kind: "dns",
+			service: DNS,
+			port: 53,
+			from: addresses.client.ipv4[2],
+			count: 40,
+			gapMs: 10,
+		});
+		const all = await program.end();
+		expect(all.filter(({ who }) => who === null)).toEqual([]);
+		expect((all.at(-1) as Exchange).way).not.toBe("gateway");
+		expect(Math.max(...all.map(({ ms }) => ms))).toBeLessThan(500);
+	});
+
+	test("R25: over a link of 1280 bytes, UDP and TCP", async () => {
+		await lab.text("client", ["ip", "link", "set", "eth0", "mtu", "1280"]);
+		undo.push(() => lab.text("client", ["ip", "link", "set", "eth0", "mtu", "1500"]));
+		for (const ask of [
+			{ kind: "dns", service: DNS6, port: 53, from: addresses.client.ipv6[2] },
+			{ kind: "http", service: WEB, port: 80, from: addresses.client.ipv4[2] },
+		] as const) {
+			const all = await start({ ...ask, count: 20, gapMs: 10 }).end();
+			expect(all.filter(({ who }) => who === null)).toEqual([]);
+			expect((all.at(-1) as Exchange).way).not.toBe("gateway");
+		}
+	});
+
 	test("30 % loss: no exchange fails", async () => {
 		await rules("router", "forward priority 0", "udp dport { 53, 3575 } numgen random mod 100 < 30 drop");
 		const program = start({
