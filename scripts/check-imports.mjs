@@ -28,7 +28,21 @@ const ABOVE = {
 	agent: ["wire", "client", "engine", "errors"],
 	console: ["api"],
 	cli: [
-		...["wire", "config", "session", "load", "policy", "database", "engine", "gateway", "backend", "api", "simulate", "client", "agent"],
+		...[
+			"wire",
+			"config",
+			"session",
+			"load",
+			"policy",
+			"database",
+			"engine",
+			"gateway",
+			"backend",
+			"api",
+			"simulate",
+			"client",
+			"agent",
+		],
 		"errors",
 	],
 };

@@ -287,8 +287,10 @@ SH_STAGE u8 sh_probed(const struct sh_env *env, struct sh_frame *frame, const st
 	work->asked = work->question.flow;
 	work->asked.destination = work->question.header.address;
 	work->asked.destination_port = work->question.header.port;
-	if (!sh_served(env, frame, &work->asked))
+	if (!sh_served(env, frame, &work->asked)) {
+		result->popped = 1; /* in user space the guard holds control datagrams back */
 		return SH_R_probe_unserved;
+	}
 	if (service) {
 		result->service = service->id;
 		if (service->flags & SH_SERVICE_INVITED_ONLY) {

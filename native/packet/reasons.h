@@ -37,6 +37,7 @@ enum sh_verdict {
 	X(answered_probe, SH_CONTROL, "a probe of this backend, answered") \
 	X(delivered, SH_PASS, "verified, taken out of its tunnel and handed to this host's own stack") \
 	X(direct, SH_PASS, "came straight to this backend's own address and a service's port there: noted as a session, left to this host's own stack") \
+	X(probe_unserved, SH_PASS, "a probe of this backend, where nobody listens at the service's port: left to this host's own stack, which refuses it") \
 	X(not_ip, SH_PASS, "neither IPv4 nor IPv6: ARP, LLDP and the like") \
 	X(not_service, SH_PASS, "addressed to no service's address and not to our tunnel") \
 	X(protocol_other, SH_PASS, "to a service's address, but neither UDP, TCP nor an ICMP error: a ping, say") \
@@ -45,7 +46,6 @@ enum sh_verdict {
 	X(limited, SH_DROP, "a question of a source that asks more often than it is answered") \
 	X(control_bad, SH_DROP, "on the control port, but not a control datagram that may be answered: too short, or without the cookie") \
 	X(control_not_service, SH_DROP, "a control datagram about something that is no service here") \
-	X(probe_unserved, SH_DROP, "a probe of this backend, where nobody listens at the service's port") \
 	X(uninvited, SH_DROP, "came straight to this backend from a client that was not redirected here") \
 	X(truncated, SH_DROP, "shorter than its own headers say") \
 	X(bad_ip_header, SH_DROP, "impossible version, header length or total length") \

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // main.mjs - `npm run bench -- NAME [options]`: one file per benchmark; this one finds it.
 
-const benches = { engine: "./engine.mjs", sessions: "./sessions.mjs", xdp: "./xdp.mjs" };
+const benches = { clients: "./clients.mjs", engine: "./engine.mjs", sessions: "./sessions.mjs", xdp: "./xdp.mjs" };
 const [name, ...options] = process.argv.slice(2);
 if (name === undefined || !(name in benches)) {
 	console.error(

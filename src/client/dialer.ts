@@ -17,6 +17,7 @@ import { COUNTERS, type Counters, SETTINGS } from "./machine.js";
 import { Memory } from "./memory.js";
 import { type RedirectionOptions, type Resolved, resolveOptions } from "./options.js";
 
+const LEAST_PATIENCE_MS = 500;
 /** Ways that one connection tries, the gateway's included. */
 const ATTEMPTS = 7;
 
@@ -27,7 +28,8 @@ interface Service {
 
 export class Dialer extends EventEmitter {
 	readonly #options: Resolved;
-	readonly #silence: number;
+	/** A connection to a target that is not there by then goes another way. */
+	readonly #patienceMs: number;
 	readonly #services = new Map<string, Service>();
 	/** By the local address, or the family where that is left open: a ticket is for the address that asked. */
 	readonly #asking = new Map<string, Datagrams>();
@@ -36,7 +38,7 @@ export class Dialer extends EventEmitter {
 	constructor(options: RedirectionOptions = {}) {
 		super();
 		this.#options = resolveOptions(options);
-		this.#silence = options.silence ?? SETTINGS.silence;
+		this.#patienceMs = Math.max(options.silence ?? SETTINGS.silence, LEAST_PATIENCE_MS);
 	}
 
 	get counters(): Counters {
@@ -62,7 +64,7 @@ export class Dialer extends EventEmitter {
 			try {
 				// By the gateway as the application said it: where a name has several addresses, Node finds the one that answers.
 				const way = direct ? { ...options, host: to.address, port: to.port } : options;
-				const socket = await attempt(way, direct ? this.#silence : undefined, signal);
+				const socket = await attempt(way, direct ? this.#patienceMs : undefined, signal);
 				if (direct) this.#arrived(keyOf(service, options.localAddress), to);
 				return socket;
 			} catch (error) {

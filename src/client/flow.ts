@@ -39,6 +39,7 @@ export class Flow {
 	readonly protocol: Protocol;
 	readonly #hands: Hands;
 	#timer: NodeJS.Timeout | undefined;
+	#timerAt = Infinity;
 	#held = true;
 
 	constructor(protocol: Protocol, service: Endpoint, settings: Partial<Settings>, memory: Memory, hands: Hands) {
@@ -109,13 +110,17 @@ export class Flow {
 		return encodeControl(encodeHeader(header), about, undefined, CONTROL_SIZE);
 	}
 
-	/** To the moment at which the machine has something to do, a day at most: setTimeout knows no more than 24 of them. */
+	/** To the moment at which the machine has something to do, a day at most: setTimeout knows no more than 24 of them. A timer that is
+	 * set already and is no later stays: it finds nothing to do then, and is set anew. Each datagram moves that moment. */
 	#wind(): void {
-		clearTimeout(this.#timer);
 		const due = this.machine.due;
+		if (this.#timer !== undefined && this.#timerAt <= due) return;
+		clearTimeout(this.#timer);
 		this.#timer = undefined;
 		if (due === Infinity) return;
+		this.#timerAt = due;
 		const tick = () => {
+			this.#timer = undefined;
 			this.#do(this.machine.tick(turn()));
 			this.#hands.moved?.();
 		};

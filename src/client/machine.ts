@@ -57,13 +57,13 @@ export const SETTINGS: Settings = {
 	window: 30_000,
 	permanent: 86_400_000,
 	questions: [250, 500, 1000],
-	probes: [100, 200, 300],
+	probes: [100, 120, 150],
 	plain: 600_000,
 	bar: 30_000,
 	barMost: 300_000,
 	redirections: 5,
 	stay: 300_000,
-	silence: 500,
+	silence: 200,
 };
 
 export type MachineEvent =
@@ -130,6 +130,9 @@ interface Bound extends Binding {
 	used: boolean;
 	/** When the first datagram went there that no sign of life has followed. */
 	unanswered: number | undefined;
+	/** How many times `silence` it may be silent: doubled by each probe that is answered where nothing else is, as of a service that
+	 * takes and never answers. */
+	calm: number;
 	watch: Probing | undefined;
 }
 
@@ -146,6 +149,7 @@ interface Question {
 	due: number;
 }
 
+const MOST_CALM = 32;
 const TERMS = FLAG.permanent | FLAG.once | FLAG.leased;
 
 export class Machine {
@@ -201,7 +205,7 @@ export class Machine {
 		if (binding === undefined) return due;
 		due = Math.min(due, binding.until, binding.watch?.due ?? Infinity);
 		if (binding.used && this.#question === undefined) due = Math.min(due, binding.renewAt);
-		if (this.#mayWatch(binding)) due = Math.min(due, (binding.unanswered as number) + silence);
+		if (this.#mayWatch(binding)) due = Math.min(due, (binding.unanswered as number) + silence * binding.calm);
 		return due;
 	}
 
@@ -265,7 +269,10 @@ export class Machine {
 		this.#begin(turn);
 		const candidate = this.#candidate;
 		if (candidate?.replayed && same(candidate.target, from)) this.#bind(turn, candidate);
-		else if (this.#binding !== undefined && same(this.#binding.target, from)) this.#alive(this.#binding);
+		else if (this.#binding !== undefined && same(this.#binding.target, from)) {
+			this.#binding.calm = 1;
+			this.#alive(this.#binding);
+		}
 		return this.#end();
 	}
 
@@ -331,7 +338,7 @@ export class Machine {
 
 	#watch(turn: Turn, binding: Bound): void {
 		const { now } = turn;
-		if (this.#mayWatch(binding) && now >= (binding.unanswered as number) + this.settings.silence) {
+		if (this.#mayWatch(binding) && now >= (binding.unanswered as number) + this.settings.silence * binding.calm) {
 			// A ticket that is no longer in force would not be answered, however well the target is: a fresh one first.
 			if (this.#inForce(binding, now)) binding.watch = { sent: 0, due: now };
 			else this.#ask(turn, "renew");
@@ -544,6 +551,7 @@ export class Machine {
 			this.#bind(turn, candidate);
 		} else if (binding !== undefined && mine(binding) && same(binding.target, from)) {
 			counters.acks++;
+			if (binding.watch !== undefined) binding.calm = Math.min(binding.calm * 2, MOST_CALM);
 			this.#alive(binding);
 		} else counters.ignoredSource++;
 	}
@@ -564,6 +572,7 @@ export class Machine {
 			renewAt: this.#renewAt(turn, given),
 			used: false,
 			unanswered: undefined,
+			calm: 1,
 			watch: undefined,
 		};
 		this.#keep(this.#binding);

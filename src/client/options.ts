@@ -21,9 +21,9 @@ export interface RedirectionOptions {
 	readonly cache?: Cache;
 	/** After each question, how long its answer is waited for, milliseconds. Default [250, 500, 1000]. */
 	readonly questions?: readonly number[];
-	/** The same of probes. Default [100, 200, 300]. */
+	/** The same of probes. Default [100, 120, 150]. */
 	readonly probes?: readonly number[];
-	/** How long a target that is sent to may be silent before it is probed, milliseconds. Default 500. */
+	/** How long a target that is sent to may be silent before it is probed, milliseconds. Default 200. */
 	readonly silence?: number;
 	/** Datagrams that are sent again, by the gateway, when their target fails before it has answered: the last so many. Default 8. */
 	readonly resend?: number;

@@ -305,18 +305,25 @@ describe("the machine", () => {
 		const b = new Bench();
 		b.bind(B1, FLAG.leased, { lease: 60 });
 		b.route();
-		expect(kinds(b.after(499))).toEqual([]);
+		expect(kinds(b.after(199))).toEqual([]);
 		expect(kinds(b.after(1))).toEqual(["probe"]);
-		expect(kinds(b.after(300))).toEqual(["probe", "probe"]);
+		expect(kinds(b.after(220))).toEqual(["probe", "probe"]);
 		expect(b.to()).toEqual(B1);
-		expect(kinds(b.after(300))).toEqual(["unbind", "tell", "ask", "resend"]);
+		expect(kinds(b.after(150))).toEqual(["unbind", "tell", "ask", "resend"]);
 		expect(b.events).toEqual([{ name: "failover", target: B1, cause: "silent" }]);
 		const alive = new Bench();
 		const { nonce } = alive.bind(B1, FLAG.leased, { lease: 60 });
 		alive.route();
-		alive.after(550);
+		alive.after(250);
 		alive.ack(B1, nonce);
 		expect(alive.after(10_000)).toEqual([]);
+		// Who takes and never answers is asked less and less often.
+		alive.route();
+		expect(kinds(alive.after(399))).toEqual([]);
+		expect(kinds(alive.after(1))).toEqual(["probe"]);
+		alive.ack(B1, nonce);
+		alive.route();
+		expect(kinds(alive.after(799))).toEqual([]);
 		const answered = new Bench();
 		answered.bind(B1, FLAG.leased, { lease: 60 });
 		answered.route();
@@ -329,7 +336,7 @@ describe("the machine", () => {
 		b.bind(B1, FLAG.once);
 		b.after(60_000);
 		b.route();
-		expect(kinds(b.after(500))).toEqual(["ask"]);
+		expect(kinds(b.after(200))).toEqual(["ask"]);
 		const { nonce } = b.asked;
 		expect(kinds(b.receive(b.redirect(B1, FLAG.once, { nonce })))).toEqual(["probe"]);
 		b.ack(B1, nonce);
