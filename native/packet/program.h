@@ -7,15 +7,18 @@
  *       2  is the destination any of ours? most packets leave here  choose.h
  *     sh_backend: a packet of the tunnel, to this server
  *       3  verify the redirection header, its tag last              decap.h
- *       4  note the session                                         session.h
+ *       4  note the session, and what its client is to be told      session.h, tell.h
+ *          draining, and not its session: on to another one
  *       5  give it the port that the service has here              decap.h
  *       6  take the packet out of the tunnel; the host's stack has it
  *     sh_direct: a packet of a redirected client, to this backend's own address
- *       3  parse the transport, find the service by the port that it has here; note the session
+ *       3  parse the transport; a probe is answered                 probe.h
+ *       4  find the service by the port that it has here; is its sender invited? note the session
  *     sh_gateway: a packet of a client, to a service
- *       3  parse the transport, find the service                    parse.h, choose.h
+ *       3  parse the transport; does it ask something? find the service   parse.h, question.h, choose.h
  *       4  find the session and with it the target                  session.h
- *       5  none, or it moved: choose a target by the tables         choose.h
+ *       5  none, or it moved: choose a target by the tables         assign.h, choose.h
+ *          it asks: the answer goes back, or the target is to tell it       asked.h, answer.h
  *       6  verdict: does it fit the link?                           too_big.h
  *       7  add the redirection header, encapsulate                  encap.h
  *
