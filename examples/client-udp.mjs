@@ -13,7 +13,9 @@ const socket = createSocket({
 });
 
 socket.on("redirect", ({ target, term }) => console.log(`now to ${target.address} port ${target.port}, ${term}`));
-socket.on("failover", ({ target, cause }) => console.log(`${target.address} has failed (${cause}); by the gateway again`));
+socket.on("failover", ({ target, cause }) =>
+	console.log(`${target.address} has failed (${cause}); by the gateway again`),
+);
 socket.on("plain", ({ why }) => console.log(`by the gateway: ${why}`));
 socket.on("message", (message, from) => console.log(`${from.address}: ${message.length} bytes`));
 

@@ -6,6 +6,7 @@
  * Must never: touch a packet that is for no configured service and belongs to no redirected flow; or move a TCP connection
  * that has begun. Without a living agent nothing new is bound, and what has begun is carried to its end.
  */
+#include "option.h"
 #include "packet.h"
 
 struct {
@@ -223,11 +224,14 @@ int shunt_out(struct __sk_buff *skb)
 		counts->told_ns = now;
 		ag_tell(AG_TRAFFIC, index, 0, 0, 0);
 	}
-	if ((flags & (AG_TCP_SYN | AG_TCP_ACK)) == AG_TCP_SYN && sh_load64(service->nonce) && ag_alive(now)) {
+	if (sh_load64(service->nonce) && ag_alive(now)) {
 		u8 nonce[8];
 
 		__builtin_memcpy(nonce, service->nonce, 8);
-		return ag_show(skb, &p, nonce);
+		if (p.flow.protocol == SH_UDP)
+			return ag_show_behind(skb, &p, nonce);
+		if ((flags & (AG_TCP_SYN | AG_TCP_ACK)) == AG_TCP_SYN)
+			return ag_show(skb, &p, nonce);
 	}
 	return TC_ACT_UNSPEC;
 }
@@ -364,6 +368,30 @@ SH_INLINE int ag_offered(struct __sk_buff *skb, const struct ag_packet *p, const
 	return TC_ACT_SHOT; /* the SYN goes out again once it is known where to */
 }
 
+/* A datagram from a service's own address that says, beside what it brings the application, where to go (protocol.md, 4.3); or a control
+ * datagram, which brings it nothing. */
+SH_INLINE int ag_told(struct __sk_buff *skb, const struct ag_packet *p)
+{
+	struct ag_service_key key = {.address = p->flow.source, .port = p->flow.source_port, .protocol = SH_UDP};
+	struct ag_service *service = bpf_map_lookup_elem(&ag_services, &key);
+	u32 at = 0, bytes;
+	int control;
+
+	if (!service || !ag_alive(bpf_ktime_get_boot_ns()))
+		return TC_ACT_UNSPEC;
+	bytes = ag_said(skb, p, &at, &control);
+	struct ag_event *event = bytes ? ag_event(AG_OFFERED, service->index, 0, 0, 0) : 0;
+	if (!event)
+		return TC_ACT_UNSPEC;
+	event->header_bytes = bytes;
+	if (bytes < 1 || bytes > AG_HEADER_BYTES || bpf_skb_load_bytes(skb, at, event->header, bytes)) {
+		bpf_ringbuf_discard(event, 0);
+		return TC_ACT_UNSPEC;
+	}
+	bpf_ringbuf_submit(event, 0);
+	return control ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
+
 SEC("tc")
 int shunt_in(struct __sk_buff *skb)
 {
@@ -383,7 +411,7 @@ int shunt_in(struct __sk_buff *skb)
 
 		if (p.flow.protocol == SH_TCP && !bpf_skb_load_bytes(skb, p.l4 + 13, &flags, 1) && flags & AG_TCP_RST)
 			return ag_offered(skb, &p, &wire);
-		return TC_ACT_UNSPEC;
+		return p.flow.protocol == SH_UDP ? ag_told(skb, &p) : TC_ACT_UNSPEC;
 	}
 	u32 index = origin->index;
 	struct ag_counts *counts = bpf_map_lookup_elem(&ag_counters, &index);

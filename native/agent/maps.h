@@ -36,7 +36,7 @@ struct ag_service {
 	struct sh_addr target;
 	struct sh_addr source; /* whose packets: the address that was redirected */
 	u64 until_ns;
-	u8 nonce[8]; /* shown on a SYN while there is no binding; zero: none is */
+	u8 nonce[8]; /* shown on a SYN, and behind datagrams, while there is no binding; zero: none is */
 	u32 ifindex; /* by which the target is reached; 0: the way that the packet goes anyhow */
 	u32 index;   /* of its counters */
 	be16 port;
@@ -85,7 +85,7 @@ enum ag_event_kind {
 	AG_TRAFFIC = 1, /* for the service, and there is no binding */
 	AG_UNREACHABLE, /* a target, as ICMP says */
 	AG_REFUSED,     /* a connection, by a target */
-	AG_OFFERED,     /* a redirect, in the RST that answered a SYN */
+	AG_OFFERED,     /* a redirect, in the RST that answered a SYN, or in a datagram of the service's */
 };
 
 struct ag_event {

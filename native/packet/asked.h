@@ -131,8 +131,12 @@ SH_STAGE_ALONE u32 sh_asked_say(const struct sh_env *handed, struct sh_work *wor
 			return SH_SAID_NOTHING;
 		work->stamp.nonce = question->header.nonce;
 		work->stamp.flags = question->asks == SH_ASKS_FAILURE ? SH_F_FAILURE : 0;
-		if (target->answer == SH_ANSWER_FORWARD_INDICATE || question->asks == SH_ASKS_FAILURE ||
-		    !sh_limit(&env, control, &flow->source))
+		if (target->answer == SH_ANSWER_FORWARD_INDICATE || question->asks == SH_ASKS_FAILURE)
+			return SH_SAID_NOTHING;
+		/* Who has made room is willing to send its datagram once more. */
+		if (p->carrier == SH_CARRIER_SURPLUS && (u32)p->ip_length < (u32)question->keep + SH_WILLING_BYTES)
+			return SH_SAID_NOTHING;
+		if (!sh_limit(&env, control, &flow->source))
 			return SH_SAID_NOTHING;
 		if (p->carrier == SH_CARRIER_SYN)
 			said = SH_SAID_RESET;

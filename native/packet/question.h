@@ -34,6 +34,8 @@ enum {
 
 /* Of a surplus area, as it is read: the longest header, and the room that its sender leaves for an answer. */
 #define SH_SURPLUS_BYTES 192
+/* A client whose surplus area is at least so long is willing to be answered by the gateway itself: the shortest option, and 100 bytes. */
+#define SH_WILLING_BYTES (6 + SH_HEADER_V4 + 100)
 /* Options that are walked on a SYN. */
 #define SH_TCP_OPTIONS 12
 

@@ -2,6 +2,8 @@
 //
 //   gateway    packets that the gateway sees of one client, by the terms of its redirection
 //   latency    one exchange: straight to the backend, by a lease, by the gateway, by nftables' DNAT, and the first of a lease
+//   goodput    three backends behind one gateway, every link shaped alike: what three uploads reach together, by the gateway, by nftables'
+//              DNAT, and under the host agent
 //   failure    how long no answer comes when a backend dies in silence, or its program stops and the kernel says so
 //
 // Everything is real: a lab of namespaces (scripts/lab), the daemons, dnsmasq as the service, a program with the client library.
@@ -44,6 +46,7 @@ export async function run(options) {
 			engine: bench.engine,
 			gateway: await bench.gateway(),
 			latency: await bench.latency(),
+			goodput: await bench.goodput(),
 			failure: await bench.failure(),
 		};
 		bench.say("");
@@ -124,14 +127,14 @@ class Bench {
 	}
 
 	/** One service, three backends; the client is always given b1 first. */
-	configure(terms) {
+	configure(terms, more = "") {
 		const text = readFileSync(join(root, "examples/lab.yaml"), "utf8")
 			.replace("\nservices:\n", `\nengine: { mode: ${this.engine} }\nservices:\n`)
 			.replace(
 				"    backends: [b1, b2, b3] # whoever",
 				`${terms === undefined ? "" : `    redirect: ${terms}\n`}    backends: [b1, b2, b3] # whoever`,
 			);
-		writeFileSync(join(this.work, "shunt.yaml"), text);
+		writeFileSync(join(this.work, "shunt.yaml"), `${text}${more}`);
 	}
 
 	reload(terms) {
@@ -198,17 +201,159 @@ class Bench {
 			lease: {},
 			gateway: { mode: "plain" },
 			"nftables DNAT": { mode: "plain", service: DNAT },
+			"under the agent": { mode: "plain", agent: true },
 		};
 		const results = [];
 		for (let round = 0; round < rounds; round++) {
 			const order = Object.entries(subjects);
 			for (const [subject, ask] of round % 2 ? order.reverse() : order) {
 				this.say(`latency, round ${round + 1} of ${rounds}: ${subject}`);
-				const { p50Ms, p99Ms, lost } = await this.client({ count, warm: 200, ...ask });
+				const { agent, ...rest } = ask;
+				const under = agent ? await this.agent([`udp/${VIP}:53`], "198.51.100.9") : undefined;
+				const { p50Ms, p99Ms, lost } = await this.client({ count, warm: 200, ...rest });
+				if (under) await this.end(under);
 				results.push({ round, subject, p50Ms, p99Ms, lost });
 			}
 			const first = await this.client({ count: 1 });
 			results.push({ round, subject: "cold: the first of a lease", p50Ms: first.p50Ms, p99Ms: null, lost: first.lost });
+		}
+		return results;
+	}
+
+	/** Applications of the client under the host agent. */
+	async agent(services, source) {
+		const args = [
+			"netns",
+			"exec",
+			`${this.prefix}-client`,
+			process.execPath,
+			cli,
+			"client",
+			"--json",
+			"-i",
+			"eth0",
+			"--source",
+			source,
+		];
+		const child = spawn("ip", [...args, "--target-prefix", "10.77.0.0/16", "--service", ...services], {
+			stdio: ["ignore", "pipe", "inherit"],
+		});
+		child.said = "";
+		await new Promise((resolve, reject) => {
+			child.stdout.on("data", (text) => {
+				child.said += text;
+				if (child.said.includes('"event":"ready"')) resolve();
+			});
+			child.once("exit", (status) => reject(new Error(`the agent ended: ${status}`)));
+		});
+		return child;
+	}
+
+	end(child) {
+		return new Promise((resolve) => {
+			child.removeAllListeners("exit");
+			child.once("exit", resolve);
+			child.kill("SIGTERM");
+		});
+	}
+
+	async goodput() {
+		const mbit = 20;
+		const rounds = this.quick ? 1 : 3;
+		const shaped = ["gateway", ...BACKENDS];
+		for (const port of shaped)
+			this.inside(
+				"router",
+				"tc",
+				"qdisc",
+				"add",
+				"dev",
+				port,
+				"root",
+				"tbf",
+				"rate",
+				`${mbit}mbit`,
+				"burst",
+				"32kb",
+				"latency",
+				"50ms",
+			);
+		const results = [];
+		try {
+			const servers = BACKENDS.map((host, i) =>
+				spawn("ip", ["netns", "exec", `${this.prefix}-${host}`, "iperf3", "--server", "--port", String(5211 + i)], {
+					stdio: "ignore",
+				}),
+			);
+			this.configure(
+				TERMS["lease 60 s"],
+				`  up1: { address: 203.0.113.60, port: 5211, protocol: tcp, backends: [b1], redirect: ${TERMS["lease 60 s"]} }\n  up2: { address: 203.0.113.60, port: 5212, protocol: tcp, backends: [b2], redirect: ${TERMS["lease 60 s"]} }\n  up3: { address: 203.0.113.60, port: 5213, protocol: tcp, backends: [b3], redirect: ${TERMS["lease 60 s"]} }\n`,
+			);
+			for (const { socket } of this.daemons.values())
+				execFileSync(process.execPath, [cli, "reload", "--socket", socket]);
+			this.inside(
+				"gateway",
+				"nft",
+				`flush chain ip rival in; flush chain ip rival out; add rule ip rival out ip daddr 10.77.0.0/16 tcp dport 5211-5213 masquerade`,
+			);
+			for (const [i, address] of ["10.77.11.2", "10.77.12.2", "10.77.13.2"].entries())
+				this.inside("gateway", "nft", `add rule ip rival in ip daddr ${DNAT} tcp dport ${5211 + i} dnat to ${address}`);
+			const upload = (address) =>
+				Promise.all(
+					BACKENDS.map(
+						(_, i) =>
+							new Promise((resolve, reject) => {
+								const child = spawn(
+									"ip",
+									[
+										"netns",
+										"exec",
+										`${this.prefix}-client`,
+										"iperf3",
+										"--client",
+										address,
+										"--port",
+										String(5211 + i),
+										"--time",
+										this.quick ? "3" : "8",
+										"--json",
+									],
+									{ stdio: ["ignore", "pipe", "inherit"] },
+								);
+								let said = "";
+								child.stdout.on("data", (text) => {
+									said += text;
+								});
+								child.once("close", () => {
+									const end = JSON.parse(said).end?.sum_received;
+									if (end === undefined) reject(new Error(`iperf3: ${said}`));
+									else resolve(end.bits_per_second / 1e6);
+								});
+							}),
+					),
+				).then((all) => all.reduce((sum, one) => sum + one, 0));
+			for (let round = 0; round < rounds; round++) {
+				this.say(`goodput, round ${round + 1} of ${rounds}`);
+				results.push({ round, way: "gateway", linkMbit: mbit, mbit: await upload("203.0.113.60") });
+				results.push({ round, way: "nftables DNAT", linkMbit: mbit, mbit: await upload(DNAT) });
+				const under = await this.agent(
+					[1, 2, 3].map((i) => `tcp/203.0.113.60:521${i}`),
+					"198.51.100.7",
+				);
+				// The first connection goes by the gateway, and brings the lease.
+				for (let i = 0; i < 3; i++)
+					this.inside("client", "iperf3", "--client", "203.0.113.60", "--port", String(5211 + i), "--time", "1");
+				const told = () => under.said.split('"event":"redirect"').length - 1;
+				for (let tries = 0; told() < 3 && tries < 100; tries++) await new Promise((resolve) => setTimeout(resolve, 50));
+				results.push({ round, way: "under the agent", linkMbit: mbit, mbit: await upload("203.0.113.60") });
+				await this.end(under);
+			}
+			for (const server of servers) server.kill("SIGTERM");
+		} finally {
+			for (const port of shaped) this.inside("router", "tc", "qdisc", "del", "dev", port, "root");
+			this.configure(TERMS["lease 60 s"]);
+			for (const { socket } of this.daemons.values())
+				execFileSync(process.execPath, [cli, "reload", "--socket", socket]);
 		}
 		return results;
 	}
@@ -294,6 +439,12 @@ function render(report) {
 		lines.push(
 			`| ${subject} | ${ms(median(of(subject).map(({ p50Ms }) => p50Ms)))} | ${ms(p99)} | ${span} | ${of(subject).reduce((sum, { lost }) => sum + lost, 0)} |`,
 		);
+	}
+	lines.push("", "| three uploads, every link of 20 Mbit/s | Mbit/s together | ÷ one link |", "|---|---|---|");
+	for (const way of [...new Set(report.goodput.map((one) => one.way))]) {
+		const all = report.goodput.filter((one) => one.way === way);
+		const speed = median(all.map(({ mbit }) => mbit));
+		lines.push(`| ${way} | ${speed.toFixed(1)} | ${(speed / all[0].linkMbit).toFixed(2)} |`);
 	}
 	lines.push("", "| failure | longest time without an answer, ms: median (least – most) |", "|---|---|");
 	for (const kind of [...new Set(report.failure.map((one) => one.kind))]) {

@@ -191,9 +191,9 @@ export class Service {
 		}
 	}
 
-	/** What a SYN shall show now; zero: nothing. */
+	/** What a SYN or a datagram shall show now; zero: nothing. */
 	#nonce(): bigint {
-		if (this.of.protocol !== "tcp" || this.#mute) return 0n;
+		if (this.#mute) return 0n;
 		const state = this.machine.state(Date.now());
 		return state === "idle" ? this.#next : state === "asking" ? this.#asked : 0n;
 	}

@@ -2,9 +2,17 @@
 //
 // Owns: the words for what the agent does. Must never: leave a hook behind when it ends.
 
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { Agent, type ServiceCounts, type ServiceName } from "../agent/index.js";
-import { Cache, type MachineEvent, type Prefix, readEndpoint, readPrefix, textOf } from "../client/index.js";
+import {
+	Cache,
+	type MachineEvent,
+	openCache,
+	type Prefix,
+	readEndpoint,
+	readPrefix,
+	saveCache,
+	textOf,
+} from "../client/index.js";
 import { ShuntError } from "../errors.js";
 
 export interface ClientOptions {
@@ -25,8 +33,7 @@ export async function client(options: ClientOptions): Promise<void> {
 		throw new ShuntError("SHUNT_ADDRESS_INVALID", { text: options.source });
 	}
 	if (process.getuid?.() !== 0) throw new ShuntError("SHUNT_NOT_ROOT", { command: "shunt client" });
-	const cache = new Cache();
-	if (options.cache !== undefined) read(cache, options.cache);
+	const cache = options.cache === undefined ? new Cache() : openCache(options.cache);
 
 	let end: (why?: unknown) => void = () => {};
 	const ended = new Promise<unknown>((resolve) => {
@@ -91,18 +98,9 @@ function bracketed(address: string): string {
 	return address.includes(":") ? `[${address}]:1` : `${address}:1`;
 }
 
-function read(cache: Cache, file: string): void {
-	try {
-		cache.import(JSON.parse(readFileSync(file, "utf8")));
-	} catch {
-		// No cache yet, or none that can be read: everything is asked anew.
-	}
-}
-
 function write(cache: Cache, file: string): void {
 	try {
-		writeFileSync(`${file}.new`, `${JSON.stringify(cache.export())}\n`, { mode: 0o600 });
-		renameSync(`${file}.new`, file);
+		saveCache(cache, file);
 	} catch (cause) {
 		throw new ShuntError("SHUNT_FILE_UNWRITABLE", { file, why: (cause as Error).message }, { cause });
 	}

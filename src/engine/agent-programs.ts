@@ -7,7 +7,7 @@ import { addon as loaded } from "./addon.js";
 
 export interface AgentEvent {
 	/** traffic: for a service without a binding. unreachable, refused: what became of packets to a target. offered: a redirect, in
-	 * a RST that answered a SYN. */
+	 * a RST that answered a SYN, or in a datagram of the service's. */
 	readonly kind: "traffic" | "unreachable" | "refused" | "offered";
 	/** The service's. */
 	readonly index: number;
@@ -27,7 +27,7 @@ export interface AgentService {
 	readonly protocol: number;
 	readonly address: Uint8Array;
 	readonly port: number;
-	/** 8 bytes: what SYNs show while there is no binding; absent: nothing. */
+	/** 8 bytes: what SYNs and datagrams show while there is no binding; absent: nothing. */
 	readonly nonce?: Uint8Array;
 	readonly binding?: {
 		readonly target: Uint8Array;

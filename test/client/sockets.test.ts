@@ -3,10 +3,12 @@
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, get, type IncomingMessage } from "node:http";
+import { createServer as createSecureServer, get as secureGet } from "node:https";
 import { connect as netConnect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import type { TLSSocket } from "node:tls";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
 	Cache,
@@ -16,6 +18,7 @@ import {
 	Dialer,
 	openCache,
 	RedirectedAgent,
+	RedirectedSecureAgent,
 	type RedirectedSocket,
 	type RedirectionOptions,
 	saveCache,
@@ -327,6 +330,50 @@ describe("HTTP", () => {
 		expect(await ask()).toBe(`gateway ${SERVICE}:${port}`);
 		await until("a target", () => agent.dialer.target(SERVICE, port) !== undefined);
 		expect(await ask()).toBe(`target ${SERVICE}:${port}`);
+		agent.destroy();
+		peer.port = old;
+	});
+
+	test("R26: an https.Agent, and the connector over TLS: the name that is asked for and verified is the service's, at the target", async () => {
+		const fixture = (name: string) => readFileSync(join(import.meta.dirname, "fixtures", name));
+		const [key, cert] = [fixture("service.key"), fixture("service.crt")];
+		const serve = (name: string, address: string, port: number) =>
+			new Promise<number>((resolve) => {
+				const server = createSecureServer({ key, cert }, (request, response) => {
+					response.end(`${name} ${(request.socket as TLSSocket).servername}`);
+				});
+				sockets.push(server);
+				server.listen(port, address, () => resolve((server.address() as { port: number }).port));
+			});
+		const port = await serve("gateway", SERVICE, 0);
+		await serve("target", "127.0.0.11", port);
+		const old = peer.port;
+		peer.port = port;
+		await peer.backend("127.0.0.11").catch(() => {});
+		const lookup = (_: string, options: { all?: boolean }, found: (error: null, ...rest: unknown[]) => void) =>
+			options.all ? found(null, [{ address: SERVICE, family: 4 }]) : found(null, SERVICE, 4);
+		const agent = new RedirectedSecureAgent({ redirection: redirection({ patience: 1000 }) });
+		sockets.push(agent.dialer);
+		const answer = await new Promise<string>((resolve, reject) =>
+			secureGet({ host: "service.example", port, agent, ca: cert, lookup: lookup as never }, (response) =>
+				body(response).then(resolve, reject),
+			).on("error", reject),
+		);
+		expect(answer).toBe("target service.example");
+		const dial = connector({ dialer: agent.dialer }, { ca: cert });
+		const socket = await new Promise<Socket>((resolve, reject) =>
+			dial({ hostname: SERVICE, servername: "service.example", port, protocol: "https:" }, (error, made) =>
+				made ? resolve(made) : reject(error),
+			),
+		);
+		expect((socket as TLSSocket).authorized).toBe(true);
+		expect(socket.remoteAddress).toBe("127.0.0.11");
+		socket.destroy();
+		const stranger = connector({ dialer: agent.dialer }, { ca: cert });
+		const refused = await new Promise<Error | null>((resolve) =>
+			stranger({ hostname: SERVICE, servername: "other.example", port, protocol: "https:" }, (error) => resolve(error)),
+		);
+		expect(refused).toMatchObject({ code: "ERR_TLS_CERT_ALTNAME_INVALID" });
 		agent.destroy();
 		peer.port = old;
 	});

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { decodeFrame } from "../../src/wire/index.js";
 import { CLI, Cluster, ENGINES, LAB_CONFIG, type MemberHost } from "./cluster.js";
 import { addresses, isRoot, Lab, type LabProcess, until } from "./lab.js";
 
@@ -146,6 +147,29 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 			}
 			expect(await agent.stop()).toBe(0);
 			expect(events(agent).filter((one) => one.event === "end")).toHaveLength(2);
+		});
+
+		test(`R16 R24 R26: over IPv${family} a datagram shows the capability, and the backend's reply says where to go, though no question gets through`, async () => {
+			const word = family === 4 ? "ip" : "ip6";
+			const cut = `table inet asked { chain forward { type filter hook forward priority 0; ${word} daddr ${VIP[family]} udp dport 3575 drop; }; }`;
+			await lab.run("router", ["nft", cut]);
+			const wire = await lab.capture(
+				"router",
+				"client",
+				`udp and src host ${source} and dst host ${VIP[family]} and dst port 53`,
+			);
+			const agent = await startAgent(lab, family, [`udp/${service}`]);
+			await until("the way to be known", async () => {
+				expect(await dig(lab, family)).toBe("b1");
+				return events(agent).some((one) => one.event === "redirect");
+			});
+			expect(await dig(lab, family)).toBe("b1");
+			await wire.stop();
+			expect(await wire.print("-vv")).not.toMatch(/bad udp cksum/);
+			const shown = wire.packets().flatMap((packet) => decodeFrame(packet.bytes).ip?.udp?.option ?? []);
+			expect(shown.some((option) => option.ok && option.header.type === "capability")).toBe(true);
+			await lab.run("router", ["nft", "delete table inet asked"]);
+			await agent.stop();
 		});
 
 		test(`R26: one connected UDP socket over IPv${family}: over renewals, a service that stops, and a backend that falls silent`, async () => {

@@ -49,7 +49,11 @@ if (gapMs > 0) {
 		const began = performance.now();
 		const good = await new Promise((resolve) => {
 			const late = setTimeout(() => resolve(false), 1000);
-			current = { id, done: () => (clearTimeout(late), resolve(true)) };
+			const done = () => {
+				clearTimeout(late);
+				resolve(true);
+			};
+			current = { id, done };
 			socket.send(question(id), port, service);
 		});
 		if (!good) lost++;
