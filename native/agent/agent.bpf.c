@@ -425,6 +425,12 @@ int shunt_in(struct __sk_buff *skb)
 		known.destination_port = origin->port;
 		struct ag_flow *flow = bpf_map_lookup_elem(&ag_flows, &known);
 		if (flow && !flow->answered && !bpf_skb_load_bytes(skb, p.l4 + 13, &flags, 1)) {
+			be32 acknowledged = 0;
+
+			/* Whoever has not seen the SYN does not know its number. */
+			if (flags & AG_TCP_RST && (bpf_skb_load_bytes(skb, p.l4 + 8, &acknowledged, 4) ||
+						   sh_ntohl(acknowledged) != sh_ntohl(flow->sequence) + 1))
+				return TC_ACT_SHOT;
 			if (flags & AG_TCP_RST) {
 				/* Not shown to the application: its SYN goes to the gateway, which knows better. */
 				ag_count(&counts->refused);

@@ -124,7 +124,8 @@ SH_STAGE_ALONE u32 sh_asked_say(const struct sh_env *handed, struct sh_work *wor
 	flow = sh_asked_flow(work);
 	target = work->assigned.target ? sh_target_at(&env, work->assigned.target) : 0;
 	asked_only = p->carrier == SH_CARRIER_CONTROL;
-	if (target && target->header_flags & SH_F_LEASED && flow->protocol == SH_UDP)
+	/* Those alone that are limited: whoever forges sources must not fill the table for an hour. */
+	if (asked_only && target && target->header_flags & SH_F_LEASED && flow->protocol == SH_UDP)
 		sh_session_hold(&env, &work->key, service, target->lease_s);
 	if (!asked_only) {
 		if (!target || !(target->header_flags & SH_F_REDIRECT) || target->answer == SH_ANSWER_FORWARD)

@@ -105,7 +105,12 @@ export class Service {
 			this.#syns.push({ frame: event.syn, ifindex: event.ifindex });
 		if (event.kind === "traffic") this.#traffic();
 		else if (event.kind === "offered") this.#offered(event.header);
-		else this.#act(this.machine.refused(this.#turn(), endpointOf(event.target, event.port)));
+		else {
+			const at = endpointOf(event.target, event.port);
+			// A RST must have known the SYN's number. An ICMP error must have known two ports, which can be guessed.
+			if (event.kind === "refused") this.#act(this.machine.refused(this.#turn(), at));
+			else this.#act(this.machine.suspect(this.#turn(), at));
+		}
 	}
 
 	#offered(bytes: Uint8Array | undefined): void {

@@ -351,8 +351,10 @@ export class RedirectedSocket extends EventEmitter {
 		if (!header.ok || about === undefined) return false;
 		const service = this.#services.get(textOf({ address: formatAddress(about.address), port: about.port }));
 		if (service === undefined || about.protocol !== 17) return false;
+		// What a stranger says was returned is nothing of ours: it must not leave from here.
+		const returned = service.flow.expects(header.header, from);
 		service.flow.receive(header.header, from);
-		if (packet !== undefined) {
+		if (packet !== undefined && returned) {
 			const payload = carriedPayload(packet);
 			const to = payload === undefined ? undefined : service.flow.replay();
 			if (payload !== undefined && to !== undefined) this.#out(to, payload, ignored);

@@ -67,6 +67,11 @@ export class Flow {
 		this.#hands.moved?.();
 	}
 
+	/** Whether this is the answer to what the flow has just asked, from where it asked. */
+	expects({ type, nonce }: Header, from: Endpoint): boolean {
+		return type === "redirect" && from.address === this.service.address && this.machine.expects(nonce);
+	}
+
 	replay(): Endpoint | undefined {
 		return this.machine.replay(turn());
 	}

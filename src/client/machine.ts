@@ -253,6 +253,11 @@ export class Machine {
 		return this.#question?.header.nonce === nonce || this.#answered.includes(nonce);
 	}
 
+	/** Whether a redirect with this nonce would be the answer to the question that is open now. */
+	expects(nonce: bigint): boolean {
+		return this.#question?.header.nonce === nonce;
+	}
+
 	/** A control datagram's header. */
 	receive(turn: Turn, header: Header, from: Endpoint): Action[] {
 		this.#begin(turn);
@@ -276,7 +281,24 @@ export class Machine {
 		return this.#end();
 	}
 
-	/** ICMP said that nothing there takes what was sent, or the host could not send it. */
+	/** Something says that nothing there takes what was sent, and whoever has guessed two ports can say so. The target is asked: if it is
+	 * gone, its host refuses the probe, from a port that nobody knows (RFC 5927). */
+	suspect(turn: Turn, at: Endpoint): Action[] {
+		this.#begin(turn);
+		const binding = this.#binding;
+		if (
+			binding !== undefined &&
+			same(binding.target, at) &&
+			binding.watch === undefined &&
+			this.#question === undefined
+		) {
+			binding.watch = { sent: 0, due: turn.now };
+			this.#probe(turn, binding, binding.watch);
+		}
+		return this.#end();
+	}
+
+	/** ICMP said that nothing there takes the probe, or the host could not send it. */
 	refused(turn: Turn, at: Endpoint): Action[] {
 		this.#begin(turn);
 		if (this.#candidate !== undefined && same(this.#candidate.target, at)) this.#fail(turn, this.#candidate, "refused");

@@ -331,6 +331,20 @@ describe("the machine", () => {
 		expect(answered.after(10_000)).toEqual([]);
 	});
 
+	test("a word that anybody may have said is no failure: the target is asked, and only its own refusal, or its silence, is one", () => {
+		const b = new Bench();
+		const { nonce } = b.bind(B1, FLAG.leased, { lease: 60 });
+		b.route();
+		expect(kinds(b.machine.suspect(b.turn, B1))).toEqual(["probe"]);
+		expect(kinds(b.machine.suspect(b.turn, B1))).toEqual([]);
+		b.ack(B1, nonce);
+		expect(b.to()).toEqual(B1);
+		expect(b.machine.counters.failovers).toBe(0);
+		b.machine.suspect(b.turn, B1);
+		expect(kinds(b.machine.refused(b.turn, B1))).toEqual(["unbind", "tell", "ask", "resend"]);
+		expect(kinds(b.machine.suspect(b.turn, B2))).toEqual([]);
+	});
+
 	test("a once-ticket that is no longer in force is made new before its target is probed", () => {
 		const b = new Bench();
 		b.bind(B1, FLAG.once);

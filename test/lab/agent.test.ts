@@ -1,9 +1,11 @@
 // agent.test.ts - R26 over real packets: applications that know nothing of redirections, under `shunt client`.
 
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { decodeFrame } from "../../src/wire/index.js";
+import { ethernet, ipv4, udp } from "../wire/pcap.js";
 import { CLI, Cluster, ENGINES, LAB_CONFIG, type MemberHost } from "./cluster.js";
 import { addresses, isRoot, Lab, type LabProcess, until } from "./lab.js";
 
@@ -295,6 +297,93 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 			expect(new Set(states.toSpliced(1, 1))).toEqual(new Set([offload === "on" ? "for the link" : "finished"]));
 		});
 	}
+
+	test("R25: over a hop that cuts off what stands behind datagrams and blanks unknown TCP options, everything is served; where questions pass, the gateway still leaves the way", async () => {
+		// Before a real link its card has made the checksum; a hop that is handed unfinished ones would see what is on no wire.
+		await lab.run("client", ["ethtool", "-K", "eth0", "tx", "off"]);
+		const object = join(lab.directory, "strip.o");
+		const include = execFileSync("gcc", ["-print-multiarch"], { encoding: "utf8" }).trim();
+		execFileSync("clang-16", [
+			"-O2",
+			"-g",
+			"-target",
+			"bpf",
+			"-idirafter",
+			`/usr/include/${include}`,
+			"-c",
+			join(import.meta.dirname, "strip.bpf.c"),
+			"-o",
+			object,
+		]);
+		for (const port of ["client", "b1", "b2", "b3", "gateway"]) {
+			await lab.run("router", ["tc", "qdisc", "add", "dev", port, "clsact"]);
+			await lab.run("router", [
+				"tc",
+				"filter",
+				"add",
+				"dev",
+				port,
+				"ingress",
+				"bpf",
+				"direct-action",
+				"object-file",
+				object,
+				"section",
+				"tc",
+			]);
+		}
+		await lab.run("router", [
+			"nft",
+			"table inet strip { chain forward { type filter hook forward priority 0; tcp flags syn reset tcp option 254; udp dport 3575 counter drop; }; }",
+		]);
+		const services = [named("udp", VIP[4], 53), named("tcp", VIP[4], 53)];
+		const agent = await startAgent(lab, 4, services);
+		const capture = await lab.capture("router", "gateway", `src host ${addresses.client.ipv4[0]}`);
+		for (let i = 0; i < 10; i++) expect(await dig(lab, 4, i % 2 ? ["+tcp"] : [])).toBe("b1");
+		expect(events(agent).filter((one) => one.event === "redirect")).toEqual([]);
+		const shown = (await capture.stop()).filter(({ bytes }) => {
+			const { ip } = decodeFrame(bytes);
+			return ip?.udp?.option !== undefined || ip?.tcp?.option !== undefined;
+		});
+		expect(shown, "nothing of it arrives").toEqual([]);
+		await agent.stop();
+
+		await lab.run("router", ["nft", "delete table inet strip"]);
+		const second = await startAgent(lab, 4, services);
+		expect(await dig(lab, 4)).toBe("b1");
+		await redirected(second, `udp ${VIP[4]}:53`);
+		expect(await dig(lab, 4)).toBe("b1");
+		await second.stop();
+		for (const port of ["client", "b1", "b2", "b3", "gateway"])
+			await lab.run("router", ["tc", "qdisc", "del", "dev", port, "clsact"]);
+	});
+
+	test("R26: forged ICMP errors about a redirected flow, ports guessed, move no client: its target is asked, and answers", async () => {
+		const agent = await startAgent(lab, 4, [named("udp", VIP[4], 53)]);
+		await dig(lab, 4);
+		await redirected(agent, `udp ${VIP[4]}:53`);
+		const [client] = addresses.client.ipv4;
+		expect(await dig(lab, 4, ["-b", `${client}#5555`])).toBe("b1");
+		const quoted = ipv4(client, addresses.b1.ipv4, 17, udp(5555, 53, Buffer.alloc(0)));
+		const error = Buffer.concat([Buffer.from([3, 3, 0, 0, 0, 0, 0, 0]), quoted]);
+		let sum = 0;
+		for (let i = 0; i < error.length; i += 2) sum += error.readUInt16BE(i);
+		while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+		error.writeUInt16BE(~sum & 0xffff, 2);
+		const frame = ethernet(0x0800, ipv4("192.0.2.66", client, 1, error));
+		frame.write(
+			(await lab.text("client", ["cat", "/sys/class/net/eth0/address"])).trim().replaceAll(":", ""),
+			0,
+			"hex",
+		);
+		const options = JSON.stringify({ interface: "client", frames: [frame.toString("hex")], count: 200, pps: 2000 });
+		await lab.text("router", [process.execPath, join(import.meta.dirname, "attacker.mjs"), options]);
+		for (let i = 0; i < 5; i++) expect(await dig(lab, 4)).toBe("b1");
+		await agent.stop();
+		expect(events(agent).filter((one) => one.event === "failover")).toEqual([]);
+		const end = events(agent).find((one) => one.event === "end") as { errors?: number };
+		expect(JSON.stringify(end)).toMatch(/"errors":[1-9]/);
+	});
 
 	test("R26: an agent that is killed breaks nothing: connections go on, new packets take the gateway; the next one takes over", async () => {
 		const bulk = "203.0.113.78";

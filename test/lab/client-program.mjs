@@ -1,15 +1,26 @@
 // client-program.mjs - a program that uses the client library, run in the lab's client: one exchange after another, a line of JSON each.
 //
-//   node client-program.mjs '{ "kind": "dns" | "http", "service": ADDRESS, "port": N, "from": ADDRESS, "fromPort": N, "count": N, "gapMs": N,
+//   node client-program.mjs '{ "kind": "dns" | "http", "service": ADDRESS, "port": N, "from": ADDRESS, "fromPort": N, "count": N, "gapMs": N, "tries": N, "waitMs": N,
 //                              "redirection": { … } }'
 //
 // Lines: {"i", "ms", "who", "way"} for each exchange (who null: it failed), {"event", …} as they come, {"counters"} at the end.
-// Owns: one socket, or one agent. Must never: hide a failed exchange; a DNS question is asked again once a second, as resolvers do.
+// Owns: one socket, or one agent. Must never: hide a failed exchange; a DNS question is asked again, as resolvers do.
 
 import { get } from "node:http";
 import { createSocket, RedirectedAgent } from "../../dist/client/index.js";
 
-const { kind, service, port, from, fromPort = 0, count, gapMs, redirection } = JSON.parse(process.argv[2]);
+const {
+	kind,
+	service,
+	port,
+	from,
+	fromPort = 0,
+	count,
+	gapMs,
+	tries: most = 3,
+	waitMs = 1000,
+	redirection,
+} = JSON.parse(process.argv[2]);
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const told = (emitter) => {
@@ -37,9 +48,9 @@ async function dns() {
 		const began = performance.now();
 		const answered = new Promise((resolve) => answers.set(i, resolve));
 		let who = null;
-		for (let tries = 0; tries < 3 && who === null; tries++) {
+		for (let tries = 0; tries < most && who === null; tries++) {
 			socket.send(question(i), port, service);
-			who = await Promise.race([answered, wait(1000).then(() => null)]);
+			who = await Promise.race([answered, wait(waitMs).then(() => null)]);
 		}
 		say({ i, ms: performance.now() - began, who, way: socket.target(service, port)?.address ?? "gateway" });
 		await wait(gapMs);
