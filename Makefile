@@ -48,13 +48,13 @@ format: ## rewrite the sources as biome wants them
 	npx biome check --write .
 
 # Every header counts, so that no change in the packet program escapes the verifier.
-BPF_SOURCES := $(wildcard native/bpf/*.c native/bpf/*.h native/agent/*.c native/agent/*.h native/packet/*.h) native/bpf/build
+BPF_SOURCES := $(wildcard native/kernel/bpf/*.c native/kernel/bpf/*.h native/agent/*.c native/agent/*.h native/datapath/*.h native/datapath/*/*.h) native/kernel/bpf/build
 
 .PHONY: bpf
 bpf: build-bpf/shunt.bpf.o ## compile the packet program for the kernel
 
 build-bpf/shunt.bpf.o: $(BPF_SOURCES) Makefile
-	native/bpf/build build-bpf
+	native/kernel/bpf/build build-bpf
 
 # In a mount namespace with a bpffs of its own: what is pinned there goes with it.
 .PHONY: bpf-verify

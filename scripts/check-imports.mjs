@@ -11,56 +11,46 @@ import { fileURLToPath } from "node:url";
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 
 /** What each room may import, besides itself. */
+const PURE = ["wire", "errors", "config"];
+const KNOWLEDGE = [...PURE, "load", "policy", "health", "database"];
+const HOST = [...KNOWLEDGE, "engine"];
+const MEMBER = [...HOST, "host"];
+const ROLE = [...MEMBER, "member"];
+const API = [...ROLE, "gateway", "backend"];
 const ABOVE = {
 	wire: [],
 	errors: [],
 	config: ["wire", "errors"],
-	policy: ["wire", "config", "errors"],
-	session: ["wire", "config", "errors"],
-	load: ["wire", "config", "errors"],
-	database: ["wire", "config", "session", "load", "policy", "errors"],
-	engine: ["wire", "config", "session", "load", "policy", "errors"],
-	gateway: ["wire", "config", "session", "load", "policy", "database", "engine", "errors"],
-	backend: ["wire", "config", "session", "load", "policy", "database", "engine", "gateway", "errors"],
-	api: ["wire", "config", "session", "load", "policy", "database", "engine", "gateway", "backend", "errors"],
+	load: PURE,
+	health: PURE,
+	policy: PURE,
+	database: [...PURE, "load", "policy", "health"],
+	engine: [...PURE, "policy"],
+	host: HOST,
+	member: MEMBER,
+	gateway: ROLE,
+	backend: ROLE,
+	api: API,
 	simulate: ["config", "policy", "database", "errors"],
 	client: ["wire"],
 	agent: ["wire", "client", "engine", "errors"],
-	console: ["api"],
-	cli: [
-		...[
-			"wire",
-			"config",
-			"session",
-			"load",
-			"policy",
-			"database",
-			"engine",
-			"gateway",
-			"backend",
-			"api",
-			"simulate",
-			"client",
-			"agent",
-		],
-		"errors",
-	],
+	cli: [...API, "api", "simulate", "client", "agent"],
 };
 
 /** In native/: which rooms a room may include, and the one room in which a foreign header may stand. */
 const NATIVE = {
-	packet: ["packet", "bpf/platform.h", "engine/platform.h"],
-	bpf: ["bpf", "packet"],
-	engine: ["engine", "packet"],
-	host: ["host", "packet/types.h"],
-	agent: ["agent", "packet/types.h", "xdp/object.h", "xdp/running_program.h"],
-	xdp: ["xdp", "packet", "engine", "bpf/state.h", "bpf/watch.h", "bpf/dump.h"],
-	addon: ["addon", "agent", "engine", "host", "xdp", "packet"],
+	datapath: ["datapath"],
+	engine: ["engine", "datapath"],
+	user: ["user", "engine", "datapath"],
+	linux: ["linux", "datapath/types.h"],
+	kernel: ["kernel", "datapath", "engine", "user/capture.h", "user/transmit.h", "user/run_file.h"],
+	agent: ["agent", "datapath/types.h", "kernel/object.h", "kernel/running_program.h"],
+	addon: ["addon", "agent", "engine", "user", "kernel", "linux", "datapath"],
 };
 const FOREIGN = [
 	{ pattern: /^(napi\.h|node_api\.h)$/, room: "addon" },
-	{ pattern: /^bpf\//, room: ["bpf", "xdp", "agent"] },
-	{ pattern: /^pcap/, room: "engine" },
+	{ pattern: /^bpf\//, room: ["kernel", "agent"] },
+	{ pattern: /^pcap/, room: "user" },
 ];
 
 function* files(folder, ending) {

@@ -2,9 +2,9 @@
 //
 // capture.cc - the CaptureStream class of the addon: packets for people, by promise.
 //
-// Owns: the translation of engine/capture_stream.h.
+// Owns: the translation of user/capture_stream.h.
 #include "addon/reading.h"
-#include "engine/capture_stream.h"
+#include "user/capture_stream.h"
 
 namespace shunt
 {

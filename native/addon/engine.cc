@@ -8,7 +8,7 @@
 #include "addon/engine_options.h"
 #include "addon/sessions.h"
 #include "addon/table_set.h"
-#include "xdp/sent_filter.h"
+#include "kernel/sent_filter.h"
 
 #include <set>
 

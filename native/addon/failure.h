@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// failure.h - a refusal of the kernel (native/host) as a JavaScript error, and the doors of native/host by file.
+// failure.h - a refusal of the kernel (native/linux) as a JavaScript error, and the doors of native/linux by file.
 //
 // Owns: the form: `code` is errno's name ("ENODEV"), `errno` the number, `step` what was asked.
 // Must never: hold logic of a door.
@@ -9,7 +9,7 @@
 
 #include <napi.h>
 
-#include "host/failure.h"
+#include "linux/failure.h"
 
 namespace shunt
 {

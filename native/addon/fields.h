@@ -12,7 +12,7 @@
 #include <napi.h>
 #include <string>
 
-#include "packet/types.h"
+#include "datapath/types.h"
 
 namespace shunt
 {

@@ -2,16 +2,16 @@
 //
 // host.cc - what this machine carries, for JavaScript: links, routes, neighbours, offloads, a tun device.
 //
-// Owns: the translation of native/host; counters are host_link.cc's, TCP sessions host_tcp.cc's. Numbers are the kernel's
+// Owns: the translation of native/linux; counters are host_link.cc's, TCP sessions host_tcp.cc's. Numbers are the kernel's
 // (IFF_*, RTN_*, NUD_*, RT_SCOPE_*).
 // Must never: decide anything.
 #include "addon/doors.h"
 #include "addon/failure.h"
 #include "addon/fields.h"
-#include "host/offload.h"
-#include "host/route.h"
-#include "host/tun.h"
-#include "host/xdp_features.h"
+#include "linux/offload.h"
+#include "linux/route.h"
+#include "linux/tun.h"
+#include "linux/xdp_features.h"
 
 namespace shunt
 {

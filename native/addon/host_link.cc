@@ -2,14 +2,14 @@
 //
 // host_link.cc - LinkCounters and QueueCounters of the addon: what a network interface has carried, and its state.
 //
-// Owns: the translation of host/link.h and host/queue_counters.h.
+// Owns: the translation of linux/link.h and linux/queue_counters.h.
 // Must never: compute a rate (src/load does).
 #include <cstring>
 
 #include "addon/failure.h"
 #include "addon/fields.h"
-#include "host/link.h"
-#include "host/queue_counters.h"
+#include "linux/link.h"
+#include "linux/queue_counters.h"
 
 namespace shunt
 {

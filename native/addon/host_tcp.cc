@@ -2,11 +2,11 @@
 //
 // host_tcp.cc - tcpSessions of the addon: the dump runs on a thread of libuv's pool, its counts come as a promise.
 //
-// Owns: the translation of host/tcp_sessions.h.
+// Owns: the translation of linux/tcp_sessions.h.
 // Must never: ask the kernel on JavaScript's thread.
 #include "addon/failure.h"
 #include "addon/fields.h"
-#include "host/tcp_sessions.h"
+#include "linux/tcp_sessions.h"
 
 namespace shunt
 {

@@ -2,11 +2,11 @@
 //
 // inject.cc - inject of the addon: frames at line rate, on a thread of libuv's pool, as a promise.
 //
-// Owns: the translation of engine/injector.h.
+// Owns: the translation of user/injector.h.
 // Must never: block JavaScript's thread.
 #include "addon/doors.h"
 #include "addon/fields.h"
-#include "engine/injector.h"
+#include "user/injector.h"
 
 namespace shunt
 {

@@ -2,9 +2,9 @@
 //
 // kernel_dump.cc - the KernelDump class of the addon: packets before and after the kernel's packet program, by promise.
 //
-// Owns: the translation of xdp/dump.h.
+// Owns: the translation of kernel/dump.h.
 #include "addon/reading.h"
-#include "xdp/dump.h"
+#include "kernel/dump.h"
 
 #include <cstring>
 #include <net/if.h>

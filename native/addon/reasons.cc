@@ -2,11 +2,11 @@
 //
 // reasons.cc - the table of reasons and the counters' memory, for JavaScript.
 //
-// Owns: the translation of packet/reasons.h into an array of {name, verdict, text}, in the order of their numbers, and of
+// Owns: the translation of datapath/reasons.h into an array of {name, verdict, text}, in the order of their numbers, and of
 // engine/statistics.h into offsets over one ArrayBuffer.
 // Must never: name a reason itself.
 #include "addon/doors.h"
-#include "packet/reasons.h"
+#include "datapath/reasons.h"
 
 namespace shunt
 {

@@ -2,12 +2,12 @@
 //
 // run_file.cc - runFile of the addon: tables and a pcap in, pcaps and counters out.
 //
-// Owns: the translation of engine/run_file.h. It blocks; it is for tests and for looking at files.
+// Owns: the translation of user/run_file.h. It blocks; it is for tests and for looking at files.
 #include "addon/doors.h"
 #include "addon/sessions.h"
 #include "addon/table_set.h"
-#include "engine/run_file.h"
-#include "xdp/kernel_file_engine.h"
+#include "user/run_file.h"
+#include "kernel/kernel_file_engine.h"
 
 namespace shunt
 {

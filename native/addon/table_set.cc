@@ -6,7 +6,7 @@
 
 #include <cstring>
 
-#include "packet/siphash.h"
+#include "datapath/tag/siphash.h"
 
 namespace shunt
 {

@@ -6,8 +6,8 @@
  * Must never: touch a packet that is for no configured service and belongs to no redirected flow; or move a TCP connection
  * that has begun. Without a living agent nothing new is bound, and what has begun is carried to its end.
  */
-#include "option.h"
-#include "packet.h"
+#include "agent/option.h"
+#include "agent/packet.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -12,7 +12,7 @@
 #include <bpf/libbpf.h>
 
 #include "agent/hooks.h"
-#include <agent.skel.h> // made by bpf/build
+#include <agent.skel.h> // made by kernel/bpf/build
 
 namespace shunt
 {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "agent/maps.h"
-#include "xdp/object.h"
+#include "kernel/object.h"
 
 struct ring_buffer;
 

@@ -16,8 +16,8 @@
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 
-#include "xdp/object.h"
-#include "xdp/running_program.h"
+#include "kernel/object.h"
+#include "kernel/running_program.h"
 
 namespace shunt
 {

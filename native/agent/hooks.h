@@ -10,7 +10,7 @@
 
 #include <string>
 
-#include "packet/types.h"
+#include "datapath/types.h"
 
 namespace shunt
 {

@@ -8,7 +8,7 @@
 #ifndef SHUNT_AGENT_MAPS_H
 #define SHUNT_AGENT_MAPS_H
 
-#include "packet/types.h"
+#include "datapath/types.h"
 
 enum {
 	AG_SERVICES = 256,      /* at most */

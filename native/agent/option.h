@@ -9,7 +9,7 @@
 #ifndef SHUNT_AGENT_OPTION_H
 #define SHUNT_AGENT_OPTION_H
 
-#include "packet.h"
+#include "agent/packet.h"
 
 enum {
 	AG_OPTION_HEAD = 6, /* OCS, kind, length, ExID */

@@ -15,7 +15,7 @@
 
 #include <bpf/bpf_helpers.h>
 
-#include "maps.h"
+#include "agent/maps.h"
 
 enum {
 	AG_ETHERNET = 14,

@@ -2,7 +2,7 @@
 //
 // aging.cc - the aging sweep: R9's periodic check, in slices, beside running workers and without a system call.
 #include "engine/sessions.h"
-#include "packet/session.h"
+#include "datapath/session/session.h"
 
 namespace shunt
 {

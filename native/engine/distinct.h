@@ -15,7 +15,7 @@
 #include <bit>
 #include <cmath>
 
-#include "packet/types.h"
+#include "datapath/types.h"
 
 namespace shunt
 {

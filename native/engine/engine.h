@@ -3,7 +3,7 @@
 // engine.h - a packet engine as the control side holds it, whichever it is.
 //
 // Owns: what both engines share: the session table, its aging and its counts, and the explanation of a flow. The user-space
-// engine (user_engine.h) runs the packet program in threads of its own, the kernel's (xdp/kernel_engine.h) in XDP.
+// engine (user_engine.h) runs the packet program in threads of its own, the kernel's (kernel/kernel_engine.h) in XDP.
 // All calls come from one thread (JavaScript's).
 // Must never: be called per packet.
 #ifndef SHUNT_ENGINE_ENGINE_H

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// explain.cc - follows sh_gateway and sh_direct of packet/program.h step by step, reading only.
+// explain.cc - follows sh_gateway and sh_direct of datapath/program.h step by step, reading only.
 #include "engine/explain.h"
 
-#include "packet/choose.h"
-#include "packet/probe.h"
-#include "packet/reasons.h"
-#include "packet/session.h"
+#include "datapath/lookup/choose.h"
+#include "datapath/signal/probe.h"
+#include "datapath/reasons.h"
+#include "datapath/session/session.h"
 
 namespace shunt
 {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "packet/session.h"
+#include "datapath/session/session.h"
 
 namespace shunt
 {

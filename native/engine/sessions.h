@@ -3,7 +3,7 @@
 // sessions.h - the memory of the session table, and what the control side does with it while packets use it.
 //
 // Owns: the one mapping that all workers share; the aging sweep (aging.cc); listing and removing (listing.cc).
-// Must never: take a lock, or write a record that it has not won by compare-and-swap (packet/session.h has the
+// Must never: take a lock, or write a record that it has not won by compare-and-swap (datapath/session/session.h has the
 // protocol).
 #ifndef SHUNT_ENGINE_SESSIONS_H
 #define SHUNT_ENGINE_SESSIONS_H

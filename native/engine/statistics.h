@@ -3,20 +3,20 @@
 // statistics.h - counters in memory that JavaScript reads without a call.
 //
 // Owns: the memory. One block per worker, each written by that worker alone and aligned to a page, so that no two threads
-// write one cache line. The order within a block is that of packet/statistics.h, which the kernel's engine has too.
+// write one cache line. The order within a block is that of datapath/statistics.h, which the kernel's engine has too.
 // Must never: be written by two threads.
 #ifndef SHUNT_ENGINE_STATISTICS_H
 #define SHUNT_ENGINE_STATISTICS_H
 
 #include "engine/mapping.h"
-#include "packet/statistics.h"
+#include "datapath/statistics.h"
 
 namespace shunt
 {
 
 enum class WorkerState : u64 { created, running, ended, failed };
 
-// Words of a worker's block by name; packet/statistics.h has the order.
+// Words of a worker's block by name; datapath/statistics.h has the order.
 namespace word
 {
 enum : u32 {

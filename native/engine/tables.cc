@@ -7,7 +7,7 @@
 #include <functional>
 #include <tuple>
 
-#include "packet/choose.h"
+#include "datapath/lookup/choose.h"
 
 namespace shunt
 {

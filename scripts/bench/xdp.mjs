@@ -55,7 +55,7 @@ const ARRIVING = [
 	{ name: "arriving, 64k flows", flows: 65_536, sessions: 131_072, first: 300_000, count: 1 << 22 },
 ];
 
-/** With --stages: our program only, in builds that end each packet after a step of native/packet/program.h. */
+/** With --stages: our program only, in builds that end each packet after a step of native/datapath/program.h. */
 const STAGES = [
 	[1, "… to 1, link and IP header"],
 	[2, "… to 2, is it any of ours"],
@@ -131,7 +131,7 @@ function build(kit) {
 		kit.wrapper,
 	);
 	sh("gcc", "-O2", "-o", kit.run, source("run.c"), "-lbpf");
-	execFileSync(join(root, "native/bpf/build"), [join(kit.work, "without-tag")], {
+	execFileSync(join(root, "native/kernel/bpf/build"), [join(kit.work, "without-tag")], {
 		env: { ...process.env, BPF_EXTRA: "-DSH_WITHOUT_TAG" },
 	});
 	mkdirSync(kit.bpffs);
@@ -196,7 +196,7 @@ function stagesOf(kit, ifindex) {
 		{ name: "XDP_TX, bare", to: SERVICE, start: nothing },
 		...STAGES.map(([step, name]) => {
 			const folder = join(kit.work, `step-${step}`);
-			execFileSync(join(root, "native/bpf/build"), [folder], {
+			execFileSync(join(root, "native/kernel/bpf/build"), [folder], {
 				env: { ...process.env, BPF_EXTRA: `-DSH_END_AFTER=${step}` },
 			});
 			return ours(name, join(folder, "shunt.bpf.o"));

@@ -8,7 +8,7 @@ import { PROTOCOL_NUMBER, parseAddress, type Service } from "../config/index.js"
 import { type Target, termsText } from "../database/index.js";
 import { LOCAL_TARGET, type Explanation as NativeExplanation, reasons } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
-import type { Member } from "../gateway/member.js";
+import type { Member } from "../member/member.js";
 import { ROLE } from "../policy/index.js";
 import { formatAddress } from "../wire/index.js";
 import { linksOf } from "./links.js";

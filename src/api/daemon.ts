@@ -8,9 +8,9 @@
 import { BackendRole } from "../backend/role.js";
 import { readConfig } from "../config/index.js";
 import { ShuntError } from "../errors.js";
-import { engineName } from "../gateway/engines.js";
-import { Member, type MemberEvent, type Role } from "../gateway/member.js";
 import { GatewayRole } from "../gateway/role.js";
+import { engineName } from "../member/engines.js";
+import { Member, type MemberEvent, type Role } from "../member/member.js";
 import { answersOf } from "./answers.js";
 import { SOCKET_FOLDER } from "./client.js";
 import { serve } from "./server.js";

@@ -4,7 +4,7 @@
  * Owns: which counters an operator sees. Must never: fail a status because an interface has gone.
  */
 import { host, LINK_COUNTERS } from "../engine/index.js";
-import type { Member } from "../gateway/member.js";
+import type { Member } from "../member/member.js";
 import type { LinkStatus } from "./types.js";
 
 export function linksOf(member: Member): LinkStatus[] {

@@ -4,8 +4,8 @@
  * Must never: weigh; what is believed, gateway/balancing.ts has from policy.
  */
 import type { Backend } from "../config/index.js";
-import type { Member } from "../gateway/member.js";
 import type { LoadReport } from "../load/index.js";
+import type { Member } from "../member/member.js";
 import type { LoadStatus } from "./types.js";
 
 export function ownLoad(member: Member): LoadStatus | null {

@@ -7,7 +7,7 @@
 import { parseAddress, type Service } from "../config/index.js";
 import type { Target } from "../database/index.js";
 import { ShuntError } from "../errors.js";
-import type { Member } from "../gateway/member.js";
+import type { Member } from "../member/member.js";
 
 /** Names by id, as of now. */
 export class Names {

@@ -6,7 +6,7 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import { LOCAL_TARGET, type SessionFilter as NativeFilter, type SessionRow } from "../engine/index.js";
-import type { Member } from "../gateway/member.js";
+import type { Member } from "../member/member.js";
 import { formatAddress } from "../wire/index.js";
 import { bytesOf, endpoint, Names } from "./names.js";
 import type { Session, SessionCount, SessionList } from "./types.js";

@@ -5,7 +5,7 @@
  * Must never: match a client's packet that the engine passes.
  */
 import type { Place } from "../database/index.js";
-import type { GuardRules } from "../gateway/guard.js";
+import type { GuardRules } from "../host/guard.js";
 import { COOKIE } from "../wire/index.js";
 
 /** A datagram's first four bytes, behind the UDP header. */

@@ -1,4 +1,4 @@
-// host.ts - the typed door to native/host: what this machine's kernel knows of links, routes, neighbours and TCP.
+// host.ts - the typed door to native/linux: what this machine's kernel knows of links, routes, neighbours and TCP.
 //
 // Owns: shapes and units. Addresses are 16-byte buffers (IPv4 in mapped form), MAC addresses 6 bytes; numbers without a
 // unit are the kernel's own (IFF_*, RTN_*, NUD_*, RT_SCOPE_*).

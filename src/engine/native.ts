@@ -417,7 +417,7 @@ export function pinnedMode(pins: string, interfaceName: string): "native" | "gen
 	return addon().pinnedMode(pins, interfaceName);
 }
 
-/** Instead of reasons, in native/engine/run_file.h. */
+/** Instead of reasons, in native/user/run_file.h. */
 const FIRST_SENT = 250;
 const SENT = ["sent: nothing", "sent: renewed", "sent: made"];
 

@@ -1,6 +1,6 @@
 // statistics.ts - counters in memory that the packet path writes: reading them costs no call into native code.
 //
-// Owns: the sums. native/packet/statistics.h has the order, the addon tells where each counter stands; one block for each
+// Owns: the sums. native/datapath/statistics.h has the order, the addon tells where each counter stands; one block for each
 // worker, or in the kernel for each processor.
 
 import { addon, reasons } from "./addon.js";

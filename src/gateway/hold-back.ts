@@ -4,7 +4,7 @@
  * Must never: match what the engine passes on to this kernel: a ping, or a port that is no service's.
  */
 import type { Service } from "../config/index.js";
-import type { GuardRules } from "./guard.js";
+import type { GuardRules } from "../host/guard.js";
 
 /** Packets to the services' ports, and the later fragments of such; and at the services' addresses control datagrams. */
 export function holdBack(services: readonly Service[], interfaces: readonly string[], controlPort: number): GuardRules {

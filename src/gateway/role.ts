@@ -12,18 +12,18 @@ import { cpus } from "node:os";
 import type { Config, Gateway, State, Uplink } from "../config/index.js";
 import type { HostFacts, Snapshot, Target } from "../database/index.js";
 import type { EngineOptions, WorkerOptions } from "../engine/index.js";
+import { Addresses } from "../host/addresses.js";
+import { Guard } from "../host/guard.js";
+import { Journal } from "../host/journal.js";
+import { networkNamespace, requireLink } from "../host/network.js";
+import { Ways } from "../host/next-hops.js";
+import { Offloads } from "../host/offloads.js";
 import type { LoadReport } from "../load/index.js";
+import type { EngineKind } from "../member/engines.js";
+import { Measure } from "../member/measure.js";
+import type { Member, MemberEvent, Role } from "../member/member.js";
 import { ROLE } from "../policy/index.js";
-import { Addresses } from "./addresses.js";
-import type { EngineKind } from "./engines.js";
-import { Guard } from "./guard.js";
 import { holdBack } from "./hold-back.js";
-import { Journal } from "./journal.js";
-import { Measure } from "./measure.js";
-import type { Member, MemberEvent, Role } from "./member.js";
-import { networkNamespace, requireLink } from "./network.js";
-import { Offloads } from "./offloads.js";
-import { Ways } from "./ways.js";
 
 export class GatewayRole implements Role {
 	readonly kind = "gateway";

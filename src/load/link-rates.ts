@@ -7,7 +7,7 @@
 // Owns: these rules, and the bytes that a frame takes on the wire beside those that the kernel counts.
 // Must never: read a clock or a file, smooth, or judge a rate.
 
-/** The order of a reading's entries; native/host/link.h has the same. */
+/** The order of a reading's entries; native/linux/link.h has the same. */
 const RX = { packets: 0, bytes: 1, dropped: 2, errors: 3 } as const;
 const TX = { packets: 4, bytes: 5, dropped: 6, errors: 7 } as const;
 const COUNTERS = 8;

@@ -1,4 +1,4 @@
-// table-set.ts - one whole set of published tables, as plain values: what native/packet/tables.h lays out in memory.
+// table-set.ts - one whole set of published tables, as plain values: what native/datapath/tables.h lays out in memory.
 //
 // Owns: the type that database/ compiles and engine/ publishes. Addresses are 16-byte buffers (IPv4 in mapped form),
 // ports are numbers in host order, prefix lengths are those of the mapped form.

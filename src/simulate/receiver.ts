@@ -109,7 +109,7 @@ export class Receiver {
 		for (let i = 0; i < before.length; i++) if (before[i] !== this.rows[i]) this.rowsMoved++;
 	}
 
-	/** As native/packet/choose.h: the row that the first hash names or, by load, the less loaded of two rows. 0: nobody. */
+	/** As native/datapath/lookup/choose.h: the row that the first hash names or, by load, the less loaded of two rows. 0: nobody. */
 	choose(first: number, second: number): number {
 		const { rows } = this;
 		const target = rows[Math.floor((first * rows.length) / 4_294_967_296)] ?? 0;

@@ -1,6 +1,6 @@
 // address.ts - Internet addresses on the wire: text <-> the 16 bytes that everything here works with.
 //
-// IPv4 is kept in its IPv6-mapped form (::ffff:a.b.c.d, RFC 4291 2.5.5.2), as in native/packet/types.h.
+// IPv4 is kept in its IPv6-mapped form (::ffff:a.b.c.d, RFC 4291 2.5.5.2), as in native/datapath/types.h.
 // Must never: resolve a name, or throw on text that is no address.
 
 import ipaddr from "ipaddr.js";

@@ -1,7 +1,7 @@
 // header.ts - the redirection header: bytes <-> a plain object, and its tag. docs/protocol.md draws it.
 //
-// Owns: what native/packet/header.h owns, for programs that run without native code. test/vectors holds both together.
-// Must never: throw on hostile bytes. A refusal is a value, and it has the name that native/packet/reasons.h gives it.
+// Owns: what native/datapath/header.h owns, for programs that run without native code. test/vectors holds both together.
+// Must never: throw on hostile bytes. A refusal is a value, and it has the name that native/datapath/reasons.h gives it.
 
 import { mapped } from "./address.js";
 import { siphash } from "./siphash.js";

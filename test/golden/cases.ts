@@ -1,7 +1,7 @@
 // cases.ts - what the packet program does, case by case: a sentence, packets in, and the reason each must leave by.
 //
 // Owns: the cases. What leaves, byte for byte, and all counters stand in expected/<name>/, written by `-u`.
-// Every reason of native/packet/reasons.h has a case here, or golden.test.ts fails.
+// Every reason of native/datapath/reasons.h has a case here, or golden.test.ts fails.
 
 import { encodeHeader, type Flow, type Header, parseAddress, signHeader } from "../../src/wire/index.js";
 import { ethernet, geneve, ipv4, ipv6, tcp, udp } from "../wire/pcap.js";

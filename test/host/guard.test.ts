@@ -121,7 +121,7 @@ describe.skipIf(process.getuid?.() !== 0)("the guard", () => {
 		];
 		await run(
 			join(root, "node_modules/.bin/tsc"),
-			[...options, "--ignoreConfig", "--outDir", folder, "src/gateway/guard.ts"],
+			[...options, "--ignoreConfig", "--outDir", folder, "src/host/guard.ts"],
 			{ cwd: root },
 		);
 		for (const name of [SERVER, CLIENT]) await run("ip", ["netns", "add", name]);

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "engine/pipeline.h"
+#include "user/pipeline.h"
 #include "engine/sessions.h"
 #include "fixtures.h"
 

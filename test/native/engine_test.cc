@@ -6,9 +6,9 @@
 
 #include "check.h"
 #include "engine/explain.h"
-#include "engine/pipeline.h"
-#include "engine/publication.h"
-#include "engine/run_file.h"
+#include "user/pipeline.h"
+#include "user/publication.h"
+#include "user/run_file.h"
 #include "fixtures.h"
 
 using namespace shunt;

@@ -9,10 +9,10 @@
 #include <cstring>
 #include <vector>
 
-#include "engine/partial_checksum.h"
+#include "user/partial_checksum.h"
 #include "engine/tables.h"
-#include "packet/checksum.h"
-#include "packet/wire.h"
+#include "datapath/parse/checksum.h"
+#include "datapath/parse/wire.h"
 
 inline sh_addr v4(u8 a, u8 b, u8 c, u8 d)
 {

@@ -7,7 +7,7 @@
 #ifndef SHUNT_TEST_HELD_UP_H
 #define SHUNT_TEST_HELD_UP_H
 
-#include "engine/platform.h"
+#include <engine_platform.h>
 
 static void others();
 static void others_again();
@@ -21,6 +21,6 @@ static void others_again();
 #define __sync_bool_compare_and_swap(p, from, to) (others(), __sync_bool_compare_and_swap(p, from, to))
 #define __sync_lock_test_and_set(p, v) (others(), __sync_lock_test_and_set(p, v))
 
-#include "packet/program.h"
+#include "datapath/program.h"
 
 #endif

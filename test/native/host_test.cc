@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// host_test.cc - native/host: answers of the kernel that lie about their lengths, and what any Linux host must answer.
+// host_test.cc - native/linux: answers of the kernel that lie about their lengths, and what any Linux host must answer.
 #include "check.h"
 
 #include <cerrno>
 #include <net/if.h>
 
-#include "host/link.h"
-#include "host/offload.h"
-#include "host/queue_counters.h"
-#include "host/route.h"
+#include "linux/link.h"
+#include "linux/offload.h"
+#include "linux/queue_counters.h"
+#include "linux/route.h"
 
 using namespace shunt;
 

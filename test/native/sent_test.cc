@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "engine/pipeline.h"
+#include "user/pipeline.h"
 #include "fixtures.h"
-#include "packet/session.h"
-#include "xdp/kernel_program.h"
+#include "datapath/session/session.h"
+#include "kernel/kernel_program.h"
 
 // After ours: they name their own types.
 #include <bpf/bpf.h>

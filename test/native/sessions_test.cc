@@ -7,7 +7,7 @@
 #include "check.h"
 #include "engine/sessions.h"
 #include "fixtures.h"
-#include "packet/session.h"
+#include "datapath/session/session.h"
 
 using namespace shunt;
 

@@ -14,10 +14,10 @@
 
 #include "check.h"
 #include "crowd.h"
-#include "engine/pipeline.h"
-#include "engine/publication.h"
-#include "packet/session.h"
-#include "xdp/kernel_program.h"
+#include "user/pipeline.h"
+#include "user/publication.h"
+#include "datapath/session/session.h"
+#include "kernel/kernel_program.h"
 
 // After ours: they name their own types.
 #include <bpf/bpf.h>

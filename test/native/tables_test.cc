@@ -3,7 +3,7 @@
 // tables_test.cc - every table that is built is found by the packet program's own look-ups, and chosen from as it says.
 #include "check.h"
 #include "fixtures.h"
-#include "packet/choose.h"
+#include "datapath/lookup/choose.h"
 
 using namespace shunt;
 

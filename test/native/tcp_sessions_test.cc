@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// tcp_sessions_test.cc - native/host/tcp_sessions: the filter as the kernel would run it, messages that lie, real sockets.
+// tcp_sessions_test.cc - native/linux/tcp_sessions: the filter as the kernel would run it, messages that lie, real sockets.
 #include "check.h"
 
 #include <arpa/inet.h>
@@ -11,7 +11,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include "host/tcp_sessions.h"
+#include "linux/tcp_sessions.h"
 
 using namespace shunt;
 

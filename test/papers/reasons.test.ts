@@ -1,4 +1,4 @@
-// reasons.test.ts - docs/reasons.md: every way a packet can leave, from native/packet/reasons.h, and the golden cases that
+// reasons.test.ts - docs/reasons.md: every way a packet can leave, from native/datapath/reasons.h, and the golden cases that
 // prove it. `-u` writes it.
 
 import { existsSync, readFileSync } from "node:fs";
@@ -34,7 +34,7 @@ function page(): string {
 		"# Reasons",
 		"",
 		"Every packet leaves the packet program by exactly one reason, and each reason has one counter: in = the sum of all of",
-		"them. `shunt status` shows those that have counted, `shunt reasons` all. Made from `native/packet/reasons.h`",
+		"them. `shunt status` shows those that have counted, `shunt reasons` all. Made from `native/datapath/reasons.h`",
 		"(`npx vitest run test/papers -u`); the last column names the golden cases (`test/golden`) that prove it.",
 	];
 	for (const [verdict, text] of Object.entries(VERDICTS)) {

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "header.h"
+#include "datapath/header.h"
 
 struct request {
 	u8 what, length, header[104], key[16], source[16], destination[16], ports[4], protocol, family;

@@ -27,7 +27,7 @@ export interface Answer {
 
 /** Numbers of the reasons, as the compiler counts them. */
 function reasonNames(): string[] {
-	const table = readFileSync(join(root, "native/packet/reasons.h"), "utf8");
+	const table = readFileSync(join(root, "native/datapath/reasons.h"), "utf8");
 	return [...table.matchAll(/^\tX\((\w+),/gm)].map((match) => match[1] as string);
 }
 
@@ -45,7 +45,7 @@ export function buildCodec(compiler: readonly string[]): { run(requests: Request
 	];
 	const source = join(root, "test/wire/codec.c");
 	const [command, ...words] = compiler;
-	const args = [...words, ...flags, `-I${join(root, "native/packet")}`, source, "-o", program];
+	const args = [...words, ...flags, "-iquote", join(root, "native"), source, "-o", program];
 	const built = spawnSync(command as string, args, { encoding: "utf8" });
 	if (built.status !== 0) {
 		rmSync(folder, { recursive: true, force: true });

@@ -28,8 +28,8 @@ function canLoad(): boolean {
 
 function compile(cpu: string): void {
 	const flags = ["-target", "bpf", `-mcpu=${cpu}`, "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-c"];
-	const include = `-I${join(root, "native/packet")}`;
-	const built = spawnSync("clang-16", [...flags, include, join(root, "test/wire/verifier.c"), "-o", object], {
+	const include = ["-iquote", join(root, "native")];
+	const built = spawnSync("clang-16", [...flags, ...include, join(root, "test/wire/verifier.c"), "-o", object], {
 		encoding: "utf8",
 	});
 	expect(built.status, built.stderr).toBe(0);

@@ -21,8 +21,8 @@
 #include <sstream>
 #include <string>
 
-#include "host/link.h"
-#include "host/tcp_sessions.h"
+#include "linux/link.h"
+#include "linux/tcp_sessions.h"
 
 using namespace shunt;
 

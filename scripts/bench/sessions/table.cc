@@ -17,7 +17,7 @@
 #include <unordered_map>
 
 #include "engine/sessions.h"
-#include "packet/session.h"
+#include "datapath/session/session.h"
 
 using namespace shunt;
 

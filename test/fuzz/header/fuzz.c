@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "header.h"
+#include "datapath/header.h"
 
 #define HOLD(x) \
 	do { \

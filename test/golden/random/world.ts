@@ -18,7 +18,7 @@ import {
 } from "../../../src/policy/index.js";
 import type { Dice } from "./dice.js";
 
-/** A run's maps in the kernel hold no more targets (native/xdp/kernel_file_engine.cc). */
+/** A run's maps in the kernel hold no more targets (native/kernel/kernel_file_engine.cc). */
 const LAST_TARGET = 1023;
 const PREFIX_LENGTHS = 16;
 const MAPPED = Buffer.from("00000000000000000000ffff00000000", "hex");

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * platform.h (kernel) - how the packet program reaches its packet, its tables and its clock in XDP.
+ *
+ * Owns: the BPF maps, struct sh_env and struct sh_frame of this engine, and the accessors that datapath/platform.h lists.
+ * Must never: decide anything about a packet.
+ *
+ * Each table has two sides, entry by entry: the state says which is published, the other is written while nobody reads it.
+ */
+#ifndef SHUNT_KERNEL_BPF_ENGINE_PLATFORM_H
+#define SHUNT_KERNEL_BPF_ENGINE_PLATFORM_H
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "kernel/bpf/state.h"
+
+/* Sizes are set by the loader before it creates the maps; these are only what the object file starts from. */
+#define SH_MAP(name, entry, entries) \
+	struct { \
+		__uint(type, BPF_MAP_TYPE_ARRAY); \
+		__uint(max_entries, entries); \
+		__uint(map_flags, BPF_F_MMAPABLE); \
+		__type(key, u32); \
+		__type(value, entry); \
+	} name SEC(".maps")
+
+SH_MAP(sh_services, struct sh_service, SH_SIDES);
+SH_MAP(sh_rules, struct sh_rule, SH_SIDES);
+SH_MAP(sh_redirections, struct sh_redirection, SH_SIDES);
+SH_MAP(sh_rows, struct sh_row_line, SH_SIDES);
+SH_MAP(sh_targets, struct sh_target, SH_SIDES);
+SH_MAP(sh_own, struct sh_own, SH_SIDES);
+SH_MAP(sh_keys, struct sh_key, SH_SIDES *SH_KEYS);
+SH_MAP(sh_sessions4, struct sh_bucket4, 1);
+SH_MAP(sh_sessions6, struct sh_bucket6, 1);
+SH_MAP(sh_fragments, struct sh_fragment, 1);
+SH_MAP(sh_limits, u32, SH_LIMITS + 1);
+SH_MAP(sh_tolds, struct sh_told, SH_TOLD);
+SH_MAP(sh_kept_tags, struct sh_kept_tag, SH_KEPT_TAGS); /* for each processor */
+SH_MAP(sh_kept_starts, struct sh_kept_start, SH_KEPT_STARTS); /* for each processor */
+SH_MAP(sh_counters, struct sh_counter, SH_COUNTERS(0)); /* for each processor */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64[SH_SCRATCH_BYTES / 8]);
+} sh_scratch_map SEC(".maps");
+
+/* A map of its own kind: reached without a look-up. */
+struct sh_state sh_state SEC(".data.state") = {.side = SH_NO_SIDE};
+
+struct sh_env {
+	u64 now_ns;
+	const struct sh_control *control;
+	u32 side;
+	u32 processor;
+};
+
+typedef struct xdp_md sh_packet;
+
+struct sh_frame {
+	u8 *data;
+	u8 *end;
+	struct xdp_md *ctx;
+};
+
+/* What is read once per packet. */
+SH_INLINE void sh_env_start(struct sh_env *env)
+{
+	env->now_ns = sh_state.clock.base_ns + bpf_jiffies64() * sh_state.clock.tick_ns;
+	env->processor = bpf_get_smp_processor_id();
+	env->side = SH_READ_ONCE(sh_state.side);
+	env->control = env->side < SH_SIDES ? &sh_state.control[env->side] : 0;
+}
+
+SH_INLINE u64 sh_now_ns(const struct sh_env *env)
+{
+	return env->now_ns;
+}
+
+SH_INLINE const struct sh_control *sh_control(const struct sh_env *env)
+{
+	return env->control;
+}
+
+/* An env whose pointers the verifier believes, from one that came as plain memory. 0, or -1 without tables. */
+SH_INLINE int sh_env_again(const struct sh_env *handed, struct sh_env *env)
+{
+	env->now_ns = handed->now_ns;
+	env->side = handed->side;
+	env->processor = handed->processor;
+	if (env->side >= SH_SIDES)
+		return -1;
+	env->control = &sh_state.control[env->side];
+	return 0;
+}
+
+/* Entry i of a table's published side. The sides of one entry lie side by side, so none needs to know the table's size. */
+#define SH_TABLE(function, map, entry, count) \
+	SH_INLINE const entry *function(const struct sh_env *env, u32 i) \
+	{ \
+		u32 index = i * SH_SIDES + env->side; \
+\
+		if (!env->control || i >= (count)) \
+			return 0; \
+		return (const entry *)bpf_map_lookup_elem(&map, &index); \
+	}
+
+SH_TABLE(sh_service_slot, sh_services, struct sh_service, env->control->service_mask + 1)
+SH_TABLE(sh_rule_slot, sh_rules, struct sh_rule, env->control->rule_mask + 1)
+SH_TABLE(sh_own_slot, sh_own, struct sh_own, env->control->own_mask + 1)
+SH_TABLE(sh_redirection_at, sh_redirections, struct sh_redirection, env->control->redirections)
+SH_TABLE(sh_row_line_at, sh_rows, struct sh_row_line, (env->control->rows + SH_ROWS_A_LINE - 1) / SH_ROWS_A_LINE)
+SH_TABLE(sh_target_at, sh_targets, struct sh_target, env->control->targets)
+SH_TABLE(sh_key_at, sh_keys, struct sh_key, SH_KEYS)
+
+SH_INLINE const u16 *sh_row_at(const struct sh_env *env, u32 i)
+{
+	const struct sh_row_line *line = sh_row_line_at(env, i / SH_ROWS_A_LINE);
+
+	return line ? &line->row[i % SH_ROWS_A_LINE] : 0;
+}
+
+SH_INLINE struct sh_bucket4 *sh_bucket4_at(const struct sh_env *env, u32 i)
+{
+	return (struct sh_bucket4 *)bpf_map_lookup_elem(&sh_sessions4, &i);
+}
+
+SH_INLINE struct sh_bucket6 *sh_bucket6_at(const struct sh_env *env, u32 i)
+{
+	return (struct sh_bucket6 *)bpf_map_lookup_elem(&sh_sessions6, &i);
+}
+
+SH_INLINE struct sh_fragment *sh_fragment_at(const struct sh_env *env, u32 i)
+{
+	return (struct sh_fragment *)bpf_map_lookup_elem(&sh_fragments, &i);
+}
+
+SH_INLINE u32 *sh_limit_at(const struct sh_env *env, u32 i)
+{
+	return (u32 *)bpf_map_lookup_elem(&sh_limits, &i);
+}
+
+SH_INLINE struct sh_told *sh_told_at(const struct sh_env *env, u32 i)
+{
+	return (struct sh_told *)bpf_map_lookup_elem(&sh_tolds, &i);
+}
+
+SH_INLINE struct sh_kept_tag *sh_kept_tag_at(const struct sh_env *env, u32 i)
+{
+	u32 index = env->processor * SH_KEPT_TAGS + i;
+
+	return (struct sh_kept_tag *)bpf_map_lookup_elem(&sh_kept_tags, &index);
+}
+
+SH_INLINE struct sh_kept_start *sh_kept_start_at(const struct sh_env *env, u32 i)
+{
+	u32 index = env->processor * SH_KEPT_STARTS + i;
+
+	return (struct sh_kept_start *)bpf_map_lookup_elem(&sh_kept_starts, &index);
+}
+
+SH_INLINE void *sh_scratch(const struct sh_env *env)
+{
+	u32 zero = 0;
+
+	(void)env;
+	return bpf_map_lookup_elem(&sh_scratch_map, &zero);
+}
+
+SH_INLINE void sh_frame_reload(struct sh_frame *frame)
+{
+	frame->data = (u8 *)(long)frame->ctx->data;
+	frame->end = (u8 *)(long)frame->ctx->data_end;
+}
+
+SH_INLINE sh_packet *sh_packet_of(const struct sh_frame *frame)
+{
+	return frame->ctx;
+}
+
+SH_INLINE struct sh_frame *sh_frame_of(sh_packet *packet, struct sh_frame *room)
+{
+	room->ctx = packet;
+	sh_frame_reload(room);
+	return room;
+}
+
+SH_INLINE void sh_frame_again(struct sh_frame *frame)
+{
+	sh_frame_reload(frame);
+}
+
+/* A test has neither a clock nor sockets of its own. */
+SH_STAGE int sh_served(const struct sh_env *env, const struct sh_frame *frame, const struct sh_flow *flow)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *socket;
+	u32 size;
+
+	if (!sh_state.clock.tick_ns)
+		return 1;
+	if (flow->family == 4) {
+		tuple.ipv4.saddr = flow->source.w[3];
+		tuple.ipv4.daddr = flow->destination.w[3];
+		tuple.ipv4.sport = flow->source_port;
+		tuple.ipv4.dport = flow->destination_port;
+		size = sizeof(tuple.ipv4);
+	} else {
+		__builtin_memcpy(tuple.ipv6.saddr, &flow->source, 16);
+		__builtin_memcpy(tuple.ipv6.daddr, &flow->destination, 16);
+		tuple.ipv6.sport = flow->source_port;
+		tuple.ipv6.dport = flow->destination_port;
+		size = sizeof(tuple.ipv6);
+	}
+	if (flow->protocol == SH_UDP)
+		socket = bpf_sk_lookup_udp(frame->ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	else
+		socket = bpf_sk_lookup_tcp(frame->ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	if (!socket)
+		return 0;
+	bpf_sk_release(socket);
+	return 1;
+}
+
+/* Bytes of the first buffer. The barrier keeps the compiler from folding the two pointers into other sums, which the
+ * verifier would refuse. */
+SH_INLINE u32 sh_frame_first(const struct sh_frame *frame)
+{
+	u64 bytes = (u64)(frame->end - frame->data);
+
+	asm volatile("" : "+r"(bytes));
+	return (u32)bytes;
+}
+
+/* A jumbo frame may lie in several buffers: data to end is the first, which holds all headers. Drivers begin a second one
+ * when the first is full, and none has smaller ones than this. Whether there is a second, only a call into the kernel can
+ * tell, which most packets are spared. */
+#define SH_SMALLEST_BUFFER 1024
+
+SH_INLINE u32 sh_length(const struct sh_frame *frame)
+{
+	u32 first = sh_frame_first(frame);
+
+	return SH_LIKELY(first < SH_SMALLEST_BUFFER) ? first : (u32)bpf_xdp_get_buff_len(frame->ctx);
+}
+
+SH_INLINE int sh_beyond(const struct sh_frame *frame, u32 offset)
+{
+	return offset > sh_frame_first(frame) && offset > bpf_xdp_get_buff_len(frame->ctx);
+}
+
+SH_INLINE int sh_push(struct sh_frame *frame, u32 n)
+{
+	long failed = bpf_xdp_adjust_head(frame->ctx, -(int)n);
+
+	sh_frame_reload(frame);
+	return failed ? -1 : 0;
+}
+
+SH_INLINE int sh_pop(struct sh_frame *frame, u32 n)
+{
+	long failed = bpf_xdp_adjust_head(frame->ctx, (int)n);
+
+	sh_frame_reload(frame);
+	return failed ? -1 : 0;
+}
+
+SH_INLINE int sh_trim(struct sh_frame *frame, u32 length)
+{
+	u32 have = sh_length(frame);
+	long failed;
+
+	if (SH_LIKELY(have == length))
+		return 0;
+	if (have < length)
+		return -1;
+	failed = bpf_xdp_adjust_tail(frame->ctx, (int)length - (int)have);
+	sh_frame_reload(frame);
+	return failed ? -1 : 0;
+}
+
+#endif

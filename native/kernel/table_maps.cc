@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// table_maps.cc - see the header.
+#include "kernel/table_maps.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <ctime>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace shunt
+{
+
+static u32 lines_of(u32 rows)
+{
+	return (rows + SH_ROWS_A_LINE - 1) / SH_ROWS_A_LINE;
+}
+
+static u32 room_for(u64 entries)
+{
+	return static_cast<u32>(std::bit_ceil(std::max<u64>(entries + entries / 2, 4)));
+}
+
+TableCapacity TableCapacity::of(const sh_tables &tables)
+{
+	const struct sh_control &c = tables.control;
+
+	return TableCapacity{room_for(c.service_mask + 1), room_for(c.rule_mask + 1),     room_for(c.own_mask + 1),
+			     room_for(c.redirections),     room_for(lines_of(c.rows)), room_for(c.targets)};
+}
+
+bool TableCapacity::holds(const sh_tables &tables) const
+{
+	const struct sh_control &c = tables.control;
+
+	return c.service_mask < services && c.rule_mask < rules && c.own_mask < own && c.redirections <= redirections &&
+	       lines_of(c.rows) <= row_lines && c.targets <= targets;
+}
+
+bool TableMaps::size(Object *object, const TableCapacity &capacity, std::string *problem)
+{
+	return object->size("sh_services", (u64)capacity.services * SH_SIDES, problem) &&
+	       object->size("sh_rules", (u64)capacity.rules * SH_SIDES, problem) &&
+	       object->size("sh_own", (u64)capacity.own * SH_SIDES, problem) &&
+	       object->size("sh_redirections", (u64)capacity.redirections * SH_SIDES, problem) &&
+	       object->size("sh_rows", (u64)capacity.row_lines * SH_SIDES, problem) &&
+	       object->size("sh_targets", (u64)capacity.targets * SH_SIDES, problem);
+}
+
+bool TableMaps::map(const Object &object, const TableCapacity &capacity, std::string *problem)
+{
+	capacity_ = capacity;
+	return object.map(".data.state", &state_, problem) && object.map("sh_services", &services_, problem) &&
+	       object.map("sh_rules", &rules_, problem) && object.map("sh_own", &own_, problem) &&
+	       object.map("sh_redirections", &redirections_, problem) && object.map("sh_rows", &rows_, problem) &&
+	       object.map("sh_targets", &targets_, problem) && object.map("sh_keys", &keys_, problem);
+}
+
+// Entry by entry, since the sides lie side by side.
+template <typename Entry> static void copy(Mapping &to, u32 side, const Entry *from, u32 count)
+{
+	Entry *entries = reinterpret_cast<Entry *>(to.data());
+
+	static_assert(sizeof(Entry) % 8 == 0, "an array map keeps entries of whole 8 bytes");
+	for (u32 i = 0; i < count; i++)
+		entries[i * SH_SIDES + side] = from[i];
+}
+
+void TableMaps::publish(const sh_tables &tables)
+{
+	const struct sh_control &control = tables.control;
+	u32 side = state()->side == 0 ? 1 : 0;
+
+	wait_for_packets(); // that began while this side was the one in force
+	copy(services_, side, tables.services, control.service_mask + 1);
+	copy(rules_, side, tables.rules, control.rule_mask + 1);
+	copy(own_, side, tables.own, control.own_mask + 1);
+	copy(redirections_, side, tables.redirections, control.redirections);
+	copy(targets_, side, tables.targets, control.targets);
+	copy(keys_, side, tables.keys, SH_KEYS);
+	sh_row_line *lines = reinterpret_cast<sh_row_line *>(rows_.data());
+	for (u32 i = 0; i < control.rows; i += SH_ROWS_A_LINE)
+		memcpy(lines[i / SH_ROWS_A_LINE * SH_SIDES + side].row, tables.rows + i,
+		       std::min<u32>(SH_ROWS_A_LINE, control.rows - i) * sizeof(u16));
+	state()->control[side] = control;
+	__atomic_store_n(&state()->side, side, __ATOMIC_RELEASE);
+}
+
+void wait_for_packets()
+{
+	// XDP runs inside read-side critical sections of RCU, and this is the system call that waits for all of them.
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0)
+		return;
+	// Not on kernels with full dynticks: there, a time in which no packet can still be under way.
+	struct timespec long_enough = {0, 100000000};
+	nanosleep(&long_enough, nullptr);
+}
+
+} // namespace shunt

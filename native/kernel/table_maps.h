@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// table_maps.h - a set of tables, in the kernel: two sides of every map, and the swap between them.
+//
+// Owns: the sizes of the table maps, the copy of a TableBlock into the side that nobody reads, and the store that swaps.
+// Must never: write the side in force, or one that a packet may still be reading.
+#ifndef SHUNT_KERNEL_TABLE_MAPS_H
+#define SHUNT_KERNEL_TABLE_MAPS_H
+
+#include "kernel/bpf/state.h"
+#include "engine/tables.h"
+#include "kernel/object.h"
+
+namespace shunt
+{
+
+// Entries of one side.
+struct TableCapacity {
+	u32 services = 4, rules = 4, own = 4, redirections = 4, row_lines = 4, targets = 4;
+
+	// Room for this set and for one half as large again.
+	static TableCapacity of(const sh_tables &tables);
+	bool holds(const sh_tables &tables) const;
+};
+
+class TableMaps
+{
+public:
+	// Before and after the object's load().
+	static bool size(Object *object, const TableCapacity &capacity, std::string *problem);
+	bool map(const Object &object, const TableCapacity &capacity, std::string *problem);
+
+	const TableCapacity &capacity() const { return capacity_; }
+	sh_state *state() const { return reinterpret_cast<sh_state *>(state_.data()); }
+	// Puts the set in force. It must fit.
+	void publish(const sh_tables &tables);
+
+private:
+	TableCapacity capacity_;
+	Mapping state_, services_, rules_, own_, redirections_, rows_, targets_, keys_;
+};
+
+// Returns when no packet that was on its way at the call is still on it.
+void wait_for_packets();
+
+} // namespace shunt
+
+#endif

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// capture_stream.h - captured packets for people: `shunt dump`, live with a filter or from a file.
+//
+// Owns: a pcap handle, and copies of a few packets at a time.
+// Must never: stand in the packets' way; it looks at copies, and what it can't keep up with is dropped and counted.
+#ifndef SHUNT_USER_CAPTURE_STREAM_H
+#define SHUNT_USER_CAPTURE_STREAM_H
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "datapath/types.h"
+
+namespace shunt
+{
+
+struct StreamOptions {
+	std::string interface; // or
+	std::string file;
+	std::string filter; // as of pcap-filter(7); empty: all
+	u32 snaplen = 262144;
+	bool promiscuous = false;
+};
+
+struct StreamPacket {
+	u64 timestamp_ns; // since 1970
+	u32 length;       // on the wire
+	std::vector<u8> data;
+};
+
+class CaptureStream
+{
+public:
+	virtual ~CaptureStream() = default;
+	// Appends at most `max` packets, waiting at most `timeout_ms` for the first. *ended: no more will come.
+	// False, and one sentence, when the capture has failed.
+	virtual bool read(u32 max, int timeout_ms, std::vector<StreamPacket> *packets, bool *ended,
+			  std::string *problem) = 0;
+	// Readable when there may be packets; -1 for a file.
+	virtual int fd() const = 0;
+	// The DLT_ value of the packets: 1 Ethernet, 12 or 101 raw IP, ...
+	virtual int linktype() const = 0;
+	virtual u64 dropped() = 0;
+};
+
+std::unique_ptr<CaptureStream> open_capture_stream(const StreamOptions &options, std::string *problem);
+
+} // namespace shunt
+
+#endif

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// program.cc - the packet program, compiled for user space.
+//
+// Owns: nothing but the loop around it.
+// Must never: look into a packet itself.
+#include "user/program.h"
+
+#include <cstring>
+
+#include "datapath/program.h"
+#include "datapath/egress.h"
+
+namespace shunt
+{
+
+void run_program(const sh_env &env, sh_frame *frames, Result *results, u32 count)
+{
+	for (u32 i = 0; i < count; i++) {
+		if (i + 4 < count)
+			__builtin_prefetch(frames[i + 4].data);
+		sh_result r = sh_run(&env, &frames[i]);
+		results[i] = Result{r.reason, r.popped != 0, r.target, r.ifindex};
+	}
+}
+
+Sent run_sent(const sh_env &env, const sh_frame &frame, bool *tell)
+{
+	sh_work *work = reinterpret_cast<sh_work *>(env.scratch);
+
+	u32 outcome = sh_sent(&env, &frame, work);
+
+	*tell = outcome & SH_SENT_TELL;
+	switch (outcome & ~(u32)SH_SENT_TELL) {
+	case SH_SENT_RENEWED:
+		return Sent::renewed;
+	case SH_SENT_MADE:
+		return Sent::made;
+	default:
+		return Sent::nothing;
+	}
+}
+
+u32 run_tell(const sh_env &env, const sh_frame &reply, u8 *out)
+{
+	sh_work *work = reinterpret_cast<sh_work *>(env.scratch);
+	const sh_parsed *p = &work->passage.parsed;
+
+	if (p->l3 > TELL_BYTES - sizeof(sh_answer6) - SH_CONTROL_BYTES)
+		return 0;
+	sh_answer_compose(&env, &work->answer, &work->header, &p->flow, 1);
+	u32 length = sh_answer_datagram_bytes(p, &work->answer);
+	if (length > work->asked_length)
+		return 0;
+	sh_frame frame = {out, out + p->l3 + length, out};
+	std::memcpy(out, reply.data, p->l3); // the reply's own way
+	return sh_answer_write(&frame, p, &work->answer, (u32)sizeof(sh_udp) + work->answer.length, sh_answer_sum(&work->answer))
+		       ? 0
+		       : p->l3 + length;
+}
+
+} // namespace shunt

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// send_ring.cc - see the header.
+#include "user/send_ring.h"
+
+#include <bit>
+#include <cerrno>
+#include <linux/if_packet.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "user/link.h"
+#include "user/transmit.h"
+
+namespace shunt
+{
+
+constexpr u32 DATA_OFFSET = TPACKET2_HDRLEN - sizeof(struct sockaddr_ll);
+
+SendRing::~SendRing()
+{
+	if (ring_)
+		munmap(ring_, ring_bytes_);
+	if (fd_ >= 0)
+		close(fd_);
+}
+
+bool SendRing::open(u32 ifindex, bool qdisc_bypass, u32 slots, std::string *problem)
+{
+	struct tpacket_req request = {};
+	int version = TPACKET_V2;
+	int yes = 1;
+	Link link;
+
+	if (!read_link(ifindex, &link, problem))
+		return false;
+	fd_ = open_send_socket(ifindex, qdisc_bypass, problem);
+	if (fd_ < 0)
+		return false;
+	frame_bytes_ = std::bit_ceil(link.mtu + 22 + DATA_OFFSET);
+	if (frame_bytes_ < 2048)
+		frame_bytes_ = 2048;
+	request.tp_frame_size = frame_bytes_;
+	request.tp_block_size = frame_bytes_ > 65536 ? frame_bytes_ : 65536;
+	request.tp_frame_nr = std::bit_ceil(slots);
+	request.tp_block_nr = request.tp_frame_nr / (request.tp_block_size / frame_bytes_);
+	slots_ = request.tp_frame_nr;
+	slot_bytes_ = frame_bytes_ - DATA_OFFSET;
+	ring_bytes_ = (size_t)slots_ * frame_bytes_;
+	// PACKET_LOSS: a frame that the link can't take is dropped and its slot freed, instead of blocking the ring.
+	if (setsockopt(fd_, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0 ||
+	    setsockopt(fd_, SOL_PACKET, PACKET_LOSS, &yes, sizeof(yes)) < 0 ||
+	    setsockopt(fd_, SOL_PACKET, PACKET_TX_RING, &request, sizeof(request)) < 0) {
+		*problem = system_problem("interface " + link.name + ": a transmit ring cannot be set up", errno);
+		return false;
+	}
+	void *ring = mmap(nullptr, ring_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
+	if (ring == MAP_FAILED) {
+		*problem = system_problem("interface " + link.name + ": the transmit ring cannot be mapped", errno);
+		return false;
+	}
+	ring_ = static_cast<u8 *>(ring);
+	return true;
+}
+
+u8 *SendRing::slot()
+{
+	tpacket2_hdr *slot = reinterpret_cast<tpacket2_hdr *>(header(next_));
+	u32 status = __atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE);
+
+	if (status & (TP_STATUS_SEND_REQUEST | TP_STATUS_SENDING))
+		return nullptr;
+	if (status & TP_STATUS_WRONG_FORMAT)
+		refused_++;
+	return header(next_) + DATA_OFFSET;
+}
+
+void SendRing::commit(u32 length)
+{
+	tpacket2_hdr *slot = reinterpret_cast<tpacket2_hdr *>(header(next_));
+
+	slot->tp_len = length;
+	__atomic_store_n(&slot->tp_status, TP_STATUS_SEND_REQUEST, __ATOMIC_RELEASE);
+	next_ = next_ + 1 == slots_ ? 0 : next_ + 1;
+}
+
+int SendRing::kick()
+{
+	if (sendto(fd_, nullptr, 0, MSG_DONTWAIT, nullptr, 0) >= 0)
+		return 0;
+	return errno;
+}
+
+void SendRing::wait(int timeout_ms)
+{
+	struct pollfd wait = {fd_, POLLOUT, 0};
+
+	poll(&wait, 1, timeout_ms);
+}
+
+u32 SendRing::refused()
+{
+	u32 refused = refused_;
+
+	refused_ = 0;
+	return refused;
+}
+
+bool SendRing::drained() const
+{
+	const tpacket2_hdr *last = reinterpret_cast<tpacket2_hdr *>(header((next_ + slots_ - 1) % slots_));
+
+	return !(__atomic_load_n(&last->tp_status, __ATOMIC_ACQUIRE) & (TP_STATUS_SEND_REQUEST | TP_STATUS_SENDING));
+}
+
+} // namespace shunt
