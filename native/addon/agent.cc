@@ -3,8 +3,8 @@
 // agent.cc - the AgentPrograms class of the addon: the host agent's BPF programs, and their events by promise.
 //
 // Owns: the translation of agent/agent.h.
-#include "addon/reading.h"
 #include "agent/agent.h"
+#include "addon/reading.h"
 
 namespace shunt
 {
@@ -14,7 +14,10 @@ namespace
 
 const char *kind_name(u32 kind)
 {
-	return kind == AG_TRAFFIC ? "traffic" : kind == AG_UNREACHABLE ? "unreachable" : kind == AG_OFFERED ? "offered" : "refused";
+	return kind == AG_TRAFFIC       ? "traffic"
+	       : kind == AG_UNREACHABLE ? "unreachable"
+	       : kind == AG_OFFERED     ? "offered"
+	                                : "refused";
 }
 
 struct AgentWay {
@@ -155,7 +158,7 @@ Napi::Function agent_class(Napi::Env env)
 	using A = AgentObject;
 
 	return A::DefineClass(env, "AgentPrograms",
-			      {
+	                      {
 				      A::InstanceMethod("put", &A::put),
 				      A::InstanceMethod("beat", &A::beat),
 				      A::InstanceMethod("counts", &A::counts),

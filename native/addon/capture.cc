@@ -97,7 +97,7 @@ Napi::Function capture_class(Napi::Env env)
 	using C = CaptureObject;
 
 	return C::DefineClass(env, "CaptureStream",
-			      {
+	                      {
 				      C::InstanceMethod("read", &C::read),
 				      C::InstanceMethod("close", &C::close),
 				      C::InstanceMethod("linktype", &C::linktype),

@@ -59,7 +59,8 @@ public:
 		std::string problem = Fields::problem();
 
 		if (problem.empty() && f.has("onEnd")) {
-			on_end_ = Napi::ThreadSafeFunction::New(env, f.get("onEnd").As<Napi::Function>(), "shunt worker", 0, 1);
+			on_end_ = Napi::ThreadSafeFunction::New(env, f.get("onEnd").As<Napi::Function>(),
+			                                        "shunt worker", 0, 1);
 			on_end_.Unref(env); // a running engine alone does not keep the process alive
 			has_on_end_ = true;
 			options.on_end = [this](u32 worker, const std::string &why) { worker_ended(worker, why); };
@@ -148,7 +149,8 @@ public:
 		result.Set("buckets", (double)sessions.buckets());
 		result.Set("records4", (double)sessions.slots4());
 		result.Set("records6", (double)sessions.slots6());
-		result.Set("capacity", (double)(sessions.slots4() * Sessions::OCCUPANCY4 / 100 + sessions.slots6() * Sessions::OCCUPANCY6 / 100));
+		result.Set("capacity", (double)(sessions.slots4() * Sessions::OCCUPANCY4 / 100 +
+		                                sessions.slots6() * Sessions::OCCUPANCY6 / 100));
 		return result;
 	}
 
@@ -162,7 +164,8 @@ public:
 		if (!Fields::problem().empty())
 			return throw_problem(info.Env(), Fields::problem());
 
-		std::vector<SessionRow> rows = list_sessions(engine_->sessions(), filter, limit, engine_->now_tick(), &from);
+		std::vector<SessionRow> rows =
+			list_sessions(engine_->sessions(), filter, limit, engine_->now_tick(), &from);
 		Napi::Array list = Napi::Array::New(info.Env(), rows.size());
 		for (u32 i = 0; i < rows.size(); i++)
 			list.Set(i, session_row(info.Env(), rows[i]));
@@ -204,7 +207,7 @@ public:
 		if (!Fields::problem().empty())
 			return throw_problem(info.Env(), Fields::problem());
 		return explanation(info.Env(),
-				   shunt::explain(engine_->tables(), engine_->sessions(), flow, Engine::now_ns()));
+		                   shunt::explain(engine_->tables(), engine_->sessions(), flow, Engine::now_ns()));
 	}
 
 	Napi::Value retired_tables(const Napi::CallbackInfo &info)
@@ -316,7 +319,7 @@ Napi::Function engine_class(Napi::Env env)
 	using E = EngineObject;
 
 	return E::DefineClass(env, "Engine",
-			      {
+	                      {
 				      E::InstanceMethod("publish", &E::publish),
 				      E::InstanceMethod("start", &E::start),
 				      E::InstanceMethod("stop", &E::stop),

@@ -8,7 +8,8 @@ namespace shunt
 {
 
 template <typename Kind>
-static Kind choice(const Fields &f, const char *name, std::initializer_list<std::pair<const char *, Kind>> kinds, Kind otherwise)
+static Kind choice(const Fields &f, const char *name, std::initializer_list<std::pair<const char *, Kind>> kinds,
+                   Kind otherwise)
 {
 	std::string text = f.text(name);
 	std::string list;
@@ -29,8 +30,8 @@ static WorkerOptions read_worker(const Fields &f)
 	WorkerOptions o;
 
 	o.kind = choice<CaptureKind>(
-		f, "capture",
-		{{"ring", CaptureKind::ring}, {"pcap", CaptureKind::pcap}, {"file", CaptureKind::file}}, CaptureKind::ring);
+		f, "capture", {{"ring", CaptureKind::ring}, {"pcap", CaptureKind::pcap}, {"file", CaptureKind::file}},
+		CaptureKind::ring);
 	o.capture.interface = f.text("interface");
 	o.capture.file = f.text("file");
 	o.capture.snaplen = (u32)f.number("snaplen", 262144, 0);
@@ -72,7 +73,8 @@ KernelEngineOptions read_kernel_options(const Fields &f)
 	o.sessions4 = f.number("sessions4", 1ull << 32, o.sessions4);
 	o.sessions6 = f.number("sessions6", 1ull << 32, o.sessions6);
 	o.fragments = f.number("fragments", 1u << 24, o.fragments);
-	o.mode = choice<XdpMode>(f, "mode", {{"native", XdpMode::native}, {"generic", XdpMode::generic}}, XdpMode::native);
+	o.mode = choice<XdpMode>(f, "mode", {{"native", XdpMode::native}, {"generic", XdpMode::generic}},
+	                         XdpMode::native);
 	o.pins = f.text("pins");
 	o.fresh = f.flag("fresh", false);
 	o.sent = f.flag("sent", false);

@@ -5,8 +5,8 @@
 #define SHUNT_ADDON_ENGINE_OPTIONS_H
 
 #include "addon/fields.h"
-#include "user/user_engine.h"
 #include "kernel/kernel_engine.h"
+#include "user/user_engine.h"
 
 namespace shunt
 {

@@ -19,9 +19,9 @@ Napi::Error error_of(Napi::Env env, const Failure &failure);
 Napi::Value throw_failure(Napi::Env env, const Failure &failure);
 
 // host.cc puts them beside its own.
-Napi::Function link_counters_class(Napi::Env env);               // host_link.cc
-Napi::Function queue_counters_class(Napi::Env env);              // host_link.cc
-Napi::Value tcp_sessions_door(const Napi::CallbackInfo &info);   // host_tcp.cc
+Napi::Function link_counters_class(Napi::Env env);             // host_link.cc
+Napi::Function queue_counters_class(Napi::Env env);            // host_link.cc
+Napi::Value tcp_sessions_door(const Napi::CallbackInfo &info); // host_tcp.cc
 
 } // namespace shunt
 

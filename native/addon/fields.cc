@@ -148,7 +148,7 @@ sh_addr Fields::address(const char *name) const
 }
 
 void Fields::list(const char *name,
-		  const std::function<void(const Napi::Value &, const std::string &place)> &each) const
+                  const std::function<void(const Napi::Value &, const std::string &place)> &each) const
 {
 	if (!has(name))
 		return;

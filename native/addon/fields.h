@@ -25,16 +25,17 @@ public:
 	Fields object(const char *name) const;
 	bool has(const char *name) const; // there, and neither undefined nor null
 
-	u64 number(const char *name, u64 max) const;         // an integer from 0 to max
+	u64 number(const char *name, u64 max) const; // an integer from 0 to max
 	u64 number(const char *name, u64 max, u64 otherwise) const;
 	double real(const char *name, double otherwise) const;
-	u64 bigint(const char *name) const;                  // modulo 2^64
+	u64 bigint(const char *name) const; // modulo 2^64
 	bool flag(const char *name, bool otherwise) const;
-	std::string text(const char *name) const;            // "" when it is not there
-	sh_addr address(const char *name) const;             // 16 bytes
+	std::string text(const char *name) const;                   // "" when it is not there
+	sh_addr address(const char *name) const;                    // 16 bytes
 	bool bytes(const char *name, u8 *out, size_t length) const; // exactly so many
 	// Calls each(element, i) for every element of an array; no array is an empty one.
-	void list(const char *name, const std::function<void(const Napi::Value &, const std::string &place)> &each) const;
+	void list(const char *name,
+	          const std::function<void(const Napi::Value &, const std::string &place)> &each) const;
 
 	Napi::Value get(const char *name) const;
 	const std::string &place() const { return place_; }

@@ -49,7 +49,7 @@ Napi::Value link_door(const Napi::CallbackInfo &info)
 	Failure failure = route.open();
 	if (!failure)
 		failure = info[0].IsNumber() ? route.link(info[0].As<Napi::Number>().Uint32Value(), true, &link)
-					     : route.link(info[0].ToString().Utf8Value(), true, &link);
+		                             : route.link(info[0].ToString().Utf8Value(), true, &link);
 	if (failure)
 		return throw_failure(env, failure);
 	Napi::Object result = Napi::Object::New(env);
@@ -161,7 +161,7 @@ Napi::Value offloads_door(const Napi::CallbackInfo &info)
 Napi::Value set_offload_door(const Napi::CallbackInfo &info)
 {
 	Failure failure = Offload().set(info[0].ToString().Utf8Value(), info[1].ToString().Utf8Value(),
-					info[2].ToBoolean().Value());
+	                                info[2].ToBoolean().Value());
 
 	return failure ? throw_failure(info.Env(), failure) : info.Env().Undefined();
 }

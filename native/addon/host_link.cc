@@ -94,8 +94,8 @@ public:
 			row.Set("queue", rows[i].queue);
 			for (u32 k = 0; k < QUEUE_COUNTERS; k++)
 				row.Set(QUEUE_NAMES[k], rows[i].known & 1U << k
-								? Napi::BigInt::New(env, (uint64_t)rows[i].counters[k])
-								: env.Null());
+				                                ? Napi::BigInt::New(env, (uint64_t)rows[i].counters[k])
+				                                : env.Null());
 			list.Set(i, row);
 		}
 		return list;
@@ -130,7 +130,7 @@ Napi::Function link_counters_class(Napi::Env env)
 	using L = LinkCountersObject;
 
 	return L::DefineClass(env, "LinkCounters",
-			      {
+	                      {
 				      L::InstanceMethod("read", &L::read),
 				      L::InstanceMethod("speedBps", &L::speed_bps),
 				      L::InstanceMethod("state", &L::state),
@@ -142,7 +142,7 @@ Napi::Function queue_counters_class(Napi::Env env)
 	using Q = QueueCountersObject;
 
 	return Q::DefineClass(env, "QueueCounters",
-			      {
+	                      {
 				      Q::InstanceMethod("read", &Q::read),
 				      Q::InstanceMethod("raw", &Q::raw),
 			      });

@@ -20,8 +20,8 @@ class TcpSessionsJob : public Napi::AsyncWorker
 {
 public:
 	TcpSessionsJob(Napi::Env env, std::vector<TcpEndpoint> asked)
-		: Napi::AsyncWorker(env, "shunt TCP sessions"), deferred_(Napi::Promise::Deferred::New(env)),
-		  asked_(std::move(asked))
+	    : Napi::AsyncWorker(env, "shunt TCP sessions"), deferred_(Napi::Promise::Deferred::New(env)),
+	      asked_(std::move(asked))
 	{
 	}
 
@@ -60,7 +60,8 @@ Napi::Value tcp_sessions_door(const Napi::CallbackInfo &info)
 		return throw_problem(info.Env(), "TCP sessions are asked for by an array of {address, port}");
 	Napi::Array list = info[0].As<Napi::Array>();
 	if (list.Length() > ASKED_MAX)
-		return throw_problem(info.Env(), "TCP sessions are asked for at no more than 1048576 addresses and ports");
+		return throw_problem(info.Env(),
+		                     "TCP sessions are asked for at no more than 1048576 addresses and ports");
 	Fields::begin();
 	for (u32 i = 0; i < list.Length() && Fields::problem().empty(); i++) {
 		std::string place = "[" + std::to_string(i) + "]";

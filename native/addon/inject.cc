@@ -18,8 +18,8 @@ class InjectJob : public Napi::AsyncWorker
 {
 public:
 	InjectJob(Napi::Env env, Injection injection)
-		: Napi::AsyncWorker(env, "shunt inject"), deferred_(Napi::Promise::Deferred::New(env)),
-		  injection_(std::move(injection))
+	    : Napi::AsyncWorker(env, "shunt inject"), deferred_(Napi::Promise::Deferred::New(env)),
+	      injection_(std::move(injection))
 	{
 	}
 
@@ -67,9 +67,9 @@ Napi::Value inject_door(const Napi::CallbackInfo &info)
 	injection.flows = (u32)f.number("flows", 1u << 31, 1);
 	injection.pps = f.real("pps", 0);
 	std::string transmit = f.text("transmit");
-	injection.transmit = transmit == "ring" ? TransmitKind::ring
-			     : transmit == "pcap" ? TransmitKind::pcap
-						  : TransmitKind::sendmmsg;
+	injection.transmit = transmit == "ring"   ? TransmitKind::ring
+	                     : transmit == "pcap" ? TransmitKind::pcap
+	                                          : TransmitKind::sendmmsg;
 	injection.qdisc_bypass = f.flag("qdiscBypass", true);
 	f.list("frames", [&](const Napi::Value &value, const std::string &place) {
 		if (!value.IsBuffer()) {

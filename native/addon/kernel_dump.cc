@@ -196,7 +196,7 @@ Napi::Function kernel_dump_class(Napi::Env env)
 	using D = KernelDumpObject;
 
 	return D::DefineClass(env, "KernelDump",
-			      {
+	                      {
 				      D::InstanceMethod("read", &D::read),
 				      D::InstanceMethod("close", &D::close),
 			      });

@@ -36,7 +36,8 @@ public:
 		if (!Fields::problem().empty())
 			return throw_problem(info.Env(), Fields::problem());
 		if (!stream_ || *busy_)
-			return throw_problem(info.Env(), stream_ ? "the capture is being read already" : "the capture is closed");
+			return throw_problem(info.Env(),
+			                     stream_ ? "the capture is being read already" : "the capture is closed");
 		auto *job = new Job(info.Env(), stream_, busy_, max, timeout_ms);
 		Napi::Promise promise = job->promise();
 		job->Queue(); // deletes itself
@@ -48,8 +49,8 @@ private:
 	{
 	public:
 		Job(Napi::Env env, std::shared_ptr<Stream> stream, std::shared_ptr<bool> busy, u32 max, int timeout_ms)
-			: Napi::AsyncWorker(env, Way::name()), deferred_(Napi::Promise::Deferred::New(env)),
-			  stream_(std::move(stream)), busy_(std::move(busy)), max_(max), timeout_ms_(timeout_ms)
+		    : Napi::AsyncWorker(env, Way::name()), deferred_(Napi::Promise::Deferred::New(env)),
+		      stream_(std::move(stream)), busy_(std::move(busy)), max_(max), timeout_ms_(timeout_ms)
 		{
 			*busy_ = true;
 		}

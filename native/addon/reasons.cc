@@ -5,8 +5,8 @@
 // Owns: the translation of datapath/reasons.h into an array of {name, verdict, text}, in the order of their numbers, and of
 // engine/statistics.h into offsets over one ArrayBuffer.
 // Must never: name a reason itself.
-#include "addon/doors.h"
 #include "datapath/reasons.h"
+#include "addon/doors.h"
 
 namespace shunt
 {
@@ -76,7 +76,7 @@ Napi::Value statistics_memory(Napi::Env env, const std::shared_ptr<Statistics> &
 	Napi::Object result = Napi::Object::New(env);
 
 	result.Set("memory", Napi::ArrayBuffer::New(env, statistics->data(), statistics->bytes(),
-						    [held](Napi::Env, void *) { delete held; }));
+	                                            [held](Napi::Env, void *) { delete held; }));
 	result.Set("stride", statistics->stride());
 	result.Set("workers", statistics->workers());
 	return result;

@@ -3,10 +3,10 @@
 // run_file.cc - runFile of the addon: tables and a pcap in, pcaps and counters out.
 //
 // Owns: the translation of user/run_file.h. It blocks; it is for tests and for looking at files.
+#include "user/run_file.h"
 #include "addon/doors.h"
 #include "addon/sessions.h"
 #include "addon/table_set.h"
-#include "user/run_file.h"
 #include "kernel/kernel_file_engine.h"
 
 namespace shunt
@@ -58,8 +58,8 @@ Napi::Value run_file_door(const Napi::CallbackInfo &info)
 	out.Set("reasons", Napi::Buffer<u8>::Copy(info.Env(), result.reasons.data(), result.reasons.size()));
 	out.Set("packetTargets", numbers(info.Env(), result.targets));
 	if (run.explain) {
-		out.Set("explainedReasons",
-			Napi::Buffer<u8>::Copy(info.Env(), result.explained_reasons.data(), result.explained_reasons.size()));
+		out.Set("explainedReasons", Napi::Buffer<u8>::Copy(info.Env(), result.explained_reasons.data(),
+		                                                   result.explained_reasons.size()));
 		out.Set("explainedTargets", numbers(info.Env(), result.explained_targets));
 	}
 	Napi::Array sessions = Napi::Array::New(info.Env(), result.sessions.size());

@@ -63,7 +63,8 @@ SH_INLINE void ag_count(u64 *counter)
 }
 
 /* An event that is to be filled and submitted; `flow` is a TCP connection whose SYN is to go out again. */
-SH_INLINE struct ag_event *ag_event(u32 kind, u32 index, const struct sh_addr *target, be16 port, const struct sh_flow *flow)
+SH_INLINE struct ag_event *ag_event(u32 kind, u32 index, const struct sh_addr *target, be16 port,
+                                    const struct sh_flow *flow)
 {
 	struct ag_event *event = bpf_ringbuf_reserve(&ag_ring, sizeof(*event), 0);
 
@@ -114,8 +115,8 @@ SH_INLINE void ag_on_wire(const struct sh_flow *flow, const struct sh_addr *targ
 	wire->destination_port = port;
 }
 
-SH_INLINE int ag_redirect(struct __sk_buff *skb, const struct ag_packet *p, const struct sh_addr *target, be16 port, u32 ifindex,
-			  u32 index, struct ag_counts *counts)
+SH_INLINE int ag_redirect(struct __sk_buff *skb, const struct ag_packet *p, const struct sh_addr *target, be16 port,
+                          u32 ifindex, u32 index, struct ag_counts *counts)
 {
 	struct ag_origin origin = {.service = p->flow.destination, .index = index, .port = p->flow.destination_port};
 	struct sh_flow wire;
@@ -169,8 +170,9 @@ SH_INLINE int ag_show(struct __sk_buff *skb, const struct ag_packet *p, const u8
 	if (bpf_skb_store_bytes(skb, p->l4 + words * 4, option, sizeof(option), 0) ||
 	    bpf_skb_store_bytes(skb, p->l4 + 12, after, 2, 0) || bpf_l4_csum_replace(skb, check, 0, sum, 0) ||
 	    bpf_l4_csum_replace(skb, check, sh_htons(bytes - header), sh_htons(bytes - header + sizeof(option)),
-				BPF_F_PSEUDO_HDR | 2) ||
-	    bpf_l3_csum_replace(skb, p->l3 + 10, total, longer, 2) || bpf_skb_store_bytes(skb, p->l3 + 2, &longer, 2, 0))
+	                        BPF_F_PSEUDO_HDR | 2) ||
+	    bpf_l3_csum_replace(skb, p->l3 + 10, total, longer, 2) ||
+	    bpf_skb_store_bytes(skb, p->l3 + 2, &longer, 2, 0))
 		return TC_ACT_SHOT;
 	return TC_ACT_UNSPEC;
 }
@@ -182,7 +184,8 @@ SH_INLINE void ag_open(struct __sk_buff *skb, const struct ag_packet *p, const s
 		bpf_map_delete_elem(&ag_flows, &p->flow); /* an earlier connection from the same port */
 		return;
 	}
-	struct ag_flow flow = {.target = service->target, .ifindex = service->ifindex, .index = service->index, .port = service->port};
+	struct ag_flow flow = {
+		.target = service->target, .ifindex = service->ifindex, .index = service->index, .port = service->port};
 	bpf_skb_load_bytes(skb, p->l4 + 4, &flow.sequence, 4);
 	bpf_map_update_elem(&ag_flows, &p->flow, &flow, BPF_ANY);
 }
@@ -194,7 +197,8 @@ int shunt_out(struct __sk_buff *skb)
 
 	if (ag_parse(skb, &p) || (p.flow.protocol != SH_UDP && p.flow.protocol != SH_TCP))
 		return TC_ACT_UNSPEC;
-	struct ag_service_key key = {.address = p.flow.destination, .port = p.flow.destination_port, .protocol = p.flow.protocol};
+	struct ag_service_key key = {
+		.address = p.flow.destination, .port = p.flow.destination_port, .protocol = p.flow.protocol};
 	struct ag_service *service = bpf_map_lookup_elem(&ag_services, &key);
 	if (!service)
 		return TC_ACT_UNSPEC;
@@ -203,7 +207,8 @@ int shunt_out(struct __sk_buff *skb)
 	if (!counts)
 		return TC_ACT_UNSPEC;
 	u64 now = bpf_ktime_get_boot_ns();
-	int bound = service->bound && now < service->until_ns && sh_addr_equal(&service->source, &p.flow.source) && ag_alive(now);
+	int bound = service->bound && now < service->until_ns && sh_addr_equal(&service->source, &p.flow.source) &&
+	            ag_alive(now);
 	u8 flags = 0;
 
 	if (p.flow.protocol == SH_TCP) {
@@ -282,8 +287,8 @@ SH_INLINE int ag_requote(struct __sk_buff *skb, u32 icmp, const struct ag_packet
 		if (bpf_skb_load_bytes(skb, q->l3 + 10, halves, 2))
 			return -1;
 		both[0] = halves[0];
-		if (bpf_l3_csum_replace(skb, q->l3 + 10, from, to, 4) || bpf_skb_load_bytes(skb, q->l3 + 10, halves, 2) ||
-		    bpf_skb_store_bytes(skb, address, &to, 4, 0))
+		if (bpf_l3_csum_replace(skb, q->l3 + 10, from, to, 4) ||
+		    bpf_skb_load_bytes(skb, q->l3 + 10, halves, 2) || bpf_skb_store_bytes(skb, address, &to, 4, 0))
 			return -1;
 		both[1] = halves[0];
 		total = bpf_csum_diff(&both[0], 4, &both[1], 4, total);
@@ -309,7 +314,8 @@ SH_INLINE int ag_in_error(struct __sk_buff *skb, const struct ag_packet *p)
 
 	if (bpf_skb_load_bytes(skb, p->l4, kind, sizeof(kind)))
 		return TC_ACT_UNSPEC;
-	int error = p->flow.family == SH_IPV4 ? kind[0] == 3 || kind[0] == 11 || kind[0] == 12 : kind[0] >= 1 && kind[0] <= 4;
+	int error = p->flow.family == SH_IPV4 ? kind[0] == 3 || kind[0] == 11 || kind[0] == 12
+	                                      : kind[0] >= 1 && kind[0] <= 4;
 	if (!error || ag_read(skb, p->l4 + 8, p->flow.family, &q))
 		return TC_ACT_UNSPEC;
 	/* It comes to who has sent what it quotes. */
@@ -429,7 +435,7 @@ int shunt_in(struct __sk_buff *skb)
 
 			/* Whoever has not seen the SYN does not know its number. */
 			if (flags & AG_TCP_RST && (bpf_skb_load_bytes(skb, p.l4 + 8, &acknowledged, 4) ||
-						   sh_ntohl(acknowledged) != sh_ntohl(flow->sequence) + 1))
+			                           sh_ntohl(acknowledged) != sh_ntohl(flow->sequence) + 1))
 				return TC_ACT_SHOT;
 			if (flags & AG_TCP_RST) {
 				/* Not shown to the application: its SYN goes to the gateway, which knows better. */

@@ -54,7 +54,8 @@ std::unique_ptr<Agent> Agent::open(const std::vector<std::string> &interfaces, s
 	if (!agent->beat(problem))
 		return nullptr;
 	for (const std::string &interface : interfaces) {
-		if (!put_agent(interface, agent->object_->program_fd("shunt_out"), agent->object_->program_fd("shunt_in"), problem))
+		if (!put_agent(interface, agent->object_->program_fd("shunt_out"),
+		               agent->object_->program_fd("shunt_in"), problem))
 			return nullptr;
 		agent->interfaces_.push_back(interface);
 	}
@@ -69,7 +70,8 @@ Agent::~Agent()
 		ring_buffer__free(ring_);
 }
 
-bool Agent::put(const ag_service_key &service, u32 index, const u8 *nonce, const AgentBinding *binding, std::string *problem)
+bool Agent::put(const ag_service_key &service, u32 index, const u8 *nonce, const AgentBinding *binding,
+                std::string *problem)
 {
 	ag_service value = {};
 

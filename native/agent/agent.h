@@ -37,7 +37,8 @@ public:
 
 	// A service, with its binding, if any, under the number by which events and counters name it.
 	// `nonce`: what a SYN shows while there is none; zeros: nothing.
-	bool put(const ag_service_key &service, u32 index, const u8 *nonce, const AgentBinding *binding, std::string *problem);
+	bool put(const ag_service_key &service, u32 index, const u8 *nonce, const AgentBinding *binding,
+	         std::string *problem);
 	// New flows may be bound as long as this is called every second.
 	bool beat(std::string *problem);
 	bool counts(u32 index, ag_counts *counts, std::string *problem) const;

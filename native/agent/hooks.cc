@@ -4,9 +4,9 @@
 #include "agent/hooks.h"
 
 #include <cerrno>
+#include <cstring>
 #include <net/if.h>
 #include <net/if_arp.h>
-#include <cstring>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -25,7 +25,7 @@ namespace shunt
 namespace
 {
 
-constexpr u32 PRIORITY = 11; // behind the filter that counts what a backend sends (sent_filter.cc)
+constexpr u32 PRIORITY = 11;              // behind the filter that counts what a backend sends (sent_filter.cc)
 constexpr u32 HANDLE_BESIDE = 0x53484100; // the qdisc was there
 constexpr u32 HANDLE_ALONE = 0x53484101;  // we made it
 
@@ -138,8 +138,8 @@ bool put_agent(const std::string &interface, int out_fd, int in_fd, std::string 
 		int failed = bpf_tc_attach(&hook, &options);
 		if (failed) {
 			*problem = kernel_problem("no filter can be put on " + interface + " (tc, priority " +
-							  std::to_string(PRIORITY) + ")",
-						  failed);
+			                                  std::to_string(PRIORITY) + ")",
+			                          failed);
 			remove_agent(interface);
 			return false;
 		}

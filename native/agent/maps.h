@@ -11,13 +11,13 @@
 #include "datapath/types.h"
 
 enum {
-	AG_SERVICES = 256,      /* at most */
-	AG_FLOWS = 65536,       /* of each kind, by least recent use */
-	AG_SYNS = 4096,         /* connections that are being opened at once */
+	AG_SERVICES = 256, /* at most */
+	AG_FLOWS = 65536,  /* of each kind, by least recent use */
+	AG_SYNS = 4096,    /* connections that are being opened at once */
 	AG_RING_BYTES = 1 << 18,
-	AG_SYN_BYTES = 136,     /* Ethernet, IP and TCP with all options */
-	AG_HEADER_BYTES = 64,   /* the longest redirection header */
-	AG_TELL_NS = 20000000,  /* traffic that wants a binding is told of so often at most, per service */
+	AG_SYN_BYTES = 136,    /* Ethernet, IP and TCP with all options */
+	AG_HEADER_BYTES = 64,  /* the longest redirection header */
+	AG_TELL_NS = 20000000, /* traffic that wants a binding is told of so often at most, per service */
 };
 
 /* A heartbeat older than this: nobody renews leases or watches targets, so nothing new is bound. */
@@ -51,7 +51,7 @@ struct ag_flow {
 	u32 index;
 	be32 sequence; /* of the SYN */
 	be16 port;
-	u8 answered;   /* the target has accepted it */
+	u8 answered; /* the target has accepted it */
 	u8 reserved;
 };
 
@@ -75,7 +75,7 @@ struct ag_counts {
 	u64 to_gateway;
 	u64 to_target;
 	u64 from_target;
-	u64 errors; /* ICMP that quoted a redirected packet */
+	u64 errors;  /* ICMP that quoted a redirected packet */
 	u64 refused; /* connections that a target refused */
 	u64 told_ns;
 	u64 reserved[2];

@@ -48,8 +48,8 @@ SH_INLINE int ag_show_behind(struct __sk_buff *skb, const struct ag_packet *p, c
 	u8 *option = (u8 *)word;
 	u32 length = skb->len, mtu = 0, bytes = ag_ip_bytes(skb, p), odd, whole, check = p->l4 + 6;
 
-	if (skb->gso_size || bpf_skb_load_bytes(skb, p->l4 + 4, &udp_length, 2) || p->l4 + sh_ntohs(udp_length) != length ||
-	    p->l3 + bytes != length)
+	if (skb->gso_size || bpf_skb_load_bytes(skb, p->l4 + 4, &udp_length, 2) ||
+	    p->l4 + sh_ntohs(udp_length) != length || p->l3 + bytes != length)
 		return TC_ACT_UNSPEC;
 	odd = sh_ntohs(udp_length) & 1;
 	whole = odd + AG_OPTION6; /* so that a reply may be as long */
@@ -66,7 +66,8 @@ SH_INLINE int ag_show_behind(struct __sk_buff *skb, const struct ag_packet *p, c
 		return TC_ACT_SHOT;
 	if (p->flow.family == SH_IPV4) {
 		grown = sh_htons(bytes + whole);
-		if (bpf_l3_csum_replace(skb, p->l3 + 10, sh_htons(bytes), grown, 2) || bpf_skb_store_bytes(skb, p->l3 + 2, &grown, 2, 0))
+		if (bpf_l3_csum_replace(skb, p->l3 + 10, sh_htons(bytes), grown, 2) ||
+		    bpf_skb_store_bytes(skb, p->l3 + 2, &grown, 2, 0))
 			return TC_ACT_SHOT;
 	} else {
 		grown = sh_htons(bytes + whole - 40);
@@ -109,8 +110,8 @@ SH_INLINE u32 ag_said(struct __sk_buff *skb, const struct ag_packet *p, u32 *at,
 	} else if (whole != odd + AG_OPTION6 || bpf_skb_load_bytes(skb, behind + odd, option, AG_OPTION6)) {
 		return 0;
 	}
-	if (ag_option_sum(word, whole) != 0xffff || option[2] != 127 || option[3] != whole - odd - 2 || option[4] != 'S' ||
-	    option[5] != 'R')
+	if (ag_option_sum(word, whole) != 0xffff || option[2] != 127 || option[3] != whole - odd - 2 ||
+	    option[4] != 'S' || option[5] != 'R')
 		return 0;
 	*at = behind + odd + AG_OPTION_HEAD;
 	return whole - odd - AG_OPTION_HEAD;

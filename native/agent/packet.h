@@ -86,7 +86,8 @@ SH_INLINE int ag_parse(struct __sk_buff *skb, struct ag_packet *p)
 }
 
 /* Puts another address and port into the source's or the destination's place. 0, or -1: the packet must not go on. */
-SH_INLINE int ag_rewrite(struct __sk_buff *skb, const struct ag_packet *p, int source, const struct sh_addr *address, be16 port)
+SH_INLINE int ag_rewrite(struct __sk_buff *skb, const struct ag_packet *p, int source, const struct sh_addr *address,
+                         be16 port)
 {
 	const struct sh_addr *old = source ? &p->flow.source : &p->flow.destination;
 	be16 old_port = source ? p->flow.source_port : p->flow.destination_port;

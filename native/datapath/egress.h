@@ -27,9 +27,9 @@
 
 /* What became of a packet's session. */
 enum sh_sent_outcome {
-	SH_SENT_NOTHING, /* no service's packet, or it keeps no session alive */
-	SH_SENT_RENEWED, /* there is a session; it ends no sooner than this packet says */
-	SH_SENT_MADE,    /* there was none, and now there is */
+	SH_SENT_NOTHING,  /* no service's packet, or it keeps no session alive */
+	SH_SENT_RENEWED,  /* there is a session; it ends no sooner than this packet says */
+	SH_SENT_MADE,     /* there was none, and now there is */
 	SH_SENT_TELL = 4, /* or-ed: work->header is to be told the client (tell.h) */
 };
 
@@ -120,16 +120,19 @@ SH_STAGE u32 sh_sent_note(const struct sh_env *env, const struct sh_frame *frame
 	own = sh_own_find(env, control, &p->flow.destination, own_hash);
 	if (!own)
 		return SH_SENT_NOTHING;
-	service = sh_service_find(env, control, own_hash, &p->flow.destination, p->flow.destination_port, p->flow.protocol);
+	service = sh_service_find(env, control, own_hash, &p->flow.destination, p->flow.destination_port,
+	                          p->flow.protocol);
 	if (!service || service->family != p->flow.family)
 		return SH_SENT_NOTHING;
 	sh_session_key(control, &p->flow, service->id, &work->key);
-	if (own & SH_OWN_SERVICE && p->flow.protocol == SH_UDP && p->fragmentation == SH_WHOLE && sh_told_take(env, work))
+	if (own & SH_OWN_SERVICE && p->flow.protocol == SH_UDP && p->fragmentation == SH_WHOLE &&
+	    sh_told_take(env, work))
 		tell = SH_SENT_TELL;
 	if (!service->idle_sent_ticks)
 		return tell;
-	return tell | sh_sent_renew(env, &work->key,
-				    (u32)(sh_now_ns(env) >> SH_TICK_SHIFT) - service->idle_ticks + service->idle_sent_ticks);
+	return tell |
+	       sh_sent_renew(env, &work->key,
+	                     (u32)(sh_now_ns(env) >> SH_TICK_SHIFT) - service->idle_ticks + service->idle_sent_ticks);
 }
 
 /* One packet that this host sends, from its Ethernet header on. Returns enum sh_sent_outcome. */

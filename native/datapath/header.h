@@ -315,7 +315,8 @@ SH_INLINE void sh_header_flow_word(struct sh_siphash *s, u64 *carry, int shifted
 #ifdef __bpf__
 __attribute__((noinline))
 #else
-static __attribute__((noinline, unused))
+static
+	__attribute__((noinline, unused))
 #endif
 u64 sh_header_tag_long(const struct sh_header *h, const struct sh_flow *flow, const struct sh_secret *secret, u32 head,
 		       u64 ports)
@@ -337,7 +338,7 @@ u64 sh_header_tag_long(const struct sh_header *h, const struct sh_flow *flow, co
 		sh_siphash_word(&s, (u64)sh_header_le32(h->address.w[3]) << 32 | nonce >> 32);
 		if (h->flags & SH_F_ALTERNATIVE)
 			sh_siphash_word(&s, (u64)sh_header_le16(h->alternative_port) << 32 |
-						    sh_header_le32(h->alternative.w[3]));
+			                            sh_header_le32(h->alternative.w[3]));
 		sh_siphash_word(&s, 0);
 	} else {
 		sh_siphash_word(&s, (u64)sh_header_le32(h->address.w[0]) << 32 | nonce >> 32);
@@ -346,7 +347,7 @@ u64 sh_header_tag_long(const struct sh_header *h, const struct sh_flow *flow, co
 			sh_siphash_word(&s, sh_header_pair(h->address.w[3], h->alternative.w[0]));
 			sh_siphash_word(&s, sh_header_pair(h->alternative.w[1], h->alternative.w[2]));
 			sh_siphash_word(&s, (u64)sh_header_le16(h->alternative_port) << 32 |
-						    sh_header_le32(h->alternative.w[3]));
+			                            sh_header_le32(h->alternative.w[3]));
 			sh_siphash_word(&s, 0);
 		} else {
 			/* The first four zero bytes of the tag end this word, the last four begin the next. */
@@ -360,8 +361,10 @@ u64 sh_header_tag_long(const struct sh_header *h, const struct sh_flow *flow, co
 	} else {
 		sh_header_flow_word(&s, &carry, shifted, sh_header_pair(flow->source.w[0], flow->source.w[1]));
 		sh_header_flow_word(&s, &carry, shifted, sh_header_pair(flow->source.w[2], flow->source.w[3]));
-		sh_header_flow_word(&s, &carry, shifted, sh_header_pair(flow->destination.w[0], flow->destination.w[1]));
-		sh_header_flow_word(&s, &carry, shifted, sh_header_pair(flow->destination.w[2], flow->destination.w[3]));
+		sh_header_flow_word(&s, &carry, shifted,
+		                    sh_header_pair(flow->destination.w[0], flow->destination.w[1]));
+		sh_header_flow_word(&s, &carry, shifted,
+		                    sh_header_pair(flow->destination.w[2], flow->destination.w[3]));
 		length += 40;
 	}
 	sh_header_flow_word(&s, &carry, shifted, ports);

@@ -19,17 +19,17 @@ enum sh_fragmentation { SH_WHOLE, SH_FRAGMENT_FIRST, SH_FRAGMENT_LATER };
 struct sh_parsed {
 	struct sh_flow flow;
 	u32 fragment_id;
-	u16 l3;            /* offset of the IP header from frame->data */
-	u16 l4;            /* offset of the transport header */
-	u16 ports;         /* offset of the ports: at l4, or in an ICMP error's quote; 0 in a later fragment */
-	u16 ip_length;     /* bytes from l3 to the packet's end, as the IP header says */
-	be16 ethertype;    /* of the IP header */
-	u8 protocol;       /* after the extension headers */
-	u8 fragmentation;  /* enum sh_fragmentation */
-	u8 tos;            /* DSCP and ECN */
-	u8 icmp_error;     /* flow is the quoted one, turned round */
-	u8 carrier;        /* enum sh_carrier: there may be a question */
-	u8 begins;         /* a SYN that begins a connection */
+	u16 l3;           /* offset of the IP header from frame->data */
+	u16 l4;           /* offset of the transport header */
+	u16 ports;        /* offset of the ports: at l4, or in an ICMP error's quote; 0 in a later fragment */
+	u16 ip_length;    /* bytes from l3 to the packet's end, as the IP header says */
+	be16 ethertype;   /* of the IP header */
+	u8 protocol;      /* after the extension headers */
+	u8 fragmentation; /* enum sh_fragmentation */
+	u8 tos;           /* DSCP and ECN */
+	u8 icmp_error;    /* flow is the quoted one, turned round */
+	u8 carrier;       /* enum sh_carrier: there may be a question */
+	u8 begins;        /* a SYN that begins a connection */
 };
 
 struct sh_result {
@@ -44,7 +44,8 @@ struct sh_passage {
 	struct sh_result result;
 	u32 length;              /* of the frame, as it came */
 	struct sh_parsed parsed; /* as it came */
-	struct sh_parsed inner;  /* on a backend: out of the tunnel; meaningful if the reason is a later one than the header's */
+	struct sh_parsed
+		inner; /* on a backend: out of the tunnel; meaningful if the reason is a later one than the header's */
 };
 
 #endif

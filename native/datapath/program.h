@@ -36,23 +36,23 @@
 #define SH_END_AFTER 0
 #endif
 
-#include "datapath/signal/asked.h"
-#include "datapath/lookup/assign.h"
-#include "datapath/lookup/choose.h"
 #include "datapath/carrier/decap.h"
 #include "datapath/carrier/encap.h"
+#include "datapath/lookup/assign.h"
+#include "datapath/lookup/choose.h"
 #include "datapath/parse/fragment.h"
 #include "datapath/parse/parse.h"
+#include "datapath/session/session.h"
+#include "datapath/signal/asked.h"
 #include "datapath/signal/probe.h"
 #include "datapath/signal/question.h"
-#include "datapath/session/session.h"
 #include "datapath/signal/tell.h"
 #include "datapath/too_big.h"
 #include "datapath/work.h"
 
 /* Steps 6 and 7. */
 SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-			struct sh_work *work, struct sh_parsed *p, u64 entropy, struct sh_result *result)
+                        struct sh_work *work, struct sh_parsed *p, u64 entropy, struct sh_result *result)
 {
 	const struct sh_target *target = sh_target_at(env, result->target);
 	u32 room;
@@ -78,13 +78,14 @@ SH_INLINE int sh_source_bad(const struct sh_flow *flow)
 	if (flow->family == SH_IPV4)
 		return a[12] == 0 || a[12] == 127 || a[12] >= 224;
 	if (flow->source.d[0] == 0) /* unspecified, loopback, or IPv4-mapped, which no packet may carry */
-		return (flow->source.w[2] == 0 && sh_ntohl(flow->source.w[3]) <= 1) || flow->source.w[2] == sh_htonl(0xffff);
+		return (flow->source.w[2] == 0 && sh_ntohl(flow->source.w[3]) <= 1) ||
+		       flow->source.w[2] == sh_htonl(0xffff);
 	return a[0] == 0xff;
 }
 
 /* Steps 3 to 5: whose packet is it, and which target has it? SH_GO_ON: result and *entropy say it. */
 SH_INLINE u8 sh_gateway_choose(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-			       struct sh_work *work, u64 own_hash, struct sh_result *result, u64 *entropy)
+                               struct sh_work *work, u64 own_hash, struct sh_result *result, u64 *entropy)
 {
 	const struct sh_service *service;
 	struct sh_parsed *p = &work->passage.parsed;
@@ -107,21 +108,23 @@ SH_INLINE u8 sh_gateway_choose(const struct sh_env *env, struct sh_frame *frame,
 		*entropy = sh_fragment_key(control, p);
 		result->reason = SH_R_forwarded_fragment;
 		return sh_fragment_recall(env, control, *entropy, &result->target, &result->service)
-			       ? SH_GO_ON
-			       : (u8)SH_R_fragment_unknown;
+		               ? SH_GO_ON
+		               : (u8)SH_R_fragment_unknown;
 	}
 	work->question.asks = SH_ASKS_NOTHING;
 	if (SH_UNLIKELY(p->carrier)) {
 		reason = (u8)sh_question_read(sh_packet_of(frame), p, &work->question, control->control_port,
-					       1u << SH_ASKS_CAPABILITY | 1u << SH_ASKS_FAILURE);
+		                              1u << SH_ASKS_CAPABILITY | 1u << SH_ASKS_FAILURE);
 		if (reason != SH_GO_ON)
 			return reason;
 		flow = sh_asked_flow(work);
-	} else if (SH_UNLIKELY(p->flow.destination_port == control->control_port) && p->flow.protocol == SH_UDP && !p->icmp_error) {
+	} else if (SH_UNLIKELY(p->flow.destination_port == control->control_port) && p->flow.protocol == SH_UDP &&
+	           !p->icmp_error) {
 		return SH_R_control_bad;
 	}
 	service = sh_service_find(env, control, own_hash, &p->flow.destination, flow->destination_port, flow->protocol);
-	if (!service || service->family != p->flow.family) /* an IPv6 packet to an IPv4-mapped address is to no service */
+	if (!service ||
+	    service->family != p->flow.family) /* an IPv6 packet to an IPv4-mapped address is to no service */
 		return flow == &p->flow ? (u8)SH_R_not_service_port : (u8)SH_R_control_not_service;
 	if (!p->flow.source_port)
 		return SH_R_bad_source;
@@ -184,7 +187,7 @@ SH_INLINE void sh_backend_note(const struct sh_env *env, struct sh_work *work)
 /* This backend is draining or out of service, and the session is not one of its own: on to another one. SH_GO_ON: the frame is now the
  * client's packet, work->passage.inner says where, and the stamp is set. Anything else: it is served here all the same. */
 SH_INLINE u8 sh_backend_on(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-			   struct sh_work *work, const struct sh_service *service, struct sh_result *result)
+                           struct sh_work *work, const struct sh_service *service, struct sh_result *result)
 {
 	struct sh_parsed *inner = &work->passage.inner;
 	const struct sh_target *target;
@@ -222,13 +225,14 @@ SH_INLINE void sh_backend_tell(const struct sh_env *env, const struct sh_frame *
 }
 
 SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-			struct sh_work *work, struct sh_result *result)
+                       struct sh_work *work, struct sh_result *result)
 {
 	const struct sh_service *service = 0;
 	const struct sh_parsed *inner = &work->passage.inner;
 	u8 reason;
 
-	reason = sh_decap_verify(env, frame, control, &work->passage.parsed, &work->header, &work->passage.inner, &service);
+	reason = sh_decap_verify(env, frame, control, &work->passage.parsed, &work->header, &work->passage.inner,
+	                         &service);
 	if (reason != SH_GO_ON)
 		return reason;
 	if (service) {
@@ -261,16 +265,16 @@ SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const s
 }
 
 /* A control datagram to a backend's own address: to the control port, or to one where a service listens. SH_GO_ON: it is none of ours. */
-SH_STAGE u8 sh_probed(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control, struct sh_work *work,
-		      struct sh_result *result)
+SH_STAGE u8 sh_probed(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
+                      struct sh_work *work, struct sh_result *result)
 {
 	const struct sh_flow *flow = &work->passage.parsed.flow;
 	u64 own_hash = sh_hash_own(control, &flow->destination);
 	const struct sh_service *service;
 	u8 reason;
 
-	reason = (u8)sh_question_read(sh_packet_of(frame), &work->passage.parsed, &work->question, control->control_port,
-				       1u << SH_ASKS_PROBE);
+	reason = (u8)sh_question_read(sh_packet_of(frame), &work->passage.parsed, &work->question,
+	                              control->control_port, 1u << SH_ASKS_PROBE);
 	if (reason != SH_GO_ON)
 		return reason;
 	if (flow->destination_port != control->control_port &&
@@ -285,7 +289,7 @@ SH_STAGE u8 sh_probed(const struct sh_env *env, struct sh_frame *frame, const st
 		return reason;
 	own_hash = sh_hash_own(control, &work->question.header.address);
 	service = sh_service_find(env, control, own_hash, &work->question.header.address, work->question.header.port,
-				  work->question.flow.protocol);
+	                          work->question.flow.protocol);
 	/* The question's flow, as the client would send it straight here. */
 	work->asked = work->question.flow;
 	work->asked.destination = work->question.header.address;
@@ -324,13 +328,14 @@ SH_STAGE u8 sh_direct_parse(const struct sh_frame *frame, const struct sh_contro
 	return SH_GO_ON;
 }
 
-SH_STAGE u8 sh_direct(const struct sh_env *env, const struct sh_control *control, struct sh_work *work, struct sh_result *result)
+SH_STAGE u8 sh_direct(const struct sh_env *env, const struct sh_control *control, struct sh_work *work,
+                      struct sh_result *result)
 {
 	const struct sh_flow *flow = &work->passage.parsed.flow;
 	const struct sh_service *service;
 
 	service = sh_service_find(env, control, sh_hash_own(control, &flow->destination), &flow->destination,
-				  flow->destination_port, flow->protocol);
+	                          flow->destination_port, flow->protocol);
 	if (!service || service->family != flow->family)
 		return SH_R_not_service;
 	result->service = service->id;
@@ -376,7 +381,8 @@ SH_INLINE struct sh_result sh_run(const struct sh_env *env, struct sh_frame *fra
 	work->fresh = 0;
 	own_hash = sh_hash_own(control, &work->passage.parsed.flow.destination);
 	own = sh_own_find(env, control, &work->passage.parsed.flow.destination, own_hash);
-	if (own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND && sh_decap_wanted(frame, control, &work->passage.parsed)) {
+	if (own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND &&
+	    sh_decap_wanted(frame, control, &work->passage.parsed)) {
 		reason = sh_backend(env, frame, control, work, &result);
 		p = &work->passage.inner;
 		entropy = work->key.hash;

@@ -19,6 +19,7 @@ enum sh_verdict {
 	SH_VERDICTS
 };
 
+/* clang-format off */
 /* X(name, verdict, what an operator should read) */
 #define SH_REASONS(X) \
 	X(forwarded, SH_FORWARD, "a packet of a known session, to the session's target") \
@@ -87,6 +88,7 @@ enum sh_reason {
 #undef X
 	SH_REASON_COUNT
 };
+/* clang-format on */
 
 /* The verdict a reason belongs to. */
 static inline __attribute__((always_inline)) unsigned int sh_verdict_of(unsigned int reason)

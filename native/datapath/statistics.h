@@ -18,16 +18,18 @@ struct sh_counter {
 };
 
 enum {
-	SH_COUNT_IN = 0,         /* what came, from the Ethernet header on */
-	SH_COUNT_STATE = 1,      /* {state of the worker, packets that the kernel dropped before us} */
-	SH_COUNT_WORK = 2,       /* {batches, times the worker had nothing to do and slept} */
-	SH_COUNT_LINK = 3,       /* {times the link was found down, frames for other stations, passed over and not in IN} */
-	SH_COUNT_LOST = 4,       /* handed to a link whose driver then did not take them: counted as forwarded before */
-	SH_COUNT_SENT = 5,       /* a backend's own packets, never in IN: {those that renewed or made a session, those that made one} */
-	SH_COUNT_TOLD = 6,       /* a backend's clients: {told, in its replies or beside them, where to go; could not be told so} */
-	SH_COUNT_REASON = 8,     /* + enum sh_reason; bytes as they came */
-	SH_COUNT_LOCAL = 127,    /* SH_TARGET_LOCAL, as delivered */
-	SH_COUNT_TARGET = 128,   /* + target; bytes as sent */
+	SH_COUNT_IN = 0,    /* what came, from the Ethernet header on */
+	SH_COUNT_STATE = 1, /* {state of the worker, packets that the kernel dropped before us} */
+	SH_COUNT_WORK = 2,  /* {batches, times the worker had nothing to do and slept} */
+	SH_COUNT_LINK = 3,  /* {times the link was found down, frames for other stations, passed over and not in IN} */
+	SH_COUNT_LOST = 4,  /* handed to a link whose driver then did not take them: counted as forwarded before */
+	SH_COUNT_SENT =
+		5, /* a backend's own packets, never in IN: {those that renewed or made a session, those that made one} */
+	SH_COUNT_TOLD =
+		6, /* a backend's clients: {told, in its replies or beside them, where to go; could not be told so} */
+	SH_COUNT_REASON = 8,   /* + enum sh_reason; bytes as they came */
+	SH_COUNT_LOCAL = 127,  /* SH_TARGET_LOCAL, as delivered */
+	SH_COUNT_TARGET = 128, /* + target; bytes as sent */
 };
 #define SH_COUNTERS(targets) (SH_COUNT_TARGET + (targets))
 SH_STATIC_ASSERT((int)SH_COUNT_REASON + (int)SH_REASON_COUNT <= SH_COUNT_LOCAL, "there is room for every reason");

@@ -17,8 +17,8 @@
 #define SH_PREFIX_LENGTHS 16 /* distinct source prefix lengths per service */
 #define SH_KEYS 256          /* key ids fit the header's 8 bits */
 
-#define SH_LIMITS 65536      /* cells of the limit on answers (limit.h), and one for all together */
-#define SH_TOLD 16384        /* clients that a backend is to tell at once (tell.h) */
+#define SH_LIMITS 65536 /* cells of the limit on answers (limit.h), and one for all together */
+#define SH_TOLD 16384   /* clients that a backend is to tell at once (tell.h) */
 
 #define SH_SCRATCH_BYTES 832 /* what a packet on its way keeps outside the stack (platform.h) */
 
@@ -37,28 +37,28 @@ struct sh_key {
 
 /* What holds for the whole set. One per set of tables. */
 struct sh_control {
-	u64 seed[2];          /* secret seeds of the flow hash; the same on all gateways (they must choose alike) */
-	u64 seed_ipv4;        /* seed[0] after the first half of an IPv4 address, which is the same for all (hash.h) */
-	struct sh_key sign;   /* the key of id sign_key */
-	u64 wall_offset_ns;   /* add to the monotonic clock for nanoseconds since 1970 */
-	u32 epoch;            /* of this set of tables */
-	u32 roles;            /* SH_ROLE_*, or-ed */
-	u32 service_mask;     /* slots - 1 of each table; slots are powers of two */
+	u64 seed[2];        /* secret seeds of the flow hash; the same on all gateways (they must choose alike) */
+	u64 seed_ipv4;      /* seed[0] after the first half of an IPv4 address, which is the same for all (hash.h) */
+	struct sh_key sign; /* the key of id sign_key */
+	u64 wall_offset_ns; /* add to the monotonic clock for nanoseconds since 1970 */
+	u32 epoch;          /* of this set of tables */
+	u32 roles;          /* SH_ROLE_*, or-ed */
+	u32 service_mask;   /* slots - 1 of each table; slots are powers of two */
 	u32 rule_mask;
 	u32 own_mask;
-	u32 redirections;     /* entries */
-	u32 rows;             /* entries, of all forwarding tables together */
-	u32 targets;          /* entries */
-	u32 bucket4_mask;     /* buckets - 1 of the IPv4 session table */
+	u32 redirections; /* entries */
+	u32 rows;         /* entries, of all forwarding tables together */
+	u32 targets;      /* entries */
+	u32 bucket4_mask; /* buckets - 1 of the IPv4 session table */
 	u32 bucket6_mask;
 	u32 fragment_mask;
-	u16 window_s;         /* how far `issued` may be from now, seconds */
-	be16 tunnel_port;     /* Geneve's 6081 unless configured */
-	u8 sign_key;          /* key id under which this host signs */
-	u8 max_hops;          /* at most 5 (protocol.md) */
-	u8 own_state;         /* enum sh_target_state, of this host as a backend */
+	u16 window_s;     /* how far `issued` may be from now, seconds */
+	be16 tunnel_port; /* Geneve's 6081 unless configured */
+	u8 sign_key;      /* key id under which this host signs */
+	u8 max_hops;      /* at most 5 (protocol.md) */
+	u8 own_state;     /* enum sh_target_state, of this host as a backend */
 	u8 reserved;
-	be16 control_port;    /* where control datagrams are taken for every service of an address */
+	be16 control_port; /* where control datagrams are taken for every service of an address */
 	u16 reserved2;
 	u32 limit_period;     /* between two answers to one source, in 1,024 ns; 0: no limit */
 	u32 limit_tolerance;  /* how far the first few may be ahead of that */
@@ -67,7 +67,9 @@ struct sh_control {
 	u32 reserved3;
 };
 
-enum { SH_SERVICE_INVITED_ONLY = 1 }; /* sh_service.flags: on a backend, direct packets only of clients that showed a ticket */
+enum {
+	SH_SERVICE_INVITED_ONLY = 1
+}; /* sh_service.flags: on a backend, direct packets only of clients that showed a ticket */
 
 /* A service: the address, port and protocol that clients use. Slot of an open-addressed table, keyed by the first
  * three fields; an empty slot has id 0. On a backend a service has further slots, of the same id: its own addresses, and
@@ -77,8 +79,8 @@ struct sh_service {
 	be16 port;
 	u8 protocol; /* SH_UDP or SH_TCP */
 	u8 family;
-	u16 id;          /* stable across sets of tables: sessions name it */
-	u16 redirection; /* for a source that no rule names */
+	u16 id;              /* stable across sets of tables: sessions name it */
+	u16 redirection;     /* for a source that no rule names */
 	u32 idle_ticks;      /* a session expires this long after the client's last packet, */
 	u32 idle_sent_ticks; /* or this long after the backend's, whichever is later; 0: what is sent keeps none alive */
 	u8 prefix_lengths[SH_PREFIX_LENGTHS]; /* of this service's rules, longest first, of the 128-bit mapped form */
@@ -114,7 +116,7 @@ enum {
  * the index of a target. */
 struct sh_redirection {
 	u32 first_row;
-	u32 rows; /* 0: no active target */
+	u32 rows;  /* 0: no active target */
 	u8 spread; /* SH_SPREAD_* */
 	u8 choice; /* SH_CHOOSE_* */
 	u8 reserved[6];
@@ -147,13 +149,13 @@ struct sh_target {
 	u8 epoch;               /* moves when the target goes down: its sessions choose anew */
 	u8 state;               /* enum sh_target_state */
 	u8 flags;
-	u16 mtu;                /* of the link towards it, bytes of IP packet */
-	u32 ifindex;            /* of that link */
-	u16 alternative;        /* another target of the same redirection, or 0 */
-	u16 lease_s;            /* the terms, as the header carries them: with the leased flag, how long */
-	u8 header_flags;        /* R, P, O, L of header.h */
-	u8 answer;              /* enum sh_answer, to a packet that carries a question */
-	u16 load;               /* over capacity, relative to the service's other targets; the smaller the better */
+	u16 mtu;         /* of the link towards it, bytes of IP packet */
+	u32 ifindex;     /* of that link */
+	u16 alternative; /* another target of the same redirection, or 0 */
+	u16 lease_s;     /* the terms, as the header carries them: with the leased flag, how long */
+	u8 header_flags; /* R, P, O, L of header.h */
+	u8 answer;       /* enum sh_answer, to a packet that carries a question */
+	u16 load;        /* over capacity, relative to the service's other targets; the smaller the better */
 };
 SH_STATIC_ASSERT(sizeof(struct sh_target) == 64, "a target is one cache line");
 

@@ -72,7 +72,10 @@ typedef u32 be32;
  * a constant size that sanitizers accept. */
 #ifdef __bpf__
 #define SH_LOAD(name, type) \
-	SH_INLINE type name(const void *p) { return *(const type *)p; }
+	SH_INLINE type name(const void *p) \
+	{ \
+		return *(const type *)p; \
+	}
 #else
 #define SH_LOAD(name, type) \
 	SH_INLINE type name(const void *p) \

@@ -8,11 +8,11 @@
 #ifndef SHUNT_DATAPATH_WORK_H
 #define SHUNT_DATAPATH_WORK_H
 
-#include "datapath/signal/answer.h"
-#include "datapath/lookup/assign.h"
 #include "datapath/carrier/encap.h"
-#include "datapath/signal/question.h"
+#include "datapath/lookup/assign.h"
 #include "datapath/session/session.h"
+#include "datapath/signal/answer.h"
+#include "datapath/signal/question.h"
 
 struct sh_work {
 	struct sh_passage passage; /* first: whoever watches from outside finds it there */
@@ -20,11 +20,11 @@ struct sh_work {
 	struct sh_session_key key;
 	struct sh_stamp stamp;
 	struct sh_session_answer assigned;
-	u8 fresh;          /* on a backend: there is no session of work->key yet */
-	u8 settled;        /* that is the target, whatever the session says */
-	u8 surplus;        /* of what is told (tell.h): bytes that the client asked in, by its option and in all */
+	u8 fresh;   /* on a backend: there is no session of work->key yet */
+	u8 settled; /* that is the target, whatever the session says */
+	u8 surplus; /* of what is told (tell.h): bytes that the client asked in, by its option and in all */
 	u16 asked_length;
-	u32 left_s;        /* of a ticket */
+	u32 left_s;           /* of a ticket */
 	struct sh_env handed; /* to stages that are verified alone */
 	struct sh_question question;
 	struct sh_answer_room answer;

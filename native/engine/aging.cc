@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // aging.cc - the aging sweep: R9's periodic check, in slices, beside running workers and without a system call.
-#include "engine/sessions.h"
 #include "datapath/session/session.h"
+#include "engine/sessions.h"
 
 namespace shunt
 {
@@ -28,7 +28,16 @@ class Twins
 {
 public:
 	Twins(const Sessions &sessions, const sh_tables &tables)
-		: env_{0, &tables, sessions.bucket4(), sessions.bucket6(), sessions.fragments(), nullptr, nullptr, nullptr, nullptr, nullptr}
+	    : env_{0,
+	           &tables,
+	           sessions.bucket4(),
+	           sessions.bucket6(),
+	           sessions.fragments(),
+	           nullptr,
+	           nullptr,
+	           nullptr,
+	           nullptr,
+	           nullptr}
 	{
 	}
 
@@ -73,10 +82,12 @@ void draw_back(sh_session4 *slot, sh_session_value seen, u32 last)
 }
 
 // The hash is of the secret seed: nobody can aim at a register.
-void count_source(const sh_tables &tables, const sh_session4 *slot, u64 claim, u8 family, u16 target, SessionCounts *counts)
+void count_source(const sh_tables &tables, const sh_session4 *slot, u64 claim, u8 family, u16 target,
+                  SessionCounts *counts)
 {
 	u64 hash = family == SH_IPV4 ? sh_mix(sh_mix(tables.control.seed[0]) ^ claim >> 32)
-				     : sh_hash_address(tables.control.seed[0], &reinterpret_cast<const sh_session6 *>(slot)->source);
+	                             : sh_hash_address(tables.control.seed[0],
+	                                               &reinterpret_cast<const sh_session6 *>(slot)->source);
 
 	counts->sources.add((u16)claim, hash);
 	counts->target_sources.add(target, sh_mix(hash ^ (u16)claim));
@@ -86,7 +97,7 @@ void count_source(const sh_tables &tables, const sh_session4 *slot, u64 claim, u
 } // namespace
 
 SweepResult sweep(const Sessions &sessions, u64 from, u64 count, u32 now_tick, const TableBlock &block,
-		  SessionCounts *counts)
+                  SessionCounts *counts)
 {
 	const Aging *aging = block.aging().data();
 	Twins twins(sessions, *block.tables());

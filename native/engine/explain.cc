@@ -4,9 +4,9 @@
 #include "engine/explain.h"
 
 #include "datapath/lookup/choose.h"
-#include "datapath/signal/probe.h"
 #include "datapath/reasons.h"
 #include "datapath/session/session.h"
+#include "datapath/signal/probe.h"
 
 namespace shunt
 {
@@ -83,7 +83,16 @@ static void explain_direct(const sh_env &env, const sh_flow &flow, u64 own_hash,
 Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &flow, u64 now_ns)
 {
 	u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)] = {};
-	sh_env env = {now_ns, tables, sessions.bucket4(), sessions.bucket6(), sessions.fragments(), nullptr, nullptr, nullptr, scratch, nullptr};
+	sh_env env = {now_ns,
+	              tables,
+	              sessions.bucket4(),
+	              sessions.bucket6(),
+	              sessions.fragments(),
+	              nullptr,
+	              nullptr,
+	              nullptr,
+	              scratch,
+	              nullptr};
 	const struct sh_control *control = sh_control(&env);
 	Explanation e = {};
 

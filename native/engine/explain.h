@@ -25,8 +25,8 @@ struct Explanation {
 	u32 session_idle_ticks;
 
 	// The redirection database's answer.
-	bool by_rule;      // a rule named the source; else the service's own redirection
-	u8 prefix_length;  // of that rule, of the mapped form
+	bool by_rule;     // a rule named the source; else the service's own redirection
+	u8 prefix_length; // of that rule, of the mapped form
 	sh_addr prefix;
 	u32 redirection;
 	u32 row;

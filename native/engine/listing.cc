@@ -12,7 +12,7 @@ namespace shunt
 
 // False for a slot that holds no session, or one that is just being written.
 static bool read_row(const sh_session4 *slot, u8 family, u32 now_tick, u64 *claim, sh_session_value *seen,
-		     SessionRow *row)
+                     SessionRow *row)
 {
 	*claim = SH_READ_ONCE(slot->claim);
 	if (!*claim || (family == SH_IPV6 && *claim & SH_CLAIM6_BUSY))
@@ -21,7 +21,7 @@ static bool read_row(const sh_session4 *slot, u8 family, u32 now_tick, u64 *clai
 	if (!seen->target)
 		return false;
 	row->source = family == SH_IPV4 ? sh_addr_v4((be32)(*claim >> 32))
-					: reinterpret_cast<const sh_session6 *>(slot)->source;
+	                                : reinterpret_cast<const sh_session6 *>(slot)->source;
 	if (SH_READ_ONCE(slot->claim) != *claim)
 		return false; // changed hands while its address was read
 	row->source_port = sh_ntohs((be16)(*claim >> 16));
@@ -36,15 +36,13 @@ static bool read_row(const sh_session4 *slot, u8 family, u32 now_tick, u64 *clai
 static bool matches(const SessionFilter &filter, const SessionRow &row)
 {
 	return (!filter.by_service || filter.service == row.service) &&
-	       (!filter.by_target ||
-		std::binary_search(filter.targets.begin(), filter.targets.end(), row.target)) &&
-	       row.idle_ticks >= filter.idle_at_least &&
-	       (!filter.by_port || filter.source_port == row.source_port) &&
+	       (!filter.by_target || std::binary_search(filter.targets.begin(), filter.targets.end(), row.target)) &&
+	       row.idle_ticks >= filter.idle_at_least && (!filter.by_port || filter.source_port == row.source_port) &&
 	       (!filter.by_source || sh_addr_equal(&filter.source, &row.source));
 }
 
 std::vector<SessionRow> list_sessions(const Sessions &sessions, const SessionFilter &filter, u64 limit, u32 now_tick,
-				      u64 *from)
+                                      u64 *from)
 {
 	std::vector<SessionRow> rows;
 	u64 bucket = *from;
@@ -66,7 +64,8 @@ std::vector<SessionRow> list_sessions(const Sessions &sessions, const SessionFil
 u64 copy_sessions(const Sessions &from, const Sessions &to, const sh_tables &tables)
 {
 	u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)] = {};
-	sh_env env = {0, &tables, to.bucket4(), to.bucket6(), to.fragments(), nullptr, nullptr, nullptr, scratch, nullptr};
+	sh_env env = {0,       &tables, to.bucket4(), to.bucket6(), to.fragments(),
+	              nullptr, nullptr, nullptr,      scratch,      nullptr};
 	u64 lost = 0;
 
 	from.walk(0, from.buckets(), [&](sh_session4 *slot, u8 family) {

@@ -35,7 +35,8 @@ public:
 	// False when there is no memory; then nothing has changed.
 	bool allocate(size_t bytes, bool huge_pages = false)
 	{
-		void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		               0);
 
 		if (p == MAP_FAILED)
 			return false;

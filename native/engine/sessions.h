@@ -114,7 +114,7 @@ struct SweepResult {
 
 // One slice of the aging sweep, by the idle times of this set of tables. Counts are added up.
 SweepResult sweep(const Sessions &sessions, u64 from, u64 count, u32 now_tick, const TableBlock &block,
-		  SessionCounts *counts);
+                  SessionCounts *counts);
 
 struct SessionFilter {
 	bool by_service = false, by_target = false, by_source = false, by_port = false;
@@ -136,7 +136,7 @@ struct SessionRow {
 
 // At most `limit` sessions that match, from bucket `*from` on; `*from` becomes the bucket to go on from, 0 at the end.
 std::vector<SessionRow> list_sessions(const Sessions &sessions, const SessionFilter &filter, u64 limit, u32 now_tick,
-				      u64 *from);
+                                      u64 *from);
 struct RemoveResult {
 	u64 next = 0; // bucket to go on from, 0 at the end
 	u64 removed = 0;

@@ -8,8 +8,8 @@
 #ifndef SHUNT_ENGINE_STATISTICS_H
 #define SHUNT_ENGINE_STATISTICS_H
 
-#include "engine/mapping.h"
 #include "datapath/statistics.h"
+#include "engine/mapping.h"
 
 namespace shunt
 {
@@ -30,16 +30,29 @@ enum : u32 {
 	not_for_us,
 	lost_packets = 2 * SH_COUNT_LOST,
 	lost_bytes,
-	sent_packets = 2 * SH_COUNT_SENT, // of this host's own, never in packets_in: those that renewed or made a session
-	sent_made,                        // those that made one
-	told = 2 * SH_COUNT_TOLD, // clients that were told, with what this host sent, where to go
-	untold,                   // those that could not be
+	sent_packets =
+		2 * SH_COUNT_SENT, // of this host's own, never in packets_in: those that renewed or made a session
+	sent_made,                 // those that made one
+	told = 2 * SH_COUNT_TOLD,  // clients that were told, with what this host sent, where to go
+	untold,                    // those that could not be
 };
-constexpr u32 reason_packets(u32 reason) { return 2 * (SH_COUNT_REASON + reason); }
-constexpr u32 reason_bytes(u32 reason) { return reason_packets(reason) + 1; }
-constexpr u32 target_packets(u16 target) { return 2 * sh_count_of_target(target); }
-constexpr u32 target_bytes(u16 target) { return target_packets(target) + 1; }
+constexpr u32 reason_packets(u32 reason)
+{
+	return 2 * (SH_COUNT_REASON + reason);
 }
+constexpr u32 reason_bytes(u32 reason)
+{
+	return reason_packets(reason) + 1;
+}
+constexpr u32 target_packets(u16 target)
+{
+	return 2 * sh_count_of_target(target);
+}
+constexpr u32 target_bytes(u16 target)
+{
+	return target_packets(target) + 1;
+}
+} // namespace word
 
 constexpr u32 STATISTICS_STRIDE = (2 * SH_COUNTERS(65536) + 511) / 512 * 512; // words; a multiple of a page
 

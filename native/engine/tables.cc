@@ -17,7 +17,7 @@ namespace shunt
 // keys more often than there are probes, which the caller has ruled out.
 template <typename Slot>
 static std::vector<Slot> place(const std::vector<Slot> &entries, const std::function<u32(const Slot &)> &hash,
-			       const std::function<bool(const Slot &)> &taken)
+                               const std::function<bool(const Slot &)> &taken)
 {
 	size_t slots = 4;
 
@@ -277,7 +277,7 @@ static std::vector<sh_rule> rule_entries(const std::vector<TableSpec::Rule> &rul
 	for (size_t i = 1; i < sorted.size(); i++)
 		if (key(sorted[i - 1]) == key(sorted[i]))
 			*problem = at("rules", (size_t)(std::max(sorted[i], sorted[i - 1]) - entries.data()),
-				      "has the service and prefix of another rule");
+			              "has the service and prefix of another rule");
 	return entries;
 }
 
@@ -301,7 +301,7 @@ static std::vector<sh_own> own_entries(const TableSpec &spec)
 }
 
 std::unique_ptr<TableBlock> TableBlock::build(const TableSpec &spec, const SessionGeometry &geometry,
-					      std::string *problem)
+                                              std::string *problem)
 {
 	*problem = check_services(spec);
 	if (problem->empty())
@@ -336,13 +336,16 @@ std::unique_ptr<TableBlock> TableBlock::build(const TableSpec &spec, const Sessi
 	block->aging_.assign(65536, Aging{});
 	std::vector<u16> leases = longest_leases(spec);
 	for (const TableSpec::Service &service : spec.services)
-		block->aging_[service.id] = aging_of(service_entry(service), service.counts_sources, leases[service.id]);
+		block->aging_[service.id] =
+			aging_of(service_entry(service), service.counts_sources, leases[service.id]);
 	*problem = add_prefix_lengths(services, spec.rules);
 	if (!problem->empty())
 		return nullptr;
 	block->services_ = place<sh_service>(
 		services,
-		[&](const sh_service &s) { return sh_hash_service(sh_hash_own(&control, &s.address), s.port, s.protocol); },
+		[&](const sh_service &s) {
+			return sh_hash_service(sh_hash_own(&control, &s.address), s.port, s.protocol);
+		},
 		[](const sh_service &s) { return s.id != 0; });
 	control.service_mask = (u32)block->services_.size() - 1;
 

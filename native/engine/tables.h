@@ -30,9 +30,9 @@ struct TableSpec {
 		u8 family;
 		u16 redirection;
 		u32 idle_ms;
-		u32 idle_sent_ms = 0;         // 0: what is sent keeps no session alive
-		bool counts_sources = false;  // in the load: sender addresses, not flows (R10)
-		bool invited_only = false;    // on a backend: direct packets only of clients that showed a ticket
+		u32 idle_sent_ms = 0;        // 0: what is sent keeps no session alive
+		bool counts_sources = false; // in the load: sender addresses, not flows (R10)
+		bool invited_only = false;   // on a backend: direct packets only of clients that showed a ticket
 	};
 	// On a backend: an address of its own, and the port where the service listens there.
 	struct Direct {
@@ -112,7 +112,7 @@ class TableBlock
 public:
 	// NULL when the description contradicts itself; `problem` then says where.
 	static std::unique_ptr<TableBlock> build(const TableSpec &spec, const SessionGeometry &geometry,
-						 std::string *problem);
+	                                         std::string *problem);
 
 	TableBlock(const TableBlock &) = delete;
 	const sh_tables *tables() const { return &tables_; }

@@ -36,7 +36,8 @@ static std::string program_name(u32 id)
 		bpf_obj_get_info_by_fd(fd, &info, &length);
 		close(fd);
 	}
-	return std::string("program ") + (info.name[0] ? info.name : "without a name") + " (id " + std::to_string(id) + ")";
+	return std::string("program ") + (info.name[0] ? info.name : "without a name") + " (id " + std::to_string(id) +
+	       ")";
 }
 
 static bool query(u32 ifindex, struct bpf_xdp_query_opts *state)
@@ -59,7 +60,7 @@ std::string hook_holder(u32 ifindex)
 }
 
 std::unique_ptr<Attachment> Attachment::attach(const std::string &interface, int program_fd, XdpMode mode,
-					       std::string *problem)
+                                               std::string *problem)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = flag_of(mode));
 	std::unique_ptr<Attachment> attachment(new Attachment);
@@ -82,10 +83,11 @@ std::unique_ptr<Attachment> Attachment::attach(const std::string &interface, int
 	int error = errno;
 	if (error == EOPNOTSUPP || error == EINVAL)
 		*problem = interface + "'s driver takes no " + xdp_mode_name(mode) + " XDP program" +
-			   (error == EINVAL ? " as it is set up (its MTU or its queues, say)" : "");
+		           (error == EINVAL ? " as it is set up (its MTU or its queues, say)" : "");
 	else
-		*problem = kernel_problem("no " + std::string(xdp_mode_name(mode)) + " XDP program can be attached to " + interface,
-					  error);
+		*problem = kernel_problem("no " + std::string(xdp_mode_name(mode)) +
+		                                  " XDP program can be attached to " + interface,
+		                          error);
 	return nullptr;
 }
 

@@ -28,7 +28,7 @@ class Attachment
 public:
 	// NULL, and one sentence: the driver can't, or somebody holds the hook.
 	static std::unique_ptr<Attachment> attach(const std::string &interface, int program_fd, XdpMode mode,
-						  std::string *problem);
+	                                          std::string *problem);
 	// The attachment that an earlier daemon has pinned here, if it is one of this interface and in this mode.
 	static std::unique_ptr<Attachment> adopt(const std::string &interface, const std::string &pin, XdpMode mode);
 	// The mode of the attachment that is pinned here, if it is one of this interface.

@@ -53,8 +53,8 @@ std::unique_ptr<KernelDump> KernelDump::open(DumpOptions options, std::string *p
 	}
 	if (!program.ours()) {
 		*problem = options.program ? program.in_words() + " is not Shunt's packet program"
-					   : "the XDP hook of " + options.interface + " is held by " + program.in_words() +
-						     ", which is not Shunt's packet program";
+		                           : "the XDP hook of " + options.interface + " is held by " +
+		                                     program.in_words() + ", which is not Shunt's packet program";
 		return nullptr;
 	}
 	dump->options_ = std::move(options);
@@ -84,7 +84,8 @@ bool KernelDump::open_way(RunningProgram program, std::string *problem)
 	}
 	way_ = open_stand_in(std::move(program), options_.wanted, options_.ring_bytes, problem);
 	if (!way_ && !refused.empty())
-		*problem = "the packet program can be watched neither by probes: " + refused + "; nor by a stand-in: " + *problem;
+		*problem = "the packet program can be watched neither by probes: " + refused +
+		           "; nor by a stand-in: " + *problem;
 	return way_ != nullptr;
 }
 
@@ -171,8 +172,8 @@ bool KernelDump::follow(DumpBatch *batch, std::string *problem)
 		ended_ = *problem;
 		return false;
 	}
-	ended_ = program.id ? program.in_words() + " has taken the XDP hook of " + options_.interface
-			    : "the packet program has left " + options_.interface;
+	ended_ =
+		program.id ? program.in_words() + " has taken the XDP hook of " + options_.interface : "the packet program has left " + options_.interface;
 	batch->ended = ended_;
 	return true;
 }

@@ -20,8 +20,8 @@ namespace shunt
 enum class DumpWays { either, probes, stand_in };
 
 struct DumpOptions {
-	std::string interface; // whose packet program; or
-	u32 program = 0;       // this one, for packets of every interface; by probes only
+	std::string interface;      // whose packet program; or
+	u32 program = 0;            // this one, for packets of every interface; by probes only
 	sh_dump_wanted wanted = {}; // its interface is set from the above
 	u32 ring_bytes = 1 << 20;   // a power of two, whole pages
 	DumpWays ways = DumpWays::either;
@@ -68,7 +68,7 @@ private:
 	ring_buffer *ring_ = nullptr;
 	sh_dump_counts earlier_ = {}; // of the programs watched before this one
 	std::string ended_;
-	u64 looked_ns_ = 0; // when the hook was last looked at
+	u64 looked_ns_ = 0;          // when the hook was last looked at
 	DumpBatch *batch_ = nullptr; // of the read under way
 	u32 max_ = 0;
 	u64 wall_offset_ns_ = 0;

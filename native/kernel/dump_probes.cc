@@ -28,7 +28,7 @@ bool speaks_ours(const RunningProgram &program)
 	bpf_object *own = bpf_object__open_mem(elf, size, &options);
 	btf *theirs = program.types ? btf__load_from_kernel_by_id(program.types) : nullptr;
 	bool same = own && theirs && same_type(bpf_object__btf(own), theirs, "sh_passage", BTF_KIND_STRUCT) &&
-		    same_type(bpf_object__btf(own), theirs, "sh_reason", BTF_KIND_ENUM);
+	            same_type(bpf_object__btf(own), theirs, "sh_reason", BTF_KIND_ENUM);
 
 	btf__free(theirs);
 	bpf_object__close(own);
@@ -84,7 +84,7 @@ private:
 } // namespace
 
 std::unique_ptr<DumpWay> open_probes(const RunningProgram &program, const sh_dump_wanted &wanted, u32 ring_bytes,
-				     std::string *problem)
+                                     std::string *problem)
 {
 	std::unique_ptr<Probes> probes(new Probes);
 

@@ -36,7 +36,8 @@ u64 monotonic_ns()
 bool share_maps(Object *object, const RunningProgram &program, std::string *problem)
 {
 	for (const NamedMap &map : program.maps()) {
-		bool tap = map.name.rfind("sh_dump", 0) == 0 || map.name.rfind("sh_tap", 0) == 0; // of a left-over stand-in
+		bool tap = map.name.rfind("sh_dump", 0) == 0 ||
+		           map.name.rfind("sh_tap", 0) == 0; // of a left-over stand-in
 
 		if (tap || (map.name.rfind("sh_", 0) && map.name != ".data.state"))
 			continue;
@@ -47,7 +48,7 @@ bool share_maps(Object *object, const RunningProgram &program, std::string *prob
 }
 
 std::unique_ptr<Object> open_copy(const RunningProgram &program, const sh_dump_wanted &wanted, u32 ring_bytes,
-				  std::string *problem)
+                                  std::string *problem)
 {
 	size_t size;
 	const void *elf = stand_in_bpf::elf_bytes(&size);
@@ -136,7 +137,7 @@ private:
 } // namespace
 
 std::unique_ptr<DumpWay> open_stand_in(RunningProgram program, const sh_dump_wanted &wanted, u32 ring_bytes,
-				       std::string *problem)
+                                       std::string *problem)
 {
 	std::unique_ptr<StandIn> stand_in(new StandIn);
 
@@ -151,7 +152,7 @@ bool end_left_over_stand_in(const RunningProgram &stand_in, u32 ifindex, std::st
 
 	if (!stand_in.value(".data.stand_in", &until_ns, sizeof(until_ns)) || until_ns > monotonic_ns()) {
 		*problem = "somebody else is watching by a stand-in for the packet program, " + stand_in.in_words() +
-			   ", and there can be only one";
+		           ", and there can be only one";
 		return false;
 	}
 	// Is it of this version? Then so is what it stood in for.

@@ -42,10 +42,10 @@ inline bool prepare_tap(Object *object, const sh_dump_wanted &wanted, u32 ring_b
 
 // NULL and one sentence. `program` must be the packet program.
 std::unique_ptr<DumpWay> open_probes(const RunningProgram &program, const sh_dump_wanted &wanted, u32 ring_bytes,
-				     std::string *problem);
+                                     std::string *problem);
 // On the interface that `wanted` names.
 std::unique_ptr<DumpWay> open_stand_in(RunningProgram program, const sh_dump_wanted &wanted, u32 ring_bytes,
-				       std::string *problem);
+                                       std::string *problem);
 // A stand-in on this interface whose reader has gone without a word: the packet program takes its place again. False and
 // one sentence if that reader is there, or nothing can be done.
 bool end_left_over_stand_in(const RunningProgram &stand_in, u32 ifindex, std::string *problem);

@@ -37,8 +37,9 @@ bool KernelEngine::open(std::string *problem)
 		}
 		adopted_ = !options_.fresh && memory_.adopt(options_.pins);
 	}
-	if (adopted_ && (memory_.geometry().buckets4 != wanted.buckets4 || memory_.geometry().buckets6 != wanted.buckets6 ||
-			 memory_.geometry().fragments != wanted.fragments)) {
+	if (adopted_ &&
+	    (memory_.geometry().buckets4 != wanted.buckets4 || memory_.geometry().buckets6 != wanted.buckets6 ||
+	     memory_.geometry().fragments != wanted.fragments)) {
 		earlier_.reset(new KernelMemory);
 		earlier_->swap(memory_);
 	}
@@ -90,7 +91,8 @@ bool KernelEngine::attach(const std::string &interface, std::string *problem)
 		if (attachment && !attachment->replace(program_->fd(), problem))
 			attachment.reset();
 		if (!attachment)
-			Attachment::remove(link_pin(options_.pins, interface)); // in another mode, or of an interface that is no more
+			Attachment::remove(link_pin(options_.pins,
+			                            interface)); // in another mode, or of an interface that is no more
 	}
 	if (!attachment)
 		attachment = Attachment::attach(interface, program_->fd(), options_.mode, problem);
@@ -104,7 +106,8 @@ bool KernelEngine::attach(const std::string &interface, std::string *problem)
 void KernelEngine::attach_sent()
 {
 	if (adopted_)
-		SentFilter::remove_others(options_.interfaces, earlier_ ? earlier_->counters_fd() : memory_.counters_fd());
+		SentFilter::remove_others(options_.interfaces,
+		                          earlier_ ? earlier_->counters_fd() : memory_.counters_fd());
 	for (const std::string &interface : options_.interfaces) {
 		std::string problem;
 		std::unique_ptr<SentFilter> filter =

@@ -86,16 +86,18 @@ public:
 	{
 		sh_frame frame = batch->frames[0];
 		u32 length = static_cast<u32>(frame.end - frame.data);
-		LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame.data, .data_out = out_.data(), .data_size_in = length,
-			    .data_size_out = (u32)out_.size(), .repeat = 1);
+		LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame.data, .data_out = out_.data(),
+		            .data_size_in = length, .data_size_out = (u32)out_.size(), .repeat = 1);
 		const u32 zero = 0;
 
 		now_ns_ = batch->time_ns;
 		program_->set_time(now_ns_);
 		if (batch->sent)
 			return note(frame, length, passed, problem);
-		if (bpf_prog_test_run_opts(program_->fd(), &run) || bpf_map_lookup_elem(scratch_fd_, &zero, scratch_.data())) {
-			*problem = kernel_problem("the kernel does not run a packet of " + std::to_string(length) + " bytes", errno);
+		if (bpf_prog_test_run_opts(program_->fd(), &run) ||
+		    bpf_map_lookup_elem(scratch_fd_, &zero, scratch_.data())) {
+			*problem = kernel_problem(
+				"the kernel does not run a packet of " + std::to_string(length) + " bytes", errno);
 			return false;
 		}
 		sh_passage passage;
@@ -111,14 +113,16 @@ private:
 	// page (all that the program reads is headers), and no frame without a whole IP header (of which it could tell nothing).
 	bool note(const sh_frame &frame, u32 length, Passed *passed, std::string *problem)
 	{
-		LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame.data, .data_size_in = std::min(length, 3072u), .repeat = 1);
+		LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame.data, .data_size_in = std::min(length, 3072u),
+		            .repeat = 1);
 		SentCounters counters(statistics_->worker((u32)processor_.processor()));
 
 		*passed = {0, 0, Sent::nothing};
 		if (bpf_prog_test_run_opts(program_->sent_fd(), &run)) {
 			if (errno == EINVAL && length < 14 + 40)
 				return true;
-			*problem = kernel_problem("the kernel does not run a sent packet of " + std::to_string(length) + " bytes", errno);
+			*problem = kernel_problem(
+				"the kernel does not run a sent packet of " + std::to_string(length) + " bytes", errno);
 			return false;
 		}
 		*passed = {0, 0, counters.since()};
@@ -142,8 +146,9 @@ private:
 			right = action == XDP_TX || (verdict == SH_FORWARD && action == XDP_REDIRECT);
 		if (!right)
 			*problem = "XDP action " + std::to_string(action) + " for verdict " + std::to_string(verdict);
-		Transmit *way = verdict == SH_PASS ? (result.popped ? ways_.inner.get() : nullptr)
-				: verdict == SH_DROP ? nullptr : ways_.out.get();
+		Transmit *way = verdict == SH_PASS   ? (result.popped ? ways_.inner.get() : nullptr)
+		                : verdict == SH_DROP ? nullptr
+		                                     : ways_.out.get();
 		if (!way)
 			return;
 		way->queue(frame, &failed);

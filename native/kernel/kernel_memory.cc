@@ -77,7 +77,8 @@ bool KernelMemory::prepare(Object *object, const SessionGeometry &geometry, u32 
 				return false;
 		return true;
 	}
-	return object->size(names_[0], geometry.buckets4, problem) && object->size(names_[1], geometry.buckets6, problem) &&
+	return object->size(names_[0], geometry.buckets4, problem) &&
+	       object->size(names_[1], geometry.buckets6, problem) &&
 	       object->size(names_[2], geometry.fragments, problem) &&
 	       object->size(names_[3], (u64)SH_COUNTERS(std::max(targets, 1u)) * possible_processors(), problem);
 }

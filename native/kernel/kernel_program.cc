@@ -13,7 +13,7 @@ namespace shunt
 {
 
 std::unique_ptr<KernelProgram> KernelProgram::load(const KernelProgramOptions &options, const TableCapacity &capacity,
-						   KernelMemory *memory, std::string *problem)
+                                                   KernelMemory *memory, std::string *problem)
 {
 	std::unique_ptr<KernelProgram> program(new KernelProgram);
 

@@ -15,7 +15,7 @@ namespace shunt
 {
 
 struct KernelProgramOptions {
-	std::string object_file; // empty: the program that this addon carries
+	std::string object_file;  // empty: the program that this addon carries
 	SessionGeometry geometry; // of sessions, where the memory has none yet
 	u32 targets = 4096;       // with counters of their own, where the memory has none yet
 	bool sent = false;        // load the program that sees what a backend sends, too
@@ -27,7 +27,7 @@ class KernelProgram
 public:
 	// Uses the memory's maps, or makes them. NULL and one sentence.
 	static std::unique_ptr<KernelProgram> load(const KernelProgramOptions &options, const TableCapacity &capacity,
-						   KernelMemory *memory, std::string *problem);
+	                                           KernelMemory *memory, std::string *problem);
 
 	bool holds(const sh_tables &tables) const { return tables_.capacity().holds(tables); }
 	void publish(const sh_tables &tables) { tables_.publish(tables); }

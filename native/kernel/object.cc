@@ -69,8 +69,8 @@ static void listen()
 std::unique_ptr<Object> Object::open(const void *bytes, size_t size, const char *name, std::string *problem)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name);
-	std::unique_ptr<Object> object(new Object(name == std::string("shunt") ? "the packet program"
-										: std::string("the BPF program ") + name));
+	std::unique_ptr<Object> object(new Object(
+		name == std::string("shunt") ? "the packet program" : std::string("the BPF program ") + name));
 
 	listen();
 	object->object_ = bpf_object__open_mem(bytes, size, &options);
@@ -122,8 +122,8 @@ bool Object::size(const char *map, u64 entries, std::string *problem)
 		return false;
 	int failed = entries > 0xffffffff ? -E2BIG : bpf_map__set_max_entries(found, (u32)entries);
 	if (failed)
-		*problem = kernel_problem(std::string("the map ") + map + " can't have " + std::to_string(entries) + " entries",
-					  failed);
+		*problem = kernel_problem(
+			std::string("the map ") + map + " can't have " + std::to_string(entries) + " entries", failed);
 	return !failed;
 }
 
@@ -159,7 +159,7 @@ bool Object::aim(const char *program, int at_fd, const char *function, std::stri
 	int failed = found ? bpf_program__set_attach_target(found, at_fd, function) : -ENOENT;
 	if (failed)
 		*problem = kernel_problem(what_ + " can't be aimed at " + function, failed) +
-			   (warnings.empty() ? "" : "; libbpf said: " + telling_line());
+		           (warnings.empty() ? "" : "; libbpf said: " + telling_line());
 	return !failed;
 }
 
@@ -183,7 +183,7 @@ bool Object::load(std::string *problem)
 		*problem = "the kernel has no memory for the maps";
 	else
 		*problem = kernel_problem("the kernel refused " + what_, failed) +
-			   (warnings.empty() ? "" : "; it said: " + telling_line());
+		           (warnings.empty() ? "" : "; it said: " + telling_line());
 	return false;
 }
 

@@ -11,8 +11,8 @@
 #include <memory>
 #include <string>
 
-#include "engine/mapping.h"
 #include "datapath/types.h"
+#include "engine/mapping.h"
 
 struct bpf_object;
 struct bpf_map;

@@ -46,11 +46,11 @@ struct NamedMap {
 };
 
 struct RunningProgram {
-	u32 id = 0; // 0: none
+	u32 id = 0;       // 0: none
 	BpfDescriptor fd; // none: it may not be looked at, or is gone
 	std::string name; // at most 15 characters
-	std::string tag; // the same for the same instructions
-	u32 types = 0; // the id of its BTF
+	std::string tag;  // the same for the same instructions
+	u32 types = 0;    // the id of its BTF
 
 	static RunningProgram by_id(u32 id);
 	static RunningProgram by_fd(int fd); // which stays the caller's

@@ -144,8 +144,8 @@ std::unique_ptr<SentFilter> SentFilter::attach(const std::string &interface, int
 	if (put(filter->ifindex_, filter->handle_, program_fd, 0))
 		return filter;
 	*problem = kernel_problem("no filter can be put on the way out of " + interface + " (tc, priority " +
-					  std::to_string(PRIORITY) + ")",
-				  errno);
+	                                  std::to_string(PRIORITY) + ")",
+	                          errno);
 	if (!failed && !others_use(filter->ifindex_)) {
 		hook.attach_point = (bpf_tc_attach_point)(BPF_TC_INGRESS | BPF_TC_EGRESS);
 		bpf_tc_hook_destroy(&hook);

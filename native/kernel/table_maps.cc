@@ -28,8 +28,8 @@ TableCapacity TableCapacity::of(const sh_tables &tables)
 {
 	const struct sh_control &c = tables.control;
 
-	return TableCapacity{room_for(c.service_mask + 1), room_for(c.rule_mask + 1),     room_for(c.own_mask + 1),
-			     room_for(c.redirections),     room_for(lines_of(c.rows)), room_for(c.targets)};
+	return TableCapacity{room_for(c.service_mask + 1), room_for(c.rule_mask + 1),  room_for(c.own_mask + 1),
+	                     room_for(c.redirections),     room_for(lines_of(c.rows)), room_for(c.targets)};
 }
 
 bool TableCapacity::holds(const sh_tables &tables) const

@@ -7,8 +7,8 @@
 #ifndef SHUNT_KERNEL_TABLE_MAPS_H
 #define SHUNT_KERNEL_TABLE_MAPS_H
 
-#include "kernel/bpf/state.h"
 #include "engine/tables.h"
+#include "kernel/bpf/state.h"
 #include "kernel/object.h"
 
 namespace shunt

@@ -15,7 +15,7 @@ namespace shunt
 {
 
 std::unique_ptr<Watch> Watch::start(int counters_fd, u32 counters, u32 program, const std::vector<u32> &links,
-				    std::string *problem)
+                                    std::string *problem)
 {
 	std::unique_ptr<Watch> watch(new Watch);
 	struct stat net;

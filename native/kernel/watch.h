@@ -21,7 +21,7 @@ class Watch
 public:
 	// Counts into the counters' map behind the descriptor. NULL and one sentence.
 	static std::unique_ptr<Watch> start(int counters_fd, u32 counters, u32 program, const std::vector<u32> &links,
-					    std::string *problem);
+	                                    std::string *problem);
 	~Watch();
 	Watch(const Watch &) = delete;
 

@@ -71,7 +71,8 @@ Failure Ethtool::names(uint32_t set, std::vector<std::string> *out)
 	if (Failure failure = ask(&data, "ETHTOOL_GSTRINGS"))
 		return failure;
 	for (uint32_t i = 0; i < strings->len && i < most; i++) {
-		const char *name = reinterpret_cast<const char *>(strings->data) + static_cast<size_t>(i) * ETH_GSTRING_LEN;
+		const char *name =
+			reinterpret_cast<const char *>(strings->data) + static_cast<size_t>(i) * ETH_GSTRING_LEN;
 
 		out->emplace_back(name, strnlen(name, ETH_GSTRING_LEN));
 	}

@@ -93,8 +93,8 @@ u64 LinkCounters::speed_bps() const
 		return speed_override_;
 	// lo answers with an error, virtio with -1, others with 2^32 - 1.
 	return read_number(speed_.get(), &megabits) && megabits > 0 && megabits < UINT32_MAX
-		       ? static_cast<u64>(megabits) * 1000000
-		       : 0;
+	               ? static_cast<u64>(megabits) * 1000000
+	               : 0;
 }
 
 Failure LinkCounters::state(LinkState *out) const

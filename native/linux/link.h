@@ -11,9 +11,9 @@
 #include <cstddef>
 #include <string>
 
+#include "datapath/types.h"
 #include "linux/descriptor.h"
 #include "linux/failure.h"
-#include "datapath/types.h"
 
 namespace shunt
 {
@@ -34,10 +34,10 @@ enum LinkCounter {
 struct LinkState {
 	// Can carry packets. Some (loopback, tun) don't tell, and then it is the carrier that counts.
 	bool up = false;
-	std::string operstate;    // the kernel's word: "up", "down", "lowerlayerdown", "dormant", "unknown", …
-	int carrier = -1;         // -1: the interface is administratively down, and does not tell
-	std::string duplex;       // "full", "half"; empty: unknown
-	u64 speed_bps = 0;        // as speed_bps()
+	std::string operstate; // the kernel's word: "up", "down", "lowerlayerdown", "dormant", "unknown", …
+	int carrier = -1;      // -1: the interface is administratively down, and does not tell
+	std::string duplex;    // "full", "half"; empty: unknown
+	u64 speed_bps = 0;     // as speed_bps()
 };
 
 class LinkCounters

@@ -20,7 +20,7 @@ constexpr int TRIES_MAX = 4;          // of a dump that changes interrupt
 } // namespace
 
 NetlinkRequest::NetlinkRequest(uint16_t type, uint16_t flags, size_t room)
-	: bytes_(room < NLMSG_HDRLEN ? NLMSG_HDRLEN : room)
+    : bytes_(room < NLMSG_HDRLEN ? NLMSG_HDRLEN : room)
 {
 	header()->nlmsg_type = type;
 	header()->nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | flags);
@@ -73,7 +73,7 @@ bool AttributeCursor::next()
 }
 
 bool netlink_walk(const unsigned char *data, size_t length, uint32_t sequence, bool dump, bool *interrupted,
-		  const std::function<void(const NetlinkMessage &)> &each, Failure *failure, const char *step)
+                  const std::function<void(const NetlinkMessage &)> &each, Failure *failure, const char *step)
 {
 	const unsigned char *end = data + length;
 
@@ -126,8 +126,7 @@ Failure Netlink::open(int protocol)
 	return {};
 }
 
-Failure Netlink::ask(NetlinkRequest &request, const char *step,
-		     const std::function<void(const NetlinkMessage &)> &each)
+Failure Netlink::ask(NetlinkRequest &request, const char *step, const std::function<void(const NetlinkMessage &)> &each)
 {
 	std::vector<std::vector<unsigned char>> kept;
 	std::vector<uint16_t> types;
@@ -149,7 +148,7 @@ Failure Netlink::ask(NetlinkRequest &request, const char *step,
 }
 
 Failure Netlink::stream(NetlinkRequest &request, const char *step, const std::function<void()> &begin,
-			const std::function<void(const NetlinkMessage &)> &each)
+                        const std::function<void(const NetlinkMessage &)> &each)
 {
 	for (int tries = 0; tries < TRIES_MAX; tries++) {
 		bool interrupted = false;
@@ -163,7 +162,7 @@ Failure Netlink::stream(NetlinkRequest &request, const char *step, const std::fu
 }
 
 Failure Netlink::ask_once(NetlinkRequest &request, const char *step, bool *interrupted,
-			  const std::function<void(const NetlinkMessage &)> &each)
+                          const std::function<void(const NetlinkMessage &)> &each)
 {
 	sockaddr_nl kernel = {};
 	bool dump = (request.header()->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
@@ -176,7 +175,7 @@ Failure Netlink::ask_once(NetlinkRequest &request, const char *step, bool *inter
 	kernel.nl_family = AF_NETLINK;
 	request.header()->nlmsg_seq = ++sequence_;
 	if (sendto(socket_.get(), request.header(), request.header()->nlmsg_len, 0,
-		   reinterpret_cast<sockaddr *>(&kernel), sizeof(kernel)) < 0)
+	           reinterpret_cast<sockaddr *>(&kernel), sizeof(kernel)) < 0)
 		return {step, errno};
 	for (int i = 0; i < RECEIVES_MAX; i++) {
 		sockaddr_nl from = {};
@@ -199,7 +198,7 @@ Failure Netlink::ask_once(NetlinkRequest &request, const char *step, bool *inter
 		if (message.msg_flags & MSG_TRUNC)
 			return {step, EMSGSIZE};
 		if (netlink_walk(buffer.data(), static_cast<size_t>(length), sequence_, dump, interrupted, each,
-				 &failure, step))
+		                 &failure, step))
 			return failure;
 	}
 	return {step, ETIMEDOUT};

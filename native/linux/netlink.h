@@ -88,14 +88,14 @@ struct NetlinkMessage {
 		size_t skip = NLMSG_ALIGN(sizeof(T));
 
 		return static_cast<size_t>(end - data) < skip ? AttributeCursor(end, end)
-							      : AttributeCursor(data + skip, end);
+		                                              : AttributeCursor(data + skip, end);
 	}
 };
 
 // Splits one datagram into messages of sequence `sequence`. For tests, and for Netlink itself.
 // Returns true when the answer is complete; `failure` is set when the kernel refused.
 bool netlink_walk(const unsigned char *data, size_t length, uint32_t sequence, bool dump, bool *interrupted,
-		  const std::function<void(const NetlinkMessage &)> &each, Failure *failure, const char *step);
+                  const std::function<void(const NetlinkMessage &)> &each, Failure *failure, const char *step);
 
 class Netlink
 {
@@ -106,11 +106,11 @@ public:
 	// The same for a long dump: messages are handed out as they come and are not kept. `begin` is called before each try;
 	// what came before it is void, since a change interrupted that dump. What came before a failure is void, too.
 	Failure stream(NetlinkRequest &request, const char *step, const std::function<void()> &begin,
-		       const std::function<void(const NetlinkMessage &)> &each);
+	               const std::function<void(const NetlinkMessage &)> &each);
 
 private:
 	Failure ask_once(NetlinkRequest &request, const char *step, bool *interrupted,
-			 const std::function<void(const NetlinkMessage &)> &each);
+	                 const std::function<void(const NetlinkMessage &)> &each);
 
 	Descriptor socket_;
 	uint32_t sequence_ = 0;

@@ -24,7 +24,8 @@ Failure read_features(Ethtool *ethtool, std::vector<Feature> *out)
 	if (names.empty())
 		return {"ETHTOOL_GSSET_INFO", EOPNOTSUPP};
 	uint32_t blocks = (static_cast<uint32_t>(names.size()) + 31) / 32;
-	std::vector<uint64_t> data = Ethtool::room(sizeof(ethtool_gfeatures) + blocks * sizeof(ethtool_get_features_block));
+	std::vector<uint64_t> data =
+		Ethtool::room(sizeof(ethtool_gfeatures) + blocks * sizeof(ethtool_get_features_block));
 	auto *features = reinterpret_cast<ethtool_gfeatures *>(data.data());
 	features->cmd = ETHTOOL_GFEATURES;
 	features->size = blocks;
@@ -35,7 +36,7 @@ Failure read_features(Ethtool *ethtool, std::vector<Feature> *out)
 		uint32_t bit = 1U << (i % 32);
 
 		out->push_back({names[i], (block.active & bit) != 0,
-				(block.available & bit) != 0 && (block.never_changed & bit) == 0});
+		                (block.available & bit) != 0 && (block.never_changed & bit) == 0});
 	}
 	return {};
 }
@@ -83,9 +84,8 @@ Failure Offload::set(const std::string &interface, const std::string &feature, b
 		features.clear();
 		if (Failure failure = read_features(&ethtool, &features))
 			return failure;
-		return i < features.size() && features[i].active == active
-			       ? Failure{}
-			       : Failure{"ETHTOOL_SFEATURES", EOPNOTSUPP};
+		return i < features.size() && features[i].active == active ? Failure{}
+		                                                           : Failure{"ETHTOOL_SFEATURES", EOPNOTSUPP};
 	}
 	return {"ETHTOOL_SFEATURES", EOPNOTSUPP};
 }

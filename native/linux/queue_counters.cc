@@ -24,16 +24,16 @@ struct Shape {
 	bool transmit;
 };
 const Shape SHAPES[] = {
-	{"rx_queue_%_", false}, {"tx_queue_%_", true},	 // veth, igb, ixgbe, ice, hv_netvsc, virtio
-	{"rx-%.rx_", false},	{"tx-%.tx_", true},	 // sfc, older i40e
-	{"rx-%.", false},	{"tx-%.", true},	 // i40e, iavf
-	{"rx_%_", false},	{"tx_%_", true},	 // ionic
-	{"rx%_", false},	{"tx%_", true},		 // mlx4, mlx5, virtio
-	{"[%]: rx_", false},	{"[%]: tx_", true},	 // bnxt, bnx2x
-	{"queue_%_rx_", false}, {"queue_%_tx_", true},	 // ena
-	{"q%_rx_", false},	{"q%_tx_", true},	 // stmmac
-	{"rvec_%_rx_", false},	{"rvec_%_tx_", true},	 // nfp
-	{"rxq%_", false},	{"txq%_", true},	 // nicvf, hns3
+	{"rx_queue_%_", false}, {"tx_queue_%_", true}, // veth, igb, ixgbe, ice, hv_netvsc, virtio
+	{"rx-%.rx_", false},    {"tx-%.tx_", true},    // sfc, older i40e
+	{"rx-%.", false},       {"tx-%.", true},       // i40e, iavf
+	{"rx_%_", false},       {"tx_%_", true},       // ionic
+	{"rx%_", false},        {"tx%_", true},        // mlx4, mlx5, virtio
+	{"[%]: rx_", false},    {"[%]: tx_", true},    // bnxt, bnx2x
+	{"queue_%_rx_", false}, {"queue_%_tx_", true}, // ena
+	{"q%_rx_", false},      {"q%_tx_", true},      // stmmac
+	{"rvec_%_rx_", false},  {"rvec_%_tx_", true},  // nfp
+	{"rxq%_", false},       {"txq%_", true},       // nicvf, hns3
 };
 
 struct Kind {
@@ -41,13 +41,20 @@ struct Kind {
 	QueueCounter counter; // of the receiving direction
 };
 const Kind KINDS[] = {
-	{"packets", QUEUE_RX_PACKETS},	     {"pkts", QUEUE_RX_PACKETS},
-	{"cnt", QUEUE_RX_PACKETS},	     {"pkt_n", QUEUE_RX_PACKETS},
-	{"ucast_packets", QUEUE_RX_PACKETS}, {"mcast_packets", QUEUE_RX_PACKETS},
-	{"bcast_packets", QUEUE_RX_PACKETS}, {"bytes", QUEUE_RX_BYTES},
-	{"ucast_bytes", QUEUE_RX_BYTES},     {"mcast_bytes", QUEUE_RX_BYTES},
-	{"bcast_bytes", QUEUE_RX_BYTES},     {"drops", QUEUE_RX_DROPS},
-	{"drop", QUEUE_RX_DROPS},	     {"dropped", QUEUE_RX_DROPS},
+	{"packets", QUEUE_RX_PACKETS},
+	{"pkts", QUEUE_RX_PACKETS},
+	{"cnt", QUEUE_RX_PACKETS},
+	{"pkt_n", QUEUE_RX_PACKETS},
+	{"ucast_packets", QUEUE_RX_PACKETS},
+	{"mcast_packets", QUEUE_RX_PACKETS},
+	{"bcast_packets", QUEUE_RX_PACKETS},
+	{"bytes", QUEUE_RX_BYTES},
+	{"ucast_bytes", QUEUE_RX_BYTES},
+	{"mcast_bytes", QUEUE_RX_BYTES},
+	{"bcast_bytes", QUEUE_RX_BYTES},
+	{"drops", QUEUE_RX_DROPS},
+	{"drop", QUEUE_RX_DROPS},
+	{"dropped", QUEUE_RX_DROPS},
 	{"discards", QUEUE_RX_DROPS},
 };
 
@@ -102,7 +109,7 @@ constexpr u32 SCOPE_QUEUE = 1;
 void read_queue(const NetlinkMessage &message, std::map<u32, QueueRow> *rows)
 {
 	static const u16 places[QUEUE_COUNTERS] = {QSTATS_RX_PACKETS, QSTATS_RX_BYTES, QSTATS_RX_HW_DROPS,
-						   QSTATS_TX_PACKETS, QSTATS_TX_BYTES, QSTATS_TX_HW_DROPS};
+	                                           QSTATS_TX_PACKETS, QSTATS_TX_BYTES, QSTATS_TX_HW_DROPS};
 	QueueRow row = {};
 	bool named = false;
 
@@ -161,7 +168,7 @@ std::vector<QueueRow> netdev_rows(const std::string &interface)
 	request.attribute(QSTATS_IFINDEX, &index, sizeof(index));
 	request.attribute(QSTATS_SCOPE, &SCOPE_QUEUE, sizeof(SCOPE_QUEUE));
 	failure = netlink.ask(request, "statistics of queues",
-			      [&](const NetlinkMessage &message) { read_queue(message, &rows); });
+	                      [&](const NetlinkMessage &message) { read_queue(message, &rows); });
 	if (!failure)
 		for (const auto &[queue, row] : rows)
 			out.push_back(row);

@@ -15,9 +15,9 @@
 #include <string>
 #include <vector>
 
+#include "datapath/types.h"
 #include "linux/ethtool.h"
 #include "linux/failure.h"
-#include "datapath/types.h"
 
 namespace shunt
 {

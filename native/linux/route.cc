@@ -96,7 +96,7 @@ Failure Route::link(u32 ifindex, const std::string *name, bool with_addresses, H
 		for (AttributeCursor at = message.attributes<ifinfomsg>(); at.next();) {
 			if (at.type() == IFLA_IFNAME && at.length() > 0)
 				out->name.assign(reinterpret_cast<const char *>(at.data()),
-						 strnlen(reinterpret_cast<const char *>(at.data()), at.length()));
+				                 strnlen(reinterpret_cast<const char *>(at.data()), at.length()));
 			else if (at.type() == IFLA_MTU)
 				at.read(&out->mtu);
 			else if (at.type() == IFLA_ADDRESS)

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "linux/netlink.h"
 #include "datapath/types.h"
+#include "linux/netlink.h"
 
 namespace shunt
 {

@@ -189,7 +189,7 @@ be16 only_port(const std::vector<TcpEndpoint> &asked)
 
 template <typename Head>
 Failure dump(Netlink *netlink, u16 type, const Head &head, const std::vector<unsigned char> &code,
-	     TcpSessionCounter *counter)
+             TcpSessionCounter *counter)
 {
 	NetlinkRequest request(type, NLM_F_DUMP, 256 + code.size());
 	bool whole = true;
@@ -241,7 +241,7 @@ TcpSessionCounter::TcpSessionCounter(const std::vector<TcpEndpoint> &asked)
 	for (const TcpEndpoint &one : asked)
 		entries_.push_back({one, (u32)entries_.size(), 0});
 	std::sort(entries_.begin(), entries_.end(),
-		  [](const Entry &a, const Entry &b) { return compare(a.endpoint, b.endpoint) < 0; });
+	          [](const Entry &a, const Entry &b) { return compare(a.endpoint, b.endpoint) < 0; });
 }
 
 void TcpSessionCounter::clear()

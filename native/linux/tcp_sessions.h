@@ -17,9 +17,9 @@
 
 #include <vector>
 
+#include "datapath/types.h"
 #include "linux/failure.h"
 #include "linux/netlink.h"
-#include "datapath/types.h"
 
 namespace shunt
 {

@@ -10,9 +10,9 @@
 
 #include <string>
 
+#include "datapath/types.h"
 #include "linux/descriptor.h"
 #include "linux/failure.h"
-#include "datapath/types.h"
 
 namespace shunt
 {

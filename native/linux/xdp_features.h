@@ -8,8 +8,8 @@
 #ifndef SHUNT_LINUX_XDP_FEATURES_H
 #define SHUNT_LINUX_XDP_FEATURES_H
 
-#include "linux/failure.h"
 #include "datapath/types.h"
+#include "linux/failure.h"
 
 namespace shunt
 {

@@ -20,7 +20,7 @@ static_assert(BATCH <= 64, "Batch::sent has a bit for each frame");
 
 struct Batch {
 	u32 count = 0;
-	u64 sent = 0;    // bit i: this host sends frame i, it did not come; such a frame may be cut off behind its headers
+	u64 sent = 0; // bit i: this host sends frame i, it did not come; such a frame may be cut off behind its headers
 	u64 time_ns = 0; // a file's clock: the packet's own timestamp; 0: live, read the clock
 	sh_frame frames[BATCH];
 };
@@ -59,10 +59,10 @@ protected:
 struct CaptureOptions {
 	std::string interface; // or
 	std::string file;
-	u32 snaplen = 0;      // pcap: bytes taken of each packet; 0: all
-	u32 buffer_bytes = 0; // of the kernel's buffer; 0: 32 MiB for a ring, 16 MiB for pcap
-	u32 busy_poll_us = 0; // SO_BUSY_POLL; 0: off
-	int fanout = -1;      // group id that several workers on one interface share; -1: alone
+	u32 snaplen = 0;          // pcap: bytes taken of each packet; 0: all
+	u32 buffer_bytes = 0;     // of the kernel's buffer; 0: 32 MiB for a ring, 16 MiB for pcap
+	u32 busy_poll_us = 0;     // SO_BUSY_POLL; 0: off
+	int fanout = -1;          // group id that several workers on one interface share; -1: alone
 	bool any_station = false; // also frames for other stations' MAC addresses
 	bool sent = false;        // also what this host sends there
 };

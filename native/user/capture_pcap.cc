@@ -11,8 +11,8 @@
 #include <net/if.h>
 #include <pcap/pcap.h>
 
-#include "user/link.h"
 #include "engine/mapping.h"
+#include "user/link.h"
 
 namespace shunt
 {
@@ -73,7 +73,8 @@ public:
 			return fail(pcap_geterr(pcap_));
 		if (pcap_datalink(pcap_) != DLT_EN10MB)
 			return fail("it does not speak Ethernet");
-		if (pcap_setdirection(pcap_, sent_ ? PCAP_D_INOUT : PCAP_D_IN) < 0 || pcap_setnonblock(pcap_, 1, error) < 0)
+		if (pcap_setdirection(pcap_, sent_ ? PCAP_D_INOUT : PCAP_D_IN) < 0 ||
+		    pcap_setnonblock(pcap_, 1, error) < 0)
 			return fail(pcap_geterr(pcap_));
 		return true;
 	}

@@ -19,9 +19,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "datapath/parse/wire.h"
 #include "user/link.h"
 #include "user/partial_checksum.h"
-#include "datapath/parse/wire.h"
 
 namespace shunt
 {
@@ -75,7 +75,7 @@ public:
 
 				left_--;
 				packet_ = reinterpret_cast<tpacket3_hdr *>(reinterpret_cast<u8 *>(packet) +
-									   packet->tp_next_offset);
+				                                           packet->tp_next_offset);
 				u8 station = station_of(packet);
 				if (!any_station_ && station == PACKET_OTHERHOST) {
 					not_for_us_++;
@@ -202,7 +202,7 @@ private:
 		held_ = true;
 		left_ = next->hdr.bh1.num_pkts;
 		packet_ = reinterpret_cast<tpacket3_hdr *>(reinterpret_cast<u8 *>(next) +
-							   next->hdr.bh1.offset_to_first_pkt);
+		                                           next->hdr.bh1.offset_to_first_pkt);
 		if (left_ == 0)
 			return next_block();
 		return true;
@@ -219,12 +219,12 @@ private:
 	{
 		u8 *start = reinterpret_cast<u8 *>(packet);
 		sh_frame frame = {start + packet->tp_mac, start + packet->tp_mac + packet->tp_snaplen,
-				  start + TPACKET3_HDRLEN};
+		                  start + TPACKET3_HDRLEN};
 
 		if (packet->tp_status & TP_STATUS_VLAN_VALID) {
 			// The kernel took the outer tag out; the program is to see what was on the wire.
 			be16 type = packet->tp_status & TP_STATUS_VLAN_TPID_VALID ? sh_htons(packet->hv1.tp_vlan_tpid)
-										  : sh_htons(SH_ETH_VLAN);
+			                                                          : sh_htons(SH_ETH_VLAN);
 			be16 tci = sh_htons(packet->hv1.tp_vlan_tci);
 
 			memmove(frame.data - 4, frame.data, 12);

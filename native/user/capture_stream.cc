@@ -31,7 +31,8 @@ public:
 
 		name_ = live ? "interface " + options.interface : options.file;
 		pcap_ = live ? pcap_create(options.interface.c_str(), error)
-			     : pcap_open_offline_with_tstamp_precision(options.file.c_str(), PCAP_TSTAMP_PRECISION_NANO, error);
+		             : pcap_open_offline_with_tstamp_precision(options.file.c_str(), PCAP_TSTAMP_PRECISION_NANO,
+		                                                       error);
 		if (!pcap_)
 			return fail(error, problem);
 		if (live) {
@@ -48,13 +49,16 @@ public:
 		if (options.filter.empty())
 			return true;
 		if (pcap_compile(pcap_, &program, options.filter.c_str(), 1, PCAP_NETMASK_UNKNOWN) < 0)
-			return fail(("the filter '" + options.filter + "' is not understood: " + pcap_geterr(pcap_)).c_str(), problem);
+			return fail(("the filter '" + options.filter + "' is not understood: " + pcap_geterr(pcap_))
+			                    .c_str(),
+			            problem);
 		bool set = pcap_setfilter(pcap_, &program) == 0;
 		pcap_freecode(&program);
 		return set || fail(pcap_geterr(pcap_), problem);
 	}
 
-	bool read(u32 max, int timeout_ms, std::vector<StreamPacket> *packets, bool *ended, std::string *problem) override
+	bool read(u32 max, int timeout_ms, std::vector<StreamPacket> *packets, bool *ended,
+	          std::string *problem) override
 	{
 		*ended = false;
 		packets_ = packets;
@@ -91,7 +95,7 @@ private:
 		u64 fraction = (u64)header->ts.tv_usec * (stream->nanoseconds_ ? 1 : 1000);
 
 		stream->packets_->push_back(StreamPacket{(u64)header->ts.tv_sec * 1000000000 + fraction, header->len,
-							 std::vector<u8>(data, data + header->caplen)});
+		                                         std::vector<u8>(data, data + header->caplen)});
 	}
 
 	bool fail(const char *why, std::string *problem)

@@ -37,7 +37,7 @@ public:
 	// Appends at most `max` packets, waiting at most `timeout_ms` for the first. *ended: no more will come.
 	// False, and one sentence, when the capture has failed.
 	virtual bool read(u32 max, int timeout_ms, std::vector<StreamPacket> *packets, bool *ended,
-			  std::string *problem) = 0;
+	                  std::string *problem) = 0;
 	// Readable when there may be packets; -1 for a file.
 	virtual int fd() const = 0;
 	// The DLT_ value of the packets: 1 Ethernet, 12 or 101 raw IP, ...

@@ -6,11 +6,11 @@
 #include <cstring>
 #include <ctime>
 
-#include "user/link.h"
+#include "datapath/parse/parse.h"
 #include "engine/mapping.h"
+#include "user/link.h"
 #include "user/pipeline.h"
 #include "user/transmit.h"
-#include "datapath/parse/parse.h"
 
 namespace shunt
 {
@@ -24,10 +24,10 @@ constexpr u32 PORTS = 65536 - FIRST_PORT; // of one source address
 // Where the fields that make a flow stand in a frame.
 struct Template {
 	const std::vector<u8> *frame;
-	size_t source;       // the low 32 bits of the source address
-	size_t port;         // source port
-	size_t ip_checksum;  // 0: none (IPv6)
-	size_t checksum;     // of UDP or TCP; 0: none (UDP over IPv4 with checksum 0)
+	size_t source;      // the low 32 bits of the source address
+	size_t port;        // source port
+	size_t ip_checksum; // 0: none (IPv6)
+	size_t checksum;    // of UDP or TCP; 0: none (UDP over IPv4 with checksum 0)
 };
 
 bool read_template(const std::vector<u8> &frame, Template *t)
@@ -80,7 +80,7 @@ void vary(u8 *out, const Template &t, u32 flow)
 	memcpy(out + t.source, &source, 4);
 	memcpy(out + t.port, &port, 2);
 
-	u64 address = (u64)(u16)~old_source + (u16)~(old_source >> 16) + (u16)source + (source >> 16);
+	u64 address = (u64)(u16)~old_source + (u16) ~(old_source >> 16) + (u16)source + (source >> 16);
 	if (t.ip_checksum)
 		update(out + t.ip_checksum, address, false);
 	if (t.checksum)
@@ -112,11 +112,13 @@ bool read_templates(const Injection &injection, u32 longest, std::vector<Templat
 		Template t = {&frame, 0, 0, 0, 0};
 
 		if (frame.size() > longest || frame.size() < 14) {
-			*problem = "frames[" + std::to_string(i) + "] is too short for Ethernet or too long for the interface";
+			*problem = "frames[" + std::to_string(i) +
+			           "] is too short for Ethernet or too long for the interface";
 			return false;
 		}
 		if (injection.flows > 1 && !read_template(frame, &t)) {
-			*problem = "frames[" + std::to_string(i) + "] is not whole UDP or TCP, so its flow can't be varied";
+			*problem = "frames[" + std::to_string(i) +
+			           "] is not whole UDP or TCP, so its flow can't be varied";
 			return false;
 		}
 		templates->push_back(t);
@@ -142,7 +144,7 @@ u64 allowance(const Injection &injection, u64 began, u64 now, u64 until, u64 sen
 } // namespace
 
 bool inject(const Injection &injection, const std::atomic<bool> &cancelled, InjectionResult *result,
-	    std::string *problem)
+            std::string *problem)
 {
 	std::vector<Template> templates;
 	std::unique_ptr<Burst> burst(new Burst);
@@ -153,7 +155,8 @@ bool inject(const Injection &injection, const std::atomic<bool> &cancelled, Inje
 	const u32 longest = link.mtu + 18; // Ethernet with a tag
 	if (!read_templates(injection, longest, &templates, problem))
 		return false;
-	std::unique_ptr<Transmit> way = open_transmit(injection.transmit, link.ifindex, injection.qdisc_bypass, problem);
+	std::unique_ptr<Transmit> way =
+		open_transmit(injection.transmit, link.ifindex, injection.qdisc_bypass, problem);
 	if (!way)
 		return false;
 	if (!burst->memory.allocate((size_t)longest * BATCH)) {

@@ -36,7 +36,7 @@ struct InjectionResult {
 
 // Blocks until done or `cancelled`. False, and one sentence, when the interface can't be opened or a frame not varied.
 bool inject(const Injection &injection, const std::atomic<bool> &cancelled, InjectionResult *result,
-	    std::string *problem);
+            std::string *problem);
 
 } // namespace shunt
 

@@ -19,9 +19,9 @@
 #include <string>
 #include <vector>
 
-#include "user/capture.h"
 #include "engine/sessions.h"
 #include "engine/statistics.h"
+#include "user/capture.h"
 #include "user/transmit.h"
 
 namespace shunt

@@ -8,8 +8,8 @@
 
 #include <cstring>
 
-#include "datapath/program.h"
 #include "datapath/egress.h"
+#include "datapath/program.h"
 
 namespace shunt
 {
@@ -54,9 +54,10 @@ u32 run_tell(const sh_env &env, const sh_frame &reply, u8 *out)
 		return 0;
 	sh_frame frame = {out, out + p->l3 + length, out};
 	std::memcpy(out, reply.data, p->l3); // the reply's own way
-	return sh_answer_write(&frame, p, &work->answer, (u32)sizeof(sh_udp) + work->answer.length, sh_answer_sum(&work->answer))
-		       ? 0
-		       : p->l3 + length;
+	return sh_answer_write(&frame, p, &work->answer, (u32)sizeof(sh_udp) + work->answer.length,
+	                       sh_answer_sum(&work->answer))
+	               ? 0
+	               : p->l3 + length;
 }
 
 } // namespace shunt

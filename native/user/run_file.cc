@@ -3,9 +3,9 @@
 // run_file.cc - see the header.
 #include "user/run_file.h"
 
+#include "datapath/parse/parse.h"
 #include "engine/explain.h"
 #include "user/pipeline.h"
-#include "datapath/parse/parse.h"
 
 namespace shunt
 {
@@ -162,7 +162,8 @@ bool run_file(const FileRun &run, FileEngine *engine, FileRunResult *result, std
 	}
 	u64 from = 0;
 	result->statistics = engine->statistics();
-	result->sessions = list_sessions(engine->sessions(), SessionFilter(), ~0ull, (u32)(now_ns >> SH_TICK_SHIFT), &from);
+	result->sessions =
+		list_sessions(engine->sessions(), SessionFilter(), ~0ull, (u32)(now_ns >> SH_TICK_SHIFT), &from);
 	return true;
 }
 

@@ -7,9 +7,9 @@
 #ifndef SHUNT_USER_RUN_FILE_H
 #define SHUNT_USER_RUN_FILE_H
 
-#include "user/capture.h"
 #include "engine/sessions.h"
 #include "engine/statistics.h"
+#include "user/capture.h"
 #include "user/transmit.h"
 
 namespace shunt
@@ -26,34 +26,35 @@ struct FileRun {
 	std::string inner;  // what is delivered; empty: nowhere
 	u64 sessions4 = 4096, sessions6 = 4096, fragments = 256;
 	std::vector<u64> sent; // indices of packets that the host sends, rising
-	bool explain = false; // ask explain() before each packet
+	bool explain = false;  // ask explain() before each packet
 };
 
 // What became of a packet.
 struct Passed {
 	u8 reason;
-	u16 target; // index; 0: none
+	u16 target;                // index; 0: none
 	Sent sent = Sent::nothing; // of a packet that the host sends; then the rest means nothing
 };
 
 struct FileRunResult {
 	std::shared_ptr<Statistics> statistics;
-	std::vector<u8> reasons;                // of each packet, in order; of one that the host sends SENT + what it did
+	std::vector<u8> reasons; // of each packet, in order; of one that the host sends SENT + what it did
 	static constexpr u8 SENT = 250;
-	std::vector<u16> targets;               // likewise; 0: none
+	std::vector<u16> targets; // likewise; 0: none
 	// What explain() said of each packet's flow, just before it; NOT_EXPLAINED where the packet is not the next one of a
 	// flow: malformed, a later fragment, an ICMP error. Empty unless asked for.
 	static constexpr u8 NOT_EXPLAINED = 255;
 	std::vector<u8> explained_reasons;
 	std::vector<u16> explained_targets;
-	std::vector<SessionRow> sessions;       // left at the end; idle time as of the last packet
+	std::vector<SessionRow> sessions; // left at the end; idle time as of the last packet
 };
 
 // What a packet that the host sends has done, by the counters around it.
 class SentCounters
 {
 public:
-	explicit SentCounters(const u64 *words) : words_(words), packets_(words[word::sent_packets]), made_(words[word::sent_made])
+	explicit SentCounters(const u64 *words)
+	    : words_(words), packets_(words[word::sent_packets]), made_(words[word::sent_made])
 	{
 	}
 	Sent since() const

@@ -8,10 +8,10 @@
 #include <cstdio>
 #include <unistd.h>
 
+#include "datapath/parse/wire.h"
+#include "datapath/reasons.h"
 #include "user/link.h"
 #include "user/transmit.h"
-#include "datapath/reasons.h"
-#include "datapath/parse/wire.h"
 
 namespace shunt
 {
@@ -28,8 +28,8 @@ public:
 	void queue(const sh_frame &frame, u8 *reason) override
 	{
 		u32 length = static_cast<u32>(frame.end - frame.data);
-		u32 header[4] = {static_cast<u32>(*clock_ns_ / 1000000000), static_cast<u32>(*clock_ns_ % 1000000000), length,
-				 length};
+		u32 header[4] = {static_cast<u32>(*clock_ns_ / 1000000000), static_cast<u32>(*clock_ns_ % 1000000000),
+		                 length, length};
 
 		if (fwrite(header, sizeof(header), 1, file_) != 1 || fwrite(frame.data, 1, length, file_) != length)
 			*reason = SH_R_transmit_failed;

@@ -7,9 +7,9 @@
 #include <cerrno>
 #include <pcap/pcap.h>
 
+#include "datapath/reasons.h"
 #include "user/link.h"
 #include "user/transmit.h"
-#include "datapath/reasons.h"
 
 namespace shunt
 {

@@ -7,9 +7,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "datapath/reasons.h"
 #include "user/send_ring.h"
 #include "user/transmit.h"
-#include "datapath/reasons.h"
 
 namespace shunt
 {

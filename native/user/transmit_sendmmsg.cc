@@ -10,9 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "datapath/reasons.h"
 #include "user/link.h"
 #include "user/transmit.h"
-#include "datapath/reasons.h"
 
 namespace shunt
 {

@@ -36,7 +36,7 @@ std::unique_ptr<UserEngine> UserEngine::create(UserEngineOptions options, std::s
 	if (!engine->sessions_.allocate(o.sessions4, o.sessions6, o.fragments, true) ||
 	    !engine->statistics_->allocate(engine->workers())) {
 		*problem = "no memory for " + std::to_string(o.sessions4) + " and " + std::to_string(o.sessions6) +
-			   " sessions";
+		           " sessions";
 		return nullptr;
 	}
 	for (u32 i = 0; i < engine->workers(); i++)
@@ -64,7 +64,7 @@ bool UserEngine::open_worker(u32 i, std::string *problem)
 		pipeline->set_inner_way(open_tun_transmit(options_.tun));
 	u32 from = capture->ifindex();
 	workers_.emplace_back(new Worker(std::move(capture), std::move(pipeline), &publication_, statistics,
-					 o.capture.busy_poll_us, o.cpu));
+	                                 o.capture.busy_poll_us, o.cpu));
 	return !from || open_way(*workers_.back(), from, problem);
 }
 

@@ -16,13 +16,13 @@
 namespace shunt
 {
 
-constexpr int WAIT_MS = 100;              // so that drops and sets of tables are looked after when nothing comes
-constexpr u64 NOTE_EVERY_BATCHES = 1024;  // the kernel's drop counter costs a system call
+constexpr int WAIT_MS = 100;             // so that drops and sets of tables are looked after when nothing comes
+constexpr u64 NOTE_EVERY_BATCHES = 1024; // the kernel's drop counter costs a system call
 
 Worker::Worker(std::unique_ptr<Capture> capture, std::unique_ptr<Pipeline> pipeline, Publication *publication,
-	       u64 *statistics, u32 spin_us, int cpu)
-	: capture_(std::move(capture)), pipeline_(std::move(pipeline)), publication_(publication),
-	  statistics_(statistics), spin_us_(spin_us), cpu_(cpu)
+               u64 *statistics, u32 spin_us, int cpu)
+    : capture_(std::move(capture)), pipeline_(std::move(pipeline)), publication_(publication), statistics_(statistics),
+      spin_us_(spin_us), cpu_(cpu)
 {
 	publication_->add_reader(&reader_);
 }

@@ -20,8 +20,8 @@ int strip(struct __sk_buff *skb)
 	__be16 total, udp, shorter;
 
 	if (skb->protocol != bpf_htons(0x0800) || bpf_skb_load_bytes(skb, L3, &first, 1) || first != 0x45 ||
-	    bpf_skb_load_bytes(skb, L3 + 9, &protocol, 1) || protocol != 17 || bpf_skb_load_bytes(skb, L3 + 2, &total, 2) ||
-	    bpf_skb_load_bytes(skb, L4 + 4, &udp, 2))
+	    bpf_skb_load_bytes(skb, L3 + 9, &protocol, 1) || protocol != 17 ||
+	    bpf_skb_load_bytes(skb, L3 + 2, &total, 2) || bpf_skb_load_bytes(skb, L4 + 4, &udp, 2))
 		return TC_ACT_UNSPEC;
 	shorter = bpf_htons(20 + bpf_ntohs(udp));
 	if (bpf_ntohs(shorter) >= bpf_ntohs(total) || bpf_skb_change_tail(skb, L3 + bpf_ntohs(shorter), 0))

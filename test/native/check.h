@@ -21,9 +21,9 @@ inline std::vector<Test> &tests()
 }
 
 #define TEST_JOIN(a, b) a##b
-#define TEST_AT(line, title)                                                                                           \
-	static void TEST_JOIN(test_, line)();                                                                          \
-	static const bool TEST_JOIN(listed_, line) = (tests().push_back({title, TEST_JOIN(test_, line)}), true);       \
+#define TEST_AT(line, title) \
+	static void TEST_JOIN(test_, line)(); \
+	static const bool TEST_JOIN(listed_, line) = (tests().push_back({title, TEST_JOIN(test_, line)}), true); \
 	static void TEST_JOIN(test_, line)()
 #define TEST(title) TEST_AT(__LINE__, title)
 
@@ -38,21 +38,21 @@ inline unsigned long long seeds(unsigned long long usual)
 	return wanted ? strtoull(wanted, nullptr, 10) : usual;
 }
 
-#define CHECK(x)                                                                                                       \
-	do {                                                                                                           \
-		if (!(x)) {                                                                                            \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x);                                \
-			exit(1);                                                                                       \
-		}                                                                                                      \
+#define CHECK(x) \
+	do { \
+		if (!(x)) { \
+			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x); \
+			exit(1); \
+		} \
 	} while (0)
 
-#define CHECK_EQUAL(a, b)                                                                                              \
-	do {                                                                                                           \
-		unsigned long long a_ = (unsigned long long)(a), b_ = (unsigned long long)(b);                         \
-		if (a_ != b_) {                                                                                        \
-			fprintf(stderr, "%s:%d: %s is %llu, %s is %llu\n", __FILE__, __LINE__, #a, a_, #b, b_);        \
-			exit(1);                                                                                       \
-		}                                                                                                      \
+#define CHECK_EQUAL(a, b) \
+	do { \
+		unsigned long long a_ = (unsigned long long)(a), b_ = (unsigned long long)(b); \
+		if (a_ != b_) { \
+			fprintf(stderr, "%s:%d: %s is %llu, %s is %llu\n", __FILE__, __LINE__, #a, a_, #b, b_); \
+			exit(1); \
+		} \
 	} while (0)
 
 #endif

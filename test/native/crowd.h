@@ -57,13 +57,14 @@ struct Crowd {
 
 		spec.epoch = epoch;
 		spec.services = {{SERVICE4, service4(), 53, SH_UDP, SH_IPV4, GROUPS, idle_ms},
-				 {SERVICE6, service6(), 53, SH_UDP, SH_IPV6, GROUPS, idle_ms}};
+		                 {SERVICE6, service6(), 53, SH_UDP, SH_IPV6, GROUPS, idle_ms}};
 		spec.redirections.clear();
 		spec.targets.clear();
 		for (u16 group = 0; group < GROUPS; group++) {
 			spec.rules.push_back({SERVICE4, v4(10, (u8)group, 0, 0), 112, group});
 			spec.rules.push_back({SERVICE6, v6(group, 0), 48, group});
-			spec.redirections.push_back({{which == 2 ? COMMON : (u16)(1 + 2 * group + which)}, SH_SPREAD_BY_FLOW});
+			spec.redirections.push_back(
+				{{which == 2 ? COMMON : (u16)(1 + 2 * group + which)}, SH_SPREAD_BY_FLOW});
 		}
 		for (u16 id = 1; id <= COMMON; id++) {
 			u32 used_in = id == COMMON ? 2 : (id - 1) % 2;

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "user/pipeline.h"
 #include "engine/sessions.h"
 #include "fixtures.h"
+#include "user/pipeline.h"
 
 using namespace shunt;
 
@@ -43,8 +43,8 @@ public:
 	{
 		for (u32 i = 0; i < BATCH; i++) {
 			u32 client = (first + i) % clients;
-			std::vector<u8> frame = udp_frame(v4(10, network, (u8)(client >> 8), (u8)client), (u16)(1024 + (client >> 16)),
-							  v4(203, 0, 113, 53), 53, 8);
+			std::vector<u8> frame = udp_frame(v4(10, network, (u8)(client >> 8), (u8)client),
+			                                  (u16)(1024 + (client >> 16)), v4(203, 0, 113, 53), 53, 8);
 
 			memcpy(memory_[i] + HEADROOM, frame.data(), frame.size());
 			batch_->frames[i] = {memory_[i] + HEADROOM, memory_[i] + HEADROOM + frame.size(), memory_[i]};

@@ -6,10 +6,10 @@
 
 #include "check.h"
 #include "engine/explain.h"
+#include "fixtures.h"
 #include "user/pipeline.h"
 #include "user/publication.h"
 #include "user/run_file.h"
-#include "fixtures.h"
 
 using namespace shunt;
 
@@ -129,7 +129,7 @@ TEST("engine: a pcap file in, a pcap file out, every packet counted once")
 	// The inner packet is untouched, behind its tunnel.
 	CHECK(sent[5].size() > frames[5].size());
 	CHECK(memcmp(sent[5].data() + sent[5].size() - (frames[5].size() - 14), frames[5].data() + 14,
-		     frames[5].size() - 14) == 0);
+	             frames[5].size() - 14) == 0);
 }
 
 TEST("engine: before the first tables, packets are counted as such; then tables change between two packets")
@@ -147,8 +147,8 @@ TEST("engine: before the first tables, packets are counted as such; then tables 
 	for (TableSpec::Target &target : run.steps[1].tables.targets)
 		target.epoch++; // both went down and came back: sessions choose anew
 	CHECK(run_in_user_space(run, &result, &problem));
-	std::vector<u8> expected = {SH_R_table_missing,	  SH_R_table_missing,	 SH_R_forwarded_new,
-				    SH_R_forwarded,	  SH_R_forwarded_moved, SH_R_forwarded};
+	std::vector<u8> expected = {SH_R_table_missing, SH_R_table_missing,   SH_R_forwarded_new,
+	                            SH_R_forwarded,     SH_R_forwarded_moved, SH_R_forwarded};
 	CHECK(result.reasons == expected);
 }
 

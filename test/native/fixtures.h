@@ -9,10 +9,10 @@
 #include <cstring>
 #include <vector>
 
-#include "user/partial_checksum.h"
-#include "engine/tables.h"
 #include "datapath/parse/checksum.h"
 #include "datapath/parse/wire.h"
+#include "engine/tables.h"
+#include "user/partial_checksum.h"
 
 inline sh_addr v4(u8 a, u8 b, u8 c, u8 d)
 {
@@ -55,7 +55,8 @@ inline shunt::TableSpec spec_of_one_service()
 }
 
 // Ethernet, IPv4, UDP, `payload` bytes of zeros.
-inline std::vector<u8> udp_frame(sh_addr source, u16 source_port, sh_addr destination, u16 destination_port, u32 payload)
+inline std::vector<u8> udp_frame(sh_addr source, u16 source_port, sh_addr destination, u16 destination_port,
+                                 u32 payload)
 {
 	std::vector<u8> frame(sizeof(sh_ethernet) + sizeof(sh_ipv4) + sizeof(sh_udp) + payload);
 	sh_ethernet *eth = reinterpret_cast<sh_ethernet *>(frame.data());

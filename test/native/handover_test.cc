@@ -27,10 +27,20 @@ public:
 
 		CHECK(sessions_.allocate(13, 3, 2)); // four buckets each
 		for (u32 epoch = 1; epoch <= 3; epoch++) {
-			sets_.push_back(TableBlock::build(Crowd::tables(epoch, HOUR_MS), sessions_.geometry(), &problem));
+			sets_.push_back(
+				TableBlock::build(Crowd::tables(epoch, HOUR_MS), sessions_.geometry(), &problem));
 			CHECK(sets_.back());
 		}
-		env_ = {1000000000ull << 10, nullptr, sessions_.bucket4(), sessions_.bucket6(), sessions_.fragments(), nullptr, nullptr, nullptr, scratch_, nullptr};
+		env_ = {1000000000ull << 10,
+		        nullptr,
+		        sessions_.bucket4(),
+		        sessions_.bucket6(),
+		        sessions_.fragments(),
+		        nullptr,
+		        nullptr,
+		        nullptr,
+		        scratch_,
+		        nullptr};
 	}
 
 	// A table as it comes, one packet, and a record that matters to it; then the same again with every event at every place,
@@ -46,7 +56,8 @@ public:
 			client = &crowd_.packets[below((u32)crowd_.packets.size())];
 		for (u32 n = 100, active = 8 + below(CLIENTS - 8); n; n--)
 			send(*clients_[below(active)]);
-		const Crowd::Packet &packet = below(3) ? crowd_.packets[below((u32)crowd_.packets.size())] : *clients_[0];
+		const Crowd::Packet &packet =
+			below(3) ? crowd_.packets[below((u32)crowd_.packets.size())] : *clients_[0];
 		sh_session4 *slot = record_for(packet);
 		if (!slot || !slot->claim)
 			return;
@@ -57,7 +68,7 @@ public:
 		for (u32 i = 0; i < places; i++)
 			for (u32 what = 0; what < EVENTS; what++)
 				try_with(before, packet, slot, i, (Event)what, i + below(below(2) ? 3 : 16),
-					 below(2) ? SENDS : (Event)below(EVENTS));
+				         below(2) ? SENDS : (Event)below(EVENTS));
 	}
 
 	void pass()
@@ -81,7 +92,8 @@ private:
 	// The bytes of the whole table, to begin anew from.
 	struct Mapped {
 		explicit Mapped(const Sessions &s)
-			: four(s.bucket4(), s.bucket4() + s.geometry().buckets4), six(s.bucket6(), s.bucket6() + s.geometry().buckets6)
+		    : four(s.bucket4(), s.bucket4() + s.geometry().buckets4),
+		      six(s.bucket6(), s.bucket6() + s.geometry().buckets6)
 		{
 		}
 		std::vector<sh_bucket4> four;
@@ -103,7 +115,8 @@ private:
 	}
 
 	// Returns how many places there are.
-	u32 try_with(const Mapped &before, const Crowd::Packet &packet, sh_session4 *slot, u32 i, Event one, u32 j, Event other)
+	u32 try_with(const Mapped &before, const Crowd::Packet &packet, sh_session4 *slot, u32 i, Event one, u32 j,
+	             Event other)
 	{
 		u32 set = set_;
 
@@ -162,9 +175,11 @@ private:
 			if (what == ENDS) {
 				sh_session_release(slot_, claim, seen);
 			} else if (what == MOVES) {
-				struct sh_bucket bucket = {bucket_of(slot_), family == SH_IPV4 ? 16u : 32u, family == SH_IPV4 ? 4u : 2u};
+				struct sh_bucket bucket = {bucket_of(slot_), family == SH_IPV4 ? 16u : 32u,
+				                           family == SH_IPV4 ? 4u : 2u};
 
-				if (sh_session_claim_free(sh_bucket_other(&env, bucket, family, &key), family, &key, seen))
+				if (sh_session_claim_free(sh_bucket_other(&env, bucket, family, &key), family, &key,
+				                          seen))
 					sh_session_release(slot_, claim, seen);
 			} else if (another(family, what == ANOTHER_ALIKE ? seen.target : 0, &key, &seen)) {
 				sh_session_take_over(slot_, claim, slot_->value, family, &key, seen);
@@ -203,7 +218,8 @@ private:
 		sh_parse_ip(&frame, &parsed);
 		sh_parse_transport(&frame, &parsed);
 		env_.tables = sets_[set_]->tables();
-		sh_session_key(sh_control(&env_), &parsed.flow, parsed.flow.family == SH_IPV4 ? Crowd::SERVICE4 : Crowd::SERVICE6, key);
+		sh_session_key(sh_control(&env_), &parsed.flow,
+		               parsed.flow.family == SH_IPV4 ? Crowd::SERVICE4 : Crowd::SERVICE6, key);
 		return parsed.fragmentation == SH_FRAGMENT_LATER ? 0 : parsed.flow.family;
 	}
 
@@ -223,12 +239,16 @@ private:
 
 	u8 family_of(const sh_session4 *slot) const
 	{
-		const u8 *four = reinterpret_cast<const u8 *>(sessions_.bucket4()), *it = reinterpret_cast<const u8 *>(slot);
+		const u8 *four = reinterpret_cast<const u8 *>(sessions_.bucket4()),
+			 *it = reinterpret_cast<const u8 *>(slot);
 
 		return it >= four && it < four + sessions_.geometry().buckets4 * 64 ? SH_IPV4 : SH_IPV6;
 	}
 
-	static u8 *bucket_of(sh_session4 *slot) { return reinterpret_cast<u8 *>(reinterpret_cast<uintptr_t>(slot) & ~(uintptr_t)63); }
+	static u8 *bucket_of(sh_session4 *slot)
+	{
+		return reinterpret_cast<u8 *>(reinterpret_cast<uintptr_t>(slot) & ~(uintptr_t)63);
+	}
 
 	void inspect()
 	{
@@ -241,8 +261,10 @@ private:
 				return;
 			}
 			demand(slot->value.target != 0, "a record has no target, and nobody is making it");
-			demand(sh_session_resident(sh_control(&env_), slot, family, &key, &seen), "a record is half another's");
-			u16 group = Crowd::group_of(family == SH_IPV4 ? sh_addr_v4((be32)(key.claim >> 32)) : key.source);
+			demand(sh_session_resident(sh_control(&env_), slot, family, &key, &seen),
+			       "a record is half another's");
+			u16 group =
+				Crowd::group_of(family == SH_IPV4 ? sh_addr_v4((be32)(key.claim >> 32)) : key.source);
 			demand(Crowd::may_have(group, seen.target), "a record has another group's target");
 		});
 	}
@@ -251,7 +273,8 @@ private:
 	{
 		if (right)
 			return;
-		fprintf(stderr, "seed %llu, event %u at %u, event %u at %u: %s\n", seed_, what_[0], at_[0], what_[1], at_[1], what);
+		fprintf(stderr, "seed %llu, event %u at %u, event %u at %u: %s\n", seed_, what_[0], at_[0], what_[1],
+		        at_[1], what);
 		exit(1);
 	}
 

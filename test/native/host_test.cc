@@ -203,14 +203,22 @@ TEST("host: names of queues' statistics are understood as common drivers write t
 		u32 queue;
 		int counter;
 	} known[] = {
-		{"rx_queue_0_packets", 0, QUEUE_RX_PACKETS}, {"tx_queue_63_bytes", 63, QUEUE_TX_BYTES},
-		{"rx_queue_3_drops", 3, QUEUE_RX_DROPS},	    {"tx_queue_1_drops", 1, QUEUE_TX_DROPS},
-		{"rx0_packets", 0, QUEUE_RX_PACKETS},	    {"tx12_dropped", 12, QUEUE_TX_DROPS},
-		{"rx-5.rx_bytes", 5, QUEUE_RX_BYTES},	    {"tx-5.packets", 5, QUEUE_TX_PACKETS},
-		{"[7]: rx_ucast_packets", 7, QUEUE_RX_PACKETS}, {"[7]: tx_bytes", 7, QUEUE_TX_BYTES},
-		{"[2]: rx_discards", 2, QUEUE_RX_DROPS},	    {"queue_4_tx_cnt", 4, QUEUE_TX_PACKETS},
-		{"q2_rx_pkt_n", 2, QUEUE_RX_PACKETS},	    {"rvec_1_tx_pkts", 1, QUEUE_TX_PACKETS},
-		{"tx_3_pkts", 3, QUEUE_TX_PACKETS},	    {"rx_packets[9]", 9, QUEUE_RX_PACKETS},
+		{"rx_queue_0_packets", 0, QUEUE_RX_PACKETS},
+		{"tx_queue_63_bytes", 63, QUEUE_TX_BYTES},
+		{"rx_queue_3_drops", 3, QUEUE_RX_DROPS},
+		{"tx_queue_1_drops", 1, QUEUE_TX_DROPS},
+		{"rx0_packets", 0, QUEUE_RX_PACKETS},
+		{"tx12_dropped", 12, QUEUE_TX_DROPS},
+		{"rx-5.rx_bytes", 5, QUEUE_RX_BYTES},
+		{"tx-5.packets", 5, QUEUE_TX_PACKETS},
+		{"[7]: rx_ucast_packets", 7, QUEUE_RX_PACKETS},
+		{"[7]: tx_bytes", 7, QUEUE_TX_BYTES},
+		{"[2]: rx_discards", 2, QUEUE_RX_DROPS},
+		{"queue_4_tx_cnt", 4, QUEUE_TX_PACKETS},
+		{"q2_rx_pkt_n", 2, QUEUE_RX_PACKETS},
+		{"rvec_1_tx_pkts", 1, QUEUE_TX_PACKETS},
+		{"tx_3_pkts", 3, QUEUE_TX_PACKETS},
+		{"rx_packets[9]", 9, QUEUE_RX_PACKETS},
 	};
 
 	for (const Known &one : known) {
@@ -220,9 +228,10 @@ TEST("host: names of queues' statistics are understood as common drivers write t
 		CHECK(queue_counter_of(one.name, &queue, &counter));
 		CHECK(queue == one.queue && (int)counter == one.counter);
 	}
-	for (const char *name : {"", "rx_packets", "rx_queue_", "rx_queue_0", "rx_queue_0_", "rx_queue_x_packets", "rx_pp_alloc_fast",
-				 "rx_queue_0_xdp_drops", "rx0_xdp_packets", "tx0_xdp_tx", "[]: rx_bytes", "packets[1]", "rx_packets[]", "rx_packets[1]x",
-				 "[", "]", "rx_queue_99999999999999_packets", "rx_64_bytes_or_less", "tx_1024_to_1518_bytes_"}) {
+	for (const char *name : {"", "rx_packets", "rx_queue_", "rx_queue_0", "rx_queue_0_", "rx_queue_x_packets",
+	                         "rx_pp_alloc_fast", "rx_queue_0_xdp_drops", "rx0_xdp_packets", "tx0_xdp_tx",
+	                         "[]: rx_bytes", "packets[1]", "rx_packets[]", "rx_packets[1]x", "[", "]",
+	                         "rx_queue_99999999999999_packets", "rx_64_bytes_or_less", "tx_1024_to_1518_bytes_"}) {
 		QueueCounter counter;
 		u32 queue;
 
@@ -230,11 +239,11 @@ TEST("host: names of queues' statistics are understood as common drivers write t
 	}
 
 	std::vector<QueueRow> rows = queue_rows({{"rx_bytes", 1},
-						 {"[1]: rx_ucast_packets", 5},
-						 {"[1]: rx_mcast_packets", 2},
-						 {"[1]: rx_bcast_packets", 1},
-						 {"rx_queue_0_xdp_packets", 9},
-						 {"rx_queue_0_drops", 3}});
+	                                         {"[1]: rx_ucast_packets", 5},
+	                                         {"[1]: rx_mcast_packets", 2},
+	                                         {"[1]: rx_bcast_packets", 1},
+	                                         {"rx_queue_0_xdp_packets", 9},
+	                                         {"rx_queue_0_drops", 3}});
 	CHECK_EQUAL(rows.size(), 2);
 	CHECK(rows[0].queue == 0 && rows[0].counters[QUEUE_RX_DROPS] == 3 && rows[0].known == 1U << QUEUE_RX_DROPS);
 	CHECK(rows[1].queue == 1 && rows[1].counters[QUEUE_RX_PACKETS] == 8 && rows[1].known == 1U << QUEUE_RX_PACKETS);

@@ -17,6 +17,7 @@ int main(int argc, char **argv)
 		test.run();
 		ran++;
 	}
-	printf("%u passed, 0 failed\n", ran); // a check that fails ends the program at once, and this line is not reached
+	printf("%u passed, 0 failed\n",
+	       ran); // a check that fails ends the program at once, and this line is not reached
 	return ran ? 0 : 1;
 }

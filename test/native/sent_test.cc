@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "user/pipeline.h"
-#include "fixtures.h"
 #include "datapath/session/session.h"
+#include "fixtures.h"
 #include "kernel/kernel_program.h"
+#include "user/pipeline.h"
 
 // After ours: they name their own types.
 #include <bpf/bpf.h>
@@ -57,7 +57,8 @@ public:
 
 	void put(u32 i, bool sent)
 	{
-		std::vector<u8> frame = sent ? udp_frame(OWN, 53, client(i), 4000, 8) : udp_frame(client(i), 4000, OWN, 53, 8);
+		std::vector<u8> frame =
+			sent ? udp_frame(OWN, 53, client(i), 4000, 8) : udp_frame(client(i), 4000, OWN, 53, 8);
 		u8 *floor = memory_[batch_->count];
 
 		memcpy(floor + HEADROOM, frame.data(), frame.size());
@@ -93,7 +94,8 @@ struct Table {
 	{
 		std::string problem;
 
-		block = TableBlock::build(backend_spec(idle_ms, idle_sent_ms, counts_sources), sessions.geometry(), &problem);
+		block = TableBlock::build(backend_spec(idle_ms, idle_sent_ms, counts_sources), sessions.geometry(),
+		                          &problem);
 		CHECK(block);
 		return block->tables();
 	}
@@ -228,7 +230,16 @@ TEST("sent: R10: records count as flows, or as senders where the service is coun
 	Table t(20000);
 	const sh_tables *tables = t.set(30000, 0, true);
 	u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)] = {};
-	sh_env env = {0, tables, t.sessions.bucket4(), t.sessions.bucket6(), t.sessions.fragments(), nullptr, nullptr, nullptr, scratch, nullptr};
+	sh_env env = {0,
+	              tables,
+	              t.sessions.bucket4(),
+	              t.sessions.bucket6(),
+	              t.sessions.fragments(),
+	              nullptr,
+	              nullptr,
+	              nullptr,
+	              scratch,
+	              nullptr};
 
 	for (u32 i = 0; i < 1000; i++) // 100 senders with ten flows each, to two targets
 		for (u16 target : {1, 2}) {
@@ -346,9 +357,10 @@ private:
 			random = random * 6364136223846793005ull + 1442695040888963407ull;
 			u32 i = (u32)(random >> 33) % CLIENTS, tick = now();
 			bool sent = random >> 63;
-			std::vector<u8> frame =
-				sent ? udp_frame(OWN, 53, client(i), 4000, 20) : udp_frame(client(i), 4000, OWN, 53, 20);
-			LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame.data(), .data_size_in = (u32)frame.size(), .repeat = 1);
+			std::vector<u8> frame = sent ? udp_frame(OWN, 53, client(i), 4000, 20)
+			                             : udp_frame(client(i), 4000, OWN, 53, 20);
+			LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame.data(), .data_size_in = (u32)frame.size(),
+			            .repeat = 1);
 
 			CHECK(!bpf_prog_test_run_opts(sent ? program_->sent_fd() : program_->fd(), &run));
 			said(i, tick - 10); // its clock is the jiffies'
@@ -374,7 +386,8 @@ private:
 			CHECK_EQUAL(slot->value.target, SH_TARGET_LOCAL);
 			CHECK(i < CLIENTS && slot->value.last + LATE >= last_[i] && slot->value.last <= now());
 		});
-		printf("  %llu packets, %zu sessions, %llu twice at the end\n", (u64)packets_, flows.size(), swept.duplicates);
+		printf("  %llu packets, %zu sessions, %llu twice at the end\n", (u64)packets_, flows.size(),
+		       swept.duplicates);
 		CHECK_EQUAL(flows.size(), CLIENTS);
 	}
 

@@ -5,9 +5,9 @@
 #include <thread>
 
 #include "check.h"
+#include "datapath/session/session.h"
 #include "engine/sessions.h"
 #include "fixtures.h"
-#include "datapath/session/session.h"
 
 using namespace shunt;
 
@@ -263,7 +263,6 @@ TEST("sessions: two threads insert the same flows while a third ages; every reco
 		missing += !f.find(i, i % 4 ? SH_IPV4 : SH_IPV6);
 	printf("  %u records for %u flows, %u without\n", counts.services[1], FLOWS, missing);
 	// No slot is lost: what has a claim has a target.
-	f.sessions.walk(0, f.sessions.buckets(), [](sh_session4 *slot, u8) {
-		CHECK(slot->claim == 0 || sh_session_read(slot).target != 0);
-	});
+	f.sessions.walk(0, f.sessions.buckets(),
+	                [](sh_session4 *slot, u8) { CHECK(slot->claim == 0 || sh_session_read(slot).target != 0); });
 }

@@ -14,17 +14,16 @@
 
 #include "check.h"
 #include "crowd.h"
-#include "user/pipeline.h"
-#include "user/publication.h"
 #include "datapath/session/session.h"
 #include "kernel/kernel_program.h"
+#include "user/pipeline.h"
+#include "user/publication.h"
 
 // After ours: they name their own types.
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 
 using namespace shunt;
-
 
 class Nowhere final : public Transmit
 {
@@ -160,7 +159,8 @@ private:
 		if (sh_verdict_of(reason) == SH_FORWARD) {
 			if (!Crowd::may_have(packet.group, target))
 				fail(std::string(engine) + ": a packet of group " + std::to_string(packet.group) +
-				     " went to target " + std::to_string(target) + ", reason " + std::to_string(reason));
+				     " went to target " + std::to_string(target) + ", reason " +
+				     std::to_string(reason));
 		} else if (reason != SH_R_fragment_unknown) {
 			fail(std::string(engine) + ": a packet left by reason " + std::to_string(reason));
 		}
@@ -184,7 +184,8 @@ private:
 
 				packets[i] = &next(&random);
 				memcpy(floor + HEADROOM, packets[i]->frame.data(), packets[i]->frame.size());
-				batch->frames[i] = {floor + HEADROOM, floor + HEADROOM + packets[i]->frame.size(), floor};
+				batch->frames[i] = {floor + HEADROOM, floor + HEADROOM + packets[i]->frame.size(),
+				                    floor};
 			}
 			pipeline->run(batch.get(), 0, reader->enter(publication_));
 			for (u32 i = 0; i < batch->count; i++) {
@@ -210,12 +211,14 @@ private:
 		for (; !done_; packets++) {
 			const Crowd::Packet &packet = next(&random);
 			LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet.frame.data(), .data_out = out,
-				    .data_size_in = (u32)packet.frame.size(), .data_size_out = sizeof(out), .repeat = 1);
+			            .data_size_in = (u32)packet.frame.size(), .data_size_out = sizeof(out),
+			            .repeat = 1);
 
 			if (bpf_prog_test_run_opts(program_->fd(), &run))
 				return fail("the kernel runs no packet");
 			bool sent = run.retval == XDP_TX || run.retval == XDP_REDIRECT;
-			judge("the kernel", packet, sent ? SH_R_forwarded : SH_R_fragment_unknown, Crowd::target_of(out));
+			judge("the kernel", packet, sent ? SH_R_forwarded : SH_R_fragment_unknown,
+			      Crowd::target_of(out));
 		}
 		std::lock_guard<std::mutex> lock(mutex_);
 		kernel_packets_ += packets;
@@ -235,14 +238,16 @@ private:
 			merged_ += swept.duplicates;
 			for (const SessionRow &row : list_sessions(sessions_, SessionFilter(), 8, 0, &listed))
 				if (!Crowd::may_have(Crowd::group_of(row.source), row.target))
-					fail("a listed session of group " + std::to_string(Crowd::group_of(row.source)) +
-					     " has target " + std::to_string(row.target));
+					fail("a listed session of group " +
+					     std::to_string(Crowd::group_of(row.source)) + " has target " +
+					     std::to_string(row.target));
 			if (from == 0 && load_.removing) {
 				SessionFilter some;
 
 				some.by_target = true;
 				some.targets = {(u16)(1 + random_below(&random, Crowd::COMMON))};
-				removed_ += remove_sessions(sessions_, some, now_tick(), 0, sessions_.buckets()).removed;
+				removed_ +=
+					remove_sessions(sessions_, some, now_tick(), 0, sessions_.buckets()).removed;
 			}
 		}
 	}
@@ -288,7 +293,7 @@ private:
 	u16 group_of(const sh_session4 *slot, u8 family) const
 	{
 		return Crowd::group_of(family == SH_IPV4 ? sh_addr_v4((be32)(slot->claim >> 32))
-							 : reinterpret_cast<const sh_session6 *>(slot)->source);
+		                                         : reinterpret_cast<const sh_session6 *>(slot)->source);
 	}
 
 	bool in_its_place(const sh_session4 *slot, u8 family)
@@ -304,7 +309,7 @@ private:
 		env.bucket6 = sessions_.bucket6();
 		return sh_session_resident(&control, slot, family, &key, &seen) &&
 		       (sh_bucket_of(&env, family, key.hash, 0).base == bucket ||
-			sh_bucket_of(&env, family, key.hash, 1).base == bucket);
+		        sh_bucket_of(&env, family, key.hash, 1).base == bucket);
 	}
 
 	// No record has come from nowhere or gone without a trace. A session that expired and was used again in place counts as
@@ -326,10 +331,12 @@ private:
 		Tally all = user_;
 		all.add(kernel_);
 		u64 made = all.by_reason[SH_R_forwarded_new], left = live + merged_ + expired_ + removed_;
-		printf("  %llu packets here, %llu in the kernel: %llu new, %llu evicting, %llu moved, %llu unlisted; %llu live, "
+		printf("  %llu packets here, %llu in the kernel: %llu new, %llu evicting, %llu moved, %llu unlisted; "
+		       "%llu live, "
 		       "%llu expired, %llu removed, %llu merged\n",
 		       user_.packets(), kernel_.packets(), made, all.by_reason[SH_R_forwarded_evicting],
-		       all.by_reason[SH_R_forwarded_moved], all.by_reason[SH_R_forwarded_unlisted], live, expired_, removed_, merged_);
+		       all.by_reason[SH_R_forwarded_moved], all.by_reason[SH_R_forwarded_unlisted], live, expired_,
+		       removed_, merged_);
 		if (expired_ == 0)
 			CHECK(left >= made && left - made <= made / 100 + 10);
 	}

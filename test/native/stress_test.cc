@@ -34,7 +34,8 @@ const char *no_kernel()
 
 } // namespace
 
-TEST("stress: three threads and the sweep on four buckets: every record is whole, in its place, alone, and its own flow's")
+TEST("stress: three threads and the sweep on four buckets: every record is whole, in its place, alone, and its own "
+     "flow's")
 {
 	Stress(TINY).run();
 }

@@ -2,8 +2,8 @@
 //
 // tables_test.cc - every table that is built is found by the packet program's own look-ups, and chosen from as it says.
 #include "check.h"
-#include "fixtures.h"
 #include "datapath/lookup/choose.h"
+#include "fixtures.h"
 
 using namespace shunt;
 
@@ -49,7 +49,7 @@ static sh_flow flow_from(sh_addr source, u16 port)
 static const sh_service *service_of(const sh_env *env, const sh_flow &flow)
 {
 	return sh_service_find(env, sh_control(env), sh_hash_own(sh_control(env), &flow.destination), &flow.destination,
-			       flow.destination_port, flow.protocol);
+	                       flow.destination_port, flow.protocol);
 }
 
 TEST("tables: R2: the longest prefix decides, down to one address")
@@ -170,11 +170,15 @@ TEST("tables: contradictions are refused with their place")
 	refused([](TableSpec &s) { s.services[0].id = 0; }, "services[0] has id 0");
 	refused([](TableSpec &s) { s.services.push_back(s.services[0]); }, "services[1] has an id that another");
 	refused([](TableSpec &s) { s.services.push_back(s.services[0]), s.services[1].id = 2; },
-		"services[1] has the address, port and protocol");
+	        "services[1] has the address, port and protocol");
 	refused([](TableSpec &s) { s.services[0].redirection = 1; }, "services[0] names a redirection");
 	refused([](TableSpec &s) { s.services[0].protocol = 1; }, "services[0] has a protocol");
 	refused([](TableSpec &s) { s.rules.push_back({9, v4(1, 1, 1, 1), 128, 0}); }, "rules[0] names a service");
-	refused([](TableSpec &s) { s.rules.assign(2, {1, v4(1, 1, 1, 1), 128, 0}); }, "rules[1] has the service and prefix");
+	refused(
+		[](TableSpec &s) {
+			s.rules.assign(2, {1, v4(1, 1, 1, 1), 128, 0});
+		},
+		"rules[1] has the service and prefix");
 	refused([](TableSpec &s) { s.redirections[0].rows.push_back(3); }, "redirections[0] has a row");
 	refused([](TableSpec &s) { s.redirections[0].choice = 2; }, "redirections[0] has an unknown choice");
 	refused([](TableSpec &s) { s.targets[1].id = 1; }, "targets[1] has an id that another");

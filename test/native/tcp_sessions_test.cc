@@ -193,14 +193,21 @@ TEST("tcp sessions: R10: the filter passes the kernel's audit, lets through all 
 	for (u64 seed = 1; seed <= seeds(200); seed++) {
 		Random random = {seed * 0x9e3779b97f4a7c15ULL};
 		std::vector<TcpEndpoint> asked;
-		u32 ports = 1 + random.next(seed % 20 ? 40 : 4000), each = 1 + random.next(seed % 3 || ports > 40 ? 3 : 40);
+		u32 ports = 1 + random.next(seed % 20 ? 40 : 4000),
+		    each = 1 + random.next(seed % 3 || ports > 40 ? 3 : 40);
 		std::vector<bool> at(65536);
 		auto address = [&]() -> sh_addr {
 			switch (random.next(12)) {
-			case 0: return sh_addr{};
-			case 1: return ipv4(0, 0, 0, 0);
-			case 2: case 3: case 4: return ipv6((u8)random.next(8));
-			default: return ipv4(10, 0, 0, (u8)random.next(8));
+			case 0:
+				return sh_addr{};
+			case 1:
+				return ipv4(0, 0, 0, 0);
+			case 2:
+			case 3:
+			case 4:
+				return ipv6((u8)random.next(8));
+			default:
+				return ipv4(10, 0, 0, (u8)random.next(8));
 			}
 		};
 
@@ -220,8 +227,9 @@ TEST("tcp sessions: R10: the filter passes the kernel's audit, lets through all 
 				const TcpEndpoint &near = asked[random.next((u32)asked.size())];
 				u8 family = dump != AF_UNSPEC ? dump : random.next(2) ? AF_INET : AF_INET6;
 				bool mapped = family == AF_INET || random.next(2);
-				Socket socket = {family, mapped ? ipv4(10, 0, 0, (u8)random.next(9)) : ipv6((u8)random.next(9)),
-						 (u16)(near.port + (random.next(3) ? 0 : random.next(3) - 1))};
+				Socket socket = {family,
+				                 mapped ? ipv4(10, 0, 0, (u8)random.next(9)) : ipv6((u8)random.next(9)),
+				                 (u16)(near.port + (random.next(3) ? 0 : random.next(3) - 1))};
 				TcpSessionCounter counter(asked);
 				bool counts = false;
 				unsigned steps = 0;
@@ -246,8 +254,9 @@ TEST("tcp sessions: R10: the filter passes the kernel's audit, lets through all 
 
 TEST("tcp sessions: R10: each question is answered in its place, equal ones alike, mapped addresses as IPv4")
 {
-	std::vector<TcpEndpoint> asked = {{ipv4(10, 0, 0, 1), 80}, {sh_addr{}, 80},	     {ipv6(1), 80}, {ipv4(10, 0, 0, 1), 80},
-					  {ipv4(0, 0, 0, 0), 80},  {ipv4(10, 0, 0, 2), 80}, {sh_addr{}, 81}};
+	std::vector<TcpEndpoint> asked = {{ipv4(10, 0, 0, 1), 80}, {sh_addr{}, 80},        {ipv6(1), 80},
+	                                  {ipv4(10, 0, 0, 1), 80}, {ipv4(0, 0, 0, 0), 80}, {ipv4(10, 0, 0, 2), 80},
+	                                  {sh_addr{}, 81}};
 	TcpSessionCounter counter(asked);
 
 	CHECK(add(&counter, message_of({AF_INET, ipv4(10, 0, 0, 1), 80})));
@@ -286,8 +295,9 @@ TEST("tcp sessions: a message that is too short is told, a stranger's is passed 
 
 			memcpy(bytes.data(), &head, sizeof(head));
 			bytes.shrink_to_fit();
-			netlink_walk(bytes.data(), bytes.size(), 7, true, &interrupted,
-				     [&](const NetlinkMessage &one) { counter.add(one); }, &failure, "test");
+			netlink_walk(
+				bytes.data(), bytes.size(), 7, true, &interrupted,
+				[&](const NetlinkMessage &one) { counter.add(one); }, &failure, "test");
 		}
 	}
 }
@@ -297,8 +307,9 @@ TEST("tcp sessions: R10: real sockets on loopback are counted by local address: 
 	Listener listener, other;
 	std::vector<Descriptor> held;
 	std::vector<TcpEndpoint> asked = {
-		{ipv4(127, 0, 0, 1), listener.port}, {ipv4(127, 0, 0, 2), listener.port}, {sh_addr{}, listener.port},
-		{sh_addr{}, other.port},	     {ipv4(0, 0, 0, 0), listener.port},	  {sh_addr{}, listener.port},
+		{ipv4(127, 0, 0, 1), listener.port}, {ipv4(127, 0, 0, 2), listener.port},
+		{sh_addr{}, listener.port},          {sh_addr{}, other.port},
+		{ipv4(0, 0, 0, 0), listener.port},   {sh_addr{}, listener.port},
 	};
 	sh_addr one = {};
 	one.b[15] = 1;
@@ -318,7 +329,7 @@ TEST("tcp sessions: R10: real sockets on loopback are counted by local address: 
 	CHECK(!tcp_sessions(asked, &counts, TcpDump::by_family));
 	CHECK((counts == std::vector<u32>{10, 5, 30, 1, 15, 30, 15}));
 
-	held[0].reset(); // the client has said its last: the server's end is in CLOSE_WAIT
+	held[0].reset();                          // the client has said its last: the server's end is in CLOSE_WAIT
 	CHECK(!shutdown(held[3].get(), SHUT_WR)); // the server has; once that is acknowledged, it is FIN_WAIT2
 	for (unsigned i = 0; i < 200 && (i == 0 || counts[0] == 10); i++) {
 		usleep(10000);

@@ -35,7 +35,8 @@ public:
 
 		CHECK(sessions_.allocate(13, 3, 2)); // four buckets each
 		for (u32 epoch = 1; epoch <= SETS; epoch++) {
-			sets_.push_back(TableBlock::build(Crowd::tables(epoch, IDLE_MS), sessions_.geometry(), &problem));
+			sets_.push_back(
+				TableBlock::build(Crowd::tables(epoch, IDLE_MS), sessions_.geometry(), &problem));
 			CHECK(sets_.back());
 		}
 		for (Processor &processor : processors_) {
@@ -154,8 +155,16 @@ private:
 		const Crowd::Packet &packet = *clients_[below(active_)];
 		u8 *data = me->memory + 160;
 		sh_frame frame = {data, data + packet.frame.size(), me->memory};
-		sh_env env = {now_ns_,	 sets_[set_]->tables(), sessions_.bucket4(), sessions_.bucket6(), sessions_.fragments(),
-			      nullptr, nullptr, nullptr, me->scratch, nullptr};
+		sh_env env = {now_ns_,
+		              sets_[set_]->tables(),
+		              sessions_.bucket4(),
+		              sessions_.bucket6(),
+		              sessions_.fragments(),
+		              nullptr,
+		              nullptr,
+		              nullptr,
+		              me->scratch,
+		              nullptr};
 
 		memcpy(data, packet.frame.data(), packet.frame.size());
 		sh_result result = sh_run(&env, &frame);
@@ -168,7 +177,8 @@ private:
 
 	void age(u64 from, u64 count)
 	{
-		SweepResult swept = interrupted_sweep(sessions_, from, count, (u32)(now_ns_ >> SH_TICK_SHIFT), *sets_[set_], &counts_);
+		SweepResult swept = interrupted_sweep(sessions_, from, count, (u32)(now_ns_ >> SH_TICK_SHIFT),
+		                                      *sets_[set_], &counts_);
 
 		merged += swept.duplicates;
 	}
@@ -198,14 +208,15 @@ private:
 			demand(slot->value.target != 0, "a record has no target, and nobody is making it");
 			if (family == SH_IPV6)
 				demand(!(slot->claim & SH_CLAIM6_BUSY), "a record is busy, and nobody is at it");
-			demand(Crowd::may_have(group_of(slot, family), slot->value.target), "a record has another group's target");
+			demand(Crowd::may_have(group_of(slot, family), slot->value.target),
+			       "a record has another group's target");
 		});
 	}
 
 	static u16 group_of(const sh_session4 *slot, u8 family)
 	{
 		return Crowd::group_of(family == SH_IPV4 ? sh_addr_v4((be32)(slot->claim >> 32))
-							 : reinterpret_cast<const sh_session6 *>(slot)->source);
+		                                         : reinterpret_cast<const sh_session6 *>(slot)->source);
 	}
 
 	bool twins()

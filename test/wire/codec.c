@@ -22,7 +22,8 @@ struct request {
 };
 
 struct answer {
-	u8 reason, type, flags, hops, key_id, encoded_length, port[2], alternative_port[2], lease[2], issued[4], nonce[8];
+	u8 reason, type, flags, hops, key_id, encoded_length, port[2], alternative_port[2], lease[2], issued[4],
+		nonce[8];
 	u8 tag[8], right[8], address[16], alternative[16], encoded[64];
 };
 

@@ -9,9 +9,9 @@
 #ifndef SHUNT_DATAPATH_CARRIER_DECAP_H
 #define SHUNT_DATAPATH_CARRIER_DECAP_H
 
-#include "datapath/lookup/choose.h"
 #include "datapath/carrier/encap.h"
 #include "datapath/header.h"
+#include "datapath/lookup/choose.h"
 #include "datapath/parse/parse.h"
 
 /* Is this packet, parsed as far as its IP header, for our tunnel? */
@@ -26,7 +26,7 @@ SH_INLINE int sh_decap_wanted(const struct sh_frame *frame, const struct sh_cont
 /* RFC 8926 3.4: the Geneve header at p->l4 + 8, our option, our header. On success `inner` says where the inner packet
  * begins. */
 SH_INLINE u8 sh_decap_headers(const struct sh_frame *frame, const struct sh_parsed *p, struct sh_header *header,
-			      struct sh_parsed *inner)
+                              struct sh_parsed *inner)
 {
 	const struct sh_tunnel *tunnel = (const struct sh_tunnel *)(frame->data + SH_OFFSET(p->l4));
 	u32 options, length;
@@ -60,8 +60,8 @@ SH_INLINE u8 sh_decap_window(const struct sh_env *env, const struct sh_control *
 
 /* Reads and verifies everything. On SH_GO_ON, `inner` is the packet that the client sent, and `service` its service. */
 SH_INLINE u8 sh_decap_verify(const struct sh_env *env, const struct sh_frame *frame, const struct sh_control *control,
-			     const struct sh_parsed *p, struct sh_header *header, struct sh_parsed *inner,
-			     const struct sh_service **service)
+                             const struct sh_parsed *p, struct sh_header *header, struct sh_parsed *inner,
+                             const struct sh_service **service)
 {
 	be16 source_port, destination_port;
 	const struct sh_key *key;
@@ -98,10 +98,11 @@ SH_INLINE u8 sh_decap_verify(const struct sh_env *env, const struct sh_frame *fr
 	if (inner->fragmentation == SH_FRAGMENT_LATER) {
 		*service = 0; /* no port to find it by; its address must still be a service's */
 		return sh_own_find(env, control, &inner->flow.destination, own_hash) & SH_OWN_SERVICE
-			       ? SH_GO_ON
-			       : SH_R_inner_not_service;
+		               ? SH_GO_ON
+		               : SH_R_inner_not_service;
 	}
-	*service = sh_service_find(env, control, own_hash, &inner->flow.destination, destination_port, inner->flow.protocol);
+	*service = sh_service_find(env, control, own_hash, &inner->flow.destination, destination_port,
+	                           inner->flow.protocol);
 	return *service ? SH_GO_ON : SH_R_inner_not_service;
 }
 

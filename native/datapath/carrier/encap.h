@@ -8,12 +8,12 @@
 #ifndef SHUNT_DATAPATH_CARRIER_ENCAP_H
 #define SHUNT_DATAPATH_CARRIER_ENCAP_H
 
-#include "datapath/parse/checksum.h"
 #include "datapath/header.h"
-#include "datapath/tag/kept_tag.h"
+#include "datapath/parse/checksum.h"
 #include "datapath/parse/parse.h"
-#include "datapath/tables.h"
 #include "datapath/signal/ticket.h"
+#include "datapath/tables.h"
+#include "datapath/tag/kept_tag.h"
 
 /* docs/protocol.md, "Geneve": an option of an experimental class, with the critical bit. */
 enum { SH_OPTION_CLASS = 0xff17, SH_OPTION_TYPE = 0x81 };
@@ -43,7 +43,8 @@ struct sh_outer6 {
 /* Bytes that the tunnel adds to an IP packet, by the family of the target. */
 SH_INLINE u32 sh_encap_overhead(u8 family)
 {
-	return (u32)(family == SH_IPV4 ? sizeof(struct sh_outer4) : sizeof(struct sh_outer6)) - (u32)sizeof(struct sh_ethernet);
+	return (u32)(family == SH_IPV4 ? sizeof(struct sh_outer4) : sizeof(struct sh_outer6)) -
+	       (u32)sizeof(struct sh_ethernet);
 }
 
 /* What one packet's header says beyond what all of its target's say. */
@@ -68,7 +69,7 @@ SH_INLINE void sh_encap_link(struct sh_ethernet *eth, const struct sh_target *ta
 
 /* `below` is the number of bytes that follow the outer UDP header. */
 SH_INLINE void sh_encap_tunnel(struct sh_tunnel *tunnel, const struct sh_control *control, const struct sh_parsed *p,
-			       u64 entropy, u32 header_length)
+                               u64 entropy, u32 header_length)
 {
 	u32 below = (u32)sizeof(*tunnel) - (u32)sizeof(tunnel->udp) + header_length + p->ip_length;
 
@@ -87,9 +88,9 @@ SH_INLINE void sh_encap_tunnel(struct sh_tunnel *tunnel, const struct sh_control
 }
 
 /* The tag of a header whose start may be kept. `form` is a constant: all others than IPv4 in IPv4 are computed whole. */
-SH_INLINE u64 sh_encap_compute_tag(const struct sh_env *env, const struct sh_control *control, const struct sh_header *header,
-				   struct sh_header *room, u8 form, const struct sh_flow *flow,
-				   const struct sh_kept_header *kept_for)
+SH_INLINE u64 sh_encap_compute_tag(const struct sh_env *env, const struct sh_control *control,
+                                   const struct sh_header *header, struct sh_header *room, u8 form,
+                                   const struct sh_flow *flow, const struct sh_kept_header *kept_for)
 {
 	struct sh_kept_start *kept;
 	struct sh_siphash state;
@@ -102,7 +103,8 @@ SH_INLINE u64 sh_encap_compute_tag(const struct sh_env *env, const struct sh_con
 	if (kept && sh_kept_same(&kept->header, kept_for)) {
 		state = kept->state;
 	} else {
-		sh_header_tag_start(&state, header, sh_header_word0(header, header->type, header->flags), control->sign.k);
+		sh_header_tag_start(&state, header, sh_header_word0(header, header->type, header->flags),
+		                    control->sign.k);
 		if (kept) {
 			kept->header = *kept_for;
 			kept->state = state;
@@ -113,7 +115,7 @@ SH_INLINE u64 sh_encap_compute_tag(const struct sh_env *env, const struct sh_con
 
 /* The tag of this header: kept, or computed and kept. `flow_hash` is the session's; 0: this packet's tag is not to be kept. */
 SH_INLINE u64 sh_encap_tag(const struct sh_env *env, const struct sh_control *control, const struct sh_header *header,
-			   struct sh_header *room, u8 form, const struct sh_flow *flow, u16 target, u64 flow_hash)
+                           struct sh_header *room, u8 form, const struct sh_flow *flow, u16 target, u64 flow_hash)
 {
 	struct sh_kept_header kept_for = {header->issued, control->epoch, target};
 	struct sh_kept_tag *kept;
@@ -136,8 +138,8 @@ SH_INLINE u64 sh_encap_tag(const struct sh_env *env, const struct sh_control *co
 
 /* The rare header that says more than all of its target's say: nothing of its tag is kept. */
 SH_INLINE void sh_encap_stamped(u8 *out, struct sh_header *header, u8 form, const struct sh_env *env,
-				const struct sh_control *control, const struct sh_target *target, const struct sh_flow *flow,
-				const struct sh_stamp *stamp)
+                                const struct sh_control *control, const struct sh_target *target,
+                                const struct sh_flow *flow, const struct sh_stamp *stamp)
 {
 	header->address = target->address;
 	header->alternative.d[0] = header->alternative.d[1] = 0;
@@ -150,16 +152,17 @@ SH_INLINE void sh_encap_stamped(u8 *out, struct sh_header *header, u8 form, cons
 	header->flags = (u8)((target->header_flags & (SH_F_REDIRECT | SH_F_TERMS)) | form | stamp->flags);
 	header->hops = stamp->hops;
 	header->key_id = control->sign_key;
-	header->tag = sh_header_tag_long(header, flow, (const struct sh_secret *)control->sign.k,
-					 sh_header_word0(header, header->type, header->flags), sh_header_flow_ports(flow));
+	header->tag =
+		sh_header_tag_long(header, flow, (const struct sh_secret *)control->sign.k,
+	                           sh_header_word0(header, header->type, header->flags), sh_header_flow_ports(flow));
 	sh_header_encode_as(out, header, form);
 }
 
 /* `form` is 0 or SH_F_IPV6, a constant: the compiler then knows how many bytes are written, and keeps the header in
  * registers. Only where its tag must be computed is it put down, in `room`. */
 SH_INLINE void sh_encap_header(u8 *out, struct sh_header *room, u8 form, const struct sh_env *env,
-			       const struct sh_control *control, const struct sh_target *target, u16 index,
-			       const struct sh_flow *flow, u64 flow_hash)
+                               const struct sh_control *control, const struct sh_target *target, u16 index,
+                               const struct sh_flow *flow, u64 flow_hash)
 {
 	struct sh_header header = {
 		.address = target->address,
@@ -179,8 +182,8 @@ SH_INLINE void sh_encap_header(u8 *out, struct sh_header *room, u8 form, const s
  * it becomes the outer source port, so that the network spreads flows over its paths. Every pointer into the packet is
  * void afterwards. */
 SH_INLINE u8 sh_encap(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-		      const struct sh_target *target, u16 index, struct sh_parsed *p, struct sh_header *header,
-		      u64 entropy, const struct sh_stamp *stamp)
+                      const struct sh_target *target, u16 index, struct sh_parsed *p, struct sh_header *header,
+                      u64 entropy, const struct sh_stamp *stamp)
 {
 	u64 flow_hash = p->fragmentation == SH_WHOLE ? entropy : 0;
 
@@ -239,7 +242,8 @@ SH_INLINE u8 sh_encap(const struct sh_env *env, struct sh_frame *frame, const st
 		__builtin_memcpy(&ip->destination, &target->address, 16);
 		sh_encap_tunnel(&outer->tunnel, control, p, entropy, sizeof(outer->header));
 		if (SH_LIKELY(sh_stamp_blank(stamp)))
-			sh_encap_header(outer->header, header, SH_F_IPV6, env, control, target, index, &p->flow, flow_hash);
+			sh_encap_header(outer->header, header, SH_F_IPV6, env, control, target, index, &p->flow,
+			                flow_hash);
 		else
 			sh_encap_stamped(outer->header, header, SH_F_IPV6, env, control, target, &p->flow, stamp);
 	}

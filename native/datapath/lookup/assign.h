@@ -24,8 +24,8 @@ SH_INLINE int sh_target_usable(const struct sh_target *target, u8 epoch)
 }
 
 /* Step 5: a target by the tables, unless it is given. Draining targets have no rows, so a new session can't get one. */
-SH_INLINE u16 sh_choose_target(const struct sh_env *env, const struct sh_service *service, const struct sh_flow *flow, u16 given,
-			       u8 *epoch)
+SH_INLINE u16 sh_choose_target(const struct sh_env *env, const struct sh_service *service, const struct sh_flow *flow,
+                               u16 given, u8 *epoch)
 {
 	const struct sh_target *target;
 	struct sh_choice choice;
@@ -41,7 +41,8 @@ SH_INLINE u16 sh_choose_target(const struct sh_env *env, const struct sh_service
 
 /* Steps 4 and 5. `other`, if it is not 0, is the target that the client is to have now, since its own has failed it (R8). */
 SH_INLINE struct sh_session_answer sh_session_answer(const struct sh_env *env, const struct sh_service *service,
-						     const struct sh_flow *flow, const struct sh_session_key *key, u16 other)
+                                                     const struct sh_flow *flow, const struct sh_session_key *key,
+                                                     u16 other)
 {
 	u32 now = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT);
 	union sh_session_value seen, next = {0};
@@ -68,9 +69,9 @@ SH_INLINE struct sh_session_answer sh_session_answer(const struct sh_env *env, c
 		struct sh_env handed = *env;
 		u32 inserted = sh_session_insert(&handed, key, next.word);
 
-		answer.reason = inserted == SH_INSERTED	           ? SH_R_forwarded_new
-				: inserted == SH_INSERTED_EVICTING ? SH_R_forwarded_evicting
-								   : SH_R_forwarded_unlisted;
+		answer.reason = inserted == SH_INSERTED            ? SH_R_forwarded_new
+		                : inserted == SH_INSERTED_EVICTING ? SH_R_forwarded_evicting
+		                                                   : SH_R_forwarded_unlisted;
 	} else if (!seen.target) {
 		answer.reason = SH_R_forwarded_unlisted; /* another processor is just writing this record */
 	} else {
@@ -96,8 +97,8 @@ SH_INLINE struct sh_session_answer sh_icmp_answer(const struct sh_env *env, cons
 }
 
 /* R7: as long as its client's lease runs, so that the client's next question finds the same target. */
-SH_INLINE void sh_session_hold(const struct sh_env *env, const struct sh_session_key *key, const struct sh_service *service,
-			       u32 lease_s)
+SH_INLINE void sh_session_hold(const struct sh_env *env, const struct sh_session_key *key,
+                               const struct sh_service *service, u32 lease_s)
 {
 	u32 now = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT);
 	u32 lease = (u32)((u64)lease_s * 1000000000 >> SH_TICK_SHIFT);

@@ -8,12 +8,13 @@
 #ifndef SHUNT_DATAPATH_LOOKUP_CHOOSE_H
 #define SHUNT_DATAPATH_LOOKUP_CHOOSE_H
 
-#include "datapath/lookup/hash.h"
 #include "datapath/header.h"
+#include "datapath/lookup/hash.h"
 #include "datapath/platform.h"
 
 /* Does this address concern us? SH_OWN_*, or-ed; 0 for all the traffic that is none of ours. `hash` is sh_hash_own's. */
-SH_INLINE u32 sh_own_find(const struct sh_env *env, const struct sh_control *control, const struct sh_addr *address, u64 hash)
+SH_INLINE u32 sh_own_find(const struct sh_env *env, const struct sh_control *control, const struct sh_addr *address,
+                          u64 hash)
 {
 	u32 i;
 
@@ -29,8 +30,8 @@ SH_INLINE u32 sh_own_find(const struct sh_env *env, const struct sh_control *con
 }
 
 /* `own_hash` is the address's, of sh_hash_own. */
-SH_INLINE const struct sh_service *sh_service_find(const struct sh_env *env, const struct sh_control *control, u64 own_hash,
-						   const struct sh_addr *address, be16 port, u8 protocol)
+SH_INLINE const struct sh_service *sh_service_find(const struct sh_env *env, const struct sh_control *control,
+                                                   u64 own_hash, const struct sh_addr *address, be16 port, u8 protocol)
 {
 	u32 hash = sh_hash_service(own_hash, port, protocol);
 	u32 i;
@@ -93,10 +94,10 @@ SH_STAGE_ALONE u32 sh_rule_find(const struct sh_env *handed, u32 service, u32 le
 /* What the redirection database answers for one flow. */
 struct sh_choice {
 	u32 redirection;
-	u32 row;           /* within the redirection's forwarding table */
-	u16 target;        /* 0: none */
-	u8 by_rule;        /* 1: a rule named the source; 0: the service's own redirection */
-	u8 prefix_length;  /* of that rule, in the mapped form */
+	u32 row;          /* within the redirection's forwarding table */
+	u16 target;       /* 0: none */
+	u8 by_rule;       /* 1: a rule named the source; 0: the service's own redirection */
+	u8 prefix_length; /* of that rule, in the mapped form */
 };
 
 /* Lemire's multiply instead of a division: a 32-bit hash onto [0, rows). */
@@ -109,7 +110,7 @@ SH_INLINE u32 sh_row_of(u32 hash, u32 rows)
  * nearly as even as asking all of them, and a load that is a little old sends at most twice its share to a target, where
  * asking for the least of all would send everybody to one. Equal loads leave the first row, as if there were none. */
 SH_INLINE void sh_choose_less_loaded(const struct sh_env *env, const struct sh_redirection *redirection, u32 hash,
-				     struct sh_choice *choice)
+                                     struct sh_choice *choice)
 {
 	u32 second = sh_row_of(hash, redirection->rows);
 	const u16 *row = sh_row_at(env, redirection->first_row + second);
@@ -126,7 +127,7 @@ SH_INLINE void sh_choose_less_loaded(const struct sh_env *env, const struct sh_r
  * is one look-up for each length in use, not for each possible one (Waldvogel et al., SIGCOMM 1997, without the
  * binary search: lengths in use are few). */
 SH_STAGE_ALONE u32 sh_choose(const struct sh_env *handed, const struct sh_service *service, const struct sh_flow *flow,
-			     struct sh_choice *choice)
+                             struct sh_choice *choice)
 {
 	const struct sh_redirection *redirection;
 	struct sh_env env;
@@ -170,8 +171,8 @@ SH_STAGE_ALONE u32 sh_choose(const struct sh_env *handed, const struct sh_servic
 
 /* What a client's targets are ordered by, one after the other failing: its address and theirs, no ids, nothing that moves with
  * loads, so that all gateways have the same order. Never 0. */
-SH_INLINE u64 sh_other_rank(const struct sh_control *control, const struct sh_addr *source, const struct sh_addr *address,
-			    be16 port)
+SH_INLINE u64 sh_other_rank(const struct sh_control *control, const struct sh_addr *source,
+                            const struct sh_addr *address, be16 port)
 {
 	return sh_mix(sh_hash_address(sh_hash_address(control->seed[1] ^ 0x6f74686572ULL, source), address) ^ port) | 1;
 }
@@ -181,7 +182,7 @@ SH_INLINE u64 sh_other_rank(const struct sh_control *control, const struct sh_ad
  * further one down, so nobody comes twice and it ends. `of` is the client's redirection (sh_choose tells), `failures` how many there
  * have been before. Returns a target, 0: none is left. */
 SH_STAGE_ALONE u32 sh_choose_other(const struct sh_env *handed, u32 of, const struct sh_addr *source,
-				   const struct sh_header *failed, u32 failures)
+                                   const struct sh_header *failed, u32 failures)
 {
 	const struct sh_redirection *redirection;
 	u64 floor, best = 0, rank;

@@ -24,7 +24,7 @@ SH_INLINE u64 sh_fragment_key(const struct sh_control *control, const struct sh_
 }
 
 SH_INLINE void sh_fragment_remember(const struct sh_env *env, const struct sh_control *control, u64 key, u16 target,
-				    u16 service)
+                                    u16 service)
 {
 	struct sh_fragment *slot = sh_fragment_at(env, (u32)(key >> 32) & control->fragment_mask);
 	union sh_fragment_value value;
@@ -39,7 +39,7 @@ SH_INLINE void sh_fragment_remember(const struct sh_env *env, const struct sh_co
 }
 
 SH_INLINE int sh_fragment_recall(const struct sh_env *env, const struct sh_control *control, u64 key, u16 *target,
-				 u16 *service)
+                                 u16 *service)
 {
 	const struct sh_fragment *slot = sh_fragment_at(env, (u32)(key >> 32) & control->fragment_mask);
 	union sh_fragment_value value;

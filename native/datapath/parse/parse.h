@@ -12,10 +12,10 @@
 #define SHUNT_DATAPATH_PARSE_PARSE_H
 
 #include "datapath/parse/checksum.h"
+#include "datapath/parse/wire.h"
 #include "datapath/passage.h"
 #include "datapath/platform.h"
 #include "datapath/reasons.h"
-#include "datapath/parse/wire.h"
 
 #define SH_GO_ON 0xff
 #define SH_EXTENSIONS 6 /* IPv6 extension headers walked */
@@ -28,7 +28,7 @@ SH_STATIC_ASSERT(SH_REASON_COUNT < SH_GO_ON, "a reason is 8 bits");
 #define SH_COOKIE 0xff53484eu
 
 /* Offsets are masked before they meet a packet pointer: the BPF verifier wants to see their bound. */
-#define SH_OFFSET(x) ((x) & 0x7fff)
+#define SH_OFFSET(x) ((x)&0x7fff)
 
 /* Step 1: Ethernet and up to two VLAN tags. Sets l3 and ethertype. */
 SH_INLINE u8 sh_parse_link(const struct sh_frame *frame, struct sh_parsed *p)
@@ -148,8 +148,8 @@ SH_INLINE u8 sh_check_ipv4(const struct sh_frame *frame, const struct sh_parsed 
 }
 
 #define SH_EXTENSION_SET \
-	(1ULL << SH_EXT_HOP_BY_HOP | 1ULL << SH_EXT_ROUTING | 1ULL << SH_EXT_FRAGMENT | 1ULL << SH_EXT_AUTHENTICATION | \
-	 1ULL << SH_EXT_DESTINATION)
+	(1ULL << SH_EXT_HOP_BY_HOP | 1ULL << SH_EXT_ROUTING | 1ULL << SH_EXT_FRAGMENT | \
+	 1ULL << SH_EXT_AUTHENTICATION | 1ULL << SH_EXT_DESTINATION)
 
 /* RFC 8200 4.1: walks the extension headers; sets protocol, l4 and what a fragment header says. One set instead of five
  * comparisons, so that the BPF verifier has few paths to follow through the loop. */
@@ -164,7 +164,8 @@ SH_INLINE u8 sh_parse_extensions(const struct sh_frame *frame, struct sh_parsed 
 	u32 i;
 
 	for (i = 0; i <= SH_EXTENSIONS; i++) {
-		const struct sh_ipv6_fragment *extension = (const struct sh_ipv6_fragment *)(frame->data + SH_OFFSET(l4));
+		const struct sh_ipv6_fragment *extension =
+			(const struct sh_ipv6_fragment *)(frame->data + SH_OFFSET(l4));
 		u32 length;
 
 		if (next > 63 || !(SH_EXTENSION_SET >> next & 1) || fragment_offset & 0xfff8)

@@ -25,7 +25,7 @@ enum {
 union sh_session_value {
 	u64 word;
 	struct {
-		u32 last;   /* tick of the client's last packet (tables.h, SH_TICK_SHIFT), or one by which what the backend
+		u32 last; /* tick of the client's last packet (tables.h, SH_TICK_SHIFT), or one by which what the backend
 			     * sent keeps it alive (sent.h); wraps after 52 days */
 		u16 target; /* index into the targets */
 		u8 epoch;   /* the target's epoch when it was chosen */

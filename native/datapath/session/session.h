@@ -63,7 +63,7 @@ SH_INLINE u64 sh_hash_claim6(const struct sh_control *control, u32 port_and_serv
 
 /* The key of a flow towards the service with this id. */
 SH_INLINE void sh_session_key(const struct sh_control *control, const struct sh_flow *flow, u16 service,
-			      struct sh_session_key *key)
+                              struct sh_session_key *key)
 {
 	u32 low = (u32)flow->source_port << 16 | service;
 
@@ -126,7 +126,7 @@ SH_INLINE union sh_session_value sh_session_read_as(const struct sh_session4 *sl
 /* In the functions from here on, `family` is the key's, handed over as a constant: the sizes of slots follow from it, and
  * the BPF verifier wants to see them. */
 SH_INLINE struct sh_session4 *sh_session_find_as(const struct sh_env *env, u8 family, const struct sh_session_key *key,
-						 union sh_session_value *seen)
+                                                 union sh_session_value *seen)
 {
 	struct sh_session4 *ending = 0;
 	u32 look, i;
@@ -155,16 +155,16 @@ SH_INLINE struct sh_session4 *sh_session_find_as(const struct sh_env *env, u8 fa
 
 /* The record of this key, and its value; with target 0: it is being made or is ending. NULL: there is none. */
 SH_INLINE struct sh_session4 *sh_session_find(const struct sh_env *env, const struct sh_session_key *key,
-					      union sh_session_value *seen)
+                                              union sh_session_value *seen)
 {
 	return key->family == SH_IPV4 ? sh_session_find_as(env, SH_IPV4, key, seen)
-				      : sh_session_find_as(env, SH_IPV6, key, seen);
+	                              : sh_session_find_as(env, SH_IPV6, key, seen);
 }
 
 /* Makes a slot that we own (claimed from 0, or taken over) this session's. The order matters: while the target is 0 the
  * record is nobody else's, so the value comes last. */
 SH_INLINE void sh_session_settle(struct sh_session4 *slot, u8 family, const struct sh_session_key *key,
-				 union sh_session_value value)
+                                 union sh_session_value value)
 {
 	if (family != SH_IPV4) {
 		((struct sh_session6 *)slot)->source = key->source;
@@ -182,14 +182,15 @@ SH_INLINE u64 sh_session_first_claim(u8 family, const struct sh_session_key *key
 
 /* The slot of `bucket` that is now this session's, or NULL: there is no free one. */
 SH_INLINE struct sh_session4 *sh_session_claim_free(struct sh_bucket bucket, u8 family,
-						    const struct sh_session_key *key, union sh_session_value value)
+                                                    const struct sh_session_key *key, union sh_session_value value)
 {
 	u32 i;
 
 	for (i = 0; i < bucket.slots; i++) {
 		struct sh_session4 *slot = SH_SLOT(bucket, i);
 
-		if (SH_READ_ONCE(slot->claim) == 0 && __sync_bool_compare_and_swap(&slot->claim, 0, sh_session_first_claim(family, key))) {
+		if (SH_READ_ONCE(slot->claim) == 0 &&
+		    __sync_bool_compare_and_swap(&slot->claim, 0, sh_session_first_claim(family, key))) {
 			sh_session_settle(slot, family, key, value);
 			return slot;
 		}
@@ -199,7 +200,7 @@ SH_INLINE struct sh_session4 *sh_session_claim_free(struct sh_bucket bucket, u8 
 
 /* Ends the session in `slot`, if it is still as `seen`, and gives the slot to `key`. */
 SH_INLINE int sh_session_take_over(struct sh_session4 *slot, u64 claim, union sh_session_value seen, u8 family,
-				   const struct sh_session_key *key, union sh_session_value value)
+                                   const struct sh_session_key *key, union sh_session_value value)
 {
 	if (!seen.target || !__sync_bool_compare_and_swap(&slot->value.word, seen.word, 0))
 		return 0;
@@ -227,7 +228,7 @@ SH_INLINE int sh_session_release(struct sh_session4 *slot, u64 claim, union sh_s
 
 /* Reads who lives in a slot, to move it. 0: nobody, or it is changing hands. */
 SH_INLINE int sh_session_resident(const struct sh_control *control, const struct sh_session4 *slot, u8 family,
-				  struct sh_session_key *resident, union sh_session_value *seen)
+                                  struct sh_session_key *resident, union sh_session_value *seen)
 {
 	resident->claim = SH_READ_FIRST(slot->claim);
 	*seen = sh_session_read_as(slot, resident->claim);
@@ -243,11 +244,12 @@ SH_INLINE int sh_session_resident(const struct sh_control *control, const struct
 	resident->source = ((const struct sh_session6 *)slot)->source;
 	resident->hash = sh_hash_claim6(control, (u32)resident->claim, &resident->source);
 	/* An address that was half another's does not hash to its own claim. */
-	return (resident->hash >> 33) << 32 == (resident->claim & ~0xffffffffULL) && SH_READ_ONCE(slot->claim) == resident->claim;
+	return (resident->hash >> 33) << 32 == (resident->claim & ~0xffffffffULL) &&
+	       SH_READ_ONCE(slot->claim) == resident->claim;
 }
 
 SH_INLINE struct sh_bucket sh_bucket_other(const struct sh_env *env, struct sh_bucket bucket, u8 family,
-					   const struct sh_session_key *key)
+                                           const struct sh_session_key *key)
 {
 	struct sh_bucket other = sh_bucket_of(env, family, key->hash, 0);
 
@@ -257,8 +259,8 @@ SH_INLINE struct sh_bucket sh_bucket_other(const struct sh_env *env, struct sh_b
 /* Moves one resident of `bucket` to a free slot of its other bucket, and takes its place. The slot, or NULL. `residents`
  * is room to work in. */
 SH_INLINE struct sh_session4 *sh_session_move_one(const struct sh_env *env, struct sh_bucket bucket, u8 family,
-						  const struct sh_session_key *key, union sh_session_value value,
-						  struct sh_session_key *residents)
+                                                  const struct sh_session_key *key, union sh_session_value value,
+                                                  struct sh_session_key *residents)
 {
 	const struct sh_control *control = sh_control(env);
 	struct sh_session_key *resident = residents;
@@ -288,8 +290,8 @@ SH_INLINE struct sh_session4 *sh_session_move_one(const struct sh_env *env, stru
 
 /* The same, where the resident's other bucket is full as well, but one of its residents can be moved on. */
 SH_INLINE struct sh_session4 *sh_session_move_two(const struct sh_env *env, struct sh_bucket bucket, u8 family,
-						  const struct sh_session_key *key, union sh_session_value value,
-						  struct sh_session_key *residents)
+                                                  const struct sh_session_key *key, union sh_session_value value,
+                                                  struct sh_session_key *residents)
 {
 	const struct sh_control *control = sh_control(env);
 	struct sh_session_key *resident = residents;
@@ -333,7 +335,7 @@ SH_INLINE u32 sh_session_age(u32 now, u32 last)
 
 /* Takes the place of the session of the highest rank in either bucket, if that is above `floor`. */
 SH_INLINE int sh_session_evict(const struct sh_env *env, const struct sh_session_key *key, u8 family,
-			       union sh_session_value value, u64 floor)
+                               union sh_session_value value, u64 floor)
 {
 	union sh_session_value seen, worst;
 	struct sh_session4 *victim = 0;
@@ -372,7 +374,7 @@ struct sh_session_work {
 SH_STATIC_ASSERT(SH_SCRATCH_SESSION + sizeof(struct sh_session_work) <= SH_SCRATCH_BYTES, "tables.h, SH_SCRATCH_BYTES");
 
 SH_INLINE u32 sh_session_insert_as(const struct sh_env *env, const struct sh_session_key *key, u8 family,
-				   union sh_session_value value)
+                                   union sh_session_value value)
 {
 	u8 *scratch = (u8 *)sh_scratch(env);
 	struct sh_session_work *work;
@@ -396,11 +398,12 @@ SH_INLINE u32 sh_session_insert_as(const struct sh_env *env, const struct sh_ses
 	for (which = 0; which < 2 && !work->crowded; which++) {
 		bucket = sh_bucket_of(env, family, key->hash, which);
 		if (bucket.base && (sh_session_move_one(env, bucket, family, key, value, room) ||
-				    sh_session_move_two(env, bucket, family, key, value, room)))
+		                    sh_session_move_two(env, bucket, family, key, value, room)))
 			return SH_INSERTED;
 	}
 	work->crowded = work->crowded ? work->crowded - 1 : SH_CROWDED;
-	return sh_session_evict(env, key, family, value, SH_RANK(0, SH_DEBRIS_TICKS)) ? SH_INSERTED_EVICTING : SH_INSERT_FAILED;
+	return sh_session_evict(env, key, family, value, SH_RANK(0, SH_DEBRIS_TICKS)) ? SH_INSERTED_EVICTING
+	                                                                              : SH_INSERT_FAILED;
 }
 
 /* Makes a record for a key that sh_session_find did not find. Two processors that insert one key at one time may leave
@@ -414,7 +417,7 @@ SH_STAGE_ALONE u32 sh_session_insert(const struct sh_env *handed, const struct s
 		return SH_INSERT_FAILED;
 	value.word = word;
 	return key->family == SH_IPV4 ? sh_session_insert_as(&env, key, SH_IPV4, value)
-				      : sh_session_insert_as(&env, key, SH_IPV6, value);
+	                              : sh_session_insert_as(&env, key, SH_IPV6, value);
 }
 
 /* Is time `a` after time `b`? Modulo 2^32, as ages. */
@@ -442,7 +445,7 @@ SH_INLINE int sh_session_touch(struct sh_session4 *slot, union sh_session_value 
 
 /* Gives a live session another target. Returns 0 when it has changed since it was read. */
 SH_INLINE int sh_session_move(struct sh_session4 *slot, const struct sh_session_key *key, union sh_session_value seen,
-			      union sh_session_value next)
+                              union sh_session_value next)
 {
 	int ours;
 

@@ -14,8 +14,8 @@
 #ifndef SHUNT_DATAPATH_SIGNAL_ANSWER_H
 #define SHUNT_DATAPATH_SIGNAL_ANSWER_H
 
-#include "datapath/parse/checksum.h"
 #include "datapath/header.h"
+#include "datapath/parse/checksum.h"
 #include "datapath/signal/question.h"
 #include "datapath/signal/ticket.h"
 #include "datapath/turn.h"
@@ -63,7 +63,7 @@ SH_INLINE void sh_answer_about(u8 *at, const struct sh_flow *flow)
 
 /* Signs and writes; returns the payload's length. `flow` is the one that the header speaks of. A RST names no service. */
 SH_STAGE_ALONE u32 sh_answer_compose(const struct sh_env *handed, struct sh_answer_room *room, struct sh_header *header,
-				     const struct sh_flow *flow, u32 names_service)
+                                     const struct sh_flow *flow, u32 names_service)
 {
 	struct sh_env env;
 	u8 *bytes;
@@ -177,8 +177,8 @@ SH_INLINE void sh_answer_udp(struct sh_udp *udp, const struct sh_flow *flow, u32
 
 /* Puts the IP and UDP headers at p->l3, and the payload behind them. `length` is the UDP datagram's, `sum` the sum over all that
  * follows its header. p->flow is the packet's own, as it came: the answer goes back between its ends. 0, or -1. */
-SH_INLINE int sh_answer_write(const struct sh_frame *frame, const struct sh_parsed *p, const struct sh_answer_room *room,
-			      u32 length, u64 sum)
+SH_INLINE int sh_answer_write(const struct sh_frame *frame, const struct sh_parsed *p,
+                              const struct sh_answer_room *room, u32 length, u64 sum)
 {
 	if (p->flow.family == SH_IPV4) {
 		struct sh_answer4 *answer = (struct sh_answer4 *)(frame->data + SH_OFFSET(p->l3));
@@ -231,7 +231,7 @@ SH_INLINE void sh_answer_tcp(struct sh_tcp *tcp, const struct sh_flow *flow, u32
 
 /* RFC 9293 3.5.3: to a SYN, before there is a connection, a RST that acknowledges it. 0, or -1: it would be longer. */
 SH_INLINE int sh_answer_reset(struct sh_frame *frame, const struct sh_parsed *p, const struct sh_answer_room *room,
-			     u32 syn_sequence)
+                              u32 syn_sequence)
 {
 	u32 below = (u32)sizeof(struct sh_tcp) + room->length;
 	u32 length = sh_ip_bytes(p->flow.family) + below;
@@ -285,7 +285,8 @@ SH_INLINE int sh_answer_shorten(const struct sh_frame *frame, const struct sh_pa
 
 /* A datagram, back behind the redirect. Its data need not be read for the checksum: a datagram and its pseudo-header sum to
  * zero. 0; or -1, and nothing has changed: it would be longer, or can't be summed so. */
-SH_INLINE int sh_answer_return(struct sh_frame *frame, const struct sh_parsed *p, const struct sh_answer_room *room, u16 kept)
+SH_INLINE int sh_answer_return(struct sh_frame *frame, const struct sh_parsed *p, const struct sh_answer_room *room,
+                               u16 kept)
 {
 	const struct sh_udp *udp = (const struct sh_udp *)(frame->data + SH_OFFSET(p->l4));
 	u32 before = sh_answer_datagram_bytes(p, room);

@@ -21,13 +21,13 @@
 SH_INLINE const struct sh_flow *sh_asked_flow(const struct sh_work *work)
 {
 	return work->passage.parsed.carrier == SH_CARRIER_CONTROL && work->question.asks ? &work->question.flow
-											 : &work->passage.parsed.flow;
+	                                                                                 : &work->passage.parsed.flow;
 }
 
 /* The redirect. Without a target, or to one without terms: stay with the gateway, that is with the service's own address. */
-SH_INLINE void sh_asked_header(const struct sh_env *env, const struct sh_control *control, const struct sh_question *question,
-			       const struct sh_flow *flow, const struct sh_target *target, int alternatives,
-			       struct sh_header *header)
+SH_INLINE void sh_asked_header(const struct sh_env *env, const struct sh_control *control,
+                               const struct sh_question *question, const struct sh_flow *flow,
+                               const struct sh_target *target, int alternatives, struct sh_header *header)
 {
 	int failure = question->asks == SH_ASKS_FAILURE;
 	const struct sh_target *other = 0;
@@ -50,7 +50,8 @@ SH_INLINE void sh_asked_header(const struct sh_env *env, const struct sh_control
 	header->address = target->address;
 	header->port = target->port;
 	header->lease_s = target->lease_s;
-	header->flags |= (target->header_flags & (SH_F_REDIRECT | SH_F_TERMS)) | (target->family == SH_IPV4 ? 0 : SH_F_IPV6);
+	header->flags |=
+		(target->header_flags & (SH_F_REDIRECT | SH_F_TERMS)) | (target->family == SH_IPV4 ? 0 : SH_F_IPV6);
 	if (alternatives && target->alternative)
 		other = sh_target_at(env, target->alternative);
 	if (other && other->state == SH_ACTIVE && other->family == target->family) {
@@ -82,7 +83,8 @@ SH_STAGE_ALONE u32 sh_asked_check(const struct sh_env *handed, struct sh_work *w
 		return SH_R_control_not_service; /* it asks at another's address */
 	if (asked_only && !sh_limit(&env, sh_control(&env), &flow->source))
 		return SH_R_limited;
-	if (question->asks == SH_ASKS_FAILURE && sh_ticket_check(&env, sh_control(&env), &question->header, flow) != SH_GO_ON)
+	if (question->asks == SH_ASKS_FAILURE &&
+	    sh_ticket_check(&env, sh_control(&env), &question->header, flow) != SH_GO_ON)
 		question->asks = SH_ASKS_CAPABILITY;
 	if (question->asks == SH_ASKS_CAPABILITY)
 		question->header.hops = 0;
@@ -92,8 +94,9 @@ SH_STAGE_ALONE u32 sh_asked_check(const struct sh_env *handed, struct sh_work *w
 		other = sh_choose(handed, service, flow, &choice);
 	if (question->asks == SH_ASKS_FAILURE) {
 		other = question->header.hops < SH_HEADER_HOPS
-				? sh_choose_other(handed, choice.redirection, &flow->source, &question->header, question->header.hops)
-				: 0;
+		                ? sh_choose_other(handed, choice.redirection, &flow->source, &question->header,
+		                                  question->header.hops)
+		                : 0;
 		work->settled |= asked_only && !other;
 	}
 	work->assigned.target = (u16)other;
@@ -169,7 +172,8 @@ SH_STAGE_ALONE u32 sh_asked_answer(sh_packet *packet, struct sh_work *work, u32 
 	if (said == SH_SAID_RETURN)
 		return sh_answer_return(frame, p, &work->answer, work->question.keep) ? SH_GO_ON : (u32)SH_R_returned;
 	if (said == SH_SAID_RESET)
-		return sh_answer_reset(frame, p, &work->answer, work->question.sequence) ? SH_GO_ON : (u32)SH_R_indicated;
+		return sh_answer_reset(frame, p, &work->answer, work->question.sequence) ? SH_GO_ON
+		                                                                         : (u32)SH_R_indicated;
 	if (sh_answer_datagram(frame, p, &work->answer))
 		return p->carrier == SH_CARRIER_CONTROL ? (u32)SH_R_control_bad : SH_GO_ON;
 	if (p->carrier != SH_CARRIER_CONTROL)

@@ -15,7 +15,7 @@
 
 /* The record that lets this address in: its key. */
 SH_INLINE void sh_invitation_key(const struct sh_control *control, const struct sh_flow *flow, u16 service,
-				 struct sh_session_key *key)
+                                 struct sh_session_key *key)
 {
 	u32 low = service;
 
@@ -31,7 +31,7 @@ SH_INLINE void sh_invitation_key(const struct sh_control *control, const struct 
 }
 
 SH_INLINE int sh_invited(const struct sh_env *env, const struct sh_control *control, const struct sh_flow *flow,
-			 const struct sh_service *service, struct sh_session_key *key)
+                         const struct sh_service *service, struct sh_session_key *key)
 {
 	u32 now = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT);
 	union sh_session_value seen;
@@ -48,7 +48,7 @@ SH_INLINE void sh_invite(const struct sh_env *env, const struct sh_service *serv
 	struct sh_session4 *slot = sh_session_find(env, &work->key, &seen);
 
 	next.last = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT) - service->idle_ticks +
-		    (u32)((u64)work->left_s * 1000000000 >> SH_TICK_SHIFT);
+	            (u32)((u64)work->left_s * 1000000000 >> SH_TICK_SHIFT);
 	next.target = SH_TARGET_LOCAL;
 	next.flags = SH_SESSION_PROVEN;
 	if (!slot) {
@@ -76,7 +76,7 @@ SH_STAGE_ALONE u32 sh_probe_check(const struct sh_env *handed, struct sh_work *w
 	if (!control->sign.valid)
 		return SH_R_table_missing;
 	if (!sh_service_find(&env, control, sh_hash_own(control, &flow->destination), &flow->destination,
-			     flow->destination_port, flow->protocol))
+	                     flow->destination_port, flow->protocol))
 		return SH_R_control_not_service;
 	if (!(sh_own_find(&env, control, &header->address, sh_hash_own(control, &header->address)) & SH_OWN_HOST))
 		return SH_R_header_elsewhere;

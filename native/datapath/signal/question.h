@@ -12,8 +12,8 @@
 #ifndef SHUNT_DATAPATH_SIGNAL_QUESTION_H
 #define SHUNT_DATAPATH_SIGNAL_QUESTION_H
 
-#include "datapath/lookup/choose.h"
 #include "datapath/header.h"
+#include "datapath/lookup/choose.h"
 #include "datapath/parse/parse.h"
 
 enum sh_asks { SH_ASKS_NOTHING, SH_ASKS_CAPABILITY, SH_ASKS_FAILURE, SH_ASKS_PROBE };
@@ -41,11 +41,12 @@ enum {
 
 struct sh_question {
 	struct sh_header header;
-	struct sh_flow flow; /* of the service that is asked about: of a control datagram not the one that it travels in */
-	u8 asks;             /* enum sh_asks */
+	struct sh_flow
+		flow; /* of the service that is asked about: of a control datagram not the one that it travels in */
+	u8 asks;      /* enum sh_asks */
 	u8 reserved;
-	u16 keep;            /* bytes of the IP packet without its surplus area */
-	u32 sequence;        /* of a SYN, as it stands */
+	u16 keep;     /* bytes of the IP packet without its surplus area */
+	u32 sequence; /* of a SYN, as it stands */
 };
 
 SH_INLINE void sh_question_kind(struct sh_question *question)
@@ -53,9 +54,9 @@ SH_INLINE void sh_question_kind(struct sh_question *question)
 	u8 type = question->header.type;
 
 	question->asks = type == SH_T_CAPABILITY ? SH_ASKS_CAPABILITY
-			 : type == SH_T_FAILURE	 ? SH_ASKS_FAILURE
-			 : type == SH_T_PROBE	 ? SH_ASKS_PROBE
-						 : SH_ASKS_NOTHING;
+	                 : type == SH_T_FAILURE  ? SH_ASKS_FAILURE
+	                 : type == SH_T_PROBE    ? SH_ASKS_PROBE
+	                                         : SH_ASKS_NOTHING;
 }
 
 SH_INLINE void sh_question_about(struct sh_question *question, const u8 *about)
@@ -99,7 +100,8 @@ SH_INLINE u8 sh_question_control(const struct sh_frame *frame, const struct sh_p
 }
 
 /* 4.3. Is the checksum over the surplus area right, and ours its first option? What is not leaves the datagram as any other. */
-SH_INLINE void sh_question_surplus(const struct sh_frame *frame, const struct sh_parsed *p, struct sh_question *question)
+SH_INLINE void sh_question_surplus(const struct sh_frame *frame, const struct sh_parsed *p,
+                                   struct sh_question *question)
 {
 	const struct sh_udp *udp = (const struct sh_udp *)(frame->data + SH_OFFSET(p->l4));
 	u32 udp_length, begin, length, i;
@@ -134,9 +136,11 @@ SH_INLINE void sh_question_surplus(const struct sh_frame *frame, const struct sh
 	}
 	if (sh_checksum(sum) || area + 6 + SH_HEADER_V4 > frame->end)
 		return;
-	if (area[2] != SH_UDP_EXPERIMENT || sh_load16(area + 4) != sh_htons(SH_EXID) || area[3] < 4 || 2u + area[3] > length)
+	if (area[2] != SH_UDP_EXPERIMENT || sh_load16(area + 4) != sh_htons(SH_EXID) || area[3] < 4 ||
+	    2u + area[3] > length)
 		return;
-	if (sh_header_decode(&question->header, area + 6, frame->end, (u32)area[3] - 4) || question->header.flags & SH_F_PACKET)
+	if (sh_header_decode(&question->header, area + 6, frame->end, (u32)area[3] - 4) ||
+	    question->header.flags & SH_F_PACKET)
 		return;
 	sh_question_kind(question);
 }
@@ -174,7 +178,8 @@ SH_INLINE void sh_question_syn(const struct sh_frame *frame, const struct sh_par
 		bytes = option[0] == 1 ? 1 : option[1];
 		if (!bytes || at + bytes > length)
 			return;
-		if (option[0] == SH_TCP_EXPERIMENT && bytes == SH_TCP_CAPABILITY && sh_question_syn_option(frame, option, question))
+		if (option[0] == SH_TCP_EXPERIMENT && bytes == SH_TCP_CAPABILITY &&
+		    sh_question_syn_option(frame, option, question))
 			return;
 		at = (at + bytes) & 63;
 	}
@@ -183,7 +188,7 @@ SH_INLINE void sh_question_syn(const struct sh_frame *frame, const struct sh_par
 /* Reads what a packet that was parsed asks; `heard` is what is heard here, bits of enum sh_asks. SH_GO_ON, or why a control datagram to
  * the control port is refused. */
 SH_STAGE_ALONE u32 sh_question_read(sh_packet *packet, const struct sh_parsed *p, struct sh_question *question,
-				    u32 control_port, u32 heard)
+                                    u32 control_port, u32 heard)
 {
 	struct sh_frame room, *frame;
 	u8 refused;
@@ -213,7 +218,8 @@ SH_STAGE_ALONE u32 sh_question_read(sh_packet *packet, const struct sh_parsed *p
 		question->asks = SH_ASKS_NOTHING;
 	/* Elsewhere than at the control port only that very service may be asked about: all else there is the application's. At a backend
 	 * the port may be another than the service's, and the backend asks whether one listens there. */
-	if (p->carrier == SH_CARRIER_CONTROL && p->flow.destination_port != control_port && question->asks != SH_ASKS_PROBE &&
+	if (p->carrier == SH_CARRIER_CONTROL && p->flow.destination_port != control_port &&
+	    question->asks != SH_ASKS_PROBE &&
 	    (question->flow.destination_port != p->flow.destination_port || question->flow.protocol != SH_UDP))
 		question->asks = SH_ASKS_NOTHING;
 	return SH_GO_ON;

@@ -22,7 +22,8 @@ SH_INLINE struct sh_told *sh_told_of(const struct sh_env *env, u64 hash)
 }
 
 /* A datagram came through the tunnel. `hash` is its session's; `surplus` says how many bytes the client's own option took. */
-SH_INLINE void sh_told_remember(const struct sh_env *env, u64 hash, const struct sh_header *header, u32 surplus, u32 length)
+SH_INLINE void sh_told_remember(const struct sh_env *env, u64 hash, const struct sh_header *header, u32 surplus,
+                                u32 length)
 {
 	struct sh_told *told = sh_told_of(env, hash);
 

@@ -31,14 +31,15 @@ SH_INLINE u32 sh_ticket_lasts(const struct sh_header *header)
 SH_INLINE u32 sh_ticket_left(const struct sh_env *env, const struct sh_control *control, const struct sh_header *header)
 {
 	u32 lasts = sh_ticket_lasts(header) + control->window_s;
-	u32 age = sh_now_s(env, control) - header->issued + control->window_s; /* since the first moment at which it can be right */
+	u32 age = sh_now_s(env, control) - header->issued +
+	          control->window_s; /* since the first moment at which it can be right */
 
 	return age <= lasts + control->window_s ? lasts + control->window_s - age + 1 : 0;
 }
 
 /* SH_GO_ON, or what is wrong with it. */
 SH_INLINE u8 sh_ticket_check(const struct sh_env *env, const struct sh_control *control, const struct sh_header *header,
-			     const struct sh_flow *flow)
+                             const struct sh_flow *flow)
 {
 	const struct sh_key *key = sh_key_at(env, header->key_id);
 

@@ -35,7 +35,7 @@ struct sh_dump_wanted {
 
 /* A packet; the bytes before and then those after the packet program follow. */
 struct sh_dump_record {
-	u64 now_ns; /* monotonic, as it left */
+	u64 now_ns;          /* monotonic, as it left */
 	struct sh_flow flow; /* the client's, as far as it was understood; family 0: not at all */
 	u32 ingress;
 	u32 egress; /* 0: none */

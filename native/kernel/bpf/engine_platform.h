@@ -38,9 +38,9 @@ SH_MAP(sh_sessions6, struct sh_bucket6, 1);
 SH_MAP(sh_fragments, struct sh_fragment, 1);
 SH_MAP(sh_limits, u32, SH_LIMITS + 1);
 SH_MAP(sh_tolds, struct sh_told, SH_TOLD);
-SH_MAP(sh_kept_tags, struct sh_kept_tag, SH_KEPT_TAGS); /* for each processor */
+SH_MAP(sh_kept_tags, struct sh_kept_tag, SH_KEPT_TAGS);       /* for each processor */
 SH_MAP(sh_kept_starts, struct sh_kept_start, SH_KEPT_STARTS); /* for each processor */
-SH_MAP(sh_counters, struct sh_counter, SH_COUNTERS(0)); /* for each processor */
+SH_MAP(sh_counters, struct sh_counter, SH_COUNTERS(0));       /* for each processor */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -12,8 +12,8 @@
 
 #include <linux/pkt_cls.h>
 
-#include "datapath/program.h"
 #include "datapath/egress.h"
+#include "datapath/program.h"
 
 SH_INLINE void sh_count(u32 index, u32 bytes)
 {
@@ -62,7 +62,8 @@ SH_INLINE int sh_entry(struct xdp_md *ctx)
 	counters = env.processor * sh_state.counters;
 	sh_count(counters + SH_COUNT_IN, bytes);
 	sh_count(counters + SH_COUNT_REASON + result.reason, bytes);
-	if (result.target && sh_counts_for_target(result.reason) && sh_count_of_target(result.target) < sh_state.counters)
+	if (result.target && sh_counts_for_target(result.reason) &&
+	    sh_count_of_target(result.target) < sh_state.counters)
 		sh_count(counters + sh_count_of_target(result.target), sh_length(&frame));
 	return sh_action(ctx, &result);
 }
@@ -90,9 +91,11 @@ SH_INLINE int sh_entry_tell(struct __sk_buff *skb, struct sh_work *work)
 	if (!bytes || bpf_check_mtu(skb, 0, &mtu, (int)whole, 0) || bpf_skb_change_tail(skb, length + whole, 0))
 		return -1;
 	if (bytes == SH_OPTION_HEAD + SH_HEADER_V4) {
-		if (bpf_skb_store_bytes(skb, length + odd, (u8 *)work->answer.word + 2, SH_OPTION_HEAD + SH_HEADER_V4, 0))
+		if (bpf_skb_store_bytes(skb, length + odd, (u8 *)work->answer.word + 2, SH_OPTION_HEAD + SH_HEADER_V4,
+		                        0))
 			return -1;
-	} else if (bpf_skb_store_bytes(skb, length + odd, (u8 *)work->answer.word + 2, SH_OPTION_HEAD + SH_HEADER_V6, 0)) {
+	} else if (bpf_skb_store_bytes(skb, length + odd, (u8 *)work->answer.word + 2, SH_OPTION_HEAD + SH_HEADER_V6,
+	                               0)) {
 		return -1;
 	}
 	if (p->flow.family == SH_IPV4) {

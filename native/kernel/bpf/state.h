@@ -8,10 +8,10 @@
 #ifndef SHUNT_KERNEL_BPF_STATE_H
 #define SHUNT_KERNEL_BPF_STATE_H
 
-#include "datapath/tag/kept_tag.h"
 #include "datapath/session/layout.h"
 #include "datapath/statistics.h"
 #include "datapath/tables.h"
+#include "datapath/tag/kept_tag.h"
 
 /* Of everything that lives on in pinned maps: tables, session records, counters. A program of another layout starts from
  * nothing. To be moved with every change of these structures. */
@@ -31,7 +31,7 @@ struct sh_state {
 	u32 side;     /* of the tables in force; SH_NO_SIDE before the first. A swap is this one store. */
 	u32 counters; /* per processor */
 	struct sh_clock clock;
-	struct {      /* both clocks at one moment, as sh_read_clocks last saw them */
+	struct { /* both clocks at one moment, as sh_read_clocks last saw them */
 		u64 jiffies;
 		u64 now_ns;
 	} seen;

@@ -63,7 +63,8 @@ SH_INLINE struct sh_tap_slot *sh_tap_slot(void)
 /* Copies the packet's head. Returns how many bytes. */
 SH_INLINE u32 sh_tap_keep(sh_tap_packet *packet, u32 length, void *to, u32 wanted)
 {
-	u32 last = (length < wanted ? length : wanted) - 1; /* of none it is out of bounds, as older verifiers understand, too */
+	u32 last = (length < wanted ? length : wanted) -
+	           1; /* of none it is out of bounds, as older verifiers understand, too */
 
 	asm volatile("" : "+r"(last)); /* so that the bounds are not folded into others that the verifier can't see */
 	if (last >= SH_DUMP_MOST || sh_tap_load(packet, 0, to, last + 1))
@@ -94,7 +95,8 @@ SH_INLINE void sh_tap_before(sh_tap_packet *packet, u32 ifindex, u32 queue)
 	slot->record.ingress = ifindex;
 	slot->record.queue = queue;
 	slot->record.before_bytes = sh_tap_length(packet);
-	slot->record.before_kept = (u16)sh_tap_keep(packet, slot->record.before_bytes, slot->bytes, sh_dump_wanted.before);
+	slot->record.before_kept =
+		(u16)sh_tap_keep(packet, slot->record.before_bytes, slot->bytes, sh_dump_wanted.before);
 }
 
 /* Traffic that is none of ours leaves before its ports are looked at; whoever watches wants to see them all the same. */
@@ -113,7 +115,7 @@ SH_INLINE void sh_tap_ports(sh_tap_packet *packet, const struct sh_parsed *p, st
 }
 
 SH_INLINE int sh_tap_prefix(const struct sh_addr *address, const volatile struct sh_addr *prefix,
-			    const volatile struct sh_addr *mask)
+                            const volatile struct sh_addr *mask)
 {
 	return (address->d[0] & mask->d[0]) == prefix->d[0] && (address->d[1] & mask->d[1]) == prefix->d[1];
 }

@@ -71,7 +71,8 @@ static int ours(const struct net_device *dev)
 
 /* XDP_REDIRECT, a batch at its end. */
 SEC("tp_btf/xdp_devmap_xmit")
-int BPF_PROG(sh_watch_redirect, const struct net_device *from, const struct net_device *to, int sent, int drops, int error)
+int BPF_PROG(sh_watch_redirect, const struct net_device *from, const struct net_device *to, int sent, int drops,
+             int error)
 {
 	if (drops > 0 && ours(from))
 		lost(drops);

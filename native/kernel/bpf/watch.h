@@ -10,9 +10,9 @@
 #define SH_WATCHED 16 /* links */
 
 struct sh_watch {
-	u32 counters;  /* per processor */
-	u32 program;   /* id of the program whose packets count */
-	u32 net;     /* inode number of its network namespace */
+	u32 counters; /* per processor */
+	u32 program;  /* id of the program whose packets count */
+	u32 net;      /* inode number of its network namespace */
 	u32 links[SH_WATCHED];
 };
 

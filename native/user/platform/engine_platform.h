@@ -8,9 +8,9 @@
 #ifndef SHUNT_USER_PLATFORM_ENGINE_PLATFORM_H
 #define SHUNT_USER_PLATFORM_ENGINE_PLATFORM_H
 
-#include "datapath/tag/kept_tag.h"
 #include "datapath/session/layout.h"
 #include "datapath/tables.h"
+#include "datapath/tag/kept_tag.h"
 #include "datapath/types.h"
 
 /* ThreadSanitizer does not know that a volatile access of an aligned word is whole. */
@@ -44,11 +44,11 @@ struct sh_env {
 	struct sh_bucket4 *bucket4;     /* shared by all workers */
 	struct sh_bucket6 *bucket6;
 	struct sh_fragment *fragments;
-	u32 *limits;                    /* SH_LIMITS + 1; NULL: nothing is limited */
-	struct sh_told *told;           /* SH_TOLD; NULL: nobody is told */
+	u32 *limits;                               /* SH_LIMITS + 1; NULL: nothing is limited */
+	struct sh_told *told;                      /* SH_TOLD; NULL: nobody is told */
 	int (*served)(const struct sh_flow *flow); /* does a socket of this host's take it? NULL: it is not asked */
-	u64 *scratch;                   /* SH_SCRATCH_BYTES, this worker's own */
-	struct sh_kept *kept;           /* this worker's own; NULL: nothing is kept */
+	u64 *scratch;                              /* SH_SCRATCH_BYTES, this worker's own */
+	struct sh_kept *kept;                      /* this worker's own; NULL: nothing is kept */
 };
 
 /* A packet within its buffer: floor <= data <= end. */
@@ -58,7 +58,10 @@ struct sh_frame {
 	u8 *floor; /* lowest address that sh_push may grow to */
 };
 
-SH_INLINE u64 sh_now_ns(const struct sh_env *env) { return env->now_ns; }
+SH_INLINE u64 sh_now_ns(const struct sh_env *env)
+{
+	return env->now_ns;
+}
 
 SH_INLINE const struct sh_control *sh_control(const struct sh_env *env)
 {
@@ -71,10 +74,22 @@ SH_INLINE int sh_env_again(const struct sh_env *handed, struct sh_env *env)
 	return env->tables ? 0 : -1;
 }
 
-SH_INLINE const struct sh_service *sh_service_slot(const struct sh_env *env, u32 i) { return &env->tables->services[i]; }
-SH_INLINE const struct sh_rule *sh_rule_slot(const struct sh_env *env, u32 i) { return &env->tables->rules[i]; }
-SH_INLINE const struct sh_own *sh_own_slot(const struct sh_env *env, u32 i) { return &env->tables->own[i]; }
-SH_INLINE const struct sh_key *sh_key_at(const struct sh_env *env, u8 id) { return &env->tables->keys[id]; }
+SH_INLINE const struct sh_service *sh_service_slot(const struct sh_env *env, u32 i)
+{
+	return &env->tables->services[i];
+}
+SH_INLINE const struct sh_rule *sh_rule_slot(const struct sh_env *env, u32 i)
+{
+	return &env->tables->rules[i];
+}
+SH_INLINE const struct sh_own *sh_own_slot(const struct sh_env *env, u32 i)
+{
+	return &env->tables->own[i];
+}
+SH_INLINE const struct sh_key *sh_key_at(const struct sh_env *env, u8 id)
+{
+	return &env->tables->keys[id];
+}
 
 SH_INLINE const struct sh_redirection *sh_redirection_at(const struct sh_env *env, u32 i)
 {
@@ -91,14 +106,32 @@ SH_INLINE const struct sh_target *sh_target_at(const struct sh_env *env, u32 i)
 	return i < env->tables->control.targets ? &env->tables->targets[i] : (const struct sh_target *)0;
 }
 
-SH_INLINE struct sh_bucket4 *sh_bucket4_at(const struct sh_env *env, u32 i) { return &env->bucket4[i]; }
-SH_INLINE struct sh_bucket6 *sh_bucket6_at(const struct sh_env *env, u32 i) { return &env->bucket6[i]; }
-SH_INLINE struct sh_fragment *sh_fragment_at(const struct sh_env *env, u32 i) { return &env->fragments[i]; }
+SH_INLINE struct sh_bucket4 *sh_bucket4_at(const struct sh_env *env, u32 i)
+{
+	return &env->bucket4[i];
+}
+SH_INLINE struct sh_bucket6 *sh_bucket6_at(const struct sh_env *env, u32 i)
+{
+	return &env->bucket6[i];
+}
+SH_INLINE struct sh_fragment *sh_fragment_at(const struct sh_env *env, u32 i)
+{
+	return &env->fragments[i];
+}
 
-SH_INLINE u32 *sh_limit_at(const struct sh_env *env, u32 i) { return env->limits ? &env->limits[i] : (u32 *)0; }
-SH_INLINE struct sh_told *sh_told_at(const struct sh_env *env, u32 i) { return env->told ? &env->told[i] : (struct sh_told *)0; }
+SH_INLINE u32 *sh_limit_at(const struct sh_env *env, u32 i)
+{
+	return env->limits ? &env->limits[i] : (u32 *)0;
+}
+SH_INLINE struct sh_told *sh_told_at(const struct sh_env *env, u32 i)
+{
+	return env->told ? &env->told[i] : (struct sh_told *)0;
+}
 
-SH_INLINE void *sh_scratch(const struct sh_env *env) { return env->scratch; }
+SH_INLINE void *sh_scratch(const struct sh_env *env)
+{
+	return env->scratch;
+}
 
 SH_INLINE struct sh_kept_tag *sh_kept_tag_at(const struct sh_env *env, u32 i)
 {
@@ -113,9 +146,18 @@ SH_INLINE struct sh_kept_start *sh_kept_start_at(const struct sh_env *env, u32 i
 /* Here a stage of its own works on the very frame of its caller. */
 typedef struct sh_frame sh_packet;
 
-SH_INLINE sh_packet *sh_packet_of(struct sh_frame *frame) { return frame; }
-SH_INLINE struct sh_frame *sh_frame_of(sh_packet *packet, struct sh_frame *room) { return (void)room, packet; }
-SH_INLINE void sh_frame_again(struct sh_frame *frame) { (void)frame; }
+SH_INLINE sh_packet *sh_packet_of(struct sh_frame *frame)
+{
+	return frame;
+}
+SH_INLINE struct sh_frame *sh_frame_of(sh_packet *packet, struct sh_frame *room)
+{
+	return (void)room, packet;
+}
+SH_INLINE void sh_frame_again(struct sh_frame *frame)
+{
+	(void)frame;
+}
 
 SH_INLINE int sh_served(const struct sh_env *env, const struct sh_frame *frame, const struct sh_flow *flow)
 {
@@ -123,8 +165,14 @@ SH_INLINE int sh_served(const struct sh_env *env, const struct sh_frame *frame, 
 	return !env->served || env->served(flow);
 }
 
-SH_INLINE u32 sh_length(const struct sh_frame *frame) { return (u32)(frame->end - frame->data); }
-SH_INLINE int sh_beyond(const struct sh_frame *frame, u32 offset) { return offset > (u64)(frame->end - frame->data); }
+SH_INLINE u32 sh_length(const struct sh_frame *frame)
+{
+	return (u32)(frame->end - frame->data);
+}
+SH_INLINE int sh_beyond(const struct sh_frame *frame, u32 offset)
+{
+	return offset > (u64)(frame->end - frame->data);
+}
 
 SH_INLINE int sh_push(struct sh_frame *frame, u32 n)
 {

@@ -99,8 +99,9 @@ bool by_proc(u16 port, u64 *count)
 	bool read = lines(file, [&](const char *line) {
 		unsigned number, address, local, state, peer, peer_port;
 
-		*count += sscanf(line, " %u: %x:%x %x:%x %x", &number, &address, &local, &peer, &peer_port, &state) == 6 &&
-			  local == port && state == TCP_ESTABLISHED;
+		*count += sscanf(line, " %u: %x:%x %x:%x %x", &number, &address, &local, &peer, &peer_port, &state) ==
+		                  6 &&
+		          local == port && state == TCP_ESTABLISHED;
 	});
 
 	if (file)
@@ -145,8 +146,8 @@ bool link_by_proc(const std::string &name, u64 (&out)[LINK_COUNTERS])
 			line++;
 		if (!colon || name != std::string(line, (size_t)(colon - line)))
 			return;
-		found = sscanf(colon + 1, "%llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2],
-			       &v[3], &v[4], &v[5], &v[6], &v[7], &v[8], &v[9], &v[10], &v[11]) == 12;
+		found = sscanf(colon + 1, "%llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1],
+		               &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], &v[8], &v[9], &v[10], &v[11]) == 12;
 		const u64 picked[LINK_COUNTERS] = {v[1], v[0], v[3], v[2], v[9], v[8], v[11], v[10]};
 		memcpy(out, picked, sizeof(picked));
 	});
@@ -197,11 +198,11 @@ int main()
 		}
 		u64 began = now_ns();
 		bool done = how == "filter" ? by_filter(port, &count)
-			    : how == "all"  ? without_filter(port, &count)
-			    : how == "proc" ? by_proc(port, &count)
-			    : how == "ss"   ? by_ss(port, &count)
-			    : how == "read" ? by_reading(what, &count)
-					    : false;
+		            : how == "all"  ? without_filter(port, &count)
+		            : how == "proc" ? by_proc(port, &count)
+		            : how == "ss"   ? by_ss(port, &count)
+		            : how == "read" ? by_reading(what, &count)
+		                            : false;
 		printf("{\"ns\":%llu,\"count\":%llu,\"done\":%s}\n", now_ns() - began, count, done ? "true" : "false");
 		fflush(stdout);
 	}

@@ -110,8 +110,8 @@ static int hold_udp(unsigned port)
 int main(int argc, char **argv)
 {
 	int failed = argc > 2 && strcmp(argv[1], "tcp") == 0   ? hold_tcp(argc - 2, argv + 2)
-		     : argc > 2 && strcmp(argv[1], "udp") == 0 ? hold_udp((unsigned)atoi(argv[2]))
-							       : 2;
+	             : argc > 2 && strcmp(argv[1], "udp") == 0 ? hold_udp((unsigned)atoi(argv[2]))
+	                                                       : 2;
 
 	fflush(stdout);
 	while (!failed && getchar() != EOF)

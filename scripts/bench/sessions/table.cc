@@ -16,8 +16,8 @@
 #include <string>
 #include <unordered_map>
 
-#include "engine/sessions.h"
 #include "datapath/session/session.h"
+#include "engine/sessions.h"
 
 using namespace shunt;
 
@@ -78,7 +78,8 @@ public:
 	Ours(u64 sessions, u8 family) : family_(family)
 	{
 		std::string problem;
-		bool made = sessions_.allocate(family == SH_IPV4 ? sessions : 1, family == SH_IPV6 ? sessions : 1, 1, true);
+		bool made =
+			sessions_.allocate(family == SH_IPV4 ? sessions : 1, family == SH_IPV6 ? sessions : 1, 1, true);
 
 		if (made)
 			block_ = TableBlock::build(spec(), sessions_.geometry(), &problem);
@@ -286,7 +287,8 @@ int main(int argc, char **argv)
 
 		f = measure(&ours, sessions, fill);
 	}
-	printf("{\"bytes\":%llu,\"insertNs\":%.2f,\"hitNs\":%.2f,\"firstSweepNs\":%.2f,\"sweepNs\":%.3f,\"counted\":%llu,"
+	printf("{\"bytes\":%llu,\"insertNs\":%.2f,\"hitNs\":%.2f,\"firstSweepNs\":%.2f,\"sweepNs\":%.3f,\"counted\":%"
+	       "llu,"
 	       "\"evicted\":%llu,\"missing\":%llu,\"fullSessions\":%llu}\n",
 	       f.bytes, f.insert, f.hit, f.first_sweep, f.sweep, f.counted, f.evicted, f.missing, f.full_sessions);
 	return 0;

@@ -60,7 +60,8 @@ int main(int argc, char **argv)
 	int subject;
 
 	if (argc < 7 || !(colon = strrchr(argv[3], ':'))) {
-		fprintf(stderr, "usage: run WRAPPER.o SUBJECT DESTINATION:PORT FLOWS FIRST REPEAT [PROCESSOR [INTERFACE]]\n");
+		fprintf(stderr,
+		        "usage: run WRAPPER.o SUBJECT DESTINATION:PORT FLOWS FIRST REPEAT [PROCESSOR [INTERFACE]]\n");
 		return 2;
 	}
 	*colon = 0;
@@ -75,14 +76,16 @@ int main(int argc, char **argv)
 	if (!object || bpf_object__load(object))
 		fail(argv[1]);
 	if (!strcmp(argv[2], "bare") || !strcmp(argv[2], "push"))
-		subject = bpf_program__fd(bpf_object__find_program_by_name(object, argv[2][0] == 'b' ? "bare_tx" : "push_tx"));
+		subject = bpf_program__fd(
+			bpf_object__find_program_by_name(object, argv[2][0] == 'b' ? "bare_tx" : "push_tx"));
 	else
 		subject = bpf_obj_get(argv[2]);
 	if (subject < 0)
 		fail(argv[2]);
 	if (bpf_map_update_elem(bpf_object__find_map_fd_by_name(object, "subject"), &zero, &subject, BPF_ANY))
 		fail("the subject can't be jumped to");
-	plan = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_object__find_map_fd_by_name(object, ".data.plan"), 0);
+	plan = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
+	            bpf_object__find_map_fd_by_name(object, ".data.plan"), 0);
 	if (plan == MAP_FAILED)
 		fail("plan");
 	unsigned long long flows = strtoull(argv[4], NULL, 0);
@@ -91,7 +94,8 @@ int main(int argc, char **argv)
 	plan->step = flows > 1 ? 0x9e3779b97f4a7c15ull : 1;
 	plan->source = 0x0a000000; /* 10.0.0.0 */
 	plan->next = strtoull(argv[5], NULL, 0);
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet, .data_size_in = sizeof(packet), .repeat = atoi(argv[6]));
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet, .data_size_in = sizeof(packet),
+	            .repeat = atoi(argv[6]));
 	struct xdp_md context = {.data_end = sizeof(packet)};
 	struct timespec begin, end;
 	if (argc > 8) {
@@ -105,7 +109,8 @@ int main(int argc, char **argv)
 	if (bpf_prog_test_run_opts(bpf_program__fd(bpf_object__find_program_by_name(object, "next_packet")), &options))
 		fail("BPF_PROG_TEST_RUN");
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	double whole = ((double)(end.tv_sec - begin.tv_sec) * 1e9 + (double)(end.tv_nsec - begin.tv_nsec)) / options.repeat;
+	double whole =
+		((double)(end.tv_sec - begin.tv_sec) * 1e9 + (double)(end.tv_nsec - begin.tv_nsec)) / options.repeat;
 	printf("{\"ns\": %.1f, \"action\": %u}\n", argc > 8 ? whole : options.duration, options.retval);
 	return 0;
 }

@@ -24,9 +24,9 @@ struct {
 
 /* The packet's first 42 bytes as ten words and a half; ip_sum is the sum of its IP header without source and checksum. */
 struct plan {
-	__u64 next;   /* the number of the next packet */
-	__u64 mask;   /* flows - 1; all bits set: every packet is a new flow */
-	__u64 step;   /* odd: the order in which flows come */
+	__u64 next; /* the number of the next packet */
+	__u64 mask; /* flows - 1; all bits set: every packet is a new flow */
+	__u64 step; /* odd: the order in which flows come */
 	__u32 ip_sum;
 	__u32 source; /* of flow 0, host order */
 	__u8 head[48];
