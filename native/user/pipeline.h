@@ -85,7 +85,7 @@ private:
 	sh_frame sent_[BATCH]; // of the batch in hand
 	u32 sent_count_ = 0;
 	u8 tell_[BATCH][TELL_BYTES];
-	Result results_[BATCH];
+	ProgramResult results_[BATCH];
 	u32 bytes_in_[BATCH];
 	u32 bytes_out_[BATCH];
 };

@@ -14,13 +14,13 @@
 namespace shunt
 {
 
-void run_program(const sh_env &env, sh_frame *frames, Result *results, u32 count)
+void run_program(const sh_env &env, sh_frame *frames, ProgramResult *results, u32 count)
 {
 	for (u32 i = 0; i < count; i++) {
 		if (i + 4 < count)
 			__builtin_prefetch(frames[i + 4].data);
 		sh_result r = sh_run(&env, &frames[i]);
-		results[i] = Result{r.reason, r.popped != 0, r.target, r.ifindex};
+		results[i] = ProgramResult{r.reason, r.popped != 0, r.target, r.ifindex};
 	}
 }
 

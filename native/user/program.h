@@ -15,7 +15,7 @@ namespace shunt
 constexpr u32 BATCH = 64;     // packets per reading of the clock
 constexpr u32 HEADROOM = 160; // bytes before each frame that the program may push into (118 used over IPv6)
 
-struct Result {
+struct ProgramResult {
 	u8 reason;
 	bool popped;
 	u16 target;
@@ -23,7 +23,7 @@ struct Result {
 };
 
 // Runs the packet program over `count` frames, at most BATCH.
-void run_program(const sh_env &env, sh_frame *frames, Result *results, u32 count);
+void run_program(const sh_env &env, sh_frame *frames, ProgramResult *results, u32 count);
 enum class Sent { nothing, renewed, made }; // datapath/egress.h
 
 // Has the session table know of a frame that this host sends. *tell: its receiver is to be told something beside it, at once.
