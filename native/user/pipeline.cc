@@ -82,7 +82,7 @@ void Pipeline::send(Transmit *way, const sh_frame &frame, u8 *reason)
 void Pipeline::count(u32 packets)
 {
 	for (u32 i = 0; i < packets; i++) {
-		const Result &r = results_[i];
+		const ProgramResult &r = results_[i];
 
 		statistics_[word::reason_packets(r.reason)]++;
 		statistics_[word::reason_bytes(r.reason)] += bytes_in_[i];
@@ -149,7 +149,7 @@ void Pipeline::run(Batch *batch, u32 from, const sh_tables *tables)
 	if (sent_count_)
 		note_sent(from); // an answer comes after its question
 	for (u32 i = 0; i < batch->count; i++) {
-		Result &r = results_[i];
+		ProgramResult &r = results_[i];
 
 		bytes_out_[i] = static_cast<u32>(batch->frames[i].end - batch->frames[i].data);
 		switch (sh_verdict_of(r.reason)) {
