@@ -11,7 +11,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
-	Cache,
 	connect,
 	connector,
 	createSocket,
@@ -20,6 +19,7 @@ import {
 	RedirectedAgent,
 	RedirectedSecureAgent,
 	type RedirectedSocket,
+	RedirectionCache,
 	type RedirectionOptions,
 	saveCache,
 } from "../../src/client/index.js";
@@ -39,7 +39,7 @@ afterEach(() => {
 const redirection = (more: RedirectionOptions = {}): RedirectionOptions => ({
 	controlPort: peer.controlPort,
 	targets: TARGETS,
-	cache: new Cache(),
+	cache: new RedirectionCache(),
 	...more,
 });
 
@@ -49,7 +49,7 @@ function datagrams(more: RedirectionOptions = {}): RedirectedSocket {
 	return socket;
 }
 
-/** Sends and waits for the reply; asked again after 100 ms, as applications do. */
+/** Sends and waits for the reply; repeats after 100 ms, as applications do. */
 async function exchange(socket: RedirectedSocket, text: string): Promise<{ said: string; from: string; port: number }> {
 	for (let i = 0; i < 30; i++) {
 		socket.send(text, peer.port, SERVICE);
@@ -62,7 +62,7 @@ async function exchange(socket: RedirectedSocket, text: string): Promise<{ said:
 async function until(what: string, good: () => boolean | Promise<boolean>): Promise<void> {
 	const end = Date.now() + 5000;
 	while (!(await good())) {
-		if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
+		if (Date.now() > end) throw new Error(`timed out waiting for ${what}`);
 		await delay(5);
 	}
 }
@@ -70,7 +70,7 @@ async function until(what: string, good: () => boolean | Promise<boolean>): Prom
 const bound = (socket: RedirectedSocket) => until("a target", () => socket.target(SERVICE, peer.port) !== undefined);
 
 describe("datagrams", () => {
-	test("R20 R22 R23: served by the gateway until the target has answered, then by the target, and always as by the service", async () => {
+	test("R20 R22 R23: the gateway serves until the target has answered, then the target does; replies always show the service", async () => {
 		const socket = datagrams();
 		const events: string[] = [];
 		for (const name of ["redirect", "lease"]) socket.on(name, (event) => events.push(`${name} ${event.change ?? ""}`));
@@ -78,32 +78,32 @@ describe("datagrams", () => {
 		await bound(socket);
 		expect(await exchange(socket, "two")).toEqual({ said: "127.0.0.11 two", from: SERVICE, port: peer.port });
 		expect(peer.served).toBe(1);
-		expect(peer.asked).toEqual(["capability"]);
+		expect(peer.queries).toEqual(["capability"]);
 		expect(events).toEqual(["redirect ", "lease granted"]);
-		// A new socket knows at once.
-		const second = createSocket({ type: "udp4", redirection: { ...redirection(), cache: new Cache() } });
+		// A socket with a cache of its own can be opened and closed beside it.
+		const second = createSocket({ type: "udp4", redirection: { ...redirection(), cache: new RedirectionCache() } });
 		second.close();
 	});
 
 	test("R23: sockets that share a cache go straight to the target of a lease", async () => {
-		const cache = new Cache();
+		const cache = new RedirectionCache();
 		const first = datagrams({ cache });
 		await exchange(first, "one");
 		await bound(first);
 		expect((await exchange(datagrams({ cache }), "two")).said).toBe("127.0.0.11 two");
-		expect(peer.asked).toHaveLength(1);
+		expect(peer.queries).toHaveLength(1);
 	});
 
-	test("R6: once is for this socket alone", async () => {
+	test("R6: term once is valid for one socket", async () => {
 		peer.terms = { flags: FLAG.redirect | FLAG.once, lease: 0 };
-		const cache = new Cache();
+		const cache = new RedirectionCache();
 		const first = datagrams({ cache });
 		await exchange(first, "one");
 		await bound(first);
 		expect((await exchange(datagrams({ cache }), "two")).said).toBe("gateway two");
 	});
 
-	test("R21 R8: a target that dies in silence is reported, its unanswered datagrams are served, and another one follows", async () => {
+	test("R21 R8: a target that stops answering is reported, its unanswered datagrams are served, and another target follows", async () => {
 		const socket = datagrams({ silence: 100, probes: [40, 40, 40] });
 		await exchange(socket, "one");
 		await bound(socket);
@@ -114,12 +114,12 @@ describe("datagrams", () => {
 		const [reply] = await once(socket, "message");
 		expect(String(reply)).toMatch(/three$/);
 		expect((await failover)[0]).toMatchObject({ cause: "silent" });
-		expect(peer.asked).toContain("failure");
+		expect(peer.queries).toContain("failure");
 		await until("the next target", () => socket.target(SERVICE, peer.port)?.address === "127.0.0.12");
 		expect((await exchange(socket, "four")).said).toBe("127.0.0.12 four");
 	});
 
-	test("R21: a refusal is heard at once", async () => {
+	test("R21: a refusal is detected at once", async () => {
 		const socket = datagrams({ silence: 50 });
 		await exchange(socket, "one");
 		await bound(socket);
@@ -127,10 +127,10 @@ describe("datagrams", () => {
 		const failover = once(socket, "failover");
 		socket.send("two", peer.port, SERVICE);
 		expect((await failover)[0]).toMatchObject({ cause: "refused" });
-		expect((await exchange(socket, "three")).said).toMatch(/two|three/); // what was lost, or the next
+		expect((await exchange(socket, "three")).said).toMatch(/two|three/); // the lost datagram, or the next one
 	});
 
-	test("R8: where none is left, the gateway serves", async () => {
+	test("R8: if no target is left, the gateway serves", async () => {
 		peer.order = ["127.0.0.11"];
 		const socket = datagrams({ silence: 50, probes: [20, 20, 20] });
 		await exchange(socket, "one");
@@ -139,8 +139,8 @@ describe("datagrams", () => {
 		expect((await exchange(socket, "two")).said).toBe("gateway two");
 	});
 
-	test("R25: without a gateway that answers, everything is as ever", async () => {
-		peer.mute = true;
+	test("R25: without a gateway that answers queries, datagrams are exchanged as before", async () => {
+		peer.silent = true;
 		const socket = datagrams({ questions: [20, 20, 20] });
 		const plain = once(socket, "plain");
 		expect((await exchange(socket, "one")).said).toBe("gateway one");
@@ -149,8 +149,8 @@ describe("datagrams", () => {
 		expect(socket.counters.questions).toBe(3);
 	});
 
-	test("a gateway that says stay is believed", async () => {
-		peer.spoil = (header) => peer.redirect({ ...header, flags: 0 }, aboutUdp());
+	test("a redirect without R keeps the service with its gateway", async () => {
+		peer.rewrite = (header) => peer.redirect({ ...header, flags: 0 }, aboutUdp());
 		const socket = datagrams();
 		const plain = once(socket, "plain");
 		await exchange(socket, "one");
@@ -160,7 +160,7 @@ describe("datagrams", () => {
 	test.each<[string, (header: never) => unknown, string]>([
 		["another nonce", (header: object) => ({ ...header, nonce: 1n }) as never, "ignoredNonce"],
 		[
-			"an old one",
+			"an old issue time",
 			(header: { issued: number }) => ({ ...header, issued: header.issued - 31 }) as never,
 			"ignoredWindow",
 		],
@@ -169,15 +169,15 @@ describe("datagrams", () => {
 			(header: object) => ({ ...header, address: Buffer.from("00000000000000000000ffff0a000001", "hex") }) as never,
 			"declinedForbidden",
 		],
-	])("a redirect with %s is not followed", async (_, spoil, counter) => {
-		peer.spoil = spoil as never;
+	])("a redirect with %s is not followed", async (_, rewrite, counter) => {
+		peer.rewrite = rewrite as never;
 		const socket = datagrams();
 		await exchange(socket, "one");
 		await until(counter, () => socket.counters[counter as "ignoredNonce"] > 0);
 		expect((await exchange(socket, "two")).said).toBe("gateway two");
 	});
 
-	test("R7: a lease that ends is over, and a revoked one too", async () => {
+	test("R7: after a lease ends, datagrams go to the gateway until the next one", async () => {
 		peer.terms = LEASED(2);
 		const socket = datagrams();
 		await exchange(socket, "one");
@@ -188,11 +188,11 @@ describe("datagrams", () => {
 		await bound(socket);
 	});
 
-	test("mode required: datagrams wait for the target, and fail where there is none", async () => {
+	test("mode required: datagrams wait for the target, and fail if there is none", async () => {
 		const socket = datagrams({ mode: "required", questions: [20, 20, 20] });
 		expect((await exchange(socket, "one")).said).toBe("127.0.0.11 one");
 		expect(peer.served).toBe(0);
-		peer.mute = true;
+		peer.silent = true;
 		const lost = datagrams({ mode: "required", questions: [20, 20, 20] });
 		lost.send("one", peer.port, SERVICE, () => {});
 		await once(lost, "plain");
@@ -200,13 +200,13 @@ describe("datagrams", () => {
 		expect(error).toMatchObject({ code: "ERR_SHUNT_REQUIRED" });
 	});
 
-	test("mode off asks nothing", async () => {
+	test("mode off queries nothing", async () => {
 		const socket = datagrams({ mode: "off" });
 		await exchange(socket, "one");
-		expect(peer.asked).toEqual([]);
+		expect(peer.queries).toEqual([]);
 	});
 
-	test("a connected socket: strangers are not heard, and what is shown is the service", async () => {
+	test("a connected socket ignores strangers, and shows the service as its peer", async () => {
 		const socket = datagrams();
 		socket.connect(peer.port, SERVICE);
 		await once(socket, "connect");
@@ -224,7 +224,7 @@ describe("datagrams", () => {
 		expect(said).not.toContain("stranger");
 	});
 
-	test("a cache in a file survives the program, is its owner's alone, and what is no cache is none", async () => {
+	test("a cache in a file survives the program, is readable by its owner only, and an invalid file is an empty cache", async () => {
 		const folder = mkdtempSync(join(tmpdir(), "shunt-cache-"));
 		const file = join(folder, "cache.json");
 		const cache = openCache(file);
@@ -236,7 +236,7 @@ describe("datagrams", () => {
 		const socket = datagrams({ cache: openCache(file) });
 		await exchange(socket, "two");
 		await bound(socket); // probed first: make before break
-		expect(peer.asked).toHaveLength(1);
+		expect(peer.queries).toHaveLength(1);
 		expect(readFileSync(file, "utf8")).toContain(`udp ${SERVICE}:${peer.port}`);
 		writeFileSync(file, "rubbish");
 		expect(openCache(file).export().services).toEqual([]);
@@ -257,7 +257,7 @@ async function talk(socket: Socket, text: string): Promise<string> {
 }
 
 describe("connections", () => {
-	test("R20 R22 R23: the first goes by the gateway, those after it to the target", async () => {
+	test("R20 R22 R23: the first connection goes to the gateway, later ones to the target", async () => {
 		const dialer = new Dialer(redirection());
 		sockets.push(dialer);
 		const first = connect({ port: peer.port, host: SERVICE, dialer });
@@ -274,14 +274,14 @@ describe("connections", () => {
 		expect(second.bytesWritten).toBe(6);
 	});
 
-	test("with patience the first one goes to the target as well", async () => {
+	test("with patience the first connection goes to the target too", async () => {
 		const socket = connect({ port: peer.port, host: SERVICE, redirection: redirection({ patience: 1000 }) });
 		expect(await talk(socket, "one")).toBe("127.0.0.11 one");
 		socket.destroy();
 		await once(socket, "close");
 	});
 
-	test("R21 R8: a target that refuses is reported, the connection is served all the same, and the next goes to another", async () => {
+	test("R21 R8: a target that refuses is reported, the connection is served, and the next one goes to another target", async () => {
 		const dialer = new Dialer(redirection({ patience: 1000 }));
 		sockets.push(dialer);
 		(await dialer.dial({ port: peer.port, host: SERVICE })).destroy();
@@ -294,7 +294,7 @@ describe("connections", () => {
 		socket.destroy();
 	});
 
-	test("what the service itself refuses is refused, with Node's own error", async () => {
+	test("a refusal by the service itself is reported with Node's own error", async () => {
 		await peer.refuse(SERVICE);
 		const [error] = await once(
 			connect({ port: peer.port, host: SERVICE, redirection: redirection({ mode: "off" }) }),
@@ -314,7 +314,7 @@ describe("HTTP", () => {
 		return (server.address() as { port: number }).port;
 	};
 
-	test("R26: an http.Agent: the second request goes to the target, under the service's name", async () => {
+	test("R26: http.Agent: the second request goes to the target, with the service's Host header", async () => {
 		const port = await serve("gateway", SERVICE, 0);
 		await serve("target", "127.0.0.11", port);
 		// The backend's probes are answered at the service's own port.
@@ -334,7 +334,7 @@ describe("HTTP", () => {
 		peer.port = old;
 	});
 
-	test("R26: an https.Agent, and the connector over TLS: the name that is asked for and verified is the service's, at the target", async () => {
+	test("R26: https.Agent and the connector over TLS: server name and certificate are the service's, at the target", async () => {
 		const fixture = (name: string) => readFileSync(join(import.meta.dirname, "fixtures", name));
 		const [key, cert] = [fixture("service.key"), fixture("service.crt")];
 		const serve = (name: string, address: string, port: number) =>
@@ -369,16 +369,18 @@ describe("HTTP", () => {
 		expect((socket as TLSSocket).authorized).toBe(true);
 		expect(socket.remoteAddress).toBe("127.0.0.11");
 		socket.destroy();
-		const stranger = connector({ dialer: agent.dialer }, { ca: cert });
+		const mismatched = connector({ dialer: agent.dialer }, { ca: cert });
 		const refused = await new Promise<Error | null>((resolve) =>
-			stranger({ hostname: SERVICE, servername: "other.example", port, protocol: "https:" }, (error) => resolve(error)),
+			mismatched({ hostname: SERVICE, servername: "other.example", port, protocol: "https:" }, (error, _socket) =>
+				resolve(error),
+			),
 		);
 		expect(refused).toMatchObject({ code: "ERR_TLS_CERT_ALTNAME_INVALID" });
 		agent.destroy();
 		peer.port = old;
 	});
 
-	test("R26: undici's connector hands out connected sockets", async () => {
+	test("R26: undici's connector returns connected sockets", async () => {
 		const dialer = new Dialer(redirection({ patience: 1000 }));
 		sockets.push(dialer);
 		const dial = connector({ dialer });
@@ -392,9 +394,9 @@ describe("HTTP", () => {
 	});
 });
 
-test("options that can't be meant are refused by name", () => {
+test("invalid options are refused by name", () => {
 	expect(() => datagrams({ mode: "perhaps" as never })).toThrow("mode is perhaps");
-	expect(() => datagrams({ targets: ["10.0.0.0/99"] })).toThrow("10.0.0.0/99 is no prefix");
+	expect(() => datagrams({ targets: ["10.0.0.0/99"] })).toThrow("10.0.0.0/99 is not a prefix");
 	expect(() => datagrams({ questions: [] })).toThrow("questions");
 	expect(() => new Dialer({ patience: -1 })).toThrow("patience is -1");
 });
