@@ -1,6 +1,7 @@
 // agent-service.ts - one service of the agent: its machine, driven by what the BPF programs report.
 //
-// Owns: the machine's events (from counters and BPF events), its control datagrams, and the service's entry in the BPF map.
+// Owns: the machine's events (from counters and BPF events), its control datagrams, and the service's entry in the BPF
+// map.
 // Must never: decide (the machine does), or install a binding that the machine does not have.
 
 import { randomBytes } from "node:crypto";
@@ -117,7 +118,8 @@ export class AgentService {
 		else if (event.kind === "offered") this.#onOfferedHeader(event.header);
 		else {
 			const at = endpointOf(event.target, event.port);
-			// The sender of a RST must know the SYN's sequence number. The sender of an ICMP error must know two ports, which can be guessed.
+			// The sender of a RST must know the SYN's sequence number. The sender of an ICMP error must know two ports,
+			// which can be guessed.
 			if (event.kind === "refused") this.#carryOut(this.machine.refused(turn(), at));
 			else this.#carryOut(this.machine.suspect(turn(), at));
 		}
@@ -159,7 +161,8 @@ export class AgentService {
 		this.#carryOut(this.machine.route({ now, random: firstThenRandom }).effects);
 	}
 
-	/** Whether a redirect can be followed for the packets of all applications: neither term "once", nor the other address family. */
+	/** Whether a redirect can be followed for the packets of all applications: neither term "once", nor the other
+	 * address family. */
 	#isForAllFlows({ flags }: Header): boolean {
 		const ipv6 = (flags & FLAG.ipv6) !== 0;
 		const terms = flags & (FLAG.permanent | FLAG.leased);

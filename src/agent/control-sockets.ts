@@ -1,7 +1,7 @@
 // control-sockets.ts - the agent's sockets for control datagrams: to a service's gateway, and to targets.
 //
-// Owns: one connected UDP socket per peer, so that answers come from that peer only, refusals are reported, and the source address
-// of queries is known. Must never: interpret a header.
+// Owns: one connected UDP socket per peer, so that answers come from that peer only, refusals are reported, and the
+// source address of queries is known. Must never: interpret a header.
 
 import { createSocket, type Socket } from "node:dgram";
 import { type Endpoint, endpointText } from "../wire/index.js";

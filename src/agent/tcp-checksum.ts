@@ -1,8 +1,10 @@
-// tcp-checksum.ts - completes the TCP checksum of a captured SYN, which the host's stack may have left to the link (offload).
+// tcp-checksum.ts - completes the TCP checksum of a captured SYN, which the host's stack may have left to the link
+// (offload).
 //
 // Must never: change anything else.
 
-/** A copy of the frame with its TCP checksum; undefined if it is not TCP over IPv4, or over IPv6 without extension headers. */
+/** A copy of the frame with its TCP checksum; undefined if it is not TCP over IPv4, or over IPv6 without extension
+ * headers. */
 export function withTcpChecksum(frame: Uint8Array): Buffer | undefined {
 	const out = Buffer.from(frame);
 	if (out.length < 14 + 20) return undefined;

@@ -1,7 +1,7 @@
 // cache.ts - what a client caches of a service beyond one flow, and of all services across restarts.
 //
-// Owns: leased and permanent bindings, bars on failed targets, how often a service has redirected, and which services have no
-// capability. Machines of the same service share one ServiceCache. Times are milliseconds since 1970.
+// Owns: leased and permanent bindings, bars on failed targets, how often a service has redirected, and which services
+// have no capability. Machines of the same service share one ServiceCache. Times are milliseconds since 1970.
 // Must never: hold what belongs to one flow only, or trust what it imports: a machine checks and probes it again.
 
 import {
@@ -79,7 +79,8 @@ export class ServiceCache {
 		return (this.barred.get(endpointText(target))?.until ?? 0) > now;
 	}
 
-	/** Bars a target for `firstMs`, or for twice the last period, up to `maxMs`, if that bar ended less than `maxMs` ago. */
+	/** Bars a target for `firstMs`, or for twice the last period, up to `maxMs`, if that bar ended less than `maxMs`
+	 * ago. */
 	bar(target: Endpoint, now: number, firstMs: number, maxMs: number): void {
 		const key = endpointText(target);
 		const last = this.barred.get(key);

@@ -1,7 +1,7 @@
 // connection.ts - node:net's connect, for a service whose gateway may name a target.
 //
-// net.connect returns its socket before it is connected, and such a socket cannot attempt a second address. So this one wraps the
-// socket that a Dialer connects.
+// net.connect returns its socket before it is connected, and such a socket cannot attempt a second address. So this one
+// wraps the socket that a Dialer connects.
 //
 // Owns: the interface of net.Socket. Must never: choose a path (dialer.ts does).
 
@@ -21,8 +21,8 @@ export type ConnectionOptions = NetConnectOpts & {
 	readonly dialer?: Dialer;
 };
 
-/** As net.connect, with `options.redirection` or `options.dialer`. Connections with the same options object, or the same Dialer, share
- * their machines; so do all connections without either. */
+/** As net.connect, with `options.redirection` or `options.dialer`. Connections with the same options object, or the
+ * same Dialer, share their machines; so do all connections without either. */
 export function connect(options: ConnectionOptions, listener?: () => void): Socket;
 export function connect(port: number, host?: string, listener?: () => void): Socket;
 export function connect(path: string, listener?: () => void): Socket;

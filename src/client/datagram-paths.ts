@@ -1,8 +1,9 @@
 // datagram-paths.ts - where the datagrams of one socket go: by service, to its gateway or its target.
 //
-// Owns: a machine per service, the targets by which received datagrams are attributed to services, and pending datagrams.
-// Must never: pass a control datagram that belongs to a machine on to the application, or send a returned packet (X) that does not
-// answer the open query.
+// Owns: a machine per service, the targets by which received datagrams are attributed to services, and pending
+// datagrams.
+// Must never: pass a control datagram that belongs to a machine on to the application, or send a returned packet (X)
+// that does not answer the open query.
 
 import {
 	type Control,

@@ -1,10 +1,10 @@
 // datagram.ts - node:dgram's socket, whose datagrams go to the target that a service's gateway names.
 //
-// The application sends to the service's address; datagram-paths.ts decides where each datagram goes, and attributes what is
-// received to its service. Queries to the gateway use the same socket, so they have the same mapping in a NAT.
+// The application sends to the service's address; datagram-paths.ts decides where each datagram goes, and attributes
+// what is received to its service. Queries to the gateway use the same socket, so they have the same mapping in a NAT.
 //
-// Owns: the dgram socket, and dgram's interface. Must never: choose a path, or deliver a stranger's datagram if the application has
-// connected the socket.
+// Owns: the dgram socket, and dgram's interface. Must never: choose a path, or deliver a stranger's datagram if the
+// application has connected the socket.
 
 import {
 	createSocket as createDgram,

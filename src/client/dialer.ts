@@ -1,7 +1,7 @@
 // dialer.ts - TCP connections that go to the target which a service's gateway names.
 //
-// Queries are control datagrams over UDP; the answer holds for every connection while its lease lasts. The path of a connection is
-// decided before its SYN, and never changed later.
+// Queries are control datagrams over UDP; the answer holds for every connection while its lease lasts. The path of a
+// connection is decided before its SYN, and never changed later.
 //
 // Owns: one machine per service, the UDP sockets that query, and the order of attempts: the target, then the gateway.
 // Must never: break an established connection, or fail one that the gateway would serve, except in mode required.
@@ -39,7 +39,8 @@ export class Dialer extends EventEmitter {
 	/** A target that has not accepted a connection by then has failed. */
 	readonly #connectTimeoutMs: number;
 	readonly #services = new Map<string, Service>();
-	/** Sockets that query, by local address, or by family if that is unspecified: a ticket is valid for the address that queried. */
+	/** Sockets that query, by local address, or by family if that is unspecified: a ticket is valid for the address
+	 * that queried. */
 	readonly #querySockets = new Map<string, DatagramSocket>();
 	/** Counters of machines that are closed. */
 	readonly #closedCounters = zeroCounters();
@@ -71,7 +72,8 @@ export class Dialer extends EventEmitter {
 			const to = await this.#destination(service, options.localAddress, signal);
 			const direct = !sameEndpoint(to, service);
 			try {
-				// To the gateway with the application's own options: if a name has several addresses, Node finds the one that answers.
+				// To the gateway with the application's own options: if a name has several addresses, Node finds the
+				// one that answers.
 				const attempted = direct ? { ...options, host: to.address, port: to.port } : options;
 				const socket = await attempt(attempted, direct ? this.#connectTimeoutMs : undefined, signal);
 				if (direct) this.#onConnected(keyOf(service, options.localAddress), to);
@@ -91,7 +93,8 @@ export class Dialer extends EventEmitter {
 		this.#querySockets.clear();
 	}
 
-	/** Where the next connection goes. Waits for the gateway's answer for `patience`, or, in mode required, until it is known. */
+	/** Where the next connection goes. Waits for the gateway's answer for `patience`, or, in mode required, until it is
+	 * known. */
 	async #destination(to: Endpoint, local: string | undefined, signal?: AbortSignal): Promise<Endpoint> {
 		const service = this.#serviceOf(to, local);
 		const until = Date.now() + this.#options.patience;

@@ -123,8 +123,9 @@ export class MachineDriver {
 		return encodeControl(encodeHeader(header), about, undefined, CONTROL_SIZE);
 	}
 
-	/** For the moment at which the machine has something to do. A timer that is set for an earlier moment stays: it then finds nothing to
-	 * do and is set again. Every datagram moves the moment, so this saves a timer per datagram. */
+	/** For the moment at which the machine has something to do. A timer that is set for an earlier moment stays: it
+	 * then finds nothing to do and is set again. Every datagram moves the moment, so this saves a timer per
+	 * datagram. */
 	#setTimer(): void {
 		const due = this.machine.due;
 		if (this.#timer !== undefined && this.#timerAt <= due) return;

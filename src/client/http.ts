@@ -1,6 +1,7 @@
 // http.ts - agents for node:http and node:https, and a connector for undici, with connections of a Dialer.
 //
-// Must never: change a request's URL, Host header or TLS identity: they are the service's (docs/protocol.md, section 8).
+// Must never: change a request's URL, Host header or TLS identity: they are the service's (docs/protocol.md, section
+// 8).
 
 import { Agent, type AgentOptions, type ClientRequestArgs } from "node:http";
 import { type RequestOptions, Agent as SecureAgent, type AgentOptions as SecureAgentOptions } from "node:https";

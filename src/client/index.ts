@@ -1,4 +1,5 @@
-// index.ts - the interface of this room, and of the package's export "shunt/client": sockets, agents, and the machine beneath them.
+// index.ts - the interface of this room, and of the package's export "shunt/client": sockets, agents, and the machine
+// beneath them.
 
 export type { Endpoint, Prefix } from "../wire/index.js";
 export * from "./cache.js";

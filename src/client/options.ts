@@ -7,15 +7,16 @@ import { RedirectionCache } from "./cache.js";
 import { type Mode, SETTINGS, type Settings } from "./machine/index.js";
 
 export interface RedirectionOptions {
-	/** off: as without this library. preferred: to the gateway until a target is bound. required: never to the gateway, except
-	 * queries. Default preferred. */
+	/** off: as without this library. preferred: to the gateway until a target is bound. required: never to the gateway,
+	 * except queries. Default preferred. */
 	readonly mode?: Mode;
 	/** The gateways' port for control datagrams. Default 3575. */
 	readonly controlPort?: number;
-	/** Prefixes that targets must be in (`10.0.0.0/8`). Default: any address, except private ones for a service with a public address;
-	 * these must be listed. */
+	/** Prefixes that targets must be in (`10.0.0.0/8`). Default: any address, except private ones for a service with a
+	 * public address; these must be listed. */
 	readonly targets?: readonly string[];
-	/** Which destinations are services; others are never queried. Default: every unicast destination, at most once in ten minutes. */
+	/** Which destinations are services; others are never queried. Default: every unicast destination, at most once in
+	 * ten minutes. */
 	readonly services?: (service: Endpoint) => boolean;
 	/** Shared by sockets, and stored across restarts by saveCache(). Default: one cache per process. */
 	readonly cache?: RedirectionCache;
@@ -25,9 +26,11 @@ export interface RedirectionOptions {
 	readonly probes?: readonly number[];
 	/** How long a target may leave datagrams unanswered before it is probed, in milliseconds. Default 200. */
 	readonly silence?: number;
-	/** How many of the latest unanswered datagrams are sent again, to the gateway, when their target fails. Default 8. */
+	/** How many of the latest unanswered datagrams are sent again, to the gateway, when their target fails. Default
+	 * 8. */
 	readonly resend?: number;
-	/** Connections: how long the first one waits for the gateway's answer, in milliseconds, before it goes to the gateway. Default 0. */
+	/** Connections: how long the first one waits for the gateway's answer, in milliseconds, before it goes to the
+	 * gateway. Default 0. */
 	readonly patience?: number;
 }
 

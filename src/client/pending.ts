@@ -1,4 +1,5 @@
-// pending.ts - datagrams of one service that are not finished: held until they can be routed, or unanswered by their target.
+// pending.ts - datagrams of one service that are not finished: held until they can be routed, or unanswered by their
+// target.
 //
 // Owns: both lists and their limits. Must never: send.
 

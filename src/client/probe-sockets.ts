@@ -1,4 +1,5 @@
-// probe-sockets.ts - one connected UDP socket per target that is being probed: only a connected socket reports a refusal (ICMP).
+// probe-sockets.ts - one connected UDP socket per target that is being probed: only a connected socket reports a
+// refusal (ICMP).
 //
 // Owns: these sockets. Must never: interpret a header.
 

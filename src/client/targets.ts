@@ -16,8 +16,8 @@ const PRIVATE = ranges("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.
 
 const inAny = (list: readonly Prefix[], address: Uint8Array) => list.some((prefix) => prefixContains(prefix, address));
 
-/** Whether `target` may serve `service`. `listed`: the prefixes that the application allows; undefined: every target that needs no
- * listing. */
+/** Whether `target` may serve `service`. `listed`: the prefixes that the application allows; undefined: every target
+ * that needs no listing. */
 export function isPermittedTarget(service: string, target: string, listed: readonly Prefix[] | undefined): boolean {
 	const from = parseAddress(service);
 	const to = parseAddress(target);

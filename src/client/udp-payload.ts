@@ -1,4 +1,5 @@
-// udp-payload.ts - the payload of a UDP datagram inside an IP packet, as a gateway returns it (docs/protocol.md, section 6).
+// udp-payload.ts - the payload of a UDP datagram inside an IP packet, as a gateway returns it (docs/protocol.md,
+// section 6).
 //
 // Must never: throw on hostile bytes.
 

@@ -2,8 +2,8 @@
 //
 // IPv4 has its IPv6-mapped form (::ffff:a.b.c.d, RFC 4291 2.5.5.2), as in native/datapath/types.h.
 // Owns: the parsing and the canonical text of addresses, for every room (endpoint.ts and prefix.ts build on it).
-// Must never: resolve a name, throw on invalid text, or accept spellings that programs read differently (010.0.0.1, 10.1,
-// 0x7f000001).
+// Must never: resolve a name, throw on invalid text, or accept spellings that programs read differently (010.0.0.1,
+// 10.1, 0x7f000001).
 
 import ipaddr from "ipaddr.js";
 

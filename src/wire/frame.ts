@@ -1,8 +1,9 @@
 // frame.ts - decodes a captured frame into a plain object, as far as its bytes allow, for `shunt dump` and the tests.
 //
-// Owns: parsing of Ethernet, VLAN tags, IPv4, IPv6 with extension headers, UDP, TCP, ICMP, and the header's carriers inside them.
-// Must never: throw on any bytes. Truncated or impossible parts are left out and named in `problem`. It does not judge packets: the
-// packet program decides what is refused.
+// Owns: parsing of Ethernet, VLAN tags, IPv4, IPv6 with extension headers, UDP, TCP, ICMP, and the header's carriers
+// inside them.
+// Must never: throw on any bytes. Truncated or impossible parts are left out and named in `problem`. It does not judge
+// packets: the packet program decides what is refused.
 
 import { formatAddress } from "./address.js";
 import { u16, u32 } from "./bytes.js";

@@ -187,9 +187,9 @@ function readAddress(bytes: Uint8Array, at: number, flags: number): Uint8Array {
 	return flags & FLAG.ipv6 ? bytes.slice(at, at + 16) : mapped(bytes.subarray(at, at + 4));
 }
 
-/** The tag of a header for a flow under a 16-byte key: SipHash-2-4 over the header with a zero tag, then the flow block. Redirect,
- * failure and probe share one tag: that of a redirect with F and X clear, for the client's address and source port 0. The
- * header's own `tag` is ignored. */
+/** The tag of a header for a flow under a 16-byte key: SipHash-2-4 over the header with a zero tag, then the flow
+ * block. Redirect, failure and probe share one tag: that of a redirect with F and X clear, for the client's address and
+ * source port 0. The header's own `tag` is ignored. */
 export function headerTag(header: Header, flow: Flow, key: Uint8Array): bigint {
 	const ticket = header.type === "redirect" || header.type === "failure" || header.type === "probe";
 	const flags = ticket ? header.flags & ~(FLAG.failure | FLAG.packet) : header.flags;

@@ -1,7 +1,7 @@
 // prefix.ts - address prefixes: text <-> object, and membership.
 //
-// Owns: the one parser and the one formatter of prefixes. A length counts bits of the family as written (0 to 32, 0 to 128); a
-// mapped length counts bits of the 16-byte form, where an IPv4 /24 has 120.
+// Owns: the one parser and the one formatter of prefixes. A length counts bits of the family as written (0 to 32, 0 to
+// 128); a mapped length counts bits of the 16-byte form, where an IPv4 /24 has 120.
 
 import { type Address, formatAddress, formatIpv6, readAddress } from "./address.js";
 

@@ -4,9 +4,9 @@ import { mapped } from "./address.js";
 import type { Flow } from "./header.js";
 import type { IpPacket } from "./packet.js";
 
-/** The flow of the packet inside the tunnel. A fragment has zero ports. An ICMP error has the flow of the packet that it quotes, with
- * source and destination exchanged, so that it reads client to service; a quoted first fragment keeps its ports, because the
- * error itself is complete. */
+/** The flow of the packet inside the tunnel. A fragment has zero ports. An ICMP error has the flow of the packet that
+ * it quotes, with source and destination exchanged, so that it reads client to service; a quoted first fragment keeps
+ * its ports, because the error itself is complete. */
 export function tagFlow(ip: IpPacket, raw: Uint8Array, isQuote = false): Flow | undefined {
 	const size = ip.version === 4 ? 4 : 16;
 	const at = ip.version === 4 ? 12 : 8;

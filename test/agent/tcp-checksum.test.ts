@@ -1,4 +1,5 @@
-// tcp-checksum.test.ts - the checksum of a SYN that the stack had left to the link is completed before the SYN is sent again.
+// tcp-checksum.test.ts - the checksum of a SYN that the stack had left to the link is completed before the SYN is sent
+// again.
 
 import { expect, test } from "vitest";
 import { withTcpChecksum } from "../../src/agent/tcp-checksum.js";

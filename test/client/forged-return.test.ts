@@ -37,7 +37,8 @@ test("R20 R22: a forged return with a made-up nonce does not make the client sen
 	const stranger = createDgram("udp4");
 	await new Promise<void>((resolve) => stranger.bind(0, "127.0.0.99", resolve));
 	stranger.send(encodeControl(encodeHeader({ ...header, tag: 1n }), about, inner), socket.address().port, "127.0.0.1");
-	// A datagram of the application, sent later, is answered later: by then a datagram sent for the forger would have come back.
+	// A datagram of the application, sent later, is answered later: by then a datagram sent for the forger would have
+	// come back.
 	while (socket.counters.ignoredNonce + socket.counters.ignoredSource === 0)
 		await new Promise((resolve) => setTimeout(resolve, 5));
 	socket.send("two", peer.port, SERVICE);

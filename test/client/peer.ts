@@ -1,4 +1,5 @@
-// peer.ts - a gateway and its backends on loopback, for the library's sockets: real datagrams, real connections, real tags.
+// peer.ts - a gateway and its backends on loopback, for the library's sockets: real datagrams, real connections, real
+// tags.
 //
 // Owns: a gateway's answers by docs/protocol.md, as far as a client sees them. The lab has the real gateway.
 // Must never: be more tolerant than a gateway: a wrong ticket is a capability, a short query gets no answer.

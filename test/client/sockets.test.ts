@@ -1,4 +1,5 @@
-// The library's sockets against a gateway and backends on loopback. The lab has the real ones (test/lab/client.test.ts).
+// The library's sockets against a gateway and backends on loopback. The lab has the real ones
+// (test/lab/client.test.ts).
 
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";

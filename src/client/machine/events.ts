@@ -11,7 +11,8 @@ export type MachineEvent =
 	| { readonly type: "control"; readonly header: Header; readonly from: Endpoint }
 	/** Application data were received from this endpoint. */
 	| { readonly type: "reply"; readonly from: Endpoint }
-	/** A connected socket reported that this endpoint refused a probe, a query or a connection, or that the host could not send it. */
+	/** A connected socket reported that this endpoint refused a probe, a query or a connection, or that the host could
+	 * not send it. */
 	| { readonly type: "refusal"; readonly at: Endpoint }
 	/** An unauthenticated error (ICMP) claims that this endpoint is unreachable. */
 	| { readonly type: "suspicion"; readonly at: Endpoint }

@@ -1,10 +1,10 @@
 // machine.ts - the redirecting client's state machine for one flow to one service (docs/protocol.md, section 8).
 //
-// state.ts defines the states, events.ts the events and effects; path.ts, query.ts and trial.ts hold the transitions of each
-// region, redirect.ts, signals.ts and time.ts the handling of each event.
+// state.ts defines the states, events.ts the events and effects; path.ts, query.ts and trial.ts hold the transitions of
+// each region, redirect.ts, signals.ts and time.ts the handling of each event.
 //
-// Owns: every decision of the client. Must never: touch a socket, a clock or a source of random numbers. Time and random numbers
-// come in with each event; what is to be done goes out as effects, in order.
+// Owns: every decision of the client. Must never: touch a socket, a clock or a source of random numbers. Time and
+// random numbers come in with each event; what is to be done goes out as effects, in order.
 
 import type { Endpoint, Header } from "../../wire/index.js";
 import { ServiceCache } from "../cache.js";
@@ -72,8 +72,8 @@ export class Machine {
 		return { go: "send", to: flow.service, effects };
 	}
 
-	/** Where a datagram goes that the gateway has returned with a redirect (X): to the target, also one on trial, because the gateway
-	 * has not forwarded it; undefined if there is none. */
+	/** Where a datagram goes that the gateway has returned with a redirect (X): to the target, also one on trial,
+	 * because the gateway has not forwarded it; undefined if there is none. */
 	replay({ now }: Turn): Endpoint | undefined {
 		const flow = this.#flow;
 		const { path, trial } = flow;

@@ -10,7 +10,8 @@ import { NO_TRIAL, type Step } from "./state.js";
 import { watchPath } from "./time.js";
 import { startTrial } from "./trial.js";
 
-/** capability, renewal, failure → none, and by what is granted: path is renewed, a trial begins, or the answer is declined. */
+/** capability, renewal, failure → none, and by what is granted: path is renewed, a trial begins, or the answer is
+ * declined. */
 export function onRedirect(step: Step, header: Header, from: Endpoint): void {
 	const { flow, now } = step;
 	const { counters, service, settings, query, path } = flow;
@@ -45,7 +46,8 @@ export function onRedirect(step: Step, header: Header, from: Endpoint): void {
 	}
 }
 
-/** Counts a redirection, if the limit allows one more. Once-redirections count for the flow, the others for the service. */
+/** Counts a redirection, if the limit allows one more. Once-redirections count for the flow, the others for the
+ * service. */
 function countRedirection({ flow, now }: Step, term: Term): boolean {
 	const { maxRedirections, stayMs } = flow.settings;
 	const recent = (list: readonly number[]) => list.filter((at) => now < at + stayMs);
@@ -65,8 +67,8 @@ const DECLINED_COUNTER = {
 	ended: "declinedEnded",
 } as const;
 
-/** The service stays with its gateway. A binding is kept, unless the answer was that no redirection is expected, or the limit is
- * reached. */
+/** The service stays with its gateway. A binding is kept, unless the answer was that no redirection is expected, or the
+ * limit is reached. */
 function decline(step: Step, why: Declined): void {
 	const { flow, now } = step;
 	const { settings, cache, path } = flow;

@@ -28,7 +28,8 @@ export function grantedBy(ticket: Header, now: number, settings: Settings): Bind
 	return { target: endpointOf(ticket.address, ticket.port), ticket, ...termsOf(ticket, now, settings) };
 }
 
-/** A lease counts from its issue, or from now if the server's clock is ahead: it never outlasts its end by either clock. */
+/** A lease counts from its issue, or from now if the server's clock is ahead: it never outlasts its end by either
+ * clock. */
 function termsOf(ticket: Header, now: number, settings: Settings): { term: Term; until: number } {
 	const terms = ticket.flags & TERMS;
 	if (terms === FLAG.permanent) return { term: "permanent", until: now + settings.permanentMs };

@@ -26,7 +26,8 @@ export function adopt(step: Step): boolean {
 	return true;
 }
 
-/** Takes a lease that another flow has renewed, or its new target. True if what is bound now lasts longer than before. */
+/** Takes a lease that another flow has renewed, or its new target. True if what is bound now lasts longer than
+ * before. */
 export function follow(step: Step): boolean {
 	const { flow, now } = step;
 	const { path, cache } = flow;

@@ -78,8 +78,8 @@ export function onRefusal(step: Step, at: Endpoint): void {
 	else if (query.state !== "none" && sameEndpoint(at, control)) endUnanswered(step);
 }
 
-/** bound → watched. An attacker who has guessed two ports can send such an error, so the target is probed: if it is gone, its host
- * refuses the probe, which comes from a port that the attacker does not know (RFC 5927). */
+/** bound → watched. An attacker who has guessed two ports can send such an error, so the target is probed: if it is
+ * gone, its host refuses the probe, which comes from a port that the attacker does not know (RFC 5927). */
 export function onSuspicion(step: Step, at: Endpoint): void {
 	const { path, query } = step.flow;
 	if (path.state !== "bound" || query.state !== "none" || !sameEndpoint(path.binding.target, at)) return;

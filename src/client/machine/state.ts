@@ -1,25 +1,30 @@
 // state.ts - the states of the machine.
 //
-// A flow to a service has three regions, each a state machine of its own, because a lease is renewed and a new target is probed
-// while the old target is in use (make before break):
+// A flow to a service has three regions, each a state machine of its own, because a lease is renewed and a new target
+// is probed while the old target is in use (make before break):
 //
-//   region  state       meaning                                              next
-//   path    gateway     datagrams go to the gateway                          bound: a trial succeeds
-//           bound       datagrams go to a target                             watched: datagrams unanswered, or suspicion
-//                                                                            gateway: lease ends, revoke, refusal, declined answer
-//           watched     as bound, and the target is being probed             bound: probe-ack or reply; gateway: as above, or no ack
-//   query   none        nothing is asked                                     capability, renewal, failure
-//           capability  the gateway is asked for a target                    none: redirect, refusal, or the last timeout
-//           renewal     the gateway is asked to renew what is bound          none: as above
-//           failure     the gateway is told that a target has failed         none: as above
-//   trial   none        no target is on trial                                probing: a redirect is accepted, or a cached one is taken
-//           probing     a target is probed before it is bound                none: bound, refused, revoked, expired, or no ack
+//   region  state       meaning                                next state
+//   path    gateway     datagrams go to the gateway            bound: a trial succeeds
+//           bound       datagrams go to a target               watched: datagrams unanswered, or suspicion
+//                                                              gateway: lease ends, revoke, refusal, answer declined
+//           watched     as bound; the target is probed         bound: probe-ack or reply
+//                                                              gateway: as from bound, or no probe-ack
+//   query   none        nothing is asked                       capability, renewal, failure
+//           capability  the gateway is asked for a target      none: redirect, refusal, or the last timeout
+//           renewal     the gateway is asked to renew          none: as from capability
+//           failure     a failed target is reported            none: as from capability
+//   trial   none        no target is on trial                  probing: a redirect is accepted, or a cached one is taken
+//           probing     a target is probed before it is bound  none: bound, refused, revoked, expired, or no probe-ack
 //
-// The name of the whole (StateName) follows from the regions, and from what is cached about the service:
+// The name of the whole (StateName) follows from the regions and from the cache, the first that holds:
 //
-//   bound    path is bound or watched           asking   query is capability or renewal
-//   probing  else: trial is probing             failing  query is failure
-//   staying, plain  else: cached: the service stays with its gateway, or has no capability      idle  else
+//   bound     path is bound or watched
+//   probing   trial is probing
+//   failing   query is failure
+//   asking    query is capability or renewal
+//   staying   cached: the service stays with its gateway
+//   plain     cached: the gateway has no capability
+//   idle      else
 //
 // Owns: the state and its names. Must never: change by itself; path.ts, query.ts and trial.ts hold the transitions.
 
@@ -43,7 +48,8 @@ interface Redirected {
 	readonly used: boolean;
 	/** When the first datagram went there that no sign of life has followed. */
 	readonly unansweredSince: number | undefined;
-	/** Multiplies the tolerated silence. Doubled by each probe-ack while nothing else is received, as for a service that never replies. */
+	/** Multiplies the tolerated silence. Doubled by each probe-ack while nothing else is received, as for a service
+	 * that never replies. */
 	readonly silenceFactor: number;
 }
 export type Bound = Redirected & { readonly state: "bound" };

@@ -1,4 +1,5 @@
-// time.ts - what time brings about. Every event begins with advance(): what has expired is gone before anything is decided.
+// time.ts - what time brings about. Every event begins with advance(): what has expired is gone before anything is
+// decided.
 
 import type { Binding } from "../cache.js";
 import { unbind } from "./path.js";
@@ -31,7 +32,8 @@ export function nextDue(flow: FlowState): number {
 	return silentSince === undefined ? due : Math.min(due, silentSince + settings.silenceMs * path.silenceFactor);
 }
 
-/** The application sends a datagram. path gateway: takes a cached target, or queries. bound, watched: renews if it is time. */
+/** The application sends a datagram. path gateway: takes a cached target, or queries. bound, watched: renews if it is
+ * time. */
 export function onDatagram(step: Step): void {
 	const { flow, now } = step;
 	if (flow.path.state === "gateway" && !flow.busy && !adopt(step)) {
@@ -63,7 +65,8 @@ export function watch(step: Step, path: Bound | Watched): void {
 	step.flow.path = { ...path, state: "watched", attempts: { sent: 0, due: step.now } };
 }
 
-/** bound, watched → gateway: the lease has ended and no other flow has renewed it, or another flow has found that the target fails. */
+/** bound, watched → gateway: the lease has ended and no other flow has renewed it, or another flow has found that the
+ * target fails. */
 function expirePath(step: Step): void {
 	const { flow, now } = step;
 	if (flow.path.state !== "gateway" && now >= flow.path.binding.until && !follow(step)) {
@@ -79,7 +82,8 @@ function requestRenewal(step: Step, { term }: Binding): void {
 	if (!follow(step) && (term === "once" || !step.flow.otherQueries)) startQuery(step, "renewal");
 }
 
-/** Since when datagrams to the target are unanswered, if that is to be acted on: not while it is probed, or a query is open. */
+/** Since when datagrams to the target are unanswered, if that is to be acted on: not while it is probed, or a query is
+ * open. */
 function unansweredSince(flow: FlowState, path: Bound | Watched): number | undefined {
 	return path.state === "bound" && flow.query.state === "none" ? path.unansweredSince : undefined;
 }

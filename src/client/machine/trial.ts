@@ -1,4 +1,5 @@
-// trial.ts - transitions of the region "trial", and probes: a target is probed before it is bound, and when it is silent.
+// trial.ts - transitions of the region "trial", and probes: a target is probed before it is bound, and when it is
+// silent.
 
 import { FLAG } from "../../wire/index.js";
 import type { Binding } from "../cache.js";

@@ -9,7 +9,8 @@ import { decodeHeader, FLAG, type HeaderResult, headerLength } from "../header.j
 /** The first four bytes of a control datagram: 0xff, S, H, N. */
 export const COOKIE = 0xff53484e;
 export const CONTROL_PORT = 3575;
-/** Size of a datagram that asks for an answer, padding included, so that no answer is larger: cookie, longest header, service. */
+/** Size of a datagram that asks for an answer, padding included, so that no answer is larger: cookie, longest header,
+ * service. */
 export const CONTROL_SIZE = 88;
 const SERVICE_SIZE = 20;
 

@@ -1,4 +1,5 @@
-// geneve.ts - Geneve (RFC 8926) with the redirection header as its only option, server to server (docs/protocol.md, section 4.1).
+// geneve.ts - Geneve (RFC 8926) with the redirection header as its only option, server to server (docs/protocol.md,
+// section 4.1).
 //
 // Must never: throw on hostile bytes, or look at the inner packet.
 
@@ -68,8 +69,8 @@ export function decodeGeneve(bytes: Uint8Array): Geneve | undefined {
 	};
 }
 
-/** The reason for which a server refuses these bytes on the tunnel port before it checks key, tag and age; undefined if it accepts
- * them. Same order as docs/protocol.md, section 5. */
+/** The reason for which a server refuses these bytes on the tunnel port before it checks key, tag and age; undefined if
+ * it accepts them. Same order as docs/protocol.md, section 5. */
 export function geneveRefusal(bytes: Uint8Array): GeneveReason | undefined {
 	if (bytes.length < 12) return "tunnel_bad";
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

@@ -8,8 +8,8 @@ import { EXID } from "./experiment.js";
 
 const KIND_EXPERIMENT = 254; // RFC 6994 allows 253 too, but tcpdump decodes 254 only
 
-/** The option, 14 bytes. TCP has 40 bytes for all options, so only version, type, flags and nonce of the header are sent; every
- * other field of a capability is zero. */
+/** The option, 14 bytes. TCP has 40 bytes for all options, so only version, type, flags and nonce of the header are
+ * sent; every other field of a capability is zero. */
 export function encodeTcpCapability(nonce: bigint): Uint8Array {
 	const out = new Uint8Array(14);
 	const view = new DataView(out.buffer);

@@ -1,4 +1,5 @@
-// tcp-reset.ts - a redirect for a TCP connection: a RST whose data are cookie and header (docs/protocol.md, section 4.5).
+// tcp-reset.ts - a redirect for a TCP connection: a RST whose data are cookie and header (docs/protocol.md, section
+// 4.5).
 //
 // Must never: throw on hostile bytes. The flow is that of the RST's own addresses and ports.
 

@@ -1,4 +1,5 @@
-// udp-option.ts - the header as an option in the surplus area of a UDP datagram (RFC 9868; docs/protocol.md, section 4.3).
+// udp-option.ts - the header as an option in the surplus area of a UDP datagram (RFC 9868; docs/protocol.md, section
+// 4.3).
 //
 // Owns: the option checksum (OCS) over the surplus area. Must never: throw on hostile bytes.
 
@@ -8,8 +9,8 @@ import { EXID } from "./experiment.js";
 
 const KIND_EXPERIMENT = 127;
 
-/** The surplus area: OCS at its first even byte, then one EXP option with our ExID, then the end of options and zeros up to
- * `size`. `odd`: the UDP datagram before it has an odd length, so a zero byte precedes the checksum. */
+/** The surplus area: OCS at its first even byte, then one EXP option with our ExID, then the end of options and zeros
+ * up to `size`. `odd`: the UDP datagram before it has an odd length, so a zero byte precedes the checksum. */
 export function encodeSurplus(header: Uint8Array, odd: boolean, size = 0): Uint8Array {
 	const start = odd ? 1 : 0;
 	const out = new Uint8Array(Math.max(start + 2 + 4 + header.length, size));
