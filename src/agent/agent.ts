@@ -1,6 +1,6 @@
 // agent.ts - the host agent: services, their machines, and the BPF programs on this host's interfaces.
 //
-// Owns: the agent's life: attach, poll, heartbeat, close. Must never: leave a hook behind at a clean end.
+// Owns: the agent's lifecycle: attach, poll, heartbeat, close. Must never: leave a hook behind at a clean end.
 
 import { type Endpoint, type Notification, type Prefix, RedirectionCache, type Settings } from "../client/index.js";
 import { AgentPrograms } from "../engine/agent-programs.js";

@@ -3,18 +3,8 @@
 import { expect, test } from "vitest";
 import { COUNTERS, type Counters, type Effect, Machine, ServiceCache, type Turn } from "../../src/client/index.js";
 import { type Endpoint, endpointText, FLAG, type Header, type HeaderType, parseAddress } from "../../src/wire/index.js";
+import { random } from "../wire/random.js";
 import { B1, B2, B3, CONTROL, prefixes, SERVICE, START } from "./bench.js";
-
-// mulberry32: a failure is reproducible by its seed.
-function random(seed: number): (below: number) => number {
-	let state = seed;
-	return (below) => {
-		state = (state + 0x6d2b79f5) | 0;
-		let t = Math.imul(state ^ (state >>> 15), 1 | state);
-		t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-		return ((t ^ (t >>> 14)) >>> 0) % below;
-	};
-}
 
 test("R20 R21 R22: the rules hold over 120,000 random steps of flows that share a cache", () => {
 	const all = Array.from({ length: 12 }, (_, seed) => wander(seed + 1, 10_000)).flat();

@@ -3,22 +3,12 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { decodeHeader, encodeHeader, type Flow, headerLength, headerTag, mapped } from "../../src/wire/index.js";
 import { buildCodec, type Request } from "./native.js";
+import { random } from "./random.js";
 import { PAPER_KEY, PAPER_TAGS } from "./siphash_paper.js";
 import { bytesOf, flowOf, headerOf, vectors } from "./vectors.js";
 
 const codec = buildCodec(["g++", "-x", "c++", "-std=c++20"]);
 afterAll(() => codec.remove());
-
-// A small generator with a seed (mulberry32): a failure is reproducible.
-function random(seed: number): (below: number) => number {
-	let state = seed;
-	return (below) => {
-		state = (state + 0x6d2b79f5) | 0;
-		let t = Math.imul(state ^ (state >>> 15), 1 | state);
-		t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-		return ((t ^ (t >>> 14)) >>> 0) % below;
-	};
-}
 
 describe("redirection header, C", () => {
 	test("SipHash equals the 64 outputs of its reference implementation", () => {

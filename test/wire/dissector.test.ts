@@ -53,9 +53,9 @@ function tshark(file: string, ...args: string[]): string {
 }
 
 function rows(file: string): Record<string, string>[] {
-	const wanted = FIELDS.flatMap((name) => ["-e", `shunt.${name}`]);
+	const selected = FIELDS.flatMap((name) => ["-e", `shunt.${name}`]);
 	const extra = ["-e", "_ws.expert.message", "-e", "udp.dstport", "-e", "_ws.lua.error"];
-	const lines = tshark(file, "-T", "fields", "-E", "separator=|", ...wanted, ...extra)
+	const lines = tshark(file, "-T", "fields", "-E", "separator=|", ...selected, ...extra)
 		.trimEnd()
 		.split("\n");
 	const names = [...FIELDS, "expert", "ports", "lua"];

@@ -80,10 +80,10 @@ describe("other carriers", () => {
 		expect(control?.header.ok).toBe(true);
 		expect(control?.about).toEqual(about);
 		expect(Buffer.from(control?.packet ?? none)).toEqual(request);
-		const asked = encodeControl(encodeHeader(capability(7n)), about, undefined, CONTROL_SIZE);
-		expect(asked).toHaveLength(88);
-		expect(decodeControl(asked)).toEqual({ header: { ok: true, header: capability(7n) }, about, packet: undefined });
-		expect(decodeControl(asked.subarray(0, 55))?.about).toBeUndefined();
+		const query = encodeControl(encodeHeader(capability(7n)), about, undefined, CONTROL_SIZE);
+		expect(query).toHaveLength(88);
+		expect(decodeControl(query)).toEqual({ header: { ok: true, header: capability(7n) }, about, packet: undefined });
+		expect(decodeControl(query.subarray(0, 55))?.about).toBeUndefined();
 		expect(decodeControl(Buffer.from("hello"))).toBeUndefined();
 		expect(decodeControl(Buffer.from("ff53484e", "hex"))?.header.ok).toBe(false);
 	});

@@ -1,4 +1,4 @@
-// query.ts - transitions of the region "query": what the gateway is asked.
+// query.ts - transitions of the region "query": queries to the gateway.
 
 import { capability, FLAG } from "../../wire/index.js";
 import type { Binding } from "../cache.js";
@@ -41,7 +41,7 @@ export function endUnanswered(step: Step): void {
 		return;
 	}
 	if (flow.trial.state !== "none") return;
-	// A gateway that has answered before has the capability, so it is asked again sooner.
+	// A gateway that has answered before has the capability, so it is queried again sooner.
 	cache.plainUntil = now + (query.state === "capability" ? settings.plainMs : settings.barMs);
 	step.notify({ name: "plain", why: "no-capability", until: cache.plainUntil });
 }
