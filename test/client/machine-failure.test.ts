@@ -6,7 +6,7 @@ import { decodeHeader, encodeHeader, FLAG, type Header } from "../../src/wire/in
 import { B1, B2, B3, Bench, CONTROL, kinds, SERVICE, START } from "./bench.js";
 
 describe("the machine: failures", () => {
-	test("R8 R21: a target that refuses is reported with its own ticket, and the gateway's third server is followed", () => {
+	test("R8 R21: a refusing target is reported with its own ticket, and a third server is followed", () => {
 		const b = new Bench();
 		const ticket = b.bind(B1, FLAG.leased, { lease: 60 });
 		b.route();

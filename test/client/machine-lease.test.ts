@@ -90,7 +90,7 @@ describe("the machine: leases", () => {
 		expect(b.to()).toEqual(B2);
 	});
 
-	test("R5 R23: a permanent redirection lasts a day at most, and after a restart its target is probed before it is used", () => {
+	test("R5 R23: permanent lasts a day at most; after a restart its target is probed before use", () => {
 		const cache = new RedirectionCache();
 		const b = new Bench({ permanentMs: 1e12 }, cache.of("udp", SERVICE));
 		b.bind(B1, FLAG.permanent);

@@ -6,7 +6,7 @@ import { decodeHeader, type Endpoint, encodeHeader, FLAG } from "../../src/wire/
 import { B1, B2, B3, Bench, CONTROL, kinds, SERVICE } from "./bench.js";
 
 describe("the machine", () => {
-	test("R24 R25: queries with a nonce while datagrams go to the gateway; three unanswered queries are plain for ten minutes", () => {
+	test("R24 R25: queries while datagrams go to the gateway; three unanswered are plain for 10 min", () => {
 		const b = new Bench();
 		expect(b.state).toBe("idle");
 		expect(b.to()).toEqual(SERVICE);

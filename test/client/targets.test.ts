@@ -38,7 +38,7 @@ describe("targets", () => {
 		expect(isPermittedTarget(service, target, listed && prefixes(...listed))).toBe(allowed);
 	});
 
-	test("a forbidden target is not followed, and the service stays with its gateway; a mapped address is forbidden", () => {
+	test("after a forbidden target the service stays with its gateway; mapped is forbidden", () => {
 		for (const [address, more] of [
 			["10.0.0.1", 0],
 			["198.51.100.1", FLAG.ipv6],
