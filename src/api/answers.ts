@@ -10,7 +10,7 @@ import { LOCAL_TARGET, type Explanation as NativeExplanation, reasons } from "..
 import { ShuntError } from "../errors.js";
 import type { Member } from "../member/member.js";
 import { ROLE } from "../policy/index.js";
-import { formatAddress } from "../wire/index.js";
+import { formatPrefix } from "../wire/index.js";
 import { linksOf } from "./links.js";
 import { loadsOfBackends, ownLoad } from "./loads.js";
 import { endpoint, Names } from "./names.js";
@@ -217,7 +217,7 @@ function explain(member: Member, query: FlowQuery): Explanation {
 function ruleText(native: NativeExplanation, family: 4 | 6): string | null {
 	const { prefix, prefixLength } = native.choice ?? {};
 	if (prefix === undefined || prefixLength === undefined) return null;
-	return `${formatAddress(prefix)}/${family === 4 ? prefixLength - 96 : prefixLength}`;
+	return formatPrefix(prefix, prefixLength, family);
 }
 
 function sentences(

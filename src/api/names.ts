@@ -45,9 +45,7 @@ function idsOf<T>(known: Map<number, T>, nameOf: (one: T) => string, what: strin
 	return ids;
 }
 
-export function endpoint(address: string, port: number): string {
-	return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
+export { formatEndpoint as endpoint } from "../wire/index.js";
 
 export function bytesOf(text: string): Buffer {
 	const address = parseAddress(text);

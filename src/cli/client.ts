@@ -3,17 +3,9 @@
 // Owns: the words for what the agent does. Must never: leave a hook behind when it ends.
 
 import { Agent, type ServiceCounts, type ServiceName } from "../agent/index.js";
-import {
-	Cache,
-	type MachineEvent,
-	openCache,
-	type Prefix,
-	readEndpoint,
-	readPrefix,
-	saveCache,
-	textOf,
-} from "../client/index.js";
+import { type Notification, openCache, RedirectionCache, saveCache } from "../client/index.js";
 import { ShuntError } from "../errors.js";
+import { endpointText, type Prefix, parseEndpoint, parsePrefix } from "../wire/index.js";
 
 export interface ClientOptions {
 	interface: string[];
@@ -28,12 +20,12 @@ export interface ClientOptions {
 export async function client(options: ClientOptions): Promise<void> {
 	const services = options.service.map(serviceOf);
 	const targets = options.targetPrefix?.map(prefixOf);
-	const source = options.source === undefined ? undefined : readEndpoint(bracketed(options.source))?.address;
+	const source = options.source === undefined ? undefined : parseEndpoint(bracketed(options.source))?.address;
 	if (options.source !== undefined && source === undefined) {
 		throw new ShuntError("SHUNT_ADDRESS_INVALID", { text: options.source });
 	}
 	if (process.getuid?.() !== 0) throw new ShuntError("SHUNT_NOT_ROOT", { command: "shunt client" });
-	const cache = options.cache === undefined ? new Cache() : openCache(options.cache);
+	const cache = options.cache === undefined ? new RedirectionCache() : openCache(options.cache);
 
 	let end: (why?: unknown) => void = () => {};
 	const ended = new Promise<unknown>((resolve) => {
@@ -61,7 +53,7 @@ export async function client(options: ClientOptions): Promise<void> {
 		{
 			event: "ready",
 			interfaces: options.interface,
-			services: services.map(({ protocol, service }) => `${protocol} ${textOf(service)}`),
+			services: services.map(({ protocol, service }) => `${protocol} ${endpointText(service)}`),
 		},
 		`ready: ${services.length} services on ${options.interface.join(", ")}`,
 	);
@@ -75,7 +67,7 @@ export async function client(options: ClientOptions): Promise<void> {
 
 function serviceOf(text: string): ServiceName {
 	const match = /^(udp|tcp)\/(.+)$/.exec(text);
-	const service = readEndpoint(match?.[2] ?? "");
+	const service = parseEndpoint(match?.[2] ?? "");
 	if (service === undefined) {
 		throw new ShuntError("SHUNT_USAGE", {
 			what: `--service is udp/ or tcp/ and an address with a port, like udp/192.0.2.1:53 or tcp/[2001:db8::1]:80, not ${JSON.stringify(text)}.`,
@@ -85,7 +77,7 @@ function serviceOf(text: string): ServiceName {
 }
 
 function prefixOf(text: string): Prefix {
-	const prefix = readPrefix(text);
+	const prefix = parsePrefix(text);
 	if (prefix === undefined) {
 		throw new ShuntError("SHUNT_USAGE", {
 			what: `--target-prefix is a prefix or an address, like 10.0.0.0/8 or 2001:db8::1, not ${JSON.stringify(text)}.`,
@@ -98,7 +90,7 @@ function bracketed(address: string): string {
 	return address.includes(":") ? `[${address}]:1` : `${address}:1`;
 }
 
-function write(cache: Cache, file: string): void {
+function write(cache: RedirectionCache, file: string): void {
 	try {
 		saveCache(cache, file);
 	} catch (cause) {
@@ -106,20 +98,20 @@ function write(cache: Cache, file: string): void {
 	}
 }
 
-function plain(event: MachineEvent): object {
+function plain(event: Notification): object {
 	const { name: _, ...rest } = event;
 	return Object.fromEntries(
-		Object.entries(rest).map(([key, value]) => [key, typeof value === "object" ? textOf(value) : value]),
+		Object.entries(rest).map(([key, value]) => [key, typeof value === "object" ? endpointText(value) : value]),
 	);
 }
 
-function words(event: MachineEvent): string {
+function words(event: Notification): string {
 	if (event.name === "redirect") {
-		const from = event.previous === undefined ? "" : `, from ${textOf(event.previous)}`;
-		return `redirected to ${textOf(event.target)} (${event.term})${from}`;
+		const from = event.previous === undefined ? "" : `, from ${endpointText(event.previous)}`;
+		return `redirected to ${endpointText(event.target)} (${event.term})${from}`;
 	}
-	if (event.name === "failover") return `${textOf(event.target)} has failed (${event.cause})`;
-	if (event.name === "lease") return `lease ${event.change} at ${textOf(event.target)}`;
+	if (event.name === "failover") return `${endpointText(event.target)} has failed (${event.cause})`;
+	if (event.name === "lease") return `lease ${event.change} at ${endpointText(event.target)}`;
 	return `stays with the gateway (${event.why})`;
 }
 

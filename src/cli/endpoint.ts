@@ -3,7 +3,7 @@
 // Must never: resolve a name.
 
 import { ShuntError } from "../errors.js";
-import { formatAddress, parseAddress } from "../wire/address.js";
+import { parseEndpoint as parse } from "../wire/index.js";
 
 export interface Endpoint {
 	/** In canonical spelling. */
@@ -14,15 +14,11 @@ export interface Endpoint {
 
 /** `what` names the argument in the complaint. */
 export function parseEndpoint(text: string, what: string): Endpoint {
-	const match = /^(?:\[([^\]]*)\]|([^:]*)):([0-9]{1,5})$/.exec(text);
-	const host = match?.[1] ?? match?.[2];
-	const bytes = host === undefined ? undefined : parseAddress(host);
-	const port = Number(match?.[3]);
-	const six = match?.[1] !== undefined;
-	if (bytes === undefined || host?.includes(":") !== six || !(port >= 1 && port <= 65_535)) {
+	const endpoint = parse(text);
+	if (endpoint === undefined) {
 		throw new ShuntError("SHUNT_USAGE", {
 			what: `${what} is an address with a port, like 192.0.2.1:53 or [2001:db8::1]:53, not ${JSON.stringify(text)}.`,
 		});
 	}
-	return { address: formatAddress(bytes), port, family: six ? 6 : 4 };
+	return { ...endpoint, family: text.startsWith("[") ? 6 : 4 };
 }

@@ -62,7 +62,4 @@ export function percent(part: number): string {
 	return `${(part * 100).toFixed(digits)} %`;
 }
 
-/** An address and a port as URLs write them. */
-export function endpoint(address: string, port: number): string {
-	return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
+export { formatEndpoint as endpoint } from "../wire/index.js";

@@ -1,4 +1,4 @@
-// Frames and capture files for tests, written by hand here so that they owe nothing to the code under test.
+// Frames and capture files for tests, encoded here independently of the code under test.
 
 /** A classic pcap file of Ethernet frames. */
 export function pcap(frames: Uint8Array[]): Buffer {

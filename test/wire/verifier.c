@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * verifier.c - an XDP program that decodes, verifies and signs a header, for a test to show to the kernel's verifier.
+ * verifier.c - an XDP program that decodes, verifies and signs a header, for a test to load through the kernel's verifier.
  * It is never attached to anything.
  */
 #include "datapath/header.h"

@@ -1,13 +1,14 @@
-// geneve.ts - the carrier between servers: Geneve (RFC 8926) with the redirection header as its one option.
+// geneve.ts - Geneve (RFC 8926) with the redirection header as its only option, server to server (docs/protocol.md,
+// section 4.1).
 //
 // Must never: throw on hostile bytes, or look at the inner packet.
 
-import { decodeHeader, type HeaderReason, type HeaderResult } from "./header.js";
+import { decodeHeader, type HeaderReason, type HeaderResult } from "../header.js";
 
 export const GENEVE_PORT = 6081;
-/** Of the range that RFC 8926 leaves to experiments. */
+/** In the range that RFC 8926 reserves for experiments. */
 export const GENEVE_CLASS = 0xff17;
-/** The high bit makes it critical: a receiver that does not know the option drops the packet. */
+/** The high bit makes it critical: a receiver that does not implement the option drops the packet. */
 export const GENEVE_TYPE = 0x81;
 export const ETHERTYPE_IPV4 = 0x0800;
 export const ETHERTYPE_IPV6 = 0x86dd;
@@ -21,13 +22,13 @@ export interface Geneve {
 	readonly control: boolean;
 	readonly vni: number;
 	readonly options: readonly { class: number; type: number; data: Uint8Array }[];
-	/** Of our option, if it is there. */
+	/** Of our option, if present. */
 	readonly header: HeaderResult | undefined;
 	/** Where the inner packet begins. */
 	readonly innerAt: number;
 }
 
-/** Geneve header and option, to be followed by the inner packet. */
+/** Geneve header and option; the inner packet follows. */
 export function encodeGeneve(header: Uint8Array, innerFamily: 4 | 6): Uint8Array {
 	const out = new Uint8Array(12 + header.length);
 	const view = new DataView(out.buffer);
@@ -41,7 +42,7 @@ export function encodeGeneve(header: Uint8Array, innerFamily: 4 | 6): Uint8Array
 	return out;
 }
 
-/** Any Geneve header, ours or not, for people to read. undefined if it is none, or cut off. */
+/** Any Geneve header, with or without our option, for display. undefined if it is truncated or not version 0. */
 export function decodeGeneve(bytes: Uint8Array): Geneve | undefined {
 	if (bytes.length < 8) return undefined;
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -68,8 +69,8 @@ export function decodeGeneve(bytes: Uint8Array): Geneve | undefined {
 	};
 }
 
-/** Why a server refuses these bytes on the tunnel's port, before it looks at key, tag and age; undefined if it does not.
- * The order is the one that docs/protocol.md gives. */
+/** The reason for which a server refuses these bytes on the tunnel port before it checks key, tag and age; undefined if
+ * it accepts them. Same order as docs/protocol.md, section 5. */
 export function geneveRefusal(bytes: Uint8Array): GeneveReason | undefined {
 	if (bytes.length < 12) return "tunnel_bad";
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

@@ -1,9 +1,10 @@
-// returned.ts - the datagram inside a packet that a gateway gave back (docs/protocol.md, section 6, 3).
+// udp-payload.ts - the payload of a UDP datagram inside an IP packet, as a gateway returns it (docs/protocol.md,
+// section 6).
 //
 // Must never: throw on hostile bytes.
 
-/** Its payload; undefined if that is no whole UDP datagram. */
-export function carriedPayload(packet: Uint8Array): Uint8Array | undefined {
+/** undefined if the packet is not one complete UDP datagram. */
+export function udpPayload(packet: Uint8Array): Uint8Array | undefined {
 	const version = (packet[0] ?? 0) >> 4;
 	const at = version === 6 ? 40 : ((packet[0] ?? 0) & 15) * 4;
 	const protocol = version === 6 ? packet[6] : packet[9];

@@ -1,9 +1,11 @@
-// syn.ts - a SYN that goes out once more: the same connection, to where it is bound now.
+// tcp-checksum.ts - completes the TCP checksum of a captured SYN, which the host's stack may have left to the link
+// (offload).
 //
-// Owns: the checksum that the host's stack may have left to the link. Must never: change anything else.
+// Must never: change anything else.
 
-/** The frame with its TCP checksum finished; undefined: it is no SYN over IPv4 or IPv6 without extension headers. */
-export function finished(frame: Uint8Array): Buffer | undefined {
+/** A copy of the frame with its TCP checksum; undefined if it is not TCP over IPv4, or over IPv6 without extension
+ * headers. */
+export function withTcpChecksum(frame: Uint8Array): Buffer | undefined {
 	const out = Buffer.from(frame);
 	if (out.length < 14 + 20) return undefined;
 	const six = out.readUInt16BE(12) === 0x86dd;

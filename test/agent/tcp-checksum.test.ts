@@ -1,7 +1,8 @@
-// syn.test.ts - a SYN whose checksum the stack had left to the link is finished before it goes out again.
+// tcp-checksum.test.ts - the checksum of a SYN that the stack had left to the link is completed before the SYN is sent
+// again.
 
 import { expect, test } from "vitest";
-import { finished } from "../../src/agent/syn.js";
+import { withTcpChecksum } from "../../src/agent/tcp-checksum.js";
 
 /** 198.51.100.10.56878 > 10.77.13.2.80, with the options that Linux sends. */
 const SYN = Buffer.from(
@@ -10,11 +11,11 @@ const SYN = Buffer.from(
 	"hex",
 );
 
-test("R26: the sum over pseudo-header and segment is right, whatever stood there, and nothing else changes", () => {
+test("R26: the checksum over pseudo-header and segment is right, whatever the field held, and nothing else changes", () => {
 	for (const before of [0, 0x1234, 0xffff]) {
 		const frame = Buffer.from(SYN);
 		frame.writeUInt16BE(before, 14 + 20 + 16);
-		const after = finished(frame) as Buffer;
+		const after = withTcpChecksum(frame) as Buffer;
 		const segment = after.subarray(34);
 		const words = Buffer.concat([after.subarray(26, 34), Buffer.from([0, 6, 0, segment.length]), segment]);
 		let total = 0;
@@ -26,10 +27,10 @@ test("R26: the sum over pseudo-header and segment is right, whatever stood there
 	}
 });
 
-test("what is no TCP over IP is left alone", () => {
-	expect(finished(Buffer.alloc(20))).toBeUndefined();
-	expect(finished(Buffer.alloc(60))).toBeUndefined();
+test("a frame that is not TCP over IP is refused", () => {
+	expect(withTcpChecksum(Buffer.alloc(20))).toBeUndefined();
+	expect(withTcpChecksum(Buffer.alloc(60))).toBeUndefined();
 	const udp = Buffer.from(SYN);
 	udp[23] = 17;
-	expect(finished(udp)).toBeUndefined();
+	expect(withTcpChecksum(udp)).toBeUndefined();
 });
