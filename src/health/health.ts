@@ -3,9 +3,10 @@
  *
  *   probes, load reports, sockets, links, packet errors, client reports → evidence → health → publisher → tables
  *
- * A pure room: no I/O and no clock. Whatever collects evidence (an executor of probes, the load collector, the host's links)
- * stands in the room that does that I/O and passes it in; `now` is an argument. The publisher reads the result through
- * `Role.tableInputs().health`. No evidence is collected yet: every target is unknown, and an unknown target is served as before.
+ * A pure room: no I/O and no clock. Whatever collects evidence (an executor of probes, the load collector, the host's
+ * links) stands in the room that does that I/O and passes it in; `now` is an argument. The publisher reads the result
+ * through `Role.tableInputs().health`. No evidence is collected yet: every target is unknown, and an unknown target is
+ * served as before.
  *
  * Owns: what evidence is, what health is, and which addresses it takes out of service.
  * Must never: take a target out of service for lack of evidence; unknown is not unhealthy.
