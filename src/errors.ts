@@ -33,7 +33,7 @@ export const ERRORS = {
 	SHUNT_DAEMON_UNREACHABLE: { message: "No daemon answers at {socket}: {why}.", exit: EXIT.daemon, hint: "Start it with shunt gateway or shunt backend; see the daemon's log if it was running." },
 	SHUNT_ENGINE_FAILED: { message: "The engine failed at {step}: {why}.", exit: EXIT.failed, hint: "shunt status says how far it came; run as root on Linux with the interface up." },
 	SHUNT_FILE_UNWRITABLE: { message: "{file} cannot be written: {why}.", exit: EXIT.input, hint: "See that its folder exists and that this user may write there." },
-	SHUNT_GUARD_FAILED: { message: "The guard could not be set up by nftables: {why}.", exit: EXIT.host, hint: "It needs nft 1.0 and Linux 5.12 (tables with an owner)." },
+	SHUNT_FIREWALL_FAILED: { message: "The nftables rules cannot be installed: {why}.", exit: EXIT.host, hint: "It needs nft 1.0 and Linux 5.12 (tables with an owner)." },
 	SHUNT_IDS_EXHAUSTED: { message: "More than {limit} {what} are in use at once.", exit: EXIT.input, hint: "Identifiers have 16 bits; split the configuration over several clusters." },
 	SHUNT_INTERFACE_MISSING: { message: "There is no interface named {interface} on this host.", exit: EXIT.host, hint: "ip link shows the interfaces; correct the name in the configuration." },
 	SHUNT_INTERNAL: { message: "Shunt met something that it does not expect: {why}.", exit: EXIT.failed, hint: "SHUNT_DEBUG=1 shows where; please report it with that." },

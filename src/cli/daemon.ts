@@ -1,9 +1,9 @@
 // daemon.ts - `shunt gateway` and `shunt backend`: run a daemon in the foreground, and tell what happens to it.
 //
 // Owns: the daemon's standard output: a line for each event, or with --json an object for each.
-// Must never: do the daemon's work; api/ does.
+// Must never: do the daemon's work; daemon/ does.
 
-import { type DaemonEvent, runBackend, runGateway } from "../api/index.js";
+import { type DaemonEvent, runBackend, runGateway } from "../daemon/index.js";
 import { type Paint, paintFor } from "./paint.js";
 import { count } from "./units.js";
 

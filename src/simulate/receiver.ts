@@ -1,5 +1,5 @@
 // receiver.ts - a gateway of a run: it hears reports, balances, compiles tables, and chooses. All that decides is the shipped
-// policy; what is here is what the daemon has around it (src/gateway/balancing.ts, member.ts, src/database/tables.ts).
+// policy; what is here is what the daemon has around it (src/gateway/balancing.ts, src/member/publisher.ts, src/database/tables.ts).
 //
 // Owns: its own sessions, what it has heard, its balance and its tables.
 // Must never: know what a backend has not told it.

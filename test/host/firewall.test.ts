@@ -1,4 +1,4 @@
-// guard.test.ts - the guard in a real network namespace: what it drops, what it leaves, and that it dies with its daemon.
+// firewall.test.ts - the firewall in a real network namespace: what it drops, what it passes, and that it ends with its daemon.
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -7,10 +7,10 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { holdBack as backendHoldsBack } from "../../src/backend/hold-back.js";
+import { backendRules } from "../../src/backend/firewall-rules.js";
 import { parseConfig } from "../../src/config/index.js";
 import { placesOf, snapshotOfConfig } from "../../src/database/index.js";
-import { holdBack as gatewayHoldsBack } from "../../src/gateway/hold-back.js";
+import { gatewayRules } from "../../src/gateway/firewall-rules.js";
 
 const run = promisify(execFile);
 const here = dirname(fileURLToPath(import.meta.url));
@@ -20,7 +20,7 @@ const CLIENT = `hosttest-c-${process.pid}`;
 const VIP = "203.0.113.53";
 
 const OWN = "10.9.0.1";
-/** A control datagram's beginning, as far as it matters here. */
+/** First bytes of a control datagram. */
 const CONTROL = "ff53484e15000000";
 
 const SERVICES = (fields: string) =>
@@ -39,21 +39,21 @@ const RULES = (port: number, elements = [`${VIP} . udp . ${port}`]) => ({
 	sets: [{ name: "services4", type: "ipv4_addr . inet_proto . inet_service", elements }],
 	chains: [
 		{
-			name: "hold_back",
+			name: "engine_input",
 			hook: "prerouting priority raw",
 			rules: ['iifname { "eth0" } ip daddr . meta l4proto . th dport @services4 counter drop'],
 		},
 	],
 });
 
-/** A process in the server's namespace that holds a guard; what it says, line by line. */
+/** A process in the server's namespace that holds a firewall, and the lines that it prints. */
 class Holder {
 	readonly process: ChildProcess;
 	readonly said: string[] = [];
 
 	constructor(folder: string, ...rules: object[]) {
 		const args = rules.map((one) => JSON.stringify(one));
-		const holder = join(here, "guard-holder.mjs");
+		const holder = join(here, "firewall-holder.mjs");
 		this.process = spawn("ip", ["netns", "exec", SERVER, process.execPath, holder, folder, ...args], {
 			stdio: ["pipe", "pipe", "inherit"],
 		});
@@ -81,7 +81,7 @@ async function until<T>(look: () => T | Promise<T>): Promise<NonNullable<T>> {
 	for (;;) {
 		const found = await look();
 		if (found) return found as NonNullable<T>;
-		if (Date.now() > end) throw new Error(`waited in vain for ${look}`);
+		if (Date.now() > end) throw new Error(`timed out waiting for ${look}`);
 		await new Promise((resolve) => setTimeout(resolve, 20));
 	}
 }
@@ -89,7 +89,7 @@ async function until<T>(look: () => T | Promise<T>): Promise<NonNullable<T>> {
 const inside = (namespace: string, ...command: string[]) => run("ip", ["netns", "exec", namespace, ...command]);
 const ruleset = async () => (await inside(SERVER, "nft", "list", "ruleset")).stdout;
 
-/** One datagram from the client: was there an answer, or an ICMP error instead of one? */
+/** Sends one datagram from the client: answered, refused by an ICMP error, or silent. */
 async function ask(port: number, address = VIP, hex = "78"): Promise<"answered" | "refused" | "silent"> {
 	const program = `
 		const s = require("node:dgram").createSocket("udp4");
@@ -100,13 +100,13 @@ async function ask(port: number, address = VIP, hex = "78"): Promise<"answered" 
 	return (await inside(CLIENT, process.execPath, "-e", program)).stdout.trim() as "answered";
 }
 
-describe.skipIf(process.getuid?.() !== 0)("the guard", () => {
+describe.skipIf(process.getuid?.() !== 0)("the firewall", () => {
 	let folder: string;
 	let echo: ChildProcess;
 	let holder: Holder | undefined;
 
 	beforeAll(async () => {
-		folder = mkdtempSync(join(tmpdir(), "shunt-guard-"));
+		folder = mkdtempSync(join(tmpdir(), "shunt-firewall-"));
 		writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
 		const options = [
 			"--rootDir",
@@ -121,7 +121,7 @@ describe.skipIf(process.getuid?.() !== 0)("the guard", () => {
 		];
 		await run(
 			join(root, "node_modules/.bin/tsc"),
-			[...options, "--ignoreConfig", "--outDir", folder, "src/host/guard.ts"],
+			[...options, "--ignoreConfig", "--outDir", folder, "src/host/firewall.ts"],
 			{ cwd: root },
 		);
 		for (const name of [SERVER, CLIENT]) await run("ip", ["netns", "add", name]);
@@ -135,7 +135,7 @@ describe.skipIf(process.getuid?.() !== 0)("the guard", () => {
 			await run("ip", ["-n", name, "address", "add", address, "dev", "eth0"]);
 		}
 		await run("ip", ["-n", SERVER, "address", "add", `${VIP}/32`, "dev", "lo"]);
-		await inside(SERVER, "sysctl", "-q", "net.ipv4.icmp_ratelimit=0"); // its refusals are what is looked at here
+		await inside(SERVER, "sysctl", "-q", "net.ipv4.icmp_ratelimit=0"); // the test counts its ICMP errors
 		await run("ip", ["-n", CLIENT, "route", "add", `${VIP}/32`, "via", "10.9.0.1"]);
 		const program = `
 			const s = require("node:dgram").createSocket("udp4");
@@ -159,7 +159,7 @@ describe.skipIf(process.getuid?.() !== 0)("the guard", () => {
 		if (folder) rmSync(folder, { recursive: true, force: true });
 	});
 
-	test("R1: the kernel neither answers nor refuses what the engine takes, and goes on with all else", async () => {
+	test("R1: the kernel neither answers nor refuses what the engine takes, and handles all other packets as before", async () => {
 		holder = new Holder(folder, RULES(53));
 		await holder.says("held");
 		expect(await ask(53)).toBe("silent");
@@ -170,9 +170,9 @@ describe.skipIf(process.getuid?.() !== 0)("the guard", () => {
 		expect(await ask(53)).toBe("answered");
 	});
 
-	test("R4: a gateway's kernel leaves control datagrams to the engine, and answers for other ports", async () => {
+	test("R4: a gateway's kernel drops control datagrams, and answers for other ports", async () => {
 		expect(await ask(3575)).toBe("refused");
-		holder = new Holder(folder, gatewayHoldsBack(SERVICES("idle: 1s").services, ["eth0"], 3575));
+		holder = new Holder(folder, gatewayRules(SERVICES("idle: 1s").services, ["eth0"], 3575));
 		await holder.says("held");
 		expect(await ask(3575)).toBe("silent");
 		expect(await ask(53)).toBe("silent");
@@ -180,11 +180,11 @@ describe.skipIf(process.getuid?.() !== 0)("the guard", () => {
 		expect(await ask(3575, OWN)).toBe("refused"); // no service's address
 	});
 
-	test("R9: beside an engine in user space a backend's kernel answers no control datagram, and takes who comes straight", async () => {
+	test("R9: beside a user-space engine a backend's kernel drops control datagrams, and serves direct packets unless uninvited: drop", async () => {
 		const rules = (fields: string, userSpace: boolean) => {
 			const config = SERVICES(fields);
 			const places = placesOf(snapshotOfConfig(config), config.backends[0]!.addresses);
-			return backendHoldsBack(
+			return backendRules(
 				config.backends[0]!.addresses,
 				["eth0"],
 				{ tunnelPort: 6081, controlPort: 3575 },
@@ -201,7 +201,7 @@ describe.skipIf(process.getuid?.() !== 0)("the guard", () => {
 			service: await ask(53, OWN),
 			tunnel: await ask(6081, OWN),
 		});
-		// "refused" is this kernel's word: nothing listens there.
+		// "refused": the kernel passed the packet on, and no socket is bound there.
 		const beside = { other: "refused", elsewhere: "refused", tunnel: "silent" };
 		expect(await answers()).toEqual({ ...beside, probe: "silent", control: "silent", service: "refused" });
 		holder.next();
@@ -212,7 +212,7 @@ describe.skipIf(process.getuid?.() !== 0)("the guard", () => {
 		expect(await answers()).toEqual({ ...beside, probe: "refused", control: "refused", service: "refused" });
 	});
 
-	test("a daemon that is killed takes its rules along: the host is not cut off", async () => {
+	test("when a daemon is killed, its rules are removed with it: the host stays reachable", async () => {
 		holder = new Holder(folder, RULES(53));
 		await holder.says("held");
 		expect(await ruleset()).toContain("shunt_hosttest");
@@ -221,7 +221,7 @@ describe.skipIf(process.getuid?.() !== 0)("the guard", () => {
 		expect(await ask(53)).toBe("answered");
 	});
 
-	test("rules are replaced as one, and rules that nft refuses leave the last ones in force", async () => {
+	test("rules are replaced in one transaction, and rules that nft rejects leave the previous ones installed", async () => {
 		const broken = RULES(55);
 		broken.chains[0]!.rules.push("no such rule");
 		holder = new Holder(folder, RULES(53), RULES(54), broken);
@@ -230,11 +230,11 @@ describe.skipIf(process.getuid?.() !== 0)("the guard", () => {
 		await holder.says("replaced");
 		expect([await ask(53), await ask(54)]).toEqual(["answered", "silent"]);
 		holder.next();
-		expect(await holder.says("refused")).toMatch(/^refused SHUNT_GUARD_FAILED /);
+		expect(await holder.says("refused")).toMatch(/^refused SHUNT_FIREWALL_FAILED /);
 		expect([await ask(54), await ask(55)]).toEqual(["silent", "refused"]);
 	});
 
-	test("rules can be replaced after others were refused", async () => {
+	test("rules can be replaced after others were rejected", async () => {
 		const broken = RULES(54);
 		broken.chains[0]!.rules.push("no such rule");
 		holder = new Holder(folder, broken, RULES(53), RULES(54));
@@ -254,7 +254,7 @@ describe.skipIf(process.getuid?.() !== 0)("the guard", () => {
 		expect([await ask(53), await ask(54)]).toEqual(["answered", "silent"]);
 	});
 
-	test("an nft that somebody kills is told of, and the next rules stand again", async () => {
+	test("when nft is killed, a warning is emitted and the rules are installed again", async () => {
 		holder = new Holder(folder, RULES(53), RULES(53));
 		await holder.says("held");
 		const found = await run("ip", ["netns", "pids", SERVER]);

@@ -1,24 +1,25 @@
 /**
- * One link's counters, read once a period and turned into rates (R12).
+ * One interface's counters, read once a period and turned into rates (R12).
  *
- * Owns: the descriptors, and the reading before.
- * Must never: guess a speed: what the driver does not say and nobody has configured is 0, unknown.
+ * Owns: the descriptors, and the previous reading.
+ * Must never: guess a speed: one that neither the driver nor the configuration gives is 0, unknown.
  */
 import { host, LINK_COUNTERS, type LinkCounters } from "../engine/index.js";
 import { ETHERNET_OVERHEAD_BYTES, linkRates, type UplinkReport } from "../load/index.js";
 
+/** Rates are those of the wire: with preamble, checksum and gap of each frame. */
 export type LinkUse = Omit<UplinkReport, "addresses">;
 
-export class LinkWatch {
+export class LinkMeter {
 	readonly #counters: LinkCounters;
 	#before: { readonly counters: BigUint64Array; readonly atNs: bigint } | undefined;
 
-	/** `speedBps` other than 0 replaces what the driver says. Throws ENODEV if there is no such interface. */
-	constructor(name: string, speedBps: number) {
-		this.#counters = new (host().LinkCounters)(name, speedBps);
+	/** `speedBps` other than 0 replaces the driver's. Throws ENODEV if there is no such interface. */
+	constructor(interfaceName: string, speedBps: number) {
+		this.#counters = new (host().LinkCounters)(interfaceName, speedBps);
 	}
 
-	/** Since the last call. Throws ENODEV once the interface is gone. */
+	/** Rates since the previous call; 0 at the first. Throws ENODEV once the interface is gone. */
 	read(): LinkUse {
 		const atNs = process.hrtime.bigint();
 		const counters = this.#counters.read(new BigUint64Array(LINK_COUNTERS.length));
@@ -27,13 +28,13 @@ export class LinkWatch {
 		this.#before = { counters, atNs };
 		const rates = before && linkRates(before.counters, counters, atNs - before.atNs, { speedBps });
 		if (!rates) return { up, speedBps, rxBps: 0, txBps: 0, rxPps: 0, txPps: 0, drops: 0, errors: 0 };
-		const wire = (bps: number, pps: number) => bps + 8 * ETHERNET_OVERHEAD_BYTES * pps;
+		const onWire = (bps: number, pps: number) => bps + 8 * ETHERNET_OVERHEAD_BYTES * pps;
 		const { rxBps, txBps, rxPps, txPps, rxDrops, txDrops, rxErrors, txErrors } = rates;
 		return {
 			up,
 			speedBps,
-			rxBps: wire(rxBps, rxPps),
-			txBps: wire(txBps, txPps),
+			rxBps: onWire(rxBps, rxPps),
+			txBps: onWire(txBps, txPps),
 			rxPps,
 			txPps,
 			drops: rxDrops + txDrops,
