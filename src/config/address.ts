@@ -1,16 +1,16 @@
 // address.ts - Internet addresses and prefixes: from text, into one canonical spelling, and into the 16 bytes of the
 // tables (IPv4 in mapped form, ::ffff:a.b.c.d, RFC 4291 2.5.5.2).
 //
-// Must never: accept the spellings that only some programs read alike (010.0.0.1, 10.1, 0x7f000001).
+// Must never: accept a spelling that programs read differently (010.0.0.1, 10.1, 0x7f000001).
 
 import ipaddr from "ipaddr.js";
 import type { Family } from "./model.js";
 
 export interface Address {
 	readonly family: Family;
-	/** Canonical: dotted, or as RFC 5952 has it. */
+	/** Canonical: dotted decimal, or RFC 5952. */
 	readonly text: string;
-	/** 16, IPv4 in mapped form. */
+	/** 16 bytes, IPv4 in mapped form. */
 	readonly bytes: Buffer;
 }
 
@@ -19,7 +19,7 @@ export interface Prefix extends Address {
 	readonly length: number;
 	/** Of the 128-bit mapped form. */
 	readonly mappedLength: number;
-	/** True if bits beyond the length are set in what was written; `text` and `bytes` have them cleared. */
+	/** True if the text has bits set beyond the length; `text` and `bytes` have them cleared. */
 	readonly hostBits: boolean;
 }
 
@@ -35,7 +35,7 @@ export function parseAddress(text: string): Address | undefined {
 	return { family: 6, text: six.toRFC5952String(), bytes: Buffer.from(six.toByteArray()) };
 }
 
-/** A prefix, or a single address as the longest one. */
+/** A prefix; a single address is a prefix of full length. */
 export function parsePrefix(text: string): Prefix | undefined {
 	const [base, suffix, ...more] = text.split("/");
 	const address = parseAddress(base ?? "");
@@ -66,30 +66,8 @@ export function addressText(bytes: Uint8Array): string {
 export function maskBytes(bytes: Uint8Array, length: number): Buffer {
 	const masked = Buffer.from(bytes);
 	for (let i = 0; i < masked.length; i++) {
-		const kept = Math.min(8, Math.max(0, length - i * 8));
-		masked[i] = masked[i]! & (0xff << (8 - kept));
+		const bits = Math.min(8, Math.max(0, length - i * 8));
+		masked[i] = masked[i]! & (0xff << (8 - bits));
 	}
 	return masked;
-}
-
-/** Why an address cannot belong to a service or a server, or undefined if it can. */
-export function unfitAddress(address: Address): string | undefined {
-	const parsed = ipaddr.parse(address.text.replace(/\/.*/, ""));
-	const range: string = parsed.range();
-	switch (range) {
-		case "unspecified":
-			return "is the unspecified address";
-		case "broadcast":
-			return "is the broadcast address";
-		case "multicast":
-			return "is a multicast address";
-		case "loopback":
-			return "is a loopback address, which no other host can reach";
-		case "linkLocal":
-			return "is a link-local address, which means nothing beyond its own link";
-		case "ipv4Mapped":
-			return "is an IPv4 address in IPv6 clothes";
-		default:
-			return undefined;
-	}
 }
