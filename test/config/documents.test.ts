@@ -43,5 +43,5 @@ test("error codes are sorted, and a missing field shows as its name", () => {
 	expect(new ShuntError("SHUNT_INTERFACE_MISSING").message).toContain("{interface}");
 	const error = new ShuntError("SHUNT_INTERFACE_MISSING", { interface: "eth9" });
 	expect(error).toMatchObject({ code: "SHUNT_INTERFACE_MISSING", exitStatus: 3 });
-	expect(error.message).toBe("There is no interface named eth9 on this host.");
+	expect(error.message).toBe("This host has no interface eth9.");
 });

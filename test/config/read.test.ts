@@ -127,7 +127,7 @@ services:
 
 	test("a missing file is reported in one sentence", () => {
 		expect(() => readConfig("/nowhere/shunt.yaml")).toThrow(
-			"/nowhere/shunt.yaml cannot be read: there is no such file.",
+			"The configuration /nowhere/shunt.yaml cannot be read: there is no such file.",
 		);
 	});
 });
