@@ -40,7 +40,7 @@ export const ERRORS = {
 	SHUNT_DAEMON_UNREACHABLE: { message: "No daemon answers at {socket}: {why}.", exit: EXIT.daemon, hint: "Start it with shunt gateway or shunt backend; if it was running, see its log." },
 	SHUNT_ENGINE_FAILED: { message: "The packet engine failed at {step}: {why}.", exit: EXIT.failed, hint: "Run as root on Linux with the interface up; shunt status shows the state of a running engine." },
 	SHUNT_FILE_UNWRITABLE: { message: "{file} cannot be written: {why}.", exit: EXIT.input, hint: "Check that its directory exists and that this user may write there." },
-	SHUNT_GUARD_FAILED: { message: "The nftables rules that guard the tunnel port cannot be installed: {why}.", exit: EXIT.host, hint: "They need nft 1.0 and Linux 5.12 (tables with an owner)." },
+	SHUNT_GUARD_FAILED: { message: "The nftables rules that keep the kernel from answering for the services cannot be installed: {why}.", exit: EXIT.host, hint: "They need nft 1.0 and Linux 5.12 (tables with an owner)." },
 	SHUNT_IDS_EXHAUSTED: { message: "More than {limit} {what} are in use at once.", exit: EXIT.input, hint: "Identifiers have 16 bits; split the configuration over several clusters." },
 	SHUNT_INTERFACE_MISSING: { message: "This host has no interface {interface}.", exit: EXIT.host, hint: "ip link lists the interfaces; correct the name on the command line or in the configuration." },
 	SHUNT_INTERNAL: { message: "Internal error: {why}.", exit: EXIT.failed, hint: "This is a defect of Shunt; SHUNT_DEBUG=1 prints the stack trace, please report it." },
