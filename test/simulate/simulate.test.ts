@@ -73,11 +73,14 @@ describe("choosing by load", () => {
 		expect(oscillation.rowsMovedPerMinute, "of all rows").toBeLessThan(0.4);
 	});
 
-	test.each(["least-load", "weighted"] as const)("R13: a backend that stops reporting gets an equal share: %s", (choose) => {
-		const { stale } = run({ choose, clients: 300_000, stale: 5 });
-		expect(stale!.most).toBeLessThan(1.1);
-		expect(stale!.share).toBeGreaterThan(0.85);
-	});
+	test.each(["least-load", "weighted"] as const)(
+		"R13: a backend that stops reporting gets an equal share: %s",
+		(choose) => {
+			const { stale } = run({ choose, clients: 300_000, stale: 5 });
+			expect(stale!.most).toBeLessThan(1.1);
+			expect(stale!.share).toBeGreaterThan(0.85);
+		},
+	);
 
 	test("R18: lost and late reports change little", () => {
 		const { balance } = run({ choose: "least-load", clients: 500_000, loss: 0.3, delayMs: 500 });
