@@ -114,7 +114,7 @@ function lines(result: Result, tookMs: number): string[] {
 		),
 		line(
 			"oscillation",
-			`amplitude ${fixed(oscillation.amplitude)}, of which random arrivals explain ${fixed(oscillation.noise)}; ${fixed(oscillation.signChangesPerMinute, 1)} sign changes per minute`,
+			`amplitude ${fixed(oscillation.amplitude)} (random arrivals alone: ${fixed(oscillation.noise)}), ${fixed(oscillation.signChangesPerMinute, 1)} sign changes per minute`,
 		),
 		line(
 			"tables",

@@ -25,6 +25,15 @@ test("docs/configuration.md has the table of fields that the schema generates", 
 	await expect(fresh).toMatchFileSnapshot(file);
 });
 
+test.each(["cli", "configuration", "errors"])("docs/%s.md: prose ends at column 120, no line exceeds 400", (page) => {
+	const lines = readFileSync(join(root, `docs/${page}.md`), "utf8").split("\n");
+	let code = false;
+	for (const line of lines) {
+		if (line.startsWith("```")) code = !code;
+		expect([...line].length, line).toBeLessThanOrEqual(code || line.startsWith("|") ? 400 : 120);
+	}
+});
+
 test("the example in docs/configuration.md is accepted", async () => {
 	const text = readFileSync(join(root, "docs/configuration.md"), "utf8");
 	const { parseConfig } = await import("../../src/config/index.js");
