@@ -26,37 +26,149 @@ interface ErrorEntry {
 	readonly hint: string;
 }
 
-// biome-ignore format: one line per code, alphabetical
+/** Alphabetical by code. */
 export const ERRORS = {
-	SHUNT_ADDON_MISSING: { message: "The native addon cannot be loaded: {why}.", exit: EXIT.host, hint: "Run npm ci (or npm rebuild) with a C++20 compiler, cmake and the headers of libpcap installed." },
-	SHUNT_ADDRESS_INVALID: { message: "{text} is not an IPv4 or IPv6 address.", exit: EXIT.input, hint: "Write an IPv4 address in dotted decimal or an IPv6 address; host names are not resolved." },
-	SHUNT_CAPTURE_INVALID: { message: "{file} cannot be read as a capture: {why}.", exit: EXIT.input, hint: "shunt dump reads pcap and pcapng files of Ethernet, raw IP or Linux cooked packets." },
-	SHUNT_COMMAND_FAILED: { message: "The command {command} failed: {why}.", exit: EXIT.host, hint: "Run the command by hand to see its output; the daemon needs iproute2, nftables and ethtool." },
-	SHUNT_CONFIG_INVALID: { message: "{problems}", exit: EXIT.input, hint: "docs/configuration.md describes every field; schema/shunt.schema.json lets an editor check them." },
-	SHUNT_CONFIG_REFERENCE: { message: "{problems}", exit: EXIT.input, hint: "Each field is valid by itself, but contradicts another field or names something that is not configured." },
-	SHUNT_CONFIG_SYNTAX: { message: "{problems}", exit: EXIT.input, hint: "The file must be valid YAML; check the indentation at the place named." },
-	SHUNT_CONFIG_UNREADABLE: { message: "The configuration {file} cannot be read: {why}.", exit: EXIT.input, hint: "Name the configuration with --config, and check that this user may read it." },
-	SHUNT_DAEMON_RUNNING: { message: "The {role} {name} is already running as process {pid}.", exit: EXIT.daemon, hint: "Stop it first with shunt stop, or query it with shunt status." },
-	SHUNT_DAEMON_UNREACHABLE: { message: "No daemon answers at {socket}: {why}.", exit: EXIT.daemon, hint: "Start it with shunt gateway or shunt backend; if it was running, see its log." },
-	SHUNT_ENGINE_FAILED: { message: "The packet engine failed at {step}: {why}.", exit: EXIT.failed, hint: "Run as root on Linux with the interface up; shunt status shows the state of a running engine." },
-	SHUNT_FILE_UNWRITABLE: { message: "{file} cannot be written: {why}.", exit: EXIT.input, hint: "Check that its directory exists and that this user may write there." },
-	SHUNT_GUARD_FAILED: { message: "The nftables rules that keep the kernel from answering for the services cannot be installed: {why}.", exit: EXIT.host, hint: "They need nft 1.0 and Linux 5.12 (tables with an owner)." },
-	SHUNT_IDS_EXHAUSTED: { message: "More than {limit} {what} are in use at once.", exit: EXIT.input, hint: "Identifiers have 16 bits; split the configuration over several clusters." },
-	SHUNT_INTERFACE_MISSING: { message: "This host has no interface {interface}.", exit: EXIT.host, hint: "ip link lists the interfaces; correct the name on the command line or in the configuration." },
-	SHUNT_INTERNAL: { message: "Internal error: {why}.", exit: EXIT.failed, hint: "This is a defect of Shunt; SHUNT_DEBUG=1 prints the stack trace, please report it." },
-	SHUNT_NEXT_HOP_UNRESOLVED: { message: "The next hop to {address} cannot be resolved: {why}.", exit: EXIT.host, hint: "Check the route with ip route get, and the neighbour with ip neigh." },
-	SHUNT_NOT_ROOT: { message: "{command} needs root (CAP_NET_ADMIN, CAP_NET_RAW).", exit: EXIT.host, hint: "Run it with sudo." },
-	SHUNT_PINS_FAILED: { message: "No BPF file system is mounted, and none can be mounted at {folder}: {why}.", exit: EXIT.host, hint: "Mount one (mount -t bpf bpf /sys/fs/bpf), or set engine.mode: user." },
-	SHUNT_REDIRECTIONS_EXHAUSTED: { message: "The configuration needs {count} different redirections; the limit is {limit}.", exit: EXIT.input, hint: "Give rules the same lists of backends and the same terms: equal redirections are stored once." },
-	SHUNT_SOCKET_FAILED: { message: "The control socket {socket} cannot be opened: {why}.", exit: EXIT.host, hint: "Check that its directory exists and that this user may write there, or choose another with --socket." },
-	SHUNT_STORE_CLOSED: { message: "The redirection database is closed.", exit: EXIT.failed, hint: "The daemon is stopping; retry when it has restarted." },
-	SHUNT_STORE_COMPACTED: { message: "Changes since revision {revision} have been compacted; the oldest revision is {oldest}.", exit: EXIT.failed, hint: "List the records again, and watch from the revision of that list." },
-	SHUNT_STORE_LEASE_GONE: { message: "The lease {lease} does not exist or has expired.", exit: EXIT.failed, hint: "Grant a new lease, and put its records again." },
-	SHUNT_STORE_READ_ONLY: { message: "The redirection database is read from {file} and is read-only.", exit: EXIT.input, hint: "Change the configuration and reload, or configure an embedded or a shared database." },
-	SHUNT_TUN_FAILED: { message: "The tun device {name} cannot be created: {why}.", exit: EXIT.host, hint: "It needs /dev/net/tun: run modprobe tun, and check that no other daemon has a device of this name." },
-	SHUNT_UNKNOWN_SERVER: { message: "The configuration {file} has no {role} {name}; must be one of {known}.", exit: EXIT.input, hint: "Name this host with --name as the configuration does." },
+	SHUNT_ADDON_MISSING: {
+		message: "The native addon cannot be loaded: {why}.",
+		exit: EXIT.host,
+		hint: "Run npm ci (or npm rebuild) with a C++20 compiler, cmake and the headers of libpcap installed.",
+	},
+	SHUNT_ADDRESS_INVALID: {
+		message: "{text} is not an IPv4 or IPv6 address.",
+		exit: EXIT.input,
+		hint: "Write an IPv4 address in dotted decimal or an IPv6 address; host names are not resolved.",
+	},
+	SHUNT_CAPTURE_INVALID: {
+		message: "{file} cannot be read as a capture: {why}.",
+		exit: EXIT.input,
+		hint: "shunt dump reads pcap and pcapng files of Ethernet, raw IP or Linux cooked packets.",
+	},
+	SHUNT_COMMAND_FAILED: {
+		message: "The command {command} failed: {why}.",
+		exit: EXIT.host,
+		hint: "Run the command by hand to see its output; the daemon needs iproute2, nftables and ethtool.",
+	},
+	SHUNT_CONFIG_INVALID: {
+		message: "{problems}",
+		exit: EXIT.input,
+		hint: "docs/configuration.md describes every field; schema/shunt.schema.json lets an editor check them.",
+	},
+	SHUNT_CONFIG_REFERENCE: {
+		message: "{problems}",
+		exit: EXIT.input,
+		hint: "Each field is valid by itself, but contradicts another field or names something that is not configured.",
+	},
+	SHUNT_CONFIG_SYNTAX: {
+		message: "{problems}",
+		exit: EXIT.input,
+		hint: "The file must be valid YAML; check the indentation at the place named.",
+	},
+	SHUNT_CONFIG_UNREADABLE: {
+		message: "The configuration {file} cannot be read: {why}.",
+		exit: EXIT.input,
+		hint: "Name the configuration with --config, and check that this user may read it.",
+	},
+	SHUNT_DAEMON_RUNNING: {
+		message: "The {role} {name} is already running as process {pid}.",
+		exit: EXIT.daemon,
+		hint: "Stop it first with shunt stop, or query it with shunt status.",
+	},
+	SHUNT_DAEMON_UNREACHABLE: {
+		message: "No daemon answers at {socket}: {why}.",
+		exit: EXIT.daemon,
+		hint: "Start it with shunt gateway or shunt backend; if it was running, see its log.",
+	},
+	SHUNT_ENGINE_FAILED: {
+		message: "The packet engine failed at {step}: {why}.",
+		exit: EXIT.failed,
+		hint: "Run as root on Linux with the interface up; shunt status shows the state of a running engine.",
+	},
+	SHUNT_FILE_UNWRITABLE: {
+		message: "{file} cannot be written: {why}.",
+		exit: EXIT.input,
+		hint: "Check that its directory exists and that this user may write there.",
+	},
+	SHUNT_GUARD_FAILED: {
+		message: "The nftables rules that keep the kernel from answering for the services cannot be installed: {why}.",
+		exit: EXIT.host,
+		hint: "They need nft 1.0 and Linux 5.12 (tables with an owner).",
+	},
+	SHUNT_IDS_EXHAUSTED: {
+		message: "More than {limit} {what} are in use at once.",
+		exit: EXIT.input,
+		hint: "Identifiers have 16 bits; split the configuration over several clusters.",
+	},
+	SHUNT_INTERFACE_MISSING: {
+		message: "This host has no interface {interface}.",
+		exit: EXIT.host,
+		hint: "ip link lists the interfaces; correct the name on the command line or in the configuration.",
+	},
+	SHUNT_INTERNAL: {
+		message: "Internal error: {why}.",
+		exit: EXIT.failed,
+		hint: "This is a defect of Shunt; SHUNT_DEBUG=1 prints the stack trace, please report it.",
+	},
+	SHUNT_NEXT_HOP_UNRESOLVED: {
+		message: "The next hop to {address} cannot be resolved: {why}.",
+		exit: EXIT.host,
+		hint: "Check the route with ip route get, and the neighbour with ip neigh.",
+	},
+	SHUNT_NOT_ROOT: {
+		message: "{command} needs root (CAP_NET_ADMIN, CAP_NET_RAW).",
+		exit: EXIT.host,
+		hint: "Run it with sudo.",
+	},
+	SHUNT_PINS_FAILED: {
+		message: "No BPF file system is mounted, and none can be mounted at {folder}: {why}.",
+		exit: EXIT.host,
+		hint: "Mount one (mount -t bpf bpf /sys/fs/bpf), or set engine.mode: user.",
+	},
+	SHUNT_REDIRECTIONS_EXHAUSTED: {
+		message: "The configuration needs {count} different redirections; the limit is {limit}.",
+		exit: EXIT.input,
+		hint: "Give rules the same lists of backends and the same terms: equal redirections are stored once.",
+	},
+	SHUNT_SOCKET_FAILED: {
+		message: "The control socket {socket} cannot be opened: {why}.",
+		exit: EXIT.host,
+		hint: "Check that its directory exists and that this user may write there, or choose another with --socket.",
+	},
+	SHUNT_STORE_CLOSED: {
+		message: "The redirection database is closed.",
+		exit: EXIT.failed,
+		hint: "The daemon is stopping; retry when it has restarted.",
+	},
+	SHUNT_STORE_COMPACTED: {
+		message: "Changes since revision {revision} have been compacted; the oldest revision is {oldest}.",
+		exit: EXIT.failed,
+		hint: "List the records again, and watch from the revision of that list.",
+	},
+	SHUNT_STORE_LEASE_GONE: {
+		message: "The lease {lease} does not exist or has expired.",
+		exit: EXIT.failed,
+		hint: "Grant a new lease, and put its records again.",
+	},
+	SHUNT_STORE_READ_ONLY: {
+		message: "The redirection database is read from {file} and is read-only.",
+		exit: EXIT.input,
+		hint: "Change the configuration and reload, or configure an embedded or a shared database.",
+	},
+	SHUNT_TUN_FAILED: {
+		message: "The tun device {name} cannot be created: {why}.",
+		exit: EXIT.host,
+		hint: "It needs /dev/net/tun: run modprobe tun, and check that no other daemon has a device of this name.",
+	},
+	SHUNT_UNKNOWN_SERVER: {
+		message: "The configuration {file} has no {role} {name}; must be one of {known}.",
+		exit: EXIT.input,
+		hint: "Name this host with --name as the configuration does.",
+	},
 	SHUNT_USAGE: { message: "{what}", exit: EXIT.input, hint: "shunt --help lists the commands." },
-	SHUNT_XDP_NO_TRANSMIT: { message: "{interface} does not accept redirected XDP frames (ndo_xdp_xmit).", exit: EXIT.host, hint: "The peer of a veth interface needs an XDP program, if only one that returns XDP_PASS; or set engine.mode: generic." },
+	SHUNT_XDP_NO_TRANSMIT: {
+		message: "{interface} does not accept redirected XDP frames (ndo_xdp_xmit).",
+		exit: EXIT.host,
+		hint: "The peer of a veth interface needs an XDP program, if only one that returns XDP_PASS; or set engine.mode: generic.",
+	},
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -1,5 +1,5 @@
-// arguments.ts - the values of options: each kind (count, port, seconds, fraction, …) has its own parser, which states its
-// unit and range when it refuses a value.
+// arguments.ts - the values of options: each kind (count, port, seconds, fraction, …) has its own parser, whose error
+// states the unit and the range.
 //
 // Must never: know which option a value is for.
 
@@ -9,7 +9,7 @@ import { number } from "./units.js";
 
 type Parser<T> = (text: string) => T;
 
-/** `unit` is "seconds", say. */
+/** `unit`: such as "seconds". */
 export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER, unit?: string): Parser<number> {
 	const what = unit === undefined ? "a whole number" : `a whole number of ${unit}`;
 	const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${number(least)}` : between(least, most);
@@ -20,14 +20,14 @@ export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGE
 	};
 }
 
-/** Of UDP or TCP. */
+/** A port of UDP or TCP. */
 export function port(text: string): number {
 	const value = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
 	if (!(value >= 1 && value <= 65_535)) throw new InvalidArgumentError("must be a port from 1 to 65535");
 	return value;
 }
 
-/** A part of a whole. */
+/** A part of a whole, from 0 to 1. */
 export function fraction(text: string): number {
 	const value = decimal(text);
 	if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError("must be between 0 and 1");
@@ -43,7 +43,7 @@ export function seconds(least: number, most: number): Parser<number> {
 	};
 }
 
-/** Of the larger to the smaller of two values. */
+/** The larger of two values over the smaller. */
 export function ratio(most: number): Parser<number> {
 	return (text) => {
 		const value = decimal(text);
@@ -52,7 +52,7 @@ export function ratio(most: number): Parser<number> {
 	};
 }
 
-/** So many events per unit of time; `unit` is "packets per second", say. `zero`: none at all is a rate too. */
+/** `unit`: such as "packets per second". `zero`: 0 is allowed. */
 export function rate(unit: string, most: number, zero: boolean): Parser<number> {
 	const range = zero ? between(0, most) : `above 0 and up to ${number(most)}`;
 	return (text) => {
@@ -71,7 +71,7 @@ export function speed(text: string): number {
 	return value;
 }
 
-/** Bits per second each, of at most so many. */
+/** A list of at most `most` speeds, in bits per second. */
 export function speeds(most: number): Parser<number[]> {
 	return (text) => {
 		const parts = text.split(",");

@@ -1,7 +1,7 @@
 // failure.ts - how a failed command ends: one sentence, a remedy and an exit status.
 //
-// Owns: standard error and the exit status in that case. With --json the error is one line, {"error": {...}}, on standard
-// error, so that standard output holds answers only.
+// Owns: standard error and the exit status in that case. With --json the error is one line, {"error": {...}}, on
+// standard error, so that standard output holds answers only.
 // Must never: print a stack trace, unless SHUNT_DEBUG is set.
 
 import { CommanderError } from "commander";
@@ -36,7 +36,7 @@ function toShuntError(error: unknown): ShuntError | undefined {
 
 /**
  * "error: unknown command 'statsu'\n(Did you mean status?)" -> "Unknown command 'statsu' (did you mean status?)."
- * "error: option '--use <fraction>' argument '2' is invalid. must be …" -> "Option '--use' argument '2' is invalid; must be …."
+ * "error: option '--use <fraction>' argument '2' is invalid. must be …" -> "Option '--use <fraction>' … is invalid; must be …."
  */
 function sentence(message: string): string {
 	const text = message

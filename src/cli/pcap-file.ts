@@ -1,7 +1,8 @@
-// pcap-file.ts - classic pcap files, read and written without libpcap: `dump -r` and `-w` need no addon and no privilege.
+// pcap-file.ts - classic pcap files, read and written without libpcap: `dump -r` and `-w` need no addon and no
+// privilege.
 //
-// Owns: the file header and the records, of both byte orders, in microseconds and nanoseconds. Files are read as streams, so
-// that a file may be a pipe or larger than memory.
+// Owns: the file header and the records, of both byte orders, in microseconds and nanoseconds. Files are read as
+// streams, so that a file may be a pipe or larger than memory.
 // Must never: look into a packet, or trust a length that exceeds the file.
 
 import { createReadStream } from "node:fs";

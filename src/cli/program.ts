@@ -1,7 +1,7 @@
 // program.ts - every command of `shunt`: its arguments, options and help.
 //
-// Owns: the command line. Each command is implemented in a file of its own that is loaded when the command runs, so that
-// `shunt check` loads neither the addon nor a daemon.
+// Owns: the command line. Each command is implemented in a file of its own that is loaded when the command runs, so
+// that `shunt check` loads neither the addon nor a daemon.
 // Must never: do any work itself.
 
 import { Command, Option } from "commander";

@@ -24,7 +24,8 @@ export async function socketOf(which: Which, folder = SOCKET_FOLDER): Promise<st
 	if (which.socket !== undefined) return which.socket;
 	if (which.name !== undefined) return join(folder, `${which.name}.sock`);
 	const sockets = socketsIn(folder);
-	// A killed daemon leaves its socket behind. A single socket is returned in any case: connecting gives the better error.
+	// A killed daemon leaves its socket behind. A single socket is returned in any case: connecting gives the better
+	// error.
 	const answering = sockets.length > 1 ? await filterAnswering(sockets) : sockets;
 	const [only, ...more] = answering.length > 0 ? answering : sockets.slice(0, 1);
 	if (only === undefined)

@@ -1,8 +1,8 @@
-// field-types.ts - the types that fields of a configuration have (port, duration, address, …) and what each one says of
-// a wrong value: "value is invalid; rule; remedy", to be read after the field's name.
+// field-types.ts - the types of configuration fields (port, duration, address, …), each with its error for an invalid
+// value: "value is invalid; rule; remedy", to be read after the field's name.
 //
 // Owns: spelling and range of a single value.
-// Must never: know which field it is for, or look from one field at another.
+// Must never: know which field it is for, or compare fields.
 
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
@@ -121,7 +121,7 @@ export const address = () =>
 		return parsed === undefined ? spellingFault(value) : unicastFault(value, parsed);
 	});
 
-/** Of text that is not an address: what it is instead, where that can be told. */
+/** The fault of a text that is not an address. */
 function spellingFault(value: string): string {
 	const quoted = JSON.stringify(value);
 	const slash = value.indexOf("/");
@@ -135,7 +135,7 @@ function spellingFault(value: string): string {
 	return mustBe(ADDRESS)({ input: value });
 }
 
-/** Of an address that is not the unicast address of a host. */
+/** The fault of an address that is not a unicast address of a host. */
 function unicastFault(written: string, { text, bytes }: Address): string | undefined {
 	const unicast = "write a unicast address that other hosts can reach";
 	const range: string = ipaddr.parse(text).range();

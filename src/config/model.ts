@@ -49,7 +49,9 @@ export interface Rule {
 	readonly redirection: Redirection;
 }
 
-/** One address, port and protocol that clients use. A configured service with two addresses and two protocols is four. */
+/**
+ * One address, port and protocol that clients use. A configured service with two addresses and two protocols is four.
+ */
 export interface Service {
 	/** "udp/203.0.113.53/53": unique; identifiers depend on it alone (ids.ts). */
 	readonly key: string;

@@ -1,6 +1,6 @@
 // schema-cluster.ts - the fields that hold for the whole cluster: keys and ports, sessions, load, engine.
 //
-// Owns: their shape, defaults and documentation. Must never: look from one field at another; that is build.ts.
+// Owns: their shape, defaults and documentation. Must never: compare fields; that is build.ts.
 
 import { z } from "zod";
 import { choice, duration, flag, map, mustBe, name, port, secret, text, weight, whole } from "./field-types.js";

@@ -1,6 +1,6 @@
 // schema-members.ts - the fields of gateways and backends.
 //
-// Owns: their shape, defaults and documentation. Must never: look from one field at another; that is build.ts.
+// Owns: their shape, defaults and documentation. Must never: compare fields; that is build.ts.
 
 import { z } from "zod";
 import { address, choice, map, mustBe, name, oneOrMore, percent, speed, whole } from "./field-types.js";

@@ -2,7 +2,7 @@
 // and of its members are in schema-cluster.ts and schema-members.ts.
 //
 // Owns: every field's type, default and documentation. The JSON Schema for editors and the table of
-// docs/configuration.md are generated from it. Must never: look from one field at another; that is build.ts.
+// docs/configuration.md are generated from it. Must never: compare fields; that is build.ts.
 
 import { z } from "zod";
 import {

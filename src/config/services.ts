@@ -85,7 +85,9 @@ export function buildServices(
 	return services;
 }
 
-/** A reply leaves the backend from the service's address and backend port: that pair must identify the service's port. */
+/**
+ * A reply leaves the backend from the service's address and backend port: that pair must identify the service's port.
+ */
 function checkReturnPath(services: readonly Service[], problems: ProblemList): void {
 	const serviceOf = new Map<string, Service>();
 	const reported = new Set<string>();

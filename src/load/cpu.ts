@@ -1,7 +1,7 @@
 // cpu.ts - the processors' use, from two readings of /proc/stat.
 //
-// Busy is all time except idle and iowait. Stolen time counts as busy: this host cannot use it. A single full processor can
-// limit a host's packets while others are idle, so the busiest is given beside the mean.
+// Busy is all time except idle and iowait. Stolen time counts as busy: this host cannot use it. A single full processor
+// can limit a host's packets while others are idle, so the busiest is given beside the mean.
 //
 // Owns: the meaning of the columns of /proc/stat.
 // Must never: read the file (it is an argument), or count a column that ran backwards.

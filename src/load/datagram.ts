@@ -3,10 +3,10 @@
 //   0        4       5      6        7    8          16       24
 //   "SHLD"   version kind   key id   0    at, ms     nonce    body (JSON, none in a question)      tag, 16 bytes
 //
-// The tag is HMAC-SHA-256 (RFC 2104), truncated to 128 bits, under a key derived from the cluster's key of that id for this
-// purpose alone. `at` must be within the cluster's window, and an answer carries the question's nonce, so that an old answer
-// or one to another gateway is refused. An answer is larger than its question, so a question is answered once only: the
-// backend remembers the nonces of a window (backend/reporter.ts).
+// The tag is HMAC-SHA-256 (RFC 2104), truncated to 128 bits, under a key derived from the cluster's key of that id for
+// this purpose alone. `at` must be within the cluster's window, and an answer carries the question's nonce, so that an
+// old answer or one to another gateway is refused. An answer is larger than its question, so a question is answered
+// once only: the backend remembers the nonces of a window (backend/reporter.ts).
 //
 // Owns: the format. Must never: throw on invalid bytes.
 

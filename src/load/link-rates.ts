@@ -1,8 +1,8 @@
 // link-rates.ts - rates, utilisation and headroom of a link, from two readings of its counters.
 //
-// A counter that decreased has wrapped (some drivers count in 32 bits) or was reset (with the driver). If bytes and packets
-// of a direction decrease together, they were reset: two wraps in one interval do not occur. Counts before a reset are lost,
-// so the rates of that interval are a lower bound and are marked `reset`.
+// A counter that decreased has wrapped (some drivers count in 32 bits) or was reset (with the driver). If bytes and
+// packets of a direction decrease together, they were reset: two wraps in one interval do not occur. Counts before a
+// reset are lost, so the rates of that interval are a lower bound and are marked `reset`.
 //
 // Owns: these rules, and the bytes of a frame on the wire that the kernel does not count.
 // Must never: read a clock or a file, smooth, or judge a rate.

@@ -1,7 +1,7 @@
 // clients.ts - up to ten million clients, in columns: the target of each, and the time of its next event.
 //
-// Owns: the columns, their free places, and a calendar queue with a list of places for each step of time (Brown, CACM 1988,
-// with days of one step). Must never: allocate an object per client.
+// Owns: the columns, their free places, and a calendar queue with a list of places for each step of time (Brown, CACM
+// 1988, with days of one step). Must never: allocate an object per client.
 
 const NONE = -1;
 
@@ -66,7 +66,10 @@ export class Clients {
 		this.#calendar[step] = place;
 	}
 
-	/** Calls `each` for every client with an event at this step. It may remove the client, or schedule it for a later step. */
+	/**
+	 * Calls `each` for every client with an event at this step. It may remove the client, or schedule it for a later
+	 * step.
+	 */
 	due(step: number, each: (place: number) => void): void {
 		let place = this.#calendar[step]!;
 		this.#calendar[step] = NONE;

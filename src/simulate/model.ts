@@ -1,6 +1,7 @@
 // model.ts - the options and the result of a run.
 //
-// Owns: the types of this room and the defaults. A default that the daemon has too is the same here (a test compares them).
+// Owns: the types of this room and the defaults. A default that the daemon has too is the same here (a test compares
+// them).
 
 import type { Choose } from "../config/index.js";
 import type { LoadWeights } from "../policy/index.js";

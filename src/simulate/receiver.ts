@@ -1,5 +1,5 @@
-// receiver.ts - a gateway of a run: it receives reports, balances, compiles tables and chooses targets. All decisions are
-// the shipped policy's; this file has the part of the daemon around it (src/gateway/balancing.ts, member.ts,
+// receiver.ts - a gateway of a run: it receives reports, balances, compiles tables and chooses targets. All decisions
+// are the shipped policy's; this file has the part of the daemon around it (src/gateway/balancing.ts, member.ts,
 // src/database/tables.ts).
 //
 // Owns: its own sessions, the reports received, its balance and its tables.
@@ -44,7 +44,7 @@ export class Receiver {
 	readonly #options: Options;
 	readonly #servers: Servers;
 	readonly #reports: (ReceivedReport | undefined)[];
-	readonly #askedSince: number[];
+	readonly #queriedSince: number[];
 	readonly #keys: readonly string[];
 	readonly #size: number;
 	readonly #lessLoaded: boolean;
@@ -57,7 +57,7 @@ export class Receiver {
 		this.sessions = new Int32Array(servers.sessions.length);
 		this.loads = new Uint16Array(servers.sessions.length);
 		this.#reports = servers.names.map(() => undefined);
-		this.#askedSince = servers.names.map(() => 0);
+		this.#queriedSince = servers.names.map(() => 0);
 		this.#keys = servers.names.flatMap((name, b) => servers.addresses[b]!.map((address) => `${name}/${address}/53`));
 		this.#lessLoaded = options.choose === "least-load";
 		this.#size = tableSize(
@@ -82,7 +82,7 @@ export class Receiver {
 	/** A backend has left or joined again: its earlier reports do not count. */
 	forget(backend: number, nowMs: number): void {
 		this.#reports[backend] = undefined;
-		this.#askedSince[backend] = nowMs;
+		this.#queriedSince[backend] = nowMs;
 	}
 
 	/** One iteration of the gateway's loop. */
@@ -95,7 +95,7 @@ export class Receiver {
 			periodMs: load.reportMs,
 			weighted: this.#options.choose === "weighted",
 			backends: this.#servers.names.map((name, b) => this.#backendNow(name, b)),
-			asked: this.#asked(),
+			asked: this.#queries(),
 		});
 		this.balance = next;
 		const loads = this.#lessLoaded ? this.#targetLoads() : new Map<string, number>();
@@ -116,7 +116,9 @@ export class Receiver {
 		for (let i = 0; i < before.length; i++) if (before[i] !== this.rows[i]) this.rowsMoved++;
 	}
 
-	/** As native/datapath/lookup/choose.h: the first hash's row or, by load, the less loaded of two rows. 0: no target. */
+	/**
+	 * As native/datapath/lookup/choose.h: the first hash's row or, by load, the less loaded of two rows. 0: no target.
+	 */
 	choose(first: number, second: number): number {
 		const { rows } = this;
 		const target = rows[Math.floor((first * rows.length) / 4_294_967_296)] ?? 0;
@@ -163,14 +165,14 @@ export class Receiver {
 		};
 	}
 
-	#asked(): Map<string, { since: number; answered: number | undefined }> {
+	#queries(): Map<string, { since: number; answered: number | undefined }> {
 		return new Map(
 			this.#servers.addresses.flatMap((addresses, b) => {
 				const received = this.#reports[b];
 				return addresses.map((address, i): [string, { since: number; answered: number | undefined }] => [
 					address,
 					{
-						since: this.#askedSince[b]!,
+						since: this.#queriedSince[b]!,
 						answered: received?.links[i]?.up === false ? undefined : received?.receivedAt,
 					},
 				]);

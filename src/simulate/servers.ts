@@ -1,7 +1,7 @@
 // servers.ts - the backends of a run: their sessions, their loads and their reports.
 //
-// Owns: sessions by target, which backends are active, and each one's smoothed load. A target is a backend's address on one
-// of its links. Must never: choose a target, or know of a gateway.
+// Owns: sessions by target, which backends are active, and each one's smoothed load. A target is a backend's address on
+// one of its links. Must never: choose a target, or know of a gateway.
 
 import { smoothed, totalLoad } from "../policy/index.js";
 import type { Link, Options } from "./model.js";

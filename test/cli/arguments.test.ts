@@ -1,4 +1,5 @@
-// arguments.test.ts - the parser of each kind of value: accepted values, refused values, and the unit and range it states.
+// arguments.test.ts - the parser of each kind of value: accepted values, refused values, and the unit and range it
+// states.
 
 import { InvalidArgumentError } from "commander";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,5 @@
-// bad.test.ts - every file of bad/ is refused with exactly the sentences of its .expected (rewritten by -u: then read it).
+// bad.test.ts - every file of bad/ is refused with exactly the sentences of its .expected (rewritten by -u: then read
+// it).
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";

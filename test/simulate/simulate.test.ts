@@ -1,5 +1,5 @@
-// simulate.test.ts - the runs by which the policy's defaults were chosen (docs/balancing.md). A change of a constant shows
-// here its effect on balance, oscillation and links.
+// simulate.test.ts - the runs by which the policy's defaults were chosen (docs/balancing.md). A change of a constant
+// shows here its effect on balance, oscillation and links.
 
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../src/config/index.js";

@@ -1,4 +1,4 @@
-// questions.test.ts - status, sessions, explain and reload, against a daemon with prepared answers.
+// queries.test.ts - status, sessions, explain and reload, against a daemon with prepared answers.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,20 +15,20 @@ import { explanation, SESSIONS, status } from "./daemon-answers.js";
 let folder: string;
 let daemon: { close(): Promise<void> };
 let now: Status;
-let asked: { sessions?: SessionQuery; count?: SessionFilter; expire?: SessionFilter; explain?: FlowQuery };
+let received: { sessions?: SessionQuery; count?: SessionFilter; expire?: SessionFilter; explain?: FlowQuery };
 let truncated: boolean;
 let refusal: ShuntError | undefined;
 
 beforeAll(async () => {
-	folder = mkdtempSync(join(tmpdir(), "shunt-questions-"));
+	folder = mkdtempSync(join(tmpdir(), "shunt-queries-"));
 	const answers: Answers = {
 		status: () => now,
 		sessions: async (query) => {
-			asked.sessions = query;
+			received.sessions = query;
 			return { sessions: SESSIONS, truncated };
 		},
 		countSessions: async (filter) => {
-			asked.count = filter;
+			received.count = filter;
 			const at = { service: "dns", protocol: "udp", destination: "203.0.113.53", destinationPort: 53 } as const;
 			return {
 				total: 1203,
@@ -39,11 +39,11 @@ beforeAll(async () => {
 			};
 		},
 		expireSessions: async (filter) => {
-			asked.expire = filter;
+			received.expire = filter;
 			return { expired: filter.service === "none" ? 0 : 1203 };
 		},
 		explain: (query) => {
-			asked.explain = query;
+			received.explain = query;
 			return explanation();
 		},
 		reload: async () => {
@@ -55,7 +55,7 @@ beforeAll(async () => {
 });
 beforeEach(() => {
 	now = status();
-	asked = {};
+	received = {};
 	truncated = false;
 	refusal = undefined;
 });
@@ -217,13 +217,13 @@ describe("sessions", () => {
 			"--limit",
 			"2",
 		);
-		expect(asked.sessions).toEqual({ service: "dns", backend: "b1", source: "198.51.100.7", limit: 2 });
+		expect(received.sessions).toEqual({ service: "dns", backend: "b1", source: "198.51.100.7", limit: 2 });
 		expect(stdout).toContain("2 sessions shown of more; raise --limit to see them\n");
 	});
 
 	test("--idle is passed on in milliseconds, and must have a unit", async () => {
 		await ask("sessions", "--idle", "1.5s");
-		expect(asked.sessions).toEqual({ idleMs: 1500, limit: 100 });
+		expect(received.sessions).toEqual({ idleMs: 1500, limit: 100 });
 		const { status, stderr } = await ask("sessions", "--idle", "5");
 		expect(status).toBe(2);
 		expect(stderr).toContain("must be a duration with its unit, such as 500ms, 30s or 2m");
@@ -231,7 +231,7 @@ describe("sessions", () => {
 
 	test("R9: --count counts sessions by service and backend", async () => {
 		const { stdout } = await ask("sessions", "--count", "--service", "dns");
-		expect(asked.count).toEqual({ service: "dns" });
+		expect(received.count).toEqual({ service: "dns" });
 		expect(stdout).toMatchInlineSnapshot(`
 			"service  on   at               backend    sessions
 			dns      udp  203.0.113.53:53  b1            1,200
@@ -246,16 +246,16 @@ describe("sessions", () => {
 		expect((await ask("sessions", "--expire", "--backend", "b1", "--idle", "5s")).stdout).toBe(
 			"1,203 sessions expired; each one's next packet is placed anew\n",
 		);
-		expect(asked.expire).toEqual({ backend: "b1", idleMs: 5000 });
+		expect(received.expire).toEqual({ backend: "b1", idleMs: 5000 });
 		expect((await ask("sessions", "--expire", "--service", "none")).stdout).toBe("no session matched\n");
-		asked = {};
+		received = {};
 		const { status, stderr } = await ask("sessions", "--expire");
-		expect({ status, asked }).toEqual({ status: 2, asked: {} });
+		expect({ status, received }).toEqual({ status: 2, received: {} });
 		expect(stderr).toContain(
 			"--expire needs a selection: --service, --backend, --source or --idle; or --all for every session.",
 		);
 		await ask("sessions", "--expire", "--all");
-		expect(asked.expire).toEqual({});
+		expect(received.expire).toEqual({});
 		expect((await ask("sessions", "--expire", "--count", "--all")).status).toBe(2);
 	});
 
@@ -291,7 +291,7 @@ describe("explain", () => {
 	test("IPv6 addresses in brackets, in any spelling", async () => {
 		const flow = ["tcp", "[2001:DB8:100:0::7]:4000", "[2001:db8:53::53]:53"];
 		expect(JSON.parse((await ask("explain", ...flow, "--json")).stdout)).toEqual(explanation());
-		expect(asked.explain).toEqual({
+		expect(received.explain).toEqual({
 			protocol: "tcp",
 			source: "2001:db8:100::7",
 			sourcePort: 4000,
