@@ -1,6 +1,6 @@
-// client.ts - `shunt client`: redirects this host's applications, which know nothing of it.
+// client.ts - `shunt client`: redirects the packets of this host's applications.
 //
-// Owns: the words for what the agent does. Must never: leave a hook behind when it ends.
+// Owns: the text for the agent's events. Must never: leave a program attached when it ends.
 
 import { Agent, type ServiceCounts, type ServiceName } from "../agent/index.js";
 import { type Notification, openCache, RedirectionCache, saveCache } from "../client/index.js";
@@ -31,7 +31,7 @@ export async function client(options: ClientOptions): Promise<void> {
 	const ended = new Promise<unknown>((resolve) => {
 		end = resolve;
 	});
-	const say = (line: object, text: string) => {
+	const print = (line: object, text: string) => {
 		if (options.json) process.stdout.write(`${JSON.stringify(line)}\n`);
 		else process.stdout.write(`${new Date().toTimeString().slice(0, 8)} ${text}\n`);
 	};
@@ -43,13 +43,13 @@ export async function client(options: ClientOptions): Promise<void> {
 		...(source === undefined ? {} : { source }),
 		...(options.controlPort === undefined ? {} : { controlPort: options.controlPort }),
 		onEvent: (service, event) => {
-			say({ ...plain(event), event: event.name, service }, `${service}: ${words(event)}`);
+			print({ ...eventFields(event), event: event.name, service }, `${service}: ${eventText(event)}`);
 			if (options.cache !== undefined) write(cache, options.cache);
 		},
 		onEnd: end,
 	});
 	for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => end());
-	say(
+	print(
 		{
 			event: "ready",
 			interfaces: options.interface,
@@ -60,7 +60,7 @@ export async function client(options: ClientOptions): Promise<void> {
 	const why = await ended;
 	const counts = agent.counts();
 	await agent.close();
-	for (const one of counts) say({ event: "end", ...one }, endWords(one));
+	for (const one of counts) print({ event: "end", ...one }, countsText(one));
 	if (options.cache !== undefined) write(cache, options.cache);
 	if (why !== undefined) throw why;
 }
@@ -70,7 +70,7 @@ function serviceOf(text: string): ServiceName {
 	const service = parseEndpoint(match?.[2] ?? "");
 	if (service === undefined) {
 		throw new ShuntError("SHUNT_USAGE", {
-			what: `--service is udp/ or tcp/ and an address with a port, like udp/192.0.2.1:53 or tcp/[2001:db8::1]:80, not ${JSON.stringify(text)}.`,
+			what: `--service: ${JSON.stringify(text)} is invalid; must be PROTOCOL/ADDRESS:PORT, such as udp/192.0.2.1:53 or tcp/[2001:db8::1]:80.`,
 		});
 	}
 	return { protocol: match?.[1] as "udp" | "tcp", service };
@@ -80,7 +80,7 @@ function prefixOf(text: string): Prefix {
 	const prefix = parsePrefix(text);
 	if (prefix === undefined) {
 		throw new ShuntError("SHUNT_USAGE", {
-			what: `--target-prefix is a prefix or an address, like 10.0.0.0/8 or 2001:db8::1, not ${JSON.stringify(text)}.`,
+			what: `--target-prefix: ${JSON.stringify(text)} is invalid; must be a prefix or an address, such as 10.0.0.0/8 or 2001:db8::1.`,
 		});
 	}
 	return prefix;
@@ -98,14 +98,14 @@ function write(cache: RedirectionCache, file: string): void {
 	}
 }
 
-function plain(event: Notification): object {
+function eventFields(event: Notification): object {
 	const { name: _, ...rest } = event;
 	return Object.fromEntries(
 		Object.entries(rest).map(([key, value]) => [key, typeof value === "object" ? endpointText(value) : value]),
 	);
 }
 
-function words(event: Notification): string {
+function eventText(event: Notification): string {
 	if (event.name === "redirect") {
 		const from = event.previous === undefined ? "" : `, from ${endpointText(event.previous)}`;
 		return `redirected to ${endpointText(event.target)} (${event.term})${from}`;
@@ -115,7 +115,7 @@ function words(event: Notification): string {
 	return `stays with the gateway (${event.why})`;
 }
 
-function endWords({ service, state, counters }: ServiceCounts): string {
-	const some = Object.entries(counters).filter(([, value]) => value > 0);
-	return `${service}: ${state}; ${some.map(([name, value]) => `${name} ${value}`).join(", ") || "no traffic"}`;
+function countsText({ service, state, counters }: ServiceCounts): string {
+	const counted = Object.entries(counters).filter(([, value]) => value > 0);
+	return `${service}: ${state}; ${counted.map(([name, value]) => `${name} ${value}`).join(", ") || "no traffic"}`;
 }

@@ -1,4 +1,4 @@
-// daemon-answers.ts - what a daemon might answer, for tests of how the CLI shows it.
+// daemon-answers.ts - sample answers of a daemon, for tests of their text.
 
 import type {
 	Explanation,

@@ -98,7 +98,7 @@ describe.skipIf(!isRoot).each(ENGINES)("a daemon on its host, engine %s", (engin
 			process.execPath, CLI, "gateway", "--config", cluster.config, "--name", "g1", "--socket", cluster.socket("gateway"),
 		], { mayFail: true });
 		expect(second.status).toBe(4);
-		expect(second.stderr).toMatch(/running already, process \d+/);
+		expect(second.stderr).toMatch(/is already running as process \d+/);
 		expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
 	});
 

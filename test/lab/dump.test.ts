@@ -130,7 +130,7 @@ describe.skipIf(!isRoot)("shunt dump where XDP has the packets", () => {
 		expect(shown).toBeGreaterThan(0);
 		expect(shown).toBeLessThan(60); // 1.5 s, and a burst
 		const [, matched, suppressed] =
-			/(\d[\d,]*) of [\d,]+ packets matched; (\d[\d,]*) left out/.exec(program.stderr) ?? [];
+			/(\d[\d,]*) of [\d,]+ packets matched; (\d[\d,]*) above the rate limit/.exec(program.stderr) ?? [];
 		const plain = (text = "") => Number(text.replaceAll(",", ""));
 		expect(plain(matched)).toBeGreaterThanOrEqual(3000);
 		expect(plain(suppressed)).toBeGreaterThan(2900);
@@ -163,11 +163,11 @@ describe.skipIf(!isRoot)("shunt dump where XDP has the packets", () => {
 			lab.run(host, [process.execPath, CLI, "dump", "-i", "eth0", ...options], { mayFail: true });
 		const filtered = await run("gateway", "--filter", "udp");
 		expect(filtered.status).toBe(2);
-		expect(filtered.stderr).toContain("choose by --protocol, --source");
+		expect(filtered.stderr).toContain("use --protocol, --source");
 		const flow = await run("client", "--source-port", "53");
 		expect(flow.status).toBe(2);
-		expect(flow.stderr).toContain("--source-port is for an interface where Shunt's XDP program runs");
-		expect((await run("gateway", "--reason", "forwarted")).stderr).toContain("There is no reason forwarted");
+		expect(flow.stderr).toContain("--source-port needs an interface that runs Shunt's XDP program");
+		expect((await run("gateway", "--reason", "forwarted")).stderr).toContain('--reason: "forwarted" is not a reason');
 		expect((await run("gateway", "--source", "1.2.3")).status).toBe(2);
 	});
 });

@@ -70,13 +70,13 @@ describe.skipIf(!isRoot)("engines", () => {
 			cluster = await Cluster.start(lab);
 			const { engine } = await cluster.status("gateway");
 			expect(engine.mode).toBe("generic");
-			expect(engine.why).toBe("auto: not native XDP, The driver of eth0 takes no frames from XDP programs now");
+			expect(engine.why).toBe("auto: not native XDP, eth0 does not accept redirected XDP frames (ndo_xdp_xmit)");
 			expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
 			await cluster.stop();
 			const { status, stderr } = await refusal("native");
 			expect(status).toBe(3);
 			expect(JSON.parse(stderr).error.code).toBe("SHUNT_XDP_NO_TRANSMIT");
-			expect(JSON.parse(stderr).error.message).toBe("The driver of eth0 takes no frames from XDP programs now.");
+			expect(JSON.parse(stderr).error.message).toBe("eth0 does not accept redirected XDP frames (ndo_xdp_xmit).");
 			expect(await traces(lab, "gateway")).toEqual([]);
 		} finally {
 			await lab.run("router", ["ip", "link", "set", "dev", "gateway", "xdp", "object", PASS, "section", "xdp.frags"]);

@@ -1,4 +1,4 @@
-// questions.test.ts - status, sessions, explain and reload, asked of a daemon that answers what it is told to.
+// queries.test.ts - status, sessions, explain and reload, against a daemon with prepared answers.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,20 +15,20 @@ import { explanation, SESSIONS, status } from "./daemon-answers.js";
 let folder: string;
 let daemon: { close(): Promise<void> };
 let now: Status;
-let asked: { sessions?: SessionQuery; count?: SessionFilter; expire?: SessionFilter; explain?: FlowQuery };
+let received: { sessions?: SessionQuery; count?: SessionFilter; expire?: SessionFilter; explain?: FlowQuery };
 let truncated: boolean;
 let refusal: ShuntError | undefined;
 
 beforeAll(async () => {
-	folder = mkdtempSync(join(tmpdir(), "shunt-questions-"));
+	folder = mkdtempSync(join(tmpdir(), "shunt-queries-"));
 	const answers: Answers = {
 		status: () => now,
 		sessions: async (query) => {
-			asked.sessions = query;
+			received.sessions = query;
 			return { sessions: SESSIONS, truncated };
 		},
 		countSessions: async (filter) => {
-			asked.count = filter;
+			received.count = filter;
 			const at = { service: "dns", protocol: "udp", destination: "203.0.113.53", destinationPort: 53 } as const;
 			return {
 				total: 1203,
@@ -39,11 +39,11 @@ beforeAll(async () => {
 			};
 		},
 		expireSessions: async (filter) => {
-			asked.expire = filter;
+			received.expire = filter;
 			return { expired: filter.service === "none" ? 0 : 1203 };
 		},
 		explain: (query) => {
-			asked.explain = query;
+			received.explain = query;
 			return explanation();
 		},
 		reload: async () => {
@@ -55,7 +55,7 @@ beforeAll(async () => {
 });
 beforeEach(() => {
 	now = status();
-	asked = {};
+	received = {};
 	truncated = false;
 	refusal = undefined;
 });
@@ -67,18 +67,18 @@ afterAll(async () => {
 const ask = (...words: string[]) => shunt([...words, "--socket", join(folder, "g1.sock")]);
 
 describe("status", () => {
-	test("who serves whom, every reason, what was dropped and lost, in 80 columns", async () => {
+	test("services and targets, every reason, drops and losses, in 80 columns", async () => {
 		const { status, stdout, stderr } = await ask("status");
 		expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
 		expect(stdout).toMatchInlineSnapshot(`
 			"gateway g1  up 2 m 13 s, tables of epoch 3, process 4711, shunt 0.1.0
 			engine    user space, ring capture (as configured)
 			config    /etc/shunt/shunt.yaml
-			packets   1,234,567 in, 988 MB; every packet has a reason
-			dropped   7 by reason, 12 lost by the kernel before us
+			packets   1,234,567 in, 988 MB; every packet is accounted for
+			dropped   7 by reason, 12 dropped before capture
 			sessions  1,205 of 131,072 (0.9 %), not counted yet
 
-			service, and who serves it        traffic    share  sessions    packets    bytes
+			service and targets               traffic    share  sessions    packets    bytes
 			dns udp 203.0.113.53:53                                1,203  1,234,500   988 MB
 			  b1 10.77.11.2:53                █████▉      50 %       700    900,000   700 MB
 			  b2 10.77.12.2:53                ██          50 %       500    300,000   280 MB
@@ -87,7 +87,7 @@ describe("status", () => {
 			  b3 [fd77:13::2]:53 no next hop             100 %         2          0      0 B
 			1 other service without traffic (--all): web
 
-			load of                    full     UDP  TCP    CPU  link  told
+			load of                    full     UDP  TCP    CPU  link  reported
 			b1            ██▌          31 %   2,900  200  5.0 %  32 %  400 ms ago
 			  10.77.11.2  ███████▎     91 %                      32 %  100 Mbit/s
 			  10.77.21.2  ▊           9.0 %                      31 %  10.0 Mbit/s, 2/s lost
@@ -104,7 +104,7 @@ describe("status", () => {
 		for (const line of stdout.split("\n")) expect([...line].length, line).toBeLessThanOrEqual(80);
 	});
 
-	test("--all shows what is silent as well", async () => {
+	test("--all includes services and targets without traffic", async () => {
 		const { stdout } = await ask("status", "--all");
 		expect(stdout).toMatch(/^web tcp 203\.0\.113\.80:80 /m);
 		expect(stdout).toMatch(/^ {2}b3 10\.77\.13\.2:5353 +by rule +0 +0 +0 B$/m);
@@ -112,14 +112,14 @@ describe("status", () => {
 		expect(stdout).not.toContain("without traffic");
 	});
 
-	test("a service that nobody uses is shown all the same if its backend can't be reached", async () => {
+	test("a service without traffic is shown if its backend has no next hop", async () => {
 		const [web, ...others] = now.services;
 		const targets = (web?.targets ?? []).map((target) => ({ ...target, nextHop: null }));
 		now = { ...now, services: web ? [{ ...web, targets }, ...others] : [] };
 		expect((await ask("status")).stdout).toMatch(/^ {2}b1 10\.77\.11\.2:80 no next hop +100 %/m);
 	});
 
-	test("R4: what the gateway has answered itself is a line of its own, as soon as there is any", async () => {
+	test("R4: packets that the gateway answered itself have a line of their own", async () => {
 		expect((await ask("status")).stdout).not.toMatch(/^answered /m);
 		const of = (verdict: "indicate" | "return" | "control", packets: number) => [
 			{ reason: `one_${verdict}`, verdict, text: "", packets, bytes: 0 },
@@ -130,18 +130,18 @@ describe("status", () => {
 		expect(stdout).toMatch(/^answered {2}1,235 indicated, 3 returned, 17 control$/m);
 	});
 
-	test("a backend shows its sessions, and not the gateways' tables", async () => {
+	test("a backend shows its sessions, not the gateways' tables", async () => {
 		now = { ...now, role: "backend", name: "b1", reasons: [], in: { packets: 0, bytes: 0 }, loads: [] };
 		const { stdout } = await ask("status");
 		expect(stdout).toMatch(/^backend b1 /);
 		expect(stdout).toMatch(/^dns udp 203\.0\.113\.53:53 +1,203$/m);
 		expect(stdout).not.toMatch(/share|10\.77/);
-		expect(stdout).toMatch(/^answers {3}1,180 packets to clients of its sessions, of which 2 began one$/m);
+		expect(stdout).toMatch(/^answers {3}1,180 packets to clients; 2 of them began a session$/m);
 		expect(stdout).toMatch(/^load {6}0 % of full, 0 UDP sessions, 0 TCP sessions, processors 5\.0 %$/m);
 		expect(stdout).toContain("no packet has come yet");
 	});
 
-	test("R12: a link that loses packets or is down is said, with its worst queue", async () => {
+	test("R12: a link that loses packets or is down is shown, with its worst queue", async () => {
 		expect((await ask("status")).stdout).not.toMatch(/^link /m);
 		const [link] = now.links;
 		const queue = (n: number, dropped: number) => {
@@ -158,11 +158,11 @@ describe("status", () => {
 		};
 		const { stdout } = await ask("status");
 		expect(stdout).toContain(
-			"link eth0: 1,203 of those that came and 0 of those that went were dropped, most of them in queue 1; 2 were damaged\nlink eth1 is down\n",
+			"link eth0: 1,203 received and 0 transmitted packets dropped, most in queue 1; 2 errors\nlink eth1 is down\n",
 		);
 	});
 
-	test("a worker that has ended, packets under way, and no service at all are said", async () => {
+	test("a worker that has ended, packets in flight, and the absence of services are shown", async () => {
 		const [worker] = now.workers;
 		now = {
 			...now,
@@ -172,7 +172,7 @@ describe("status", () => {
 		};
 		const { stdout } = await ask("status");
 		expect(stdout).toContain("worker 0 on eth0 has ended: the interface is gone");
-		expect(stdout).toContain("some are under way");
+		expect(stdout).toContain("some are in flight");
 		expect(stdout).toContain("no services");
 	});
 
@@ -180,11 +180,11 @@ describe("status", () => {
 		expect(JSON.parse((await ask("status", "--json")).stdout)).toEqual(now);
 	});
 
-	test("with an earlier look there are rates, and colours say nothing that words don't", () => {
+	test("with a previous status there are rates; colours carry no meaning of their own", () => {
 		const later = { ...now, in: { packets: now.in.packets + 30_000, bytes: now.in.bytes + 24_000_000 } };
 		const view = { width: 80, all: false, now: 0, before: { status: now, ms: 2000 } };
 		const lines = statusLines(later, { ...view, paint: (_, text) => text });
-		expect(lines).toContain("packets   1,264,567 in, 1.01 GB, now 15.0 k/s, 12.0 MB/s; every packet has a reason");
+		expect(lines).toContain("packets   1,264,567 in, 1.01 GB, now 15.0 k/s, 12.0 MB/s; every packet is accounted for");
 		const painted = statusLines(later, { ...view, paint: (_, text) => `\x1b[1m${text}\x1b[22m` });
 		// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
 		expect(painted.map((line) => line.replace(/\x1b\[\d+m/g, ""))).toEqual(lines);
@@ -192,19 +192,19 @@ describe("status", () => {
 });
 
 describe("sessions", () => {
-	test("a line for each, the latest first", async () => {
+	test("a line for each session, the most recently active first", async () => {
 		const { status, stdout } = await ask("sessions");
 		expect(status).toBe(0);
 		expect(stdout).toMatchInlineSnapshot(`
-			"service  on   source                   backend    at               idle   left   seen
-			dns      udp  [2001:db8:100::7]:61000  this host                 120 ms  9.9 s   once
-			dns      udp  198.51.100.7:4000        b1         10.77.11.2:53   4.2 s  5.8 s  often
+			"service  on   source                   backend    at               idle   left  packets
+			dns      udp  [2001:db8:100::7]:61000  this host                 120 ms  9.9 s      one
+			dns      udp  198.51.100.7:4000        b1         10.77.11.2:53   4.2 s  5.8 s  several
 			2 sessions
 			"
 		`);
 	});
 
-	test("filters are the daemon's; more than the limit is said", async () => {
+	test("filters are passed to the daemon; a list cut at the limit says so", async () => {
 		truncated = true;
 		const { stdout } = await ask(
 			"sessions",
@@ -217,21 +217,21 @@ describe("sessions", () => {
 			"--limit",
 			"2",
 		);
-		expect(asked.sessions).toEqual({ service: "dns", backend: "b1", source: "198.51.100.7", limit: 2 });
-		expect(stdout).toContain("2 sessions shown, and there are more: --limit\n");
+		expect(received.sessions).toEqual({ service: "dns", backend: "b1", source: "198.51.100.7", limit: 2 });
+		expect(stdout).toContain("2 sessions shown of more; raise --limit to see them\n");
 	});
 
-	test("--idle is handed on in milliseconds, and what is no duration is refused", async () => {
+	test("--idle is passed on in milliseconds, and must have a unit", async () => {
 		await ask("sessions", "--idle", "1.5s");
-		expect(asked.sessions).toEqual({ idleMs: 1500, limit: 100 });
+		expect(received.sessions).toEqual({ idleMs: 1500, limit: 100 });
 		const { status, stderr } = await ask("sessions", "--idle", "5");
 		expect(status).toBe(2);
-		expect(stderr).toContain("It is a duration with its unit, such as 500ms, 30s or 2m");
+		expect(stderr).toContain("must be a duration with its unit, such as 500ms, 30s or 2m");
 	});
 
-	test("R9: --count says how many there are of each service and backend", async () => {
+	test("R9: --count counts sessions by service and backend", async () => {
 		const { stdout } = await ask("sessions", "--count", "--service", "dns");
-		expect(asked.count).toEqual({ service: "dns" });
+		expect(received.count).toEqual({ service: "dns" });
 		expect(stdout).toMatchInlineSnapshot(`
 			"service  on   at               backend    sessions
 			dns      udp  203.0.113.53:53  b1            1,200
@@ -242,18 +242,20 @@ describe("sessions", () => {
 		expect(JSON.parse((await ask("sessions", "--count", "--json")).stdout)).toMatchObject({ total: 1203 });
 	});
 
-	test("--expire ends those that match, and never all of them by oversight", async () => {
+	test("--expire expires the sessions that match, and all of them with --all only", async () => {
 		expect((await ask("sessions", "--expire", "--backend", "b1", "--idle", "5s")).stdout).toBe(
-			"1,203 sessions ended; each one's next packet chooses anew\n",
+			"1,203 sessions expired; each one's next packet is placed anew\n",
 		);
-		expect(asked.expire).toEqual({ backend: "b1", idleMs: 5000 });
+		expect(received.expire).toEqual({ backend: "b1", idleMs: 5000 });
 		expect((await ask("sessions", "--expire", "--service", "none")).stdout).toBe("no session matched\n");
-		asked = {};
+		received = {};
 		const { status, stderr } = await ask("sessions", "--expire");
-		expect({ status, asked }).toEqual({ status: 2, asked: {} });
-		expect(stderr).toContain("Say which sessions are to end, or --all.");
+		expect({ status, received }).toEqual({ status: 2, received: {} });
+		expect(stderr).toContain(
+			"--expire needs a selection: --service, --backend, --source or --idle; or --all for every session.",
+		);
 		await ask("sessions", "--expire", "--all");
-		expect(asked.expire).toEqual({});
+		expect(received.expire).toEqual({});
 		expect((await ask("sessions", "--expire", "--count", "--all")).status).toBe(2);
 	});
 
@@ -263,7 +265,7 @@ describe("sessions", () => {
 });
 
 describe("explain", () => {
-	test("the verdict, how it comes about, and why", async () => {
+	test("the verdict, the look-ups that lead to it, and why", async () => {
 		const { status, stdout } = await ask("explain", "udp", "198.51.100.7:4000", "203.0.113.53:53");
 		expect(status).toBe(0);
 		expect(stdout).toMatchInlineSnapshot(`
@@ -273,7 +275,7 @@ describe("explain", () => {
 			  service  dns
 			  rule     198.51.100.7/32
 			  row      1,017 of 2,039
-			  session  with b1, idle 4.2 s, 5.8 s left, seen often
+			  session  with b1, idle 4.2 s, 5.8 s left, several packets
 			  target   b1 at 10.77.11.2:53 (active; leased 60 s; forward-and-indicate)
 
 			  1. udp 203.0.113.53:53 is the service dns.
@@ -286,10 +288,10 @@ describe("explain", () => {
 		`);
 	});
 
-	test("IPv6 in brackets, in whatever spelling", async () => {
+	test("IPv6 addresses in brackets, in any spelling", async () => {
 		const flow = ["tcp", "[2001:DB8:100:0::7]:4000", "[2001:db8:53::53]:53"];
 		expect(JSON.parse((await ask("explain", ...flow, "--json")).stdout)).toEqual(explanation());
-		expect(asked.explain).toEqual({
+		expect(received.explain).toEqual({
 			protocol: "tcp",
 			source: "2001:db8:100::7",
 			sourcePort: 4000,
@@ -300,13 +302,13 @@ describe("explain", () => {
 });
 
 describe("reload", () => {
-	test("says what has changed", async () => {
+	test("prints what has changed", async () => {
 		const { stdout } = await ask("reload");
 		expect(stdout).toBe("tables of epoch 4 are in force\n  backend b3\n  service dns udp/203.0.113.53/53\n");
 		expect(JSON.parse((await ask("reload", "--json")).stdout)).toHaveProperty("epoch", 4);
 	});
 
-	test("a mistake in the file is told with its place and the exit status of wrong input", async () => {
+	test("an invalid configuration: the problem's place, and exit status 2", async () => {
 		refusal = new ShuntError("SHUNT_CONFIG_INVALID", { problems: "shunt.yaml:3:1: services.dns.port is 70000." });
 		const { status, stderr } = await ask("reload");
 		expect(status).toBe(2);
