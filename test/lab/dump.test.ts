@@ -1,9 +1,9 @@
 // dump.test.ts - capture despite XDP: packets before and after the packet program, which tcpdump on the host does not see.
 
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CLI, Cluster, LAB_CONFIG, type MemberHost, whoAnswers } from "./cluster.js";
-import { addresses, isRoot, Lab, until } from "./lab.js";
+import { describe, expect, test } from "vitest";
+import { CLI, type Cluster, LAB_CONFIG, type MemberHost, useCluster, whoAnswers } from "./cluster.js";
+import { addresses, isRoot, type Lab, until } from "./lab.js";
 
 const [seven, eight] = addresses.client.ipv4;
 const VIP = "203.0.113.53";
@@ -20,13 +20,8 @@ describe.skipIf(!isRoot)("shunt dump where XDP has the packets", () => {
 	let lab: Lab;
 	let cluster: Cluster;
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine: "native" });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	useCluster({ engine: "native" }, (running) => {
+		({ lab, cluster } = running);
 	});
 
 	const dump = async (host: MemberHost, ...options: string[]) => {

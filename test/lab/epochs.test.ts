@@ -1,8 +1,8 @@
 // epochs.test.ts - a backend that goes while its sessions are at work: their next packets choose anew, and nobody else's do.
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Cluster, ENGINES } from "./cluster.js";
-import { addresses, isRoot, Lab } from "./lab.js";
+import { describe, expect, test } from "vitest";
+import { type Cluster, ENGINES, useCluster } from "./cluster.js";
+import { addresses, isRoot, type Lab } from "./lab.js";
 import { backendsOf, DnsLoad, expectWhole } from "./load.js";
 
 const FLOWS = 30;
@@ -11,13 +11,8 @@ describe.skipIf(!isRoot).each(ENGINES)("a backend that goes, engine %s", (engine
 	let lab: Lab;
 	let cluster: Cluster;
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	useCluster({ engine }, (running) => {
+		({ lab, cluster } = running);
 	});
 
 	// Whom no rule names: they are spread over all three.

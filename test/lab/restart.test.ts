@@ -4,9 +4,9 @@
 // TCP connection of iperf3's stays open: whatever is missing was lost.
 
 import { existsSync, readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CLI, Cluster, type MemberHost, traces, whoAnswers } from "./cluster.js";
-import { addresses, isRoot, Lab, until } from "./lab.js";
+import { describe, expect, test } from "vitest";
+import { CLI, type Cluster, type MemberHost, traces, useCluster, whoAnswers } from "./cluster.js";
+import { addresses, isRoot, type Lab, until } from "./lab.js";
 import { backendsOf, DnsLoad, expectWhole, numbered } from "./load.js";
 
 const [seven, eight, nine] = addresses.client.ipv4;
@@ -20,13 +20,8 @@ describe.skipIf(!isRoot)("the kernel's engine outlives its daemon, engine native
 	let cluster: Cluster;
 	let port = 5000;
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine: "native" });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	useCluster({ engine: "native" }, (running) => {
+		({ lab, cluster } = running);
 	});
 
 	/** Numbered datagrams to b1, whom a rule names for the client's first address. */
