@@ -296,7 +296,7 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 		});
 	}
 
-	test("R25: over a hop that cuts off what stands behind datagrams and blanks unknown TCP options, everything is served; where questions pass, the gateway still leaves the way", async () => {
+	test("R25: over a hop that cuts off what stands behind datagrams and blanks unknown TCP options, everything is served; where questions pass, the gateway still gets out of the path", async () => {
 		// Before a real link its card has made the checksum; a hop that is handed unfinished ones would see what is on no wire.
 		await lab.run("client", ["ethtool", "-K", "eth0", "tx", "off"]);
 		const object = join(lab.directory, "strip.o");

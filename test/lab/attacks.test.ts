@@ -1,4 +1,4 @@
-// attacks.test.ts - who is not on the path between a client and its gateway, and forges: nobody is led astray, nothing grows on its way to a
+// attacks.test.ts - forged packets from hosts off the path: no client is redirected by them, no answer is longer than its question to a
 // victim, and no report makes a backend seem dead to others.
 
 import { randomBytes } from "node:crypto";
@@ -18,7 +18,7 @@ import { type Cluster, DNS_DEFAULT, ENGINES, labConfig, useCluster } from "./clu
 import { addresses, isRoot, type Lab, until } from "./lab.js";
 
 const DNS = "203.0.113.53";
-/** Nobody has it. What is sent to it goes to the client's link, where it is counted. */
+/** No host has this address. Packets to it go to the client's link, where they are counted. */
 const VICTIM = "198.51.100.200";
 const bytes = (text: string) => parseAddress(text) as Uint8Array;
 const ABOUT = { protocol: 17, port: 53, address: bytes(DNS) };
@@ -168,7 +168,7 @@ describe.skipIf(!isRoot).each(ENGINES)("forgers off the path, engine %s", (engin
 		}
 	}, 30_000);
 
-	test("R8 R21: a flood of forged failure reports demotes nobody: another client's backend is the one that it was", async () => {
+	test("R8 R21: a flood of forged failure reports demotes no backend: another client keeps the one it had", async () => {
 		const who = async () => {
 			const client = program({ from: addresses.client.ipv4[3], fromPort: 40_500, count: 30 });
 			expect(await client.ended, client.stderr).toBe(0);

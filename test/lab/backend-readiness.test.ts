@@ -1,5 +1,5 @@
-// backend-readiness.test.ts - what a backend has ready for redirected clients beside its tables: the ways to the others while
-// it drains, and a kernel that takes no uninvited packet before the engine has judged it.
+// backend-readiness.test.ts - a backend's state for redirected clients beside its tables: next hops of the other backends while
+// it drains, and a kernel that accepts no uninvited packet before the engine has checked it.
 
 import { describe, expect, test } from "vitest";
 import { type Cluster, ENGINES, useCluster, whoAnswers } from "./cluster.js";

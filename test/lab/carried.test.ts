@@ -139,7 +139,7 @@ describe.skipIf(!isRoot).each(ENGINES)("what servers carry, engine %s", (engine)
 				return { b1: of("b1"), all: of("b1") + of("b2") + of("b3") };
 			};
 			const then = await sessions();
-			// In user space its engine stands still as well: nobody waits for answers here.
+			// In user space its engine stands still as well: no client waits for answers here.
 			const program = `
 				const sockets = Array.from({ length: 60 }, (_, i) => require("node:dgram").createSocket("udp4").bind(12000 + i, "${nine}"));
 				sockets.forEach((socket, i) => setTimeout(() => socket.send("?", 53, "${DNS}", () => socket.close()), 20 * i));`;

@@ -1,5 +1,5 @@
-// client.test.ts - programs with the client library, against real gateways and backends: the gateway leaves the way, and nobody notices
-// who fails.
+// client.test.ts - programs with the client library, against real gateways and backends: the gateway gets out of the path, and no program notices
+// a failed server.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

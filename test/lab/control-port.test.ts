@@ -15,7 +15,7 @@ const CONFIG = labConfig([
 	`\n  controlPort: ${PORT}\n  indications: { source: 1, burst: 3 }\nsessions:`,
 ]);
 
-/** Where may I send what I send to the service? */
+/** A capability signal for the service: it asks for its redirection. */
 const question = encodeControl(
 	encodeHeader({
 		type: "capability",
@@ -98,8 +98,8 @@ describe.skipIf(!isRoot).each(ENGINES)("the control port, engine %s", (engine) =
 		expect(short.stdout, "neither answered nor refused by this host's kernel").toBe("");
 	});
 
-	test("what comes to the default port is then this host's kernel's to refuse", async () => {
-		const asking = send(seven, 3575, Buffer.from("anybody there?"), 1);
+	test("the default port is then closed: this host's kernel refuses packets to it", async () => {
+		const asking = send(seven, 3575, Buffer.from("is it closed?"), 1);
 		await asking.saysOnStdout(/^ECONNREFUSED$/m);
 		await asking.stop();
 	});

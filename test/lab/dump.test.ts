@@ -52,7 +52,7 @@ describe.skipIf(!isRoot)("shunt dump where XDP has the packets", () => {
 		const behind = await dump("b1", "--json", "--verdict", "pass", "drop", "--protocol", "udp");
 		expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
 		await lab.run("client", ["ping", "-c", "1", "-W", "2", addresses.gateway.ipv4]);
-		// From port 0, which nobody can answer.
+		// From port 0, which cannot be answered.
 		// biome-ignore format: one argument per line would hide the command
 		await lab.run("client", [process.execPath, join(import.meta.dirname, "witness-raw.mjs"), VIP, "53", "0", "1", "00".repeat(20)]);
 		const found = await until("the three of them", () => {

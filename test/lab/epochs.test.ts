@@ -1,4 +1,4 @@
-// epochs.test.ts - a backend that goes while its sessions are at work: their next packets choose anew, and nobody else's do.
+// epochs.test.ts - a backend becomes inactive under load: its sessions choose anew at their next packets, all others stay.
 
 import { describe, expect, test } from "vitest";
 import { type Cluster, ENGINES, useCluster } from "./cluster.js";
@@ -15,7 +15,7 @@ describe.skipIf(!isRoot).each(ENGINES)("a backend that goes, engine %s", (engine
 		({ lab, cluster } = running);
 	});
 
-	// Whom no rule names: they are spread over all three.
+	// Sources that no rule names: they are spread over all three.
 	for (const { family, from, server } of [
 		{ family: "IPv4", from: addresses.client.ipv4[2], server: "203.0.113.53" },
 		{ family: "IPv6", from: addresses.client.ipv6[2], server: "2001:db8:53::53" },

@@ -11,7 +11,7 @@ const [seven6] = addresses.client.ipv6;
 const VIP = "203.0.113.53";
 const VIP6 = "2001:db8:53::53";
 const PUSH = "203.0.113.99";
-/** A service whose server talks on by itself; its answers keep a session alive for as long as questions do. */
+/** A service whose server keeps sending; egress packets refresh a session for as long as ingress ones do. */
 const CONFIG = labConfig([
 	"\nservices:\n",
 	`\nservices:\n  push: { address: ${PUSH}, port: 9999, protocol: udp, idle: 1s, idleSent: 1s, backends: [b1] }\n`,
@@ -85,7 +85,7 @@ describe.skipIf(!isRoot).each(ENGINES)("every server keeps the table, engine %s"
 	});
 });
 
-describe.skipIf(!isRoot)("what sees a backend's packets at its way out (tc), engine native", () => {
+describe.skipIf(!isRoot)("egress observation at a backend (tc), engine native", () => {
 	let lab: Lab;
 	let cluster: Cluster;
 
@@ -112,7 +112,7 @@ describe.skipIf(!isRoot)("what sees a backend's packets at its way out (tc), eng
 		expect(await qdisc()).toBe(false);
 	});
 
-	test("a qdisc and a filter of somebody else's stay", async () => {
+	test("another program's qdisc and filter stay", async () => {
 		await lab.run("b1", ["tc", "qdisc", "add", "dev", "eth0", "clsact"]);
 		await cluster.startOne("b1");
 		expect(await filters("b1")).toHaveLength(1);

@@ -30,7 +30,7 @@ describe.skipIf(!isRoot).each(ENGINES)("load, engine %s", (engine) => {
 		], { timeoutMs: 30_000 });
 		const { sent } = JSON.parse(said.split("\n").at(-1) ?? "{}");
 		expect(sent).toBe(COUNT);
-		// Ports that nobody listens at on the backends are answered by ICMP to a client that has no sockets: only UDP counts.
+		// Closed ports of the backends are answered by ICMP to a client that has no sockets: only UDP counts.
 		const tunnelled = () =>
 			capture.packets().flatMap((packet) => {
 				const outer = decode(packet).ip;

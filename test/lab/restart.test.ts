@@ -54,7 +54,7 @@ describe.skipIf(!isRoot)("the kernel's engine outlives its daemon, engine native
 			const [old] = await sessions("gateway", seven, 4444);
 			const since = performance.now();
 			await kill("gateway");
-			expect(await whoAnswers(lab, eight, VIP)).toBe("b2"); // nobody is there but the kernel
+			expect(await whoAnswers(lab, eight, VIP)).toBe("b2"); // no daemon runs: the kernel's engine works alone
 			await cluster.startOne("gateway");
 			const [aged] = await sessions("gateway", seven, 4444);
 			expect(aged).toEqual({ ...old, idleMs: aged?.idleMs, leftMs: aged?.leftMs });
@@ -70,7 +70,7 @@ describe.skipIf(!isRoot)("the kernel's engine outlives its daemon, engine native
 		const status = await cluster.status("gateway");
 		expect(status.engine).toMatchObject({ mode: "native", adopted: true });
 		expect(status.epoch).toBeGreaterThan(before.epoch);
-		expect((await carried()) - before.carried, "those carried while nobody was there are counted").toBe(COUNT);
+		expect((await carried()) - before.carried, "packets carried while no daemon ran are counted").toBe(COUNT);
 		expect(status.reasons.filter(({ verdict }) => verdict === "drop")).toEqual([]);
 		expect(status.conserved).toBe(true);
 		expect(status.lost).toBe(0);

@@ -1,4 +1,4 @@
-// sent-on.test.ts - a backend that is going, and a gateway that does not know it yet: what is new is sent on, what is known stays.
+// sent-on.test.ts - a backend drains before its gateway knows: new flows are forwarded to another backend, known ones stay.
 
 import { describe, expect, test } from "vitest";
 import { type Cluster, ENGINES, useCluster, whoAnswers } from "./cluster.js";

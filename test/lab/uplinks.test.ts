@@ -78,7 +78,7 @@ describe.skipIf(!isRoot).each(ENGINES)("two uplinks, engine %s", (engine) => {
 		await until("the shares to be published", async () => ((await target(FIRST))?.share ?? 0) > 0.85);
 		expect(Math.abs((await part(nine)) - 100 / 110)).toBeLessThan(0.05);
 
-		// Somebody else's traffic on the first: of 100 Mbit/s it leaves about 40.
+		// Foreign traffic on the first uplink: of 100 Mbit/s about 40 remain.
 		const foreign = await flood(nine, FIRST, 10, 100_000, 7300);
 		await until("it to be seen", async () => ((await uplinks()).first?.rxBps ?? 0) > 50e6);
 		await until("the shares to follow", async () => {
