@@ -71,7 +71,7 @@ export function status(): Status {
 			reason("no_next_hop", "drop", 7, 721, "the target's next hop has not answered ARP or neighbour discovery"),
 		],
 		conserved: true,
-		sent: { packets: 1180, made: 2 },
+		sent: { packets: 1180, made: 2, told: 0 },
 		lost: 0,
 		services: [
 			{

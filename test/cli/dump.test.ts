@@ -49,10 +49,13 @@ const wrong = forwarded(1, Buffer.alloc(16, 7));
 const foreign = forwarded(9, KEY);
 
 /** The same file in the other byte order, in nanoseconds, or of another link type. */
-function variant(
-	frames: readonly Uint8Array[],
-	options: { big?: boolean; nanoseconds?: boolean; linktype?: number },
-): Buffer {
+interface VariantOptions {
+	big?: boolean;
+	nanoseconds?: boolean;
+	linktype?: number;
+}
+
+function variant(frames: readonly Uint8Array[], options: VariantOptions): Buffer {
 	const { big = false, nanoseconds = false, linktype = 1 } = options;
 	const words = (values: number[]) => {
 		const out = Buffer.alloc(values.length * 4);
@@ -149,7 +152,7 @@ describe("shunt dump -r", () => {
 		expect(second.ip.udp.geneve.inner).toMatchObject({ source: CLIENT, destination: SERVICE });
 	});
 
-	test.each([
+	test.each<[string, VariantOptions]>([
 		["microseconds", {}],
 		["nanoseconds", { nanoseconds: true }],
 		["raw IP", { linktype: 101 }],

@@ -1,4 +1,4 @@
-// engines.test.ts - which engine a daemon takes, what it says of it, and that it takes nothing from anybody.
+// engines.test.ts - which engine a daemon selects and reports, and that it replaces no program of others.
 
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -20,7 +20,7 @@ describe.skipIf(!isRoot)("engines", () => {
 	afterEach(async () => cluster?.stop());
 	afterAll(async () => lab?.down());
 
-	/** What a gateway says that can't start. */
+	/** The error of a gateway that can't start. */
 	const refusal = async (mode: string) => {
 		const refused = await Cluster.start(lab, { members: [], engine: mode as never });
 		// biome-ignore format: one option per line would hide the command
@@ -83,7 +83,7 @@ describe.skipIf(!isRoot)("engines", () => {
 		}
 	});
 
-	test("a hook that somebody holds is left to him: auto goes on in user space and names him, others refuse", async () => {
+	test("an occupied XDP hook stays with its program: auto falls back to user space and names it, other modes refuse to start", async () => {
 		await lab.run("gateway", ["ip", "link", "set", "dev", "eth0", "xdp", "object", PASS, "section", "xdp.frags"]);
 		const holder = async () =>
 			/prog\/xdp id \d+ name shunt_pass/.exec(await lab.text("gateway", ["ip", "link", "show", "eth0"]))?.[0];

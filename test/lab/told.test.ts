@@ -1,9 +1,8 @@
 // told.test.ts - clients that show their capability in the packets that they send anyway: who tells them where to go, and how it looks on
 // the wire.
 
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import {
 	capability,
 	encodeHeader,
@@ -15,14 +14,11 @@ import {
 	parseAddress,
 } from "../../src/wire/index.js";
 import { ethernet, ipv4, ipv6, udp } from "../wire/pcap.js";
-import { Cluster, decode, ENGINES, LAB_CONFIG, LAB_KEYS } from "./cluster.js";
-import { addresses, type Capture, isRoot, Lab } from "./lab.js";
+import { type Cluster, DNS_DEFAULT, decode, ENGINES, LAB_KEYS, labConfig, useCluster } from "./cluster.js";
+import { addresses, type Capture, isRoot, type Lab } from "./lab.js";
 
 const TERMS = "redirect: { clients: true, term: leased, lease: 60s }";
-const CONFIG = readFileSync(LAB_CONFIG, "utf8").replace(
-	"    backends: [b1, b2, b3] # whoever",
-	`    ${TERMS}\n    backends: [b1, b2, b3] # whoever`,
-);
+const CONFIG = labConfig([DNS_DEFAULT, `    ${TERMS}\n$&`]);
 const FAMILIES = {
 	IPv4: { client: addresses.client.ipv4[2], vip: "203.0.113.53", type: 0x0800 },
 	IPv6: { client: addresses.client.ipv6[2], vip: "2001:db8:53::53", type: 0x86dd },
@@ -40,14 +36,11 @@ describe.skipIf(!isRoot).each(ENGINES)("capabilities within packets, engine %s",
 	let cluster: Cluster;
 	let router: string;
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine, config: CONFIG });
-		router = (await lab.text("router", ["cat", "/sys/class/net/client/address"])).trim().replaceAll(":", "");
+	useCluster({ engine, config: CONFIG }, (running) => {
+		({ lab, cluster } = running);
 	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	beforeAll(async () => {
+		router = (await lab.text("router", ["cat", "/sys/class/net/client/address"])).trim().replaceAll(":", "");
 	});
 
 	/** A DNS question as an agent would send it: with its capability behind the datagram, and room for an answer. */

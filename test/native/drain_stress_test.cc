@@ -6,7 +6,8 @@
 #include <thread>
 #include <unistd.h>
 
-#include "check.h"
+#include <doctest/doctest.h>
+
 #include "engine/sessions.h"
 #include "fixtures.h"
 #include "user/pipeline.h"
@@ -63,7 +64,7 @@ private:
 
 } // namespace
 
-TEST("stress: sessions of a draining target are found through a flood that moves their records")
+TEST_CASE("stress: sessions of a draining target are found through a flood that moves their records")
 {
 	Sessions sessions;
 	std::string problem;
@@ -71,7 +72,7 @@ TEST("stress: sessions of a draining target are found through a flood that moves
 	u64 asked = 0, elsewhere = 0;
 
 	CHECK(sessions.allocate(3400, 1, 1));
-	CHECK_EQUAL(sessions.slots4(), 4096);
+	CHECK_EQ(sessions.slots4(), 4096);
 	auto before = TableBlock::build(tables(1, DRAINING), sessions.geometry(), &problem);
 	auto after = TableBlock::build(tables(2, ACTIVE), sessions.geometry(), &problem);
 	Sender clients(sessions);
@@ -103,5 +104,5 @@ TEST("stress: sessions of a draining target are found through a flood that moves
 	flood.join();
 	relief.join();
 	printf("  %llu packets, %llu elsewhere\n", asked, elsewhere);
-	CHECK_EQUAL(elsewhere, 0);
+	CHECK_EQ(elsewhere, 0);
 }

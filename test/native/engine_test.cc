@@ -4,7 +4,8 @@
 #include <thread>
 #include <unistd.h>
 
-#include "check.h"
+#include <doctest/doctest.h>
+
 #include "engine/explain.h"
 #include "fixtures.h"
 #include "user/pipeline.h"
@@ -50,7 +51,7 @@ void write_pcap(const std::string &file, const std::vector<std::vector<u8>> &fra
 		u8 reason = 0;
 
 		out->queue({data, data + frame.size(), data}, &reason);
-		CHECK_EQUAL(reason, 0);
+		CHECK_EQ(reason, 0);
 		clock += apart_ns;
 	}
 }
@@ -79,7 +80,7 @@ u64 packets(const u64 *worker, u32 reason)
 
 } // namespace
 
-TEST("engine: a pcap file in, a pcap file out, every packet counted once")
+TEST_CASE("engine: a pcap file in, a pcap file out, every packet counted once")
 {
 	TemporaryFile input, output, inner;
 	FileRun run;
@@ -109,30 +110,30 @@ TEST("engine: a pcap file in, a pcap file out, every packet counted once")
 		sum += w[word::reason_packets(r)];
 		bytes += w[word::reason_bytes(r)];
 	}
-	CHECK_EQUAL(w[word::packets_in], frames.size());
-	CHECK_EQUAL(sum, w[word::packets_in]);
-	CHECK_EQUAL(bytes, w[word::bytes_in]);
-	CHECK_EQUAL(packets(w, SH_R_forwarded_new), 10);
-	CHECK_EQUAL(packets(w, SH_R_forwarded), 90);
-	CHECK_EQUAL(packets(w, SH_R_not_service_port), 1);
-	CHECK_EQUAL(packets(w, SH_R_not_service), 1);
-	CHECK_EQUAL(packets(w, SH_R_truncated), 1);
-	CHECK_EQUAL(packets(w, SH_R_too_big), 1);
-	CHECK_EQUAL(w[word::target_packets(1)] + w[word::target_packets(2)], 100);
-	CHECK_EQUAL(result.sessions.size(), 10);
+	CHECK_EQ(w[word::packets_in], frames.size());
+	CHECK_EQ(sum, w[word::packets_in]);
+	CHECK_EQ(bytes, w[word::bytes_in]);
+	CHECK_EQ(packets(w, SH_R_forwarded_new), 10);
+	CHECK_EQ(packets(w, SH_R_forwarded), 90);
+	CHECK_EQ(packets(w, SH_R_not_service_port), 1);
+	CHECK_EQ(packets(w, SH_R_not_service), 1);
+	CHECK_EQ(packets(w, SH_R_truncated), 1);
+	CHECK_EQ(packets(w, SH_R_too_big), 1);
+	CHECK_EQ(w[word::target_packets(1)] + w[word::target_packets(2)], 100);
+	CHECK_EQ(result.sessions.size(), 10);
 
 	std::vector<u64> times;
 	std::vector<std::vector<u8>> sent = read_pcap(output.name, &times);
-	CHECK_EQUAL(sent.size(), 101); // and the answer to the one that was too big
-	CHECK_EQUAL(times[0], 1700000000123456789);
-	CHECK_EQUAL(times[7], 1700000000123456789 + 7000);
+	CHECK_EQ(sent.size(), 101); // and the answer to the one that was too big
+	CHECK_EQ(times[0], 1700000000123456789);
+	CHECK_EQ(times[7], 1700000000123456789 + 7000);
 	// The inner packet is untouched, behind its tunnel.
 	CHECK(sent[5].size() > frames[5].size());
 	CHECK(memcmp(sent[5].data() + sent[5].size() - (frames[5].size() - 14), frames[5].data() + 14,
 	             frames[5].size() - 14) == 0);
 }
 
-TEST("engine: before the first tables, packets are counted as such; then tables change between two packets")
+TEST_CASE("engine: before the first tables, packets are counted as such; then tables change between two packets")
 {
 	TemporaryFile input;
 	FileRunResult result;
@@ -152,7 +153,7 @@ TEST("engine: before the first tables, packets are counted as such; then tables 
 	CHECK(result.reasons == expected);
 }
 
-TEST("engine: what can't be read or written is one sentence")
+TEST_CASE("engine: what can't be read or written is one sentence")
 {
 	FileRunResult result;
 	std::string problem;
@@ -168,7 +169,7 @@ TEST("engine: what can't be read or written is one sentence")
 	CHECK(ring == "there is no interface named no-such-link");
 }
 
-TEST("engine: explain says what the next packet meets, and changes nothing")
+TEST_CASE("engine: explain says what the next packet meets, and changes nothing")
 {
 	Sessions sessions;
 	std::string problem;
@@ -183,16 +184,16 @@ TEST("engine: explain says what the next packet meets, and changes nothing")
 	flow.protocol = SH_UDP;
 	flow.family = SH_IPV4;
 	Explanation e = explain(block->tables(), sessions, flow, 1000000000);
-	CHECK_EQUAL(e.reason, SH_R_forwarded_new);
-	CHECK(e.service == 1 && e.target == e.chosen && e.target && !e.session && e.rows == 2);
+	CHECK_EQ(e.reason, SH_R_forwarded_new);
+	CHECK((e.service == 1 && e.target == e.chosen && e.target && !e.session && e.rows == 2));
 	u64 from = 0;
 	CHECK(list_sessions(sessions, SessionFilter(), 10, 0, &from).empty());
 	flow.destination_port = sh_htons(54);
-	CHECK_EQUAL(explain(block->tables(), sessions, flow, 1000000000).reason, SH_R_not_service_port);
-	CHECK_EQUAL(explain(nullptr, sessions, flow, 1000000000).reason, SH_R_table_missing);
+	CHECK_EQ(explain(block->tables(), sessions, flow, 1000000000).reason, SH_R_not_service_port);
+	CHECK_EQ(explain(nullptr, sessions, flow, 1000000000).reason, SH_R_table_missing);
 }
 
-TEST("engine: R18: explain tells what was weighed and lost: what would win if the loads were the other way round")
+TEST_CASE("engine: R18: explain tells what was weighed and lost: what would win if the loads were the other way round")
 {
 	const u16 targets = 9;
 	Sessions sessions;
@@ -212,7 +213,7 @@ TEST("engine: R18: explain tells what was weighed and lost: what would win if th
 	auto downwards = TableBlock::build(spec, sessions.geometry(), &problem);
 	spec.redirections[0].choice = SH_CHOOSE_ROW;
 	auto unweighed = TableBlock::build(spec, sessions.geometry(), &problem);
-	CHECK(upwards && downwards && unweighed);
+	CHECK((upwards && downwards && unweighed));
 
 	sh_flow flow = {};
 	flow.destination = v4(203, 0, 113, 53);
@@ -225,21 +226,21 @@ TEST("engine: R18: explain tells what was weighed and lost: what would win if th
 		Explanation up = explain(upwards->tables(), sessions, flow, 1000000000);
 		Explanation down = explain(downwards->tables(), sessions, flow, 1000000000);
 
-		CHECK_EQUAL(up.load, up.chosen);
-		CHECK_EQUAL(up.other_load, up.other);
-		CHECK_EQUAL(up.chosen, spec.redirections[0].rows[up.row]);
-		CHECK_EQUAL(up.other, spec.redirections[0].rows[up.other_row]);
-		CHECK(up.load <= up.other_load && down.load <= down.other_load);
+		CHECK_EQ(up.load, up.chosen);
+		CHECK_EQ(up.other_load, up.other);
+		CHECK_EQ(up.chosen, spec.redirections[0].rows[up.row]);
+		CHECK_EQ(up.other, spec.redirections[0].rows[up.other_row]);
+		CHECK((up.load <= up.other_load && down.load <= down.other_load));
 		if (up.chosen != up.other) {
 			weighed++;
-			CHECK(up.other_row == down.row && up.row == down.other_row);
+			CHECK((up.other_row == down.row && up.row == down.other_row));
 		}
-		CHECK_EQUAL(explain(unweighed->tables(), sessions, flow, 1000000000).other, 0);
+		CHECK_EQ(explain(unweighed->tables(), sessions, flow, 1000000000).other, 0);
 	}
 	CHECK(weighed > 800);
 }
 
-TEST("publication: sets are swapped under readers, and freed when none can be reading")
+TEST_CASE("publication: sets are swapped under readers, and freed when none can be reading")
 {
 	Publication publication;
 	Publication::Reader readers[2];
@@ -254,7 +255,7 @@ TEST("publication: sets are swapped under readers, and freed when none can be re
 			if (tables) { // the sanitizers see a set that was freed too early
 				CHECK(tables->control.epoch >= last);
 				last = tables->control.epoch;
-				CHECK_EQUAL(tables->targets[1].port, sh_htons(53));
+				CHECK_EQ(tables->targets[1].port, sh_htons(53));
 			}
 			if (i % 7 == 0)
 				reader->leave();
@@ -274,5 +275,5 @@ TEST("publication: sets are swapped under readers, and freed when none can be re
 	done = true;
 	a.join();
 	b.join();
-	CHECK_EQUAL(publication.reclaim(), 0);
+	CHECK_EQ(publication.reclaim(), 0);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // host_test.cc - native/linux: answers of the kernel that lie about their lengths, and what any Linux host must answer.
-#include "check.h"
+#include <doctest/doctest.h>
 
 #include <cerrno>
 #include <net/if.h>
@@ -81,19 +81,19 @@ sh_addr ipv4(u8 a, u8 b, u8 c, u8 d)
 
 } // namespace
 
-TEST("host: a message that claims more than was received, or less than its head, ends the answer")
+TEST_CASE("host: a message that claims more than was received, or less than its head, ends the answer")
 {
 	for (u32 claimed : {0x7fffffffU, 0xffffffffU, 60U, 15U, 1U}) {
 		Walked walked = walk(message(RTM_NEWROUTE, 7, 0, Bytes(12), claimed), true);
 
-		CHECK(walked.complete && walked.failure.code == EBADMSG);
-		CHECK_EQUAL(walked.messages, 0);
+		CHECK((walked.complete && walked.failure.code == EBADMSG));
+		CHECK_EQ(walked.messages, 0);
 	}
 	CHECK(!walk(Bytes(15), true).complete);
 	CHECK(!walk({}, true).complete);
 }
 
-TEST("host: an answer to an older question is passed over, and an error is told")
+TEST_CASE("host: an answer to an older question is passed over, and an error is told")
 {
 	Bytes error(4), both = message(RTM_NEWROUTE, 6, 0, Bytes(12));
 	int code = -ENETUNREACH;
@@ -102,24 +102,24 @@ TEST("host: an answer to an older question is passed over, and an error is told"
 	Bytes second = message(NLMSG_ERROR, 7, 0, error);
 	both.insert(both.end(), second.begin(), second.end());
 	Walked walked = walk(both, false);
-	CHECK(walked.complete && walked.failure.code == ENETUNREACH);
-	CHECK_EQUAL(walked.messages, 0);
+	CHECK((walked.complete && walked.failure.code == ENETUNREACH));
+	CHECK_EQ(walked.messages, 0);
 	CHECK(walk(message(NLMSG_ERROR, 7, 0, Bytes(2)), false).failure.code == EBADMSG);
 	CHECK(walk(message(RTM_NEWADDR, 7, NLM_F_DUMP_INTR, Bytes(8)), true).interrupted);
 }
 
-TEST("host: an attribute that claims more than is left, or less than its head, ends the walk")
+TEST_CASE("host: an attribute that claims more than is left, or less than its head, ends the walk")
 {
-	CHECK_EQUAL(attributes_in(attribute(1, 8, Bytes(4))), 1);
-	CHECK_EQUAL(attributes_in(attribute(1, 5, Bytes(1))), 1); // the last one need not be padded
-	CHECK_EQUAL(attributes_in(attribute(1, 9, Bytes(4))), 0);
-	CHECK_EQUAL(attributes_in(attribute(1, 3, Bytes(4))), 0);
-	CHECK_EQUAL(attributes_in(attribute(1, 0xffff, Bytes(4))), 0);
-	CHECK_EQUAL(attributes_in(attribute(1, 0, Bytes(64))), 0);
-	CHECK_EQUAL(attributes_in(Bytes(3)), 0);
+	CHECK_EQ(attributes_in(attribute(1, 8, Bytes(4))), 1);
+	CHECK_EQ(attributes_in(attribute(1, 5, Bytes(1))), 1); // the last one need not be padded
+	CHECK_EQ(attributes_in(attribute(1, 9, Bytes(4))), 0);
+	CHECK_EQ(attributes_in(attribute(1, 3, Bytes(4))), 0);
+	CHECK_EQ(attributes_in(attribute(1, 0xffff, Bytes(4))), 0);
+	CHECK_EQ(attributes_in(attribute(1, 0, Bytes(64))), 0);
+	CHECK_EQ(attributes_in(Bytes(3)), 0);
 }
 
-TEST("host: two hundred thousand answers of random bytes harm nobody")
+TEST_CASE("host: two hundred thousand answers of random bytes are parsed or refused")
 {
 	u64 random = 0x9e3779b97f4a7c15ULL;
 
@@ -135,7 +135,7 @@ TEST("host: two hundred thousand answers of random bytes harm nobody")
 	}
 }
 
-TEST("host: loopback is known by name and by index, and is the way to itself")
+TEST_CASE("host: loopback is known by name and by index, and is the way to itself")
 {
 	HostRoute way;
 	HostLink lo, same;
@@ -144,14 +144,14 @@ TEST("host: loopback is known by name and by index, and is the way to itself")
 	CHECK(!route.open());
 	CHECK(!route.link("lo", true, &lo));
 	CHECK(!route.link(lo.ifindex, false, &same));
-	CHECK(same.name == "lo" && same.mtu == lo.mtu && same.ifindex == lo.ifindex);
+	CHECK((same.name == "lo" && same.mtu == lo.mtu && same.ifindex == lo.ifindex));
 	CHECK(route.link("no-such-link", false, &same).code == ENODEV);
 	CHECK(route.link("a-name-that-is-far-too-long", false, &same).code == ENODEV);
 	CHECK(!route.route(ipv4(127, 0, 0, 1), &way));
-	CHECK(way.kind == RTN_LOCAL && way.ifindex == lo.ifindex && !way.has_gateway && way.has_source);
+	CHECK((way.kind == RTN_LOCAL && way.ifindex == lo.ifindex && !way.has_gateway && way.has_source));
 }
 
-TEST("host: counters of loopback are read through descriptors that stay open, and the speed can be told")
+TEST_CASE("host: counters of loopback are read through descriptors that stay open, and the speed can be told")
 {
 	u64 values[LINK_COUNTERS];
 	LinkCounters lo, told, none;
@@ -159,15 +159,15 @@ TEST("host: counters of loopback are read through descriptors that stay open, an
 	CHECK(!lo.open("lo", 0));
 	for (int i = 0; i < 1000; i++)
 		CHECK(!lo.read(values));
-	CHECK_EQUAL(values[LINK_RX_BYTES], values[LINK_TX_BYTES]);
-	CHECK_EQUAL(lo.speed_bps(), 0);
+	CHECK_EQ(values[LINK_RX_BYTES], values[LINK_TX_BYTES]);
+	CHECK_EQ(lo.speed_bps(), 0);
 	CHECK(!told.open("lo", 25000000000ULL));
-	CHECK_EQUAL(told.speed_bps(), 25000000000ULL);
+	CHECK_EQ(told.speed_bps(), 25000000000ULL);
 	for (const char *name : {"../../etc", "", ".", "no-such-link"})
 		CHECK(none.open(name, 0).code == ENODEV);
 }
 
-TEST("host: features go by the kernel's names, and a fixed one is not claimed to be set")
+TEST_CASE("host: features go by the kernel's names, and a fixed one is not claimed to be set")
 {
 	std::vector<Feature> features;
 	bool seen = false;
@@ -183,20 +183,20 @@ TEST("host: features go by the kernel's names, and a fixed one is not claimed to
 	CHECK(Offload().read("no-such-link", &features).code == ENODEV);
 }
 
-TEST("host: the state of loopback is known, and that of what is gone is not made up")
+TEST_CASE("host: the state of loopback is known, and that of what is gone is not made up")
 {
 	LinkCounters lo, none;
 	LinkState state;
 
 	CHECK(!lo.open("lo", 0));
 	CHECK(!lo.state(&state));
-	CHECK(state.operstate == "unknown" || state.operstate == "down");
-	CHECK_EQUAL(state.up, state.carrier == 1);
-	CHECK(state.duplex.empty() && state.speed_bps == 0);
+	CHECK((state.operstate == "unknown" || state.operstate == "down"));
+	CHECK_EQ(state.up, state.carrier == 1);
+	CHECK((state.duplex.empty() && state.speed_bps == 0));
 	CHECK(none.state(&state).code == ENODEV);
 }
 
-TEST("host: names of queues' statistics are understood as common drivers write them")
+TEST_CASE("host: names of queues' statistics are understood as common drivers write them")
 {
 	struct Known {
 		const char *name;
@@ -226,7 +226,7 @@ TEST("host: names of queues' statistics are understood as common drivers write t
 		u32 queue;
 
 		CHECK(queue_counter_of(one.name, &queue, &counter));
-		CHECK(queue == one.queue && (int)counter == one.counter);
+		CHECK((queue == one.queue && (int)counter == one.counter));
 	}
 	for (const char *name : {"", "rx_packets", "rx_queue_", "rx_queue_0", "rx_queue_0_", "rx_queue_x_packets",
 	                         "rx_pp_alloc_fast", "rx_queue_0_xdp_drops", "rx0_xdp_packets", "tx0_xdp_tx",
@@ -244,29 +244,30 @@ TEST("host: names of queues' statistics are understood as common drivers write t
 	                                         {"[1]: rx_bcast_packets", 1},
 	                                         {"rx_queue_0_xdp_packets", 9},
 	                                         {"rx_queue_0_drops", 3}});
-	CHECK_EQUAL(rows.size(), 2);
-	CHECK(rows[0].queue == 0 && rows[0].counters[QUEUE_RX_DROPS] == 3 && rows[0].known == 1U << QUEUE_RX_DROPS);
-	CHECK(rows[1].queue == 1 && rows[1].counters[QUEUE_RX_PACKETS] == 8 && rows[1].known == 1U << QUEUE_RX_PACKETS);
+	CHECK_EQ(rows.size(), 2);
+	CHECK((rows[0].queue == 0 && rows[0].counters[QUEUE_RX_DROPS] == 3 && rows[0].known == 1U << QUEUE_RX_DROPS));
+	CHECK((rows[1].queue == 1 && rows[1].counters[QUEUE_RX_PACKETS] == 8 &&
+	       rows[1].known == 1U << QUEUE_RX_PACKETS));
 
 	// What the other source knows as well stays as it was.
 	QueueRow other = {0, 1U << QUEUE_RX_DROPS | 1U << QUEUE_TX_BYTES, {}}, more = {7, 1U << QUEUE_RX_BYTES, {}};
 	other.counters[QUEUE_RX_DROPS] = 100;
 	other.counters[QUEUE_TX_BYTES] = 60;
 	rows = filled(rows, {more, other});
-	CHECK_EQUAL(rows.size(), 3);
-	CHECK(rows[0].counters[QUEUE_RX_DROPS] == 3 && rows[0].counters[QUEUE_TX_BYTES] == 60);
-	CHECK(rows[2].queue == 7 && rows[2].known == 1U << QUEUE_RX_BYTES);
+	CHECK_EQ(rows.size(), 3);
+	CHECK((rows[0].counters[QUEUE_RX_DROPS] == 3 && rows[0].counters[QUEUE_TX_BYTES] == 60));
+	CHECK((rows[2].queue == 7 && rows[2].known == 1U << QUEUE_RX_BYTES));
 }
 
-TEST("host: every interface of this host tells its queues, or that it knows none")
+TEST_CASE("host: every interface of this host tells its queues, or that it knows none")
 {
 	QueueCounters none, lo;
 	std::vector<QueueRow> rows;
 	std::vector<RawCounter> raw;
 
-	CHECK(none.open("no-such-link").code == ENODEV && none.open("").code == ENODEV);
-	CHECK(!lo.open("lo") && !lo.read(&rows) && !lo.raw(&raw));
-	CHECK(rows.empty() && raw.empty());
+	CHECK((none.open("no-such-link").code == ENODEV && none.open("").code == ENODEV));
+	CHECK((!lo.open("lo") && !lo.read(&rows) && !lo.raw(&raw)));
+	CHECK((rows.empty() && raw.empty()));
 	struct if_nameindex *all = if_nameindex();
 	for (struct if_nameindex *one = all; one && one->if_name; one++) {
 		QueueCounters counters;
@@ -276,7 +277,7 @@ TEST("host: every interface of this host tells its queues, or that it knows none
 			failure = counters.raw(&raw);
 		for (int i = 0; i < 2 && !failure; i++)
 			failure = counters.read(&rows);
-		CHECK(!failure || failure.code == ENODEV); // somebody else's test has taken it away meanwhile
+		CHECK((!failure || failure.code == ENODEV)); // another test has removed it meanwhile
 		printf("  %s: %zu queues, %zu names\n", one->if_name, rows.size(), raw.size());
 	}
 	if_freenameindex(all);

@@ -12,7 +12,8 @@
 #include <thread>
 #include <unistd.h>
 
-#include "check.h"
+#include <doctest/doctest.h>
+
 #include "crowd.h"
 #include "datapath/session/session.h"
 #include "kernel/kernel_program.h"
@@ -85,7 +86,7 @@ public:
 			program_ = KernelProgram::load(options, {256, 256, 256, 256, 256, 256}, &memory_, &problem);
 			if (!program_ || !memory_.lend(&sessions_, &unused, &problem))
 				fprintf(stderr, "%s\n", problem.c_str());
-			CHECK(program_ && sessions_.bucket4());
+			CHECK((program_ && sessions_.bucket4()));
 		} else {
 			CHECK(sessions_.allocate(load.records4, load.records6, load.fragments));
 		}
@@ -252,7 +253,7 @@ private:
 		}
 	}
 
-	// Nobody writes any more: one sweep, and then every record must be whole, in its place and alone.
+	// All writers have ended: one sweep, and then every record must be whole, in its place and alone.
 	void settle()
 	{
 		std::set<std::pair<u64, std::string>> flows;
@@ -262,7 +263,7 @@ private:
 			std::string source;
 
 			if (!slot->claim) {
-				CHECK_EQUAL(slot->value.target, 0);
+				CHECK_EQ(slot->value.target, 0);
 				return;
 			}
 			CHECK(slot->value.target);
@@ -273,7 +274,7 @@ private:
 			CHECK(flows.insert({slot->claim, source}).second);
 		});
 		SweepResult again = sweep_all();
-		CHECK(again.live <= flows.size() && again.live + again.expired == flows.size() && !again.duplicates);
+		CHECK((again.live <= flows.size() && again.live + again.expired == flows.size() && !again.duplicates));
 		account(flows.size());
 	}
 
@@ -284,7 +285,7 @@ private:
 		SessionCounts counts;
 		SweepResult all = sweep(sessions_, 0, sessions_.buckets(), now_tick(), *aging_, &counts);
 
-		CHECK_EQUAL(all.next, 0);
+		CHECK_EQ(all.next, 0);
 		expired_ += all.expired;
 		merged_ += all.duplicates;
 		return all;
@@ -326,7 +327,7 @@ private:
 			for (u32 i = 0; i < counters.workers(); i++)
 				for (u32 reason = 0; reason < SH_REASON_COUNT; reason++)
 					kernel_.by_reason[reason] += counters.worker(i)[word::reason_packets(reason)];
-			CHECK_EQUAL(kernel_.packets(), kernel_packets_);
+			CHECK_EQ(kernel_.packets(), kernel_packets_);
 		}
 		Tally all = user_;
 		all.add(kernel_);
@@ -338,7 +339,7 @@ private:
 		       all.by_reason[SH_R_forwarded_moved], all.by_reason[SH_R_forwarded_unlisted], live, expired_,
 		       removed_, merged_);
 		if (expired_ == 0)
-			CHECK(left >= made && left - made <= made / 100 + 10);
+			CHECK((left >= made && left - made <= made / 100 + 10));
 	}
 
 	Load load_;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // tcp_sessions_test.cc - native/linux/tcp_sessions: the filter as the kernel would run it, messages that lie, real sockets.
-#include "check.h"
+#include <doctest/doctest.h>
+
+#include "seeds.h"
 
 #include <arpa/inet.h>
 #include <cerrno>
@@ -64,15 +66,15 @@ void audit(const Bytes &code)
 
 	for (size_t at = 0; at < code.size(); at += op_at(code, at).yes) {
 		begins[at] = true;
-		CHECK(op_at(code, at).yes >= 4 && op_at(code, at).yes % 4 == 0);
+		CHECK((op_at(code, at).yes >= 4 && op_at(code, at).yes % 4 == 0));
 	}
 	begins[code.size()] = begins[code.size() + 4] = true;
 	for (size_t at = 0; at < code.size(); at += op_at(code, at).yes) {
 		inet_diag_bc_op op = op_at(code, at);
 
 		CHECK(at + op.yes <= code.size());
-		CHECK(op.no >= (op.code == INET_DIAG_BC_JMP ? 4 : op.yes) && op.no % 4 == 0);
-		CHECK(at + op.no <= code.size() + 4 && begins[at + op.no]);
+		CHECK((op.no >= (op.code == INET_DIAG_BC_JMP ? 4 : op.yes) && op.no % 4 == 0));
+		CHECK((at + op.no <= code.size() + 4 && begins[at + op.no]));
 	}
 }
 
@@ -98,7 +100,7 @@ bool lets_through(const Bytes &code, const Socket &socket, unsigned *steps = nul
 
 			memcpy(&condition, code.data() + at + 4, sizeof(condition));
 			const u8 *have = socket.address.b + (condition.family == AF_INET ? 12 : 0);
-			CHECK_EQUAL(condition.port, -1);
+			CHECK_EQ(condition.port, -1);
 			yes = (condition.family == AF_INET ? mapped : socket.family == AF_INET6) &&
 			      !memcmp(have, code.data() + at + 4 + sizeof(condition), condition.prefix_len / 8);
 		} else
@@ -133,7 +135,7 @@ u32 counted(const std::vector<TcpEndpoint> &asked, size_t i = 0)
 	std::vector<u32> counts, same;
 
 	CHECK(!tcp_sessions(asked, &counts));
-	CHECK_EQUAL(counts.size(), asked.size());
+	CHECK_EQ(counts.size(), asked.size());
 	CHECK(!tcp_sessions(asked, &same, TcpDump::by_family));
 	CHECK(counts == same);
 	return counts[i];
@@ -153,7 +155,7 @@ struct Listener {
 
 		at.sin6_family = AF_INET6;
 		CHECK(!setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)));
-		CHECK(!bind(fd.get(), (sockaddr *)&at, sizeof(at)) && !listen(fd.get(), 64));
+		CHECK((!bind(fd.get(), (sockaddr *)&at, sizeof(at)) && !listen(fd.get(), 64)));
 		CHECK(!getsockname(fd.get(), (sockaddr *)&at, &length));
 		port = sh_ntohs(at.sin6_port);
 	}
@@ -188,7 +190,7 @@ struct Listener {
 
 } // namespace
 
-TEST("tcp sessions: R10: the filter passes the kernel's audit, lets through all that counts, and little else")
+TEST_CASE("tcp sessions: R10: the filter passes the kernel's audit, lets through all that counts, and little else")
 {
 	for (u64 seed = 1; seed <= seeds(200); seed++) {
 		Random random = {seed * 0x9e3779b97f4a7c15ULL};
@@ -240,11 +242,11 @@ TEST("tcp sessions: R10: the filter passes the kernel's audit, lets through all 
 						counts = counts || count;
 				}
 				bool through = lets_through(code, socket, &steps);
-				CHECK(!counts || through);
+				CHECK((!counts || through));
 				CHECK(steps < 64);
 				// Beyond what an attribute holds, the filter is a range of two operations.
 				if (code.size() > 16)
-					CHECK(!through || at[socket.port]);
+					CHECK((!through || at[socket.port]));
 				if (each < 10 && ports < 100)
 					CHECK(through == counts);
 			}
@@ -252,7 +254,7 @@ TEST("tcp sessions: R10: the filter passes the kernel's audit, lets through all 
 	}
 }
 
-TEST("tcp sessions: R10: each question is answered in its place, equal ones alike, mapped addresses as IPv4")
+TEST_CASE("tcp sessions: R10: each question is answered in its place, equal ones alike, mapped addresses as IPv4")
 {
 	std::vector<TcpEndpoint> asked = {{ipv4(10, 0, 0, 1), 80}, {sh_addr{}, 80},        {ipv6(1), 80},
 	                                  {ipv4(10, 0, 0, 1), 80}, {ipv4(0, 0, 0, 0), 80}, {ipv4(10, 0, 0, 2), 80},
@@ -271,7 +273,7 @@ TEST("tcp sessions: R10: each question is answered in its place, equal ones alik
 	CHECK((counter.counts() == std::vector<u32>(7)));
 }
 
-TEST("tcp sessions: a message that is too short is told, a stranger's is passed over, random bytes harm nobody")
+TEST_CASE("tcp sessions: a short message is an error, a foreign one is skipped, random bytes are parsed or refused")
 {
 	TcpSessionCounter counter({{sh_addr{}, 80}});
 	Bytes whole = message_of({AF_INET, ipv4(10, 0, 0, 1), 80});
@@ -279,9 +281,9 @@ TEST("tcp sessions: a message that is too short is told, a stranger's is passed 
 
 	for (size_t length = 0; length < whole.size(); length++)
 		CHECK(!add(&counter, Bytes(whole.begin(), whole.begin() + (long)length)));
-	CHECK(add(&counter, whole, 99) && add(&counter, Bytes(), 99));
+	CHECK((add(&counter, whole, 99) && add(&counter, Bytes(), 99)));
 	CHECK(add(&counter, message_of({AF_UNIX, ipv4(10, 0, 0, 1), 80})));
-	CHECK_EQUAL(counter.counts()[0], 0);
+	CHECK_EQ(counter.counts()[0], 0);
 	for (unsigned i = 0; i < 200000; i++) {
 		Bytes bytes(random.next(160));
 		bool interrupted = false;
@@ -302,7 +304,8 @@ TEST("tcp sessions: a message that is too short is told, a stranger's is passed 
 	}
 }
 
-TEST("tcp sessions: R10: real sockets on loopback are counted by local address: IPv4, IPv6, mapped; half-closed too")
+TEST_CASE(
+	"tcp sessions: R10: real sockets on loopback are counted by local address: IPv4, IPv6, mapped; half-closed too")
 {
 	Listener listener, other;
 	std::vector<Descriptor> held;
@@ -337,13 +340,13 @@ TEST("tcp sessions: R10: real sockets on loopback are counted by local address: 
 	}
 	CHECK((counts == std::vector<u32>{9, 5, 29, 1, 14, 29, 15}));
 	held.clear();
-	CHECK_EQUAL(counted(asked, 2), 0);
-	CHECK_EQUAL(counted({{ipv4(127, 0, 0, 1), other.port}}), 1);
+	CHECK_EQ(counted(asked, 2), 0);
+	CHECK_EQ(counted({{ipv4(127, 0, 0, 1), other.port}}), 1);
 	CHECK(!tcp_sessions({}, &counts));
 	CHECK(counts.empty());
 }
 
-TEST("tcp sessions: R10: the kernel takes filters of all sizes, and a count is the same by each")
+TEST_CASE("tcp sessions: R10: the kernel takes filters of all sizes, and a count is the same by each")
 {
 	Listener listener;
 	Descriptor client = listener.connect4(3), server = listener.accept();
@@ -353,13 +356,13 @@ TEST("tcp sessions: R10: the kernel takes filters of all sizes, and a count is t
 
 		for (unsigned i = 1; i < ports; i++)
 			asked.push_back({i % 3 ? ipv4(127, 0, 0, (u8)(3 + i % 2)) : ipv6(1), (u16)(1 + i * 3)});
-		CHECK_EQUAL(counted(asked), 1);
+		CHECK_EQ(counted(asked), 1);
 	}
 	for (unsigned addresses : {2u, 16u, 17u, 200u}) {
 		std::vector<TcpEndpoint> asked;
 
 		for (unsigned i = 0; i < addresses; i++)
 			asked.push_back({i % 3 == 2 ? ipv6((u8)i) : ipv4(127, 0, 0, (u8)(3 + i)), listener.port});
-		CHECK_EQUAL(counted(asked), 1);
+		CHECK_EQ(counted(asked), 1);
 	}
 }

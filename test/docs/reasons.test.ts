@@ -1,5 +1,5 @@
-// reasons.test.ts - docs/reasons.md: every way a packet can leave, from native/datapath/reasons.h, and the golden cases that
-// prove it. `-u` writes it.
+// reasons.test.ts - docs/reasons.md: every exit of a packet, from native/datapath/reasons.h, and the golden cases that prove it.
+// `-u` writes it.
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ const VERDICTS = {
 	drop: "ends here",
 } as const;
 
-/** Names of the golden cases in whose counters the reason stands. */
+/** Names of the golden cases whose counters include the reason. */
 function proofs(reason: string): string[] {
 	return [...cases, ...questions]
 		.filter(({ name }) => {
@@ -35,7 +35,7 @@ function page(): string {
 		"",
 		"Every packet leaves the packet program by exactly one reason, and each reason has one counter: in = the sum of all of",
 		"them. `shunt status` shows those that have counted, `shunt reasons` all. Made from `native/datapath/reasons.h`",
-		"(`npx vitest run test/papers -u`); the last column names the golden cases (`test/golden`) that prove it.",
+		"(`npx vitest run test/docs -u`); the last column names the golden cases (`test/golden`) that prove it.",
 	];
 	for (const [verdict, text] of Object.entries(VERDICTS)) {
 		const rows = reasons().filter((one) => one.verdict === verdict);
