@@ -25,7 +25,7 @@ void read_answer(const NetlinkMessage &message, Interface *out)
 
 	if (message.type != RTM_NEWLINK || !message.head(&head))
 		return;
-	out->index = static_cast<std::uint32_t>(head.ifi_index);
+	out->index = static_cast<uint32_t>(head.ifi_index);
 	out->flags = head.ifi_flags;
 	out->hardware = head.ifi_type;
 	for (AttributeCursor at = message.attributes<ifinfomsg>(); at.next();) {
@@ -41,20 +41,20 @@ void read_answer(const NetlinkMessage &message, Interface *out)
 	}
 }
 
-Result<Interface> read(Netlink *netlink, std::uint32_t index, const std::string *name)
+Result<Interface> read(Netlink *netlink, uint32_t index, const std::string *name)
 {
 	NetlinkRequest request(RTM_GETLINK, 0);
 	ifinfomsg body = {};
 	Interface out;
 
 	body.ifi_index = static_cast<int>(index);
-	request.body(&body, sizeof(body));
+	request.family_header(body);
 	if (name)
 		request.attribute(IFLA_IFNAME, name->c_str(), name->size() + 1);
-	Failure failure =
+	Status status =
 		netlink->ask(request, STEP, [&out](const NetlinkMessage &message) { read_answer(message, &out); });
-	if (failure)
-		return Status::system(failure.step, failure.code);
+	if (!status.ok())
+		return status;
 	if (out.index == 0)
 		return Status::system(STEP, ENODEV);
 	return out;
@@ -73,21 +73,21 @@ Result<Interface> read_interface(const std::string &name)
 
 	if (name.empty() || name.size() >= IFNAMSIZ)
 		return Status::system(STEP, ENODEV);
-	if (Failure failure = netlink.open())
-		return Status::system(failure.step, failure.code);
+	if (Status status = netlink.open(); !status.ok())
+		return status;
 	return read(&netlink, 0, &name);
 }
 
-Result<Interface> read_interface(std::uint32_t index)
+Result<Interface> read_interface(uint32_t index)
 {
 	Netlink netlink;
 
-	if (Failure failure = netlink.open())
-		return Status::system(failure.step, failure.code);
+	if (Status status = netlink.open(); !status.ok())
+		return status;
 	return read(&netlink, index, nullptr);
 }
 
-Result<Interface> read_interface(Netlink *netlink, std::uint32_t index)
+Result<Interface> read_interface(Netlink *netlink, uint32_t index)
 {
 	return read(netlink, index, nullptr);
 }
