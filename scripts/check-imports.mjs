@@ -42,17 +42,18 @@ const BELOW = {
 /** In native/: which rooms a room may include, and the one room in which a foreign header may stand. */
 const NATIVE = {
 	datapath: ["datapath"],
-	engine: ["engine", "datapath"],
-	user: ["user", "engine", "datapath"],
-	linux: ["linux", "datapath/types.h"],
-	kernel: ["kernel", "datapath", "engine", "user/capture.h", "user/transmit.h", "user/run_file.h"],
-	agent: ["agent", "datapath/types.h", "kernel/object.h", "kernel/running_program.h"],
+	engine: ["engine", "datapath", "linux"],
+	user: ["user", "engine", "datapath", "linux"],
+	linux: ["linux"],
+	kernel: ["kernel", "datapath", "engine", "linux", "user/capture.h", "user/transmit.h", "user/run_file.h"],
+	agent: ["agent", "datapath", "kernel", "linux"],
 	addon: ["addon", "agent", "engine", "user", "kernel", "linux", "datapath"],
 };
 const FOREIGN = [
 	{ pattern: /^(napi\.h|node_api\.h)$/, room: "addon" },
 	{ pattern: /^bpf\//, room: ["kernel", "agent"] },
 	{ pattern: /^pcap/, room: "user" },
+	{ pattern: /^libmnl\//, room: "linux" },
 ];
 
 function* files(folder, ending) {

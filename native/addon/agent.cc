@@ -28,7 +28,13 @@ struct AgentWay {
 
 	static bool read(Agent *agent, u32 max, int timeout_ms, Batch *batch, std::string *problem)
 	{
-		return agent->read(max, timeout_ms, batch, problem);
+		Result<Batch> events = agent->read(max, timeout_ms);
+
+		if (events.ok())
+			*batch = events.take();
+		else
+			*problem = events.status().message();
+		return events.ok();
 	}
 
 	static Napi::Object object(Napi::Env env, const Batch &batch)
@@ -70,8 +76,13 @@ public:
 				Fields::complain_at(place, "must be an interface's name");
 		});
 		problem = Fields::problem();
-		if (problem.empty())
-			reading_.open(Agent::open(interfaces, &problem));
+		if (problem.empty()) {
+			Result<std::unique_ptr<Agent>> agent = Agent::open(interfaces);
+
+			problem = agent.status().message();
+			if (agent.ok())
+				reading_.open(agent.take());
+		}
 		if (!problem.empty())
 			throw_problem(info.Env(), problem);
 	}
@@ -106,7 +117,7 @@ public:
 		}
 		std::string problem = Fields::problem();
 		if (problem.empty() && agent(&problem))
-			agent(&problem)->put(key, index, nonce, bound ? &binding : nullptr, &problem);
+			problem = agent(&problem)->put(key, index, nonce, bound ? &binding : nullptr).message();
 		return problem.empty() ? info.Env().Undefined() : throw_problem(info.Env(), problem);
 	}
 
@@ -115,7 +126,7 @@ public:
 		std::string problem;
 
 		if (agent(&problem))
-			agent(&problem)->beat(&problem);
+			problem = agent(&problem)->beat().message();
 		return problem.empty() ? info.Env().Undefined() : throw_problem(info.Env(), problem);
 	}
 
@@ -127,8 +138,13 @@ public:
 		Fields::begin();
 		u32 index = (u32)Fields(info[0], "").number("index", AG_SERVICES - 1);
 		problem = Fields::problem();
-		if (problem.empty() && agent(&problem))
-			agent(&problem)->counts(index, &counts, &problem);
+		if (problem.empty() && agent(&problem)) {
+			Result<ag_counts> read = agent(&problem)->counts(index);
+
+			problem = read.status().message();
+			if (read.ok())
+				counts = *read;
+		}
 		if (!problem.empty())
 			return throw_problem(info.Env(), problem);
 		Napi::Object result = Napi::Object::New(info.Env());

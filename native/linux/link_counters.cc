@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// link.cc - counters, state and speed of one network interface, by descriptors that stay open.
-#include "linux/link.h"
+// link_counters.cc - see the header.
+#include "linux/link_counters.h"
 
 #include <cerrno>
-#include <cstdint>
 #include <cstdlib>
 #include <fcntl.h>
 #include <net/if.h>
@@ -16,11 +15,13 @@ namespace shunt
 namespace
 {
 
+constexpr const char *FOLDER = "/sys/class/net";
+
 const char *const FILES[LINK_COUNTERS] = {
 	"rx_packets", "rx_bytes", "rx_dropped", "rx_errors", "tx_packets", "tx_bytes", "tx_dropped", "tx_errors",
 };
 
-// A decimal number at offset 0; false when there is none.
+// A decimal number at offset 0; false if there is none.
 bool read_number(int fd, long long *out)
 {
 	char text[32], *end;
@@ -34,8 +35,8 @@ bool read_number(int fd, long long *out)
 	return end != text && errno == 0;
 }
 
-// A word and a line's end at offset 0; empty when there is none.
-std::string read_word(int fd)
+// The file's one line without its end; empty if it cannot be read.
+std::string read_line(int fd)
 {
 	char text[32];
 	ssize_t length = pread(fd, text, sizeof(text), 0);
@@ -47,20 +48,20 @@ std::string read_word(int fd)
 
 } // namespace
 
-Failure LinkCounters::open(const std::string &interface, u64 speed_bps)
+Status LinkCounters::open(const std::string &interface, uint64_t speed_bps)
 {
 	// The name becomes part of a path.
 	if (interface.empty() || interface.size() >= IFNAMSIZ || interface.find('/') != std::string::npos ||
 	    interface[0] == '.')
-		return {"/sys/class/net", ENODEV};
-	std::string folder = "/sys/class/net/" + interface;
+		return Status::system(FOLDER, ENODEV);
+	std::string folder = std::string(FOLDER) + "/" + interface;
 
 	for (int i = 0; i < LINK_COUNTERS; i++) {
 		files_[i] = Descriptor(::open((folder + "/statistics/" + FILES[i]).c_str(), O_RDONLY | O_CLOEXEC));
 		if (!files_[i].is_open())
-			return {"/sys/class/net", errno == ENOENT ? ENODEV : errno};
+			return Status::system(FOLDER, errno == ENOENT ? ENODEV : errno);
 	}
-	// An interface may lack one of these; then it reads as unknown.
+	// Each of these may be absent: its value is then unknown.
 	const std::pair<Descriptor *, const char *> others[] = {
 		{&speed_, "/speed"},
 		{&operstate_, "/operstate"},
@@ -73,44 +74,47 @@ Failure LinkCounters::open(const std::string &interface, u64 speed_bps)
 	return {};
 }
 
-Failure LinkCounters::read(u64 (&out)[LINK_COUNTERS]) const
+Result<LinkCounts> LinkCounters::read() const
 {
+	LinkCounts out;
+
 	for (int i = 0; i < LINK_COUNTERS; i++) {
 		long long number;
 
 		if (!read_number(files_[i].get(), &number))
-			return {"/sys/class/net", ENODEV};
-		out[i] = static_cast<u64>(number);
+			return Status::system(FOLDER, ENODEV);
+		out[i] = static_cast<uint64_t>(number);
 	}
-	return {};
+	return out;
 }
 
-u64 LinkCounters::speed_bps() const
+uint64_t LinkCounters::speed_bps() const
 {
 	long long megabits;
 
 	if (speed_override_)
 		return speed_override_;
-	// lo answers with an error, virtio with -1, others with 2^32 - 1.
+	// Unknown is an error on lo, -1 on virtio, 2^32 - 1 on others.
 	return read_number(speed_.get(), &megabits) && megabits > 0 && megabits < UINT32_MAX
-	               ? static_cast<u64>(megabits) * 1000000
+	               ? static_cast<uint64_t>(megabits) * 1000000
 	               : 0;
 }
 
-Failure LinkCounters::state(LinkState *out) const
+Result<LinkState> LinkCounters::state() const
 {
 	long long carrier;
+	LinkState out;
 
-	out->operstate = read_word(operstate_.get());
-	if (out->operstate.empty())
-		return {"/sys/class/net", ENODEV};
-	out->carrier = read_number(carrier_.get(), &carrier) ? carrier != 0 : -1;
-	out->up = out->operstate == "up" || (out->operstate == "unknown" && out->carrier == 1);
-	out->duplex = read_word(duplex_.get());
-	if (out->duplex != "full" && out->duplex != "half")
-		out->duplex.clear();
-	out->speed_bps = speed_bps();
-	return {};
+	out.operstate = read_line(operstate_.get());
+	if (out.operstate.empty())
+		return Status::system(FOLDER, ENODEV);
+	out.carrier = read_number(carrier_.get(), &carrier) ? carrier != 0 : -1;
+	out.up = out.operstate == "up" || (out.operstate == "unknown" && out.carrier == 1);
+	out.duplex = read_line(duplex_.get());
+	if (out.duplex != "full" && out.duplex != "half")
+		out.duplex.clear();
+	out.speed_bps = speed_bps();
+	return out;
 }
 
 } // namespace shunt
