@@ -40,11 +40,11 @@ const ABOVE = {
 /** In native/: which rooms a room may include, and the one room in which a foreign header may stand. */
 const NATIVE = {
 	datapath: ["datapath"],
-	engine: ["engine", "datapath"],
-	user: ["user", "engine", "datapath"],
+	engine: ["engine", "linux", "datapath"],
+	user: ["user", "engine", "linux", "datapath"],
 	linux: ["linux", "datapath/types.h"],
-	kernel: ["kernel", "datapath", "engine", "user/capture.h", "user/transmit.h", "user/run_file.h"],
-	agent: ["agent", "datapath/types.h", "kernel/object.h", "kernel/running_program.h"],
+	kernel: ["kernel", "engine", "linux", "datapath"],
+	agent: ["agent", "kernel", "linux", "datapath"],
 	addon: ["addon", "agent", "engine", "user", "kernel", "linux", "datapath"],
 };
 const FOREIGN = [

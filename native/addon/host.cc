@@ -5,7 +5,7 @@
 // Owns: the translation of native/linux; counters are host_link.cc's, TCP sessions host_tcp.cc's. Numbers are the kernel's
 // (IFF_*, RTN_*, NUD_*, RT_SCOPE_*).
 // Must never: decide anything.
-#include "addon/doors.h"
+#include "addon/exports.h"
 #include "addon/failure.h"
 #include "addon/fields.h"
 #include "linux/offload.h"

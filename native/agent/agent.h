@@ -30,20 +30,19 @@ struct AgentBinding {
 class Agent
 {
 public:
-	// NULL and one sentence: the kernel refuses the programs, or an interface takes none.
-	static std::unique_ptr<Agent> open(const std::vector<std::string> &interfaces, std::string *problem);
+	// Fails if the kernel refuses the programs, or an interface takes no filter.
+	static Result<std::unique_ptr<Agent>> open(const std::vector<std::string> &interfaces);
 	~Agent();
 	Agent(const Agent &) = delete;
 
 	// A service, with its binding, if any, under the number by which events and counters name it.
 	// `nonce`: what a SYN shows while there is none; zeros: nothing.
-	bool put(const ag_service_key &service, u32 index, const u8 *nonce, const AgentBinding *binding,
-	         std::string *problem);
+	Status put(const ag_service_key &service, u32 index, const u8 *nonce, const AgentBinding *binding);
 	// New flows may be bound as long as this is called every second.
-	bool beat(std::string *problem);
-	bool counts(u32 index, ag_counts *counts, std::string *problem) const;
+	Status beat();
+	Result<ag_counts> counts(u32 index) const;
 	// Waits for the first event at most so long. One thread at a time; the others may be called meanwhile.
-	bool read(u32 max, int timeout_ms, std::vector<ag_event> *events, std::string *problem);
+	Result<std::vector<ag_event>> read(u32 max, int timeout_ms);
 	u32 program_id(const char *program) const { return object_->program_id(program); }
 
 private:

@@ -71,7 +71,7 @@ u32 handle_of_ours(u32 ifindex, const Way &way)
 // When it can't be told, somebody does. The first message of a dump is enough.
 bool has_filters(u32 ifindex, u32 way)
 {
-	BpfDescriptor socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+	Descriptor socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
 	struct {
 		nlmsghdr header;
 		tcmsg message;
@@ -84,10 +84,10 @@ bool has_filters(u32 ifindex, u32 way)
 	request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	request.message.tcm_ifindex = (int)ifindex;
 	request.message.tcm_parent = TC_H_MAKE(TC_H_CLSACT, way);
-	if (socket < 0 || setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
-	    send(socket, &request, sizeof(request), 0) != (ssize_t)sizeof(request))
+	if (!socket.is_open() || setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
+	    send(socket.get(), &request, sizeof(request), 0) != (ssize_t)sizeof(request))
 		return true;
-	ssize_t length = recv(socket, answer, sizeof(answer), 0);
+	ssize_t length = recv(socket.get(), answer, sizeof(answer), 0);
 	const nlmsghdr *first = reinterpret_cast<const nlmsghdr *>(answer);
 	return length < (ssize_t)sizeof(*first) || first->nlmsg_type != NLMSG_DONE;
 }
@@ -103,29 +103,27 @@ void destroy_if_unused(u32 ifindex)
 // The programs expect Ethernet in front of IP.
 bool is_ethernet(const std::string &interface)
 {
-	BpfDescriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+	Descriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 	ifreq request = {};
 
 	strncpy(request.ifr_name, interface.c_str(), IFNAMSIZ - 1);
-	return socket >= 0 && !ioctl(socket, SIOCGIFHWADDR, &request) && request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
+	return socket.is_open() && !ioctl(socket.get(), SIOCGIFHWADDR, &request) &&
+	       request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
 }
 
 } // namespace
 
-bool put_agent(const std::string &interface, int out_fd, int in_fd, std::string *problem)
+Status put_agent(const std::string &interface, int out_fd, int in_fd)
 {
 	u32 ifindex = if_nametoindex(interface.c_str());
 
-	if (!ifindex || !is_ethernet(interface)) {
-		*problem = ifindex ? interface + " is no Ethernet interface" : "there is no interface " + interface;
-		return false;
-	}
+	if (!ifindex || !is_ethernet(interface))
+		return Status::error(ifindex ? interface + " is no Ethernet interface"
+		                             : "there is no interface named " + interface);
 	bpf_tc_hook both = hook_of(ifindex, BPF_TC_EGRESS);
 	int there = bpf_tc_hook_create(&both);
-	if (there && there != -EEXIST) {
-		*problem = kernel_problem(interface + " takes no filters (tc, clsact)", there);
-		return false;
-	}
+	if (there && there != -EEXIST)
+		return Status::system("the clsact qdisc of " + interface, there);
 	u32 fresh = there ? HANDLE_BESIDE : HANDLE_ALONE;
 	// The way in first: whose answers are whose must be known before anything is sent elsewhere.
 	for (const Way *way : {&WAYS[1], &WAYS[0]}) {
@@ -137,14 +135,13 @@ bool put_agent(const std::string &interface, int out_fd, int in_fd, std::string 
 		options.flags = old ? BPF_TC_F_REPLACE : 0;
 		int failed = bpf_tc_attach(&hook, &options);
 		if (failed) {
-			*problem = kernel_problem("no filter can be put on " + interface + " (tc, priority " +
-			                                  std::to_string(PRIORITY) + ")",
-			                          failed);
 			remove_agent(interface);
-			return false;
+			return Status::system("the tc filter of " + interface + " (priority " +
+			                              std::to_string(PRIORITY) + ")",
+			                      failed);
 		}
 	}
-	return true;
+	return {};
 }
 
 bool remove_agent(const std::string &interface)

@@ -11,12 +11,13 @@
 #include <string>
 
 #include "datapath/types.h"
+#include "linux/status.h"
 
 namespace shunt
 {
 
-// Puts both there, in the place of those that an earlier agent may have left. False and one sentence.
-bool put_agent(const std::string &interface, int out_fd, int in_fd, std::string *problem);
+// Puts both there, in the place of those that an earlier agent may have left.
+Status put_agent(const std::string &interface, int out_fd, int in_fd);
 // Takes both away, and the clsact where nobody else uses it. True if there was anything of ours.
 bool remove_agent(const std::string &interface);
 

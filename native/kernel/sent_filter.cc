@@ -14,7 +14,6 @@
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 
-#include "kernel/object.h"
 #include "kernel/running_program.h"
 
 namespace shunt
@@ -80,7 +79,7 @@ u32 map_id(int fd)
 // enough: it is a filter, or says that there is none.
 bool has_filters(u32 ifindex, u32 way)
 {
-	BpfDescriptor socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+	Descriptor socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
 	struct {
 		nlmsghdr header;
 		tcmsg message;
@@ -93,10 +92,10 @@ bool has_filters(u32 ifindex, u32 way)
 	request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	request.message.tcm_ifindex = (int)ifindex;
 	request.message.tcm_parent = TC_H_MAKE(TC_H_CLSACT, way);
-	if (socket < 0 || setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
-	    send(socket, &request, sizeof(request), 0) != (ssize_t)sizeof(request))
+	if (!socket.is_open() || setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
+	    send(socket.get(), &request, sizeof(request), 0) != (ssize_t)sizeof(request))
 		return true;
-	ssize_t length = recv(socket, answer, sizeof(answer), 0);
+	ssize_t length = recv(socket.get(), answer, sizeof(answer), 0);
 	const nlmsghdr *first = reinterpret_cast<const nlmsghdr *>(answer);
 	return length < (ssize_t)sizeof(*first) || first->nlmsg_type != NLMSG_DONE;
 }
@@ -120,45 +119,42 @@ bool put(u32 ifindex, u32 handle, int program_fd, u32 flags)
 
 } // namespace
 
-std::unique_ptr<SentFilter> SentFilter::attach(const std::string &interface, int program_fd, std::string *problem)
+Result<std::unique_ptr<SentFilter>> SentFilter::attach(const std::string &interface, int program_fd)
 {
 	std::unique_ptr<SentFilter> filter(new SentFilter);
 
 	filter->interface_ = interface;
 	filter->ifindex_ = if_nametoindex(interface.c_str());
-	if (!filter->ifindex_) {
-		*problem = "there is no interface " + interface;
-		return nullptr;
-	}
+	if (!filter->ifindex_)
+		return Status::error("there is no interface named " + interface);
 	filter->handle_ = handle_of_ours(filter->ifindex_);
-	if (filter->handle_)
-		return filter->replace(program_fd, problem) ? std::move(filter) : nullptr;
+	if (filter->handle_) {
+		if (Status status = filter->replace(program_fd); !status.ok())
+			return status;
+		return filter;
+	}
 
 	bpf_tc_hook hook = hook_of(filter->ifindex_, BPF_TC_EGRESS);
 	int failed = bpf_tc_hook_create(&hook);
-	if (failed && failed != -EEXIST) {
-		*problem = kernel_problem(interface + " takes no filter (tc, clsact)", failed);
-		return nullptr;
-	}
+	if (failed && failed != -EEXIST)
+		return Status::system("the clsact qdisc of " + interface, failed);
 	filter->handle_ = failed ? HANDLE_BESIDE : HANDLE_ALONE;
 	if (put(filter->ifindex_, filter->handle_, program_fd, 0))
 		return filter;
-	*problem = kernel_problem("no filter can be put on the way out of " + interface + " (tc, priority " +
-	                                  std::to_string(PRIORITY) + ")",
-	                          errno);
+	Status status = Status::system(
+		"the tc egress filter of " + interface + " (priority " + std::to_string(PRIORITY) + ")", errno);
 	if (!failed && !others_use(filter->ifindex_)) {
 		hook.attach_point = (bpf_tc_attach_point)(BPF_TC_INGRESS | BPF_TC_EGRESS);
 		bpf_tc_hook_destroy(&hook);
 	}
-	return nullptr;
+	return status;
 }
 
-bool SentFilter::replace(int program_fd, std::string *problem)
+Status SentFilter::replace(int program_fd)
 {
 	if (put(ifindex_, handle_, program_fd, BPF_TC_F_REPLACE))
-		return true;
-	*problem = kernel_problem("the filter on the way out of " + interface_ + " can't be replaced", errno);
-	return false;
+		return {};
+	return Status::system("the tc egress filter of " + interface_ + " cannot be replaced", errno);
 }
 
 void SentFilter::remove_others(const std::vector<std::string> &interfaces, int counters_fd)
@@ -172,7 +168,7 @@ void SentFilter::remove_others(const std::vector<std::string> &interfaces, int c
 		if (!handle)
 			continue;
 		for (const NamedMap &map : holder(one->if_index, handle).maps())
-			if (map.name == "sh_counters" && map_id(map.fd) == map_id(counters_fd))
+			if (map.name == "sh_counters" && map_id(map.fd.get()) == map_id(counters_fd))
 				remove(one->if_name);
 	}
 	if_freenameindex(all);

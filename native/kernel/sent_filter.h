@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sent_filter.h - the program that sees what a backend sends, at the way out of one interface (tc, clsact).
+// sent_filter.h - the program that observes a backend's egress packets, as a filter at one interface (tc, clsact egress).
 //
-// A filter stays where it is when its daemon is killed; the next one finds it by its place and its program's name, and puts
-// its own program there. Its handle says whether the qdisc under it was ours to make, and so is ours to take away.
+// A filter stays when its daemon is killed; the next daemon finds it by its priority, handle and program name, and replaces
+// the program. The handle says whether this daemon or an earlier one made the qdisc, and so has to delete it.
 //
-// Owns: one filter at PRIORITY, and the qdisc if nobody else had made one.
-// Must never: take away or replace anybody else's filter, or a qdisc that somebody else made or uses.
+// Owns: one filter at PRIORITY, and the qdisc if there was none.
+// Must never: delete or replace a filter of other software, or a qdisc that other software made or uses.
 #ifndef SHUNT_KERNEL_SENT_FILTER_H
 #define SHUNT_KERNEL_SENT_FILTER_H
 
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "datapath/types.h"
+#include "linux/status.h"
 
 namespace shunt
 {
@@ -22,17 +23,17 @@ namespace shunt
 class SentFilter
 {
 public:
-	// Makes it, or takes over what an earlier daemon left. NULL and one sentence.
-	static std::unique_ptr<SentFilter> attach(const std::string &interface, int program_fd, std::string *problem);
-	// Takes away what a daemon left here, if anything; false when there was nothing.
+	// Makes it, or takes over the filter of an earlier daemon.
+	static Result<std::unique_ptr<SentFilter>> attach(const std::string &interface, int program_fd);
+	// Deletes the filter of an earlier daemon; false if there is none.
 	static bool remove(const std::string &interface);
-	// Takes away what an earlier daemon with this map of counters left on interfaces other than these.
+	// Deletes the filters that an earlier daemon with this map of counters left on interfaces other than these.
 	static void remove_others(const std::vector<std::string> &interfaces, int counters_fd);
 	// The filter outlives this object: detach() ends it.
 	SentFilter(const SentFilter &) = delete;
 
-	// Another program in place of this one, between two packets.
-	bool replace(int program_fd, std::string *problem);
+	// Exchanges the program, between two packets.
+	Status replace(int program_fd);
 	void detach() { remove(interface_); }
 
 private:

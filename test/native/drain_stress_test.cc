@@ -9,6 +9,7 @@
 #include "check.h"
 #include "engine/sessions.h"
 #include "fixtures.h"
+#include "linux/clock.h"
 #include "user/pipeline.h"
 
 using namespace shunt;

@@ -7,9 +7,10 @@
 #include "check.h"
 #include "engine/explain.h"
 #include "fixtures.h"
+#include "user/capture.h"
+#include "user/file_engine.h"
 #include "user/pipeline.h"
 #include "user/publication.h"
-#include "user/run_file.h"
 
 using namespace shunt;
 
@@ -31,20 +32,23 @@ struct TemporaryFile {
 	~TemporaryFile() { unlink(name.c_str()); }
 };
 
-bool run_in_user_space(const FileRun &run, FileRunResult *result, std::string *problem)
+Result<FileRunResult> run_in_user_space(const FileRun &run)
 {
-	std::unique_ptr<FileEngine> engine = open_user_file_engine(run, problem);
+	auto engine = open_user_file_engine(run);
+	auto input = open_file_capture(run.input);
 
-	return engine && run_file(run, engine.get(), result, problem);
+	if (!engine.ok())
+		return engine.status();
+	return input.ok() ? run_file(run, input->get(), engine->get()) : input.status();
 }
 
 void write_pcap(const std::string &file, const std::vector<std::vector<u8>> &frames, u64 first_ns, u64 apart_ns)
 {
-	std::string problem;
 	u64 clock = first_ns;
-	auto out = open_file_transmit(file, &clock, &problem);
+	auto opened = open_file_transmit(file, &clock);
 
-	CHECK(out);
+	CHECK(opened.ok());
+	std::unique_ptr<Transmit> out = opened.take();
 	for (const std::vector<u8> &frame : frames) {
 		u8 *data = const_cast<u8 *>(frame.data());
 		u8 reason = 0;
@@ -58,14 +62,11 @@ void write_pcap(const std::string &file, const std::vector<std::vector<u8>> &fra
 std::vector<std::vector<u8>> read_pcap(const std::string &file, std::vector<u64> *times)
 {
 	std::vector<std::vector<u8>> frames;
-	CaptureOptions options;
-	std::string problem;
 	Batch batch;
 
-	options.file = file;
-	auto capture = open_file_capture(options, &problem);
-	CHECK(capture);
-	while (capture->take(&batch) == Taken::packets) {
+	auto capture = open_file_capture(file);
+	CHECK(capture.ok());
+	while ((*capture)->take(&batch) == Taken::packets) {
 		frames.emplace_back(batch.frames[0].data, batch.frames[0].end);
 		times->push_back(batch.time_ns);
 	}
@@ -83,8 +84,6 @@ TEST("engine: a pcap file in, a pcap file out, every packet counted once")
 {
 	TemporaryFile input, output, inner;
 	FileRun run;
-	FileRunResult result, again;
-	std::string problem;
 	std::vector<std::vector<u8>> frames;
 
 	for (u16 i = 0; i < 100; i++)
@@ -99,9 +98,10 @@ TEST("engine: a pcap file in, a pcap file out, every packet counted once")
 	run.output = output.name;
 	run.inner = inner.name;
 	run.steps.push_back({0, spec_of_one_service()});
-	CHECK(run_in_user_space(run, &result, &problem));
-	CHECK(run_in_user_space(run, &again, &problem));
-	CHECK(result.reasons == again.reasons); // each run starts from nothing
+	Result<FileRunResult> ran = run_in_user_space(run), again = run_in_user_space(run);
+	CHECK(ran.ok() && again.ok());
+	const FileRunResult &result = *ran;
+	CHECK(result.reasons == again->reasons); // each run starts from nothing
 
 	const u64 *w = result.statistics->worker(0);
 	u64 sum = 0, bytes = 0;
@@ -135,8 +135,6 @@ TEST("engine: a pcap file in, a pcap file out, every packet counted once")
 TEST("engine: before the first tables, packets are counted as such; then tables change between two packets")
 {
 	TemporaryFile input;
-	FileRunResult result;
-	std::string problem;
 	FileRun run;
 	std::vector<std::vector<u8>> frames(6, udp_frame(v4(198, 51, 100, 1), 2000, v4(203, 0, 113, 53), 53, 8));
 
@@ -146,26 +144,26 @@ TEST("engine: before the first tables, packets are counted as such; then tables 
 	run.steps.push_back({4, spec_of_one_service()});
 	for (TableSpec::Target &target : run.steps[1].tables.targets)
 		target.epoch++; // both went down and came back: sessions choose anew
-	CHECK(run_in_user_space(run, &result, &problem));
+	Result<FileRunResult> result = run_in_user_space(run);
+	CHECK(result.ok());
 	std::vector<u8> expected = {SH_R_table_missing, SH_R_table_missing,   SH_R_forwarded_new,
 	                            SH_R_forwarded,     SH_R_forwarded_moved, SH_R_forwarded};
-	CHECK(result.reasons == expected);
+	CHECK(result->reasons == expected);
 }
 
 TEST("engine: what can't be read or written is one sentence")
 {
-	FileRunResult result;
-	std::string problem;
 	FileRun run;
 
 	run.input = "/nonexistent/in.pcap";
-	CHECK(!run_in_user_space(run, &result, &problem));
-	CHECK(problem.find("/nonexistent/in.pcap: No such file") == 0);
-	std::string ring;
+	Result<FileRunResult> result = run_in_user_space(run);
+	CHECK(!result.ok());
+	CHECK(result.status().message().find("/nonexistent/in.pcap: No such file") == 0);
 	CaptureOptions options;
 	options.interface = "no-such-link";
-	CHECK(!open_ring_capture(options, &ring));
-	CHECK(ring == "there is no interface named no-such-link");
+	auto live = open_pcap_capture(options);
+	CHECK(!live.ok());
+	CHECK(live.status().message() == "there is no interface named no-such-link");
 }
 
 TEST("engine: explain says what the next packet meets, and changes nothing")

@@ -76,7 +76,7 @@ inline std::vector<u8> udp_frame(sh_addr source, u16 source_port, sh_addr destin
 	udp->length = sh_htons(sizeof(*udp) + payload);
 	// The pseudo-header's sum alone, as a sender leaves it to its network card; then finished.
 	udp->checksum = (u16)~sh_checksum(sh_sum(&ip->source, 2) + sh_htons(SH_UDP) + udp->length);
-	shunt::finish_checksum(frame.data(), frame.data() + frame.size());
+	shunt::finish_partial_checksum(frame.data(), frame.data() + frame.size());
 	return frame;
 }
 

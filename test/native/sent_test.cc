@@ -12,6 +12,7 @@
 #include "datapath/session/session.h"
 #include "fixtures.h"
 #include "kernel/kernel_program.h"
+#include "linux/clock.h"
 #include "user/pipeline.h"
 
 // After ours: they name their own types.
@@ -286,10 +287,12 @@ public:
 
 			options.geometry = Sessions::geometry_for(4000, 10, 10);
 			options.sent = true;
-			program_ = KernelProgram::load(options, {256, 256, 256, 256, 256, 256}, &memory_, &problem);
-			if (!program_ || !memory_.lend(&sessions_, &unused, &problem))
-				fprintf(stderr, "%s\n", problem.c_str());
-			CHECK(program_ && sessions_.bucket4());
+			auto program = KernelProgram::load(options, {256, 256, 256, 256, 256, 256}, &memory_);
+			if (!program.ok())
+				fprintf(stderr, "%s\n", program.status().message().c_str());
+			CHECK(program.ok());
+			program_ = program.take();
+			CHECK(memory_.map(&sessions_, &unused).ok());
 		} else {
 			CHECK(sessions_.allocate(4000, 10, 10));
 		}
