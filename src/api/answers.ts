@@ -45,7 +45,7 @@ function statusOf(member: Member): Status {
 		pid: process.pid,
 		engine: {
 			mode: member.kind,
-			capture: member.kind === "user" ? member.config.engine.capture : "xdp",
+			capture: member.kind === "user" ? "pcap" : "xdp",
 			why: member.why,
 			adopted: member.engine.kernel()?.adopted ?? false,
 		},
@@ -80,14 +80,14 @@ function statusOf(member: Member): Status {
 
 function workersOf(member: Member): Status["workers"] {
 	const { statistics } = member.engine;
-	const { capture, workers } = member.config.engine;
+	const { workers } = member.config.engine;
 	return member.interfaces.flatMap((name, group) =>
 		Array.from({ length: workers }, (_, n) => {
 			const i = group * workers + n;
 			const of = statistics.counters(i);
 			return {
 				interface: name,
-				capture,
+				capture: "pcap",
 				in: { packets: of.packetsIn, bytes: of.bytesIn },
 				captureDrops: of.captureDropped,
 				error: member.ended.get(i) ?? null,

@@ -157,7 +157,6 @@ export interface Config {
 	readonly load: Load;
 	readonly engine: {
 		readonly mode: "auto" | "native" | "generic" | "user";
-		readonly capture: "ring" | "pcap";
 		readonly workers: number;
 		readonly busyPollUs: number;
 		readonly qdiscBypass: boolean;

@@ -339,7 +339,6 @@ export const engineSchema = map({
 		.describe(
 			"native: XDP, in the driver. generic: XDP, in the kernel's receive path. user: in user space. auto: the first of these that works here.",
 		),
-	capture: choice(["ring", "pcap"]).default("ring").describe("How user space captures: AF_PACKET ring or libpcap."),
 	workers: whole(1, 64).default(1).describe("User space: worker threads per interface."),
 	busyPoll: duration(0, 100, "from 0us to 100ms", 0.001)
 		.default("0us")

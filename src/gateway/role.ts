@@ -120,12 +120,11 @@ export function journalOf(name: string): Journal {
 
 /** Workers for these interfaces, as many on each as configured; several on one share its flows by fanout. */
 export function workersOn(interfaces: readonly string[], config: Config): WorkerOptions[] {
-	const { capture, workers, busyPollUs } = config.engine;
+	const { workers, busyPollUs } = config.engine;
 	const processors = cpus().length;
 	return interfaces.flatMap((name, group) =>
 		Array.from({ length: workers }, (_, i) => ({
 			interface: name,
-			capture,
 			busyPollUs,
 			...(workers > 1 ? { fanout: (process.pid + group) & 0xffff, cpu: i % processors } : {}),
 		})),

@@ -164,7 +164,7 @@ export class Member {
 			kind === "user"
 				? {
 						...capacities(config),
-						transmit: config.engine.capture === "pcap" ? "pcap" : "sendmmsg",
+						transmit: "sendmmsg",
 						qdiscBypass: config.engine.qdiscBypass,
 						...needs,
 						onEnd: (worker, problem) => {

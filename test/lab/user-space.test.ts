@@ -47,12 +47,12 @@ describe.skipIf(!isRoot)("captures in user space, engine user", () => {
 		}
 	});
 
-	test("R27: the same over libpcap's capture", async () => {
+	test("R27: the same with two workers on each interface", async () => {
 		await cluster.stop();
 		cluster = await Cluster.start(lab, {
 			config: readFileSync(LAB_CONFIG, "utf8").replace(
 				"\nservices:\n",
-				"\nengine: { mode: user, capture: pcap }\nservices:\n",
+				"\nengine: { mode: user, workers: 2 }\nservices:\n",
 			),
 		});
 		expect((await cluster.status("gateway")).engine.capture).toBe("pcap");
