@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -301,6 +301,41 @@ describe.runIf(isRoot)("over real interfaces", () => {
 		expect(rows.sort()).toEqual([4000, 4001, 4002].map((port) => [port, 65_535, false]));
 	});
 
+	it("R27: captures tagged frames whole, finishes partial checksums, and follows a change of the MAC address", async () => {
+		const witness = new CaptureStream({ interface: server.far, filter: "udp dst port 6081" });
+		const engine = new NativeEngine({ workers: [{ interface: client.far }] });
+		engine.publish(tables({}, link));
+		engine.start();
+		const counted = (packets: number, skipped: number) => {
+			const { packetsIn, notForUs } = engine.statistics.counters();
+			return packetsIn === packets && notForUs === skipped;
+		};
+		const send = (frames: Buffer[]) => inject({ interface: client.near, frames, count: frames.length });
+		const [whole] = frames() as [Buffer];
+		// As a sender leaves it to its network card: the sum of the pseudo-header alone.
+		const partial = Buffer.from(whole);
+		const pseudo = Buffer.concat([whole.subarray(26, 34), Buffer.from([0, 17]), whole.subarray(38, 40)]);
+		partial.writeUInt16BE(~checksum(pseudo) & 0xffff, 40);
+		const tagged = Buffer.concat([whole.subarray(0, 12), Buffer.from("8100002a", "hex"), whole.subarray(12)]);
+		await send([whole, partial, tagged]);
+		await until("three packets", () => counted(3, 0));
+		for (const { data } of await drain(witness, 3))
+			expect(data.subarray(data.length - 38).equals(whole.subarray(14))).toBe(true);
+		expect(engine.statistics.counters().bytesIn).toBe(3 * whole.length + 4);
+
+		const before = macOf(client.far);
+		const after = Buffer.from("02aabbccddee", "hex");
+		const elsewhere = (to: Buffer) => Buffer.concat([to, whole.subarray(6)]);
+		await send([elsewhere(after), whole]);
+		await until("one packet more", () => counted(4, 1));
+		setMac(client.far, after);
+		await send([elsewhere(after), whole]);
+		await until("one packet more after the change", () => counted(5, 2));
+		setMac(client.far, before);
+		engine.stop();
+		expect(conserved(engine.statistics.counters())).toBe(true);
+	});
+
 	it("explains a flow by its session, and by the tables without one", async () => {
 		const engine = new NativeEngine({ workers: [{ interface: client.far }] });
 		const flow = {
@@ -323,23 +358,21 @@ describe.runIf(isRoot)("over real interfaces", () => {
 	});
 
 	it("an interface that goes away ends its worker with a sentence", async () => {
-		{
-			const doomed = makePair("shte-d0", "shte-d1");
-			let problem: string | undefined;
-			const engine = new NativeEngine({
-				workers: [{ interface: doomed.near }],
-				onEnd: (_, why) => {
-					problem = why;
-				},
-			});
-			engine.publish(tables());
-			engine.start();
-			removePair(doomed);
-			await until("the worker's last words", () => problem !== undefined);
-			expect(problem).toContain("interface shte-d0");
-			expect(engine.statistics.state(0)).toBe("failed");
-			engine.stop();
-		}
+		const doomed = makePair("shte-d0", "shte-d1");
+		let problem: string | undefined;
+		const engine = new NativeEngine({
+			workers: [{ interface: doomed.near }],
+			onEnd: (_, why) => {
+				problem = why;
+			},
+		});
+		engine.publish(tables());
+		engine.start();
+		removePair(doomed);
+		await until("the worker's last words", () => problem !== undefined);
+		expect(problem).toContain("interface shte-d0");
+		expect(engine.statistics.state(0)).toBe("failed");
+		engine.stop();
 	});
 
 	it("a way out that is down is counted, and its packets are not lost from the books", async () => {
@@ -352,6 +385,11 @@ describe.runIf(isRoot)("over real interfaces", () => {
 		expect(engine.statistics.counters().reasons).toEqual({ transmit_failed: { packets: 10, bytes: 520 } });
 	});
 });
+
+function setMac(name: string, mac: Buffer): void {
+	const text = [...mac].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
+	execFileSync("ip", ["link", "set", name, "address", text]);
+}
 
 async function drain(stream: CaptureStream, count: number): Promise<CapturedPacket[]> {
 	const all: CapturedPacket[] = [];

@@ -166,6 +166,56 @@ TEST("engine: what can't be read or written is one sentence")
 	CHECK(live.status().message() == "there is no interface named no-such-link");
 }
 
+TEST("engine: a partial checksum is finished; a complete one, a missing one and a fragment stay as they are")
+{
+	const size_t CHECKSUM = sizeof(sh_ethernet) + sizeof(sh_ipv4) + 6;
+	std::vector<u8> complete = udp_frame(v4(198, 51, 100, 1), 2000, v4(203, 0, 113, 53), 53, 101);
+	std::vector<u8> frame = complete;
+	sh_ipv4 *ip = reinterpret_cast<sh_ipv4 *>(frame.data() + sizeof(sh_ethernet));
+	u16 pseudo = (u16)~sh_checksum(sh_sum(&ip->source, 2) + sh_htons(SH_UDP) + sh_htons(8 + 101));
+	auto set = [&](u16 checksum) { memcpy(frame.data() + CHECKSUM, &checksum, 2); };
+	auto finish = [&] { finish_partial_checksum(frame.data(), frame.data() + frame.size()); };
+
+	finish();
+	CHECK(frame == complete);
+	set(pseudo);
+	finish();
+	CHECK(frame == complete);
+	set(0);
+	finish();
+	CHECK(frame != complete && frame[CHECKSUM] == 0 && frame[CHECKSUM + 1] == 0);
+	set(pseudo);
+	std::vector<u8> before = frame;
+	finish_partial_checksum(frame.data(), frame.data() + frame.size() - 1); // cut off
+	CHECK(frame == before);
+	ip->fragment = sh_htons(SH_IPV4_MF);
+	before = frame;
+	finish();
+	CHECK(frame == before);
+}
+
+TEST("engine: the partial checksum of TCP over IPv6 with an extension header is finished")
+{
+	std::vector<u8> frame(sizeof(sh_ethernet) + sizeof(sh_ipv6) + 8 + sizeof(sh_tcp) + 33);
+	u8 *ipv6 = frame.data() + sizeof(sh_ethernet), *tcp = ipv6 + sizeof(sh_ipv6) + 8;
+	u16 length = sizeof(sh_tcp) + 33, payload = sh_htons(8 + length);
+
+	frame[12] = 0x86, frame[13] = 0xdd;
+	ipv6[0] = 0x60;
+	memcpy(ipv6 + 4, &payload, 2);
+	ipv6[6] = SH_EXT_DESTINATION;
+	for (u32 i = 8; i < 40; i++)
+		ipv6[i] = (u8)(i * 7);
+	ipv6[40] = SH_TCP;
+	for (u32 i = 0; i < length; i++)
+		tcp[i] = (u8)(i * 13);
+	u64 pseudo = sum_bytes(ipv6 + 8, 32) + sh_htons(SH_TCP) + sh_htons(length);
+	u16 partial = (u16)~sh_checksum(pseudo);
+	memcpy(tcp + 16, &partial, 2);
+	finish_partial_checksum(frame.data(), frame.data() + frame.size());
+	CHECK_EQUAL(sh_checksum(pseudo + sum_bytes(tcp, length)), 0);
+}
+
 TEST("engine: explain says what the next packet meets, and changes nothing")
 {
 	Sessions sessions;
