@@ -43,6 +43,10 @@ lint: ## biome, and the direction of imports
 	npm run lint
 	@if [ -e scripts/check-imports.mjs ]; then node scripts/check-imports.mjs; fi
 
+.PHONY: tidy
+tidy: ## clang-tidy over native/ (checks in .clang-tidy)
+	./scripts/clang-tidy
+
 .PHONY: format
 format: ## rewrite the sources as biome wants them
 	npx biome check --write .

@@ -5,6 +5,7 @@
 // Owns: one engine/engine.h per JavaScript object, and the passing of a worker's end to JavaScript's thread.
 // Must never: leave a thread running when its object is gone.
 #include "addon/engine_options.h"
+#include "addon/explanation.h"
 #include "addon/exports.h"
 #include "addon/failure.h"
 #include "addon/sessions.h"
@@ -19,11 +20,6 @@ namespace shunt
 
 namespace
 {
-
-Napi::Value address_buffer(Napi::Env env, const sh_addr &address)
-{
-	return Napi::Buffer<u8>::Copy(env, address.b, sizeof(address.b));
-}
 
 // Buckets of a removal by default: about a millisecond.
 constexpr u64 REMOVE_SLICE = 65536;
@@ -155,8 +151,9 @@ public:
 		result.Set("buckets", (double)sessions.buckets());
 		result.Set("records4", (double)sessions.slots4());
 		result.Set("records6", (double)sessions.slots6());
-		result.Set("capacity", (double)(sessions.slots4() * Sessions::OCCUPANCY4 / 100 +
-		                                sessions.slots6() * Sessions::OCCUPANCY6 / 100));
+		u64 capacity4 = sessions.slots4() * Sessions::OCCUPANCY4 / 100;
+		u64 capacity6 = sessions.slots6() * Sessions::OCCUPANCY6 / 100;
+		result.Set("capacity", (double)(capacity4 + capacity6));
 		return result;
 	}
 
@@ -212,8 +209,8 @@ public:
 		flow.family = (u8)f.number("family", 6);
 		if (!Fields::problem().empty())
 			return throw_problem(info.Env(), Fields::problem());
-		return explanation(info.Env(),
-		                   shunt::explain(engine_->tables(), engine_->sessions(), flow, monotonic_ns()));
+		return explanation_object(info.Env(),
+		                          shunt::explain(engine_->tables(), engine_->sessions(), flow, monotonic_ns()));
 	}
 
 	Napi::Value retired_tables(const Napi::CallbackInfo &info)
@@ -255,45 +252,6 @@ public:
 	}
 
 private:
-	static Napi::Value explanation(Napi::Env env, const Explanation &e)
-	{
-		Napi::Object result = Napi::Object::New(env);
-
-		result.Set("reason", e.reason);
-		result.Set("own", e.own);
-		result.Set("service", e.service);
-		result.Set("target", e.target);
-		if (e.session) {
-			Napi::Object session = Napi::Object::New(env);
-			session.Set("target", e.session_target);
-			session.Set("idleMs", ticks_to_ms(e.session_idle_ticks));
-			session.Set("expired", e.session_expired);
-			session.Set("proven", e.session_proven);
-			result.Set("session", session);
-		}
-		if (e.service && e.reason != SH_R_direct) {
-			Napi::Object choice = Napi::Object::New(env);
-			choice.Set("redirection", e.redirection);
-			choice.Set("row", e.row);
-			choice.Set("rows", e.rows);
-			choice.Set("target", e.chosen);
-			choice.Set("load", e.load);
-			if (e.other) {
-				Napi::Object other = Napi::Object::New(env);
-				other.Set("row", e.other_row);
-				other.Set("target", e.other);
-				other.Set("load", e.other_load);
-				choice.Set("other", other);
-			}
-			if (e.by_rule) {
-				choice.Set("prefix", address_buffer(env, e.prefix));
-				choice.Set("prefixLength", e.prefix_length);
-			}
-			result.Set("choice", choice);
-		}
-		return result;
-	}
-
 	// On the worker's thread.
 	void worker_ended(u32 worker, const Status &status)
 	{

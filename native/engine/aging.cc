@@ -52,6 +52,8 @@ public:
 			return {};
 		struct sh_bucket first = sh_bucket_of(&env_, family, key.hash, 0);
 		struct sh_bucket second = sh_bucket_of(&env_, family, key.hash, 1);
+		if (!first.base || !second.base)
+			return {};
 		for (u32 i = 0; i < (first.base == second.base ? 1 : 2) * first.slots; i++) {
 			sh_session4 *one = i < first.slots ? SH_SLOT(first, i) : SH_SLOT(second, i - first.slots);
 

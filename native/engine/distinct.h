@@ -46,7 +46,7 @@ public:
 			z = 0.5 * (z + having_[run]);
 		z += REGISTERS * sigma((double)having_[0] / REGISTERS);
 		double estimate = (double)REGISTERS * REGISTERS / (2 * M_LN2 * z);
-		return estimate < 4294967295.0 ? (u32)(estimate + 0.5) : 0xffffffffu;
+		return estimate < 4294967295.0 ? (u32)std::llround(estimate) : 0xffffffffu;
 	}
 
 private:

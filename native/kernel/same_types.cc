@@ -46,14 +46,14 @@ bool same(const Side &a, const Side &b, int depth)
 	for (unsigned i = 0; i < count && btf_is_composite(a.type); i++) {
 		const btf_member *x = btf_members(a.type) + i, *y = btf_members(b.type) + i;
 
-		if (strcmp(a.name(x->name_off), b.name(y->name_off)) || x->offset != y->offset ||
+		if (strcmp(a.name(x->name_off), b.name(y->name_off)) != 0 || x->offset != y->offset ||
 		    !same(Side(a.types, x->type), Side(b.types, y->type), depth + 1))
 			return false;
 	}
 	for (unsigned i = 0; i < count && btf_is_enum(a.type); i++) {
 		const struct btf_enum *x = btf_enum(a.type) + i, *y = btf_enum(b.type) + i;
 
-		if (strcmp(a.name(x->name_off), b.name(y->name_off)) || x->val != y->val)
+		if (strcmp(a.name(x->name_off), b.name(y->name_off)) != 0 || x->val != y->val)
 			return false;
 	}
 	return true;

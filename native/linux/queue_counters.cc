@@ -203,8 +203,8 @@ std::vector<QueueRow> queue_rows(const std::vector<RawCounter> &counters)
 	std::vector<QueueRow> out;
 
 	for (const RawCounter &raw : counters) {
-		QueueCounter counter;
-		u32 queue;
+		QueueCounter counter = {};
+		u32 queue = 0;
 
 		if (!queue_counter_of(raw.name, &queue, &counter))
 			continue;
