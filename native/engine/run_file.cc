@@ -44,11 +44,11 @@ Result<std::vector<std::unique_ptr<TableBlock>>> build_blocks(const FileRun &run
 	std::vector<std::unique_ptr<TableBlock>> blocks;
 
 	for (const FileRun::Step &step : run.steps) {
-		std::string problem;
+		auto block = TableBlock::build(step.tables, geometry);
 
-		blocks.push_back(TableBlock::build(step.tables, geometry, &problem));
-		if (!blocks.back())
-			return Status::error(problem);
+		if (!block.ok())
+			return block.status();
+		blocks.push_back(block.take());
 	}
 	return blocks;
 }

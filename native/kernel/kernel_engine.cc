@@ -71,11 +71,11 @@ Status KernelEngine::enlarge(const sh_tables &tables)
 
 Status KernelEngine::publish(const TableSpec &spec, std::vector<std::string> *)
 {
-	std::string problem;
-	std::unique_ptr<TableBlock> block = TableBlock::build(spec, memory_.geometry(), &problem);
+	auto built = TableBlock::build(spec, memory_.geometry());
 
-	if (!block)
-		return Status::error(problem);
+	if (!built.ok())
+		return built.status();
+	std::unique_ptr<TableBlock> block = built.take();
 	if (program_->holds(*block->tables()))
 		program_->publish(*block->tables());
 	else if (Status status = enlarge(*block->tables()); !status.ok())

@@ -71,11 +71,11 @@ Status UserEngine::open_link(Worker &worker, u32 ifindex)
 
 Status UserEngine::publish(const TableSpec &spec, std::vector<std::string> *warnings)
 {
-	std::string problem;
-	std::unique_ptr<TableBlock> block = TableBlock::build(spec, sessions_.geometry(), &problem);
+	auto built = TableBlock::build(spec, sessions_.geometry());
 
-	if (!block)
-		return Status::error(problem);
+	if (!built.ok())
+		return built.status();
+	std::unique_ptr<TableBlock> block = built.take();
 	for (u32 link : block->links())
 		for (auto &worker : workers_)
 			if (Status status = open_link(*worker, link); !status.ok()) {

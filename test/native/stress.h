@@ -75,7 +75,6 @@ class Stress
 public:
 	explicit Stress(const Load &load) : load_(load), crowd_(load.clients)
 	{
-		std::string problem;
 		Statistics unused;
 
 		if (load.kernel_threads) {
@@ -93,7 +92,7 @@ public:
 			CHECK(sessions_.allocate(load.records4, load.records6, load.fragments));
 		}
 		CHECK(statistics_.allocate(load.user_threads));
-		aging_ = TableBlock::build(Crowd::tables(0, load.idle_ms), sessions_.geometry(), &problem);
+		aging_ = build_tables(Crowd::tables(0, load.idle_ms), sessions_.geometry());
 		CHECK(aging_);
 		publish();
 	}
@@ -128,9 +127,8 @@ public:
 private:
 	void publish()
 	{
-		std::string problem;
 		std::unique_ptr<TableBlock> block =
-			TableBlock::build(Crowd::tables(++epoch_, load_.idle_ms), sessions_.geometry(), &problem);
+			build_tables(Crowd::tables(++epoch_, load_.idle_ms), sessions_.geometry());
 
 		CHECK(block);
 		if (program_)
@@ -323,7 +321,6 @@ private:
 		if (program_) {
 			Sessions unused;
 			Statistics counters;
-			std::string problem;
 
 			CHECK(memory_.map(&unused, &counters).ok());
 			for (u32 i = 0; i < counters.workers(); i++)
