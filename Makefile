@@ -56,6 +56,10 @@ check-format: ## C and C++ as clang-format 16 formats them
 shellcheck: ## shellcheck over the shell scripts
 	@shellcheck $(SHELL_SCRIPTS)
 
+.PHONY: tidy
+tidy: ## clang-tidy over native/ (checks in .clang-tidy)
+	./scripts/clang-tidy
+
 .PHONY: format
 format: ## rewrite the sources as biome and clang-format do
 	npx biome check --write .

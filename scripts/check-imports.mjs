@@ -42,11 +42,11 @@ const BELOW = {
 /** In native/: which rooms a room may include, and the one room in which a foreign header may stand. */
 const NATIVE = {
 	datapath: ["datapath"],
-	engine: ["engine", "datapath", "linux"],
-	user: ["user", "engine", "datapath", "linux"],
+	engine: ["engine", "linux", "datapath"],
+	user: ["user", "engine", "linux", "datapath"],
 	linux: ["linux"],
-	kernel: ["kernel", "datapath", "engine", "linux", "user/capture.h", "user/transmit.h", "user/run_file.h"],
-	agent: ["agent", "datapath", "kernel", "linux"],
+	kernel: ["kernel", "engine", "linux", "datapath"],
+	agent: ["agent", "kernel", "linux", "datapath"],
 	addon: ["addon", "agent", "engine", "user", "kernel", "linux", "datapath"],
 };
 const FOREIGN = [

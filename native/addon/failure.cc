@@ -4,7 +4,6 @@
 #include "addon/failure.h"
 
 #include <cstring>
-#include <string>
 
 namespace shunt
 {

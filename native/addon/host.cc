@@ -5,7 +5,7 @@
 // Owns: the translation; counters are in host_link.cc, TCP sessions in host_tcp.cc. Numbers are the kernel's
 // (IFF_*, RTN_*, NUD_*, RT_SCOPE_*).
 // Must never: decide anything.
-#include "addon/doors.h"
+#include "addon/exports.h"
 #include "addon/failure.h"
 #include "addon/fields.h"
 #include "linux/interface.h"

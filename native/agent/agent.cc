@@ -32,13 +32,15 @@ int append_event(void *events, void *bytes, size_t size)
 Result<std::unique_ptr<Agent>> Agent::open(const std::vector<std::string> &interfaces)
 {
 	std::unique_ptr<Agent> agent(new Agent);
-	std::string problem;
 	size_t size;
 	const void *bytes = agent_bpf::elf_bytes(&size);
+	auto object = Object::open(bytes, size, "agent");
 
-	agent->object_ = Object::open(bytes, size, "agent", &problem);
-	if (!agent->object_ || !agent->object_->load(&problem))
-		return Status::error(problem);
+	if (!object.ok())
+		return object.status();
+	agent->object_ = object.take();
+	if (Status status = agent->object_->load(); !status.ok())
+		return status;
 	agent->ring_ = ring_buffer__new(agent->object_->map_fd("ag_ring"), append_event, &agent->pending_, nullptr);
 	if (!agent->ring_)
 		return Status::system("ring buffer of the agent's events", errno);
@@ -84,7 +86,6 @@ Status Agent::beat()
 {
 	ag_state state = {boottime_ns()};
 	u32 zero = 0;
-	int failed = bpf_map_update_elem(object_->map_fd("ag_states"), &zero, &state, BPF_ANY);
 
 	return failed ? Status::system("update of the agent's map ag_states", failed) : Status();
 }

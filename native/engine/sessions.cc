@@ -9,7 +9,7 @@
 namespace shunt
 {
 
-// Of `records`, which are to be there before the first eviction.
+// Buckets that hold `records` before the first eviction.
 static u32 buckets_for(u64 records, u32 slots, u32 percent)
 {
 	u64 buckets = (records * 100 + percent * slots - 1) / (percent * slots);

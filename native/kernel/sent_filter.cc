@@ -28,32 +28,24 @@ u32 map_id(int fd)
 	return bpf_obj_get_info_by_fd(fd, &info, &length) ? 0 : info.id;
 }
 
-bool failed(const Status &status, std::string *problem)
-{
-	if (!status.ok())
-		*problem = status.message();
-	return !status.ok();
-}
-
 } // namespace
 
-std::unique_ptr<SentFilter> SentFilter::attach(const std::string &interface, int program_fd, std::string *problem)
+Result<std::unique_ptr<SentFilter>> SentFilter::attach(const std::string &interface, int program_fd)
 {
 	std::unique_ptr<SentFilter> filter(new SentFilter);
 
 	filter->interface_ = interface;
 	filter->ifindex_ = if_nametoindex(interface.c_str());
-	if (!filter->ifindex_) {
-		*problem = "there is no interface " + interface;
-		return nullptr;
-	}
-	return failed(tc_attach(interface, filter->ifindex_, {{&SLOT, program_fd}}), problem) ? nullptr
-	                                                                                      : std::move(filter);
+	if (!filter->ifindex_)
+		return Status::error("there is no interface " + interface);
+	if (Status status = tc_attach(interface, filter->ifindex_, {{&SLOT, program_fd}}); !status.ok())
+		return status;
+	return filter;
 }
 
-bool SentFilter::replace(int program_fd, std::string *problem)
+Status SentFilter::replace(int program_fd)
 {
-	return !failed(tc_replace(interface_, ifindex_, SLOT, program_fd), problem);
+	return tc_replace(interface_, ifindex_, SLOT, program_fd);
 }
 
 void SentFilter::remove_others(const std::vector<std::string> &interfaces, int counters_fd)
@@ -64,7 +56,7 @@ void SentFilter::remove_others(const std::vector<std::string> &interfaces, int c
 		if (std::find(interfaces.begin(), interfaces.end(), one->if_name) != interfaces.end())
 			continue;
 		for (const NamedMap &map : tc_program(one->if_index, SLOT).maps())
-			if (map.name == "sh_counters" && map_id(map.fd) == map_id(counters_fd))
+			if (map.name == "sh_counters" && map_id(map.fd.get()) == map_id(counters_fd))
 				remove(one->if_name);
 	}
 	if_freenameindex(all);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "datapath/types.h"
+#include "linux/status.h"
 
 namespace shunt
 {
@@ -21,8 +22,8 @@ namespace shunt
 class SentFilter
 {
 public:
-	// Attaches the program, or replaces that of an earlier daemon's filter. NULL and one sentence.
-	static std::unique_ptr<SentFilter> attach(const std::string &interface, int program_fd, std::string *problem);
+	// Attaches the program, or replaces that of an earlier daemon's filter.
+	static Result<std::unique_ptr<SentFilter>> attach(const std::string &interface, int program_fd);
 	// Detaches the filter of any daemon at this interface; false: there was none.
 	static bool remove(const std::string &interface);
 	// Detaches the filters of an earlier daemon with this map of counters from all interfaces but these.
@@ -31,7 +32,7 @@ public:
 	SentFilter(const SentFilter &) = delete;
 
 	// Replaces the program, between two packets.
-	bool replace(int program_fd, std::string *problem);
+	Status replace(int program_fd);
 	void detach() { remove(interface_); }
 
 private:

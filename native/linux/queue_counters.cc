@@ -175,8 +175,8 @@ std::vector<QueueRow> queue_rows(const std::vector<RawCounter> &counters)
 	std::vector<QueueRow> out;
 
 	for (const RawCounter &raw : counters) {
-		QueueCounter counter;
-		uint32_t queue;
+		QueueCounter counter = {};
+		uint32_t queue = 0;
 
 		if (!queue_counter_of(raw.name, &queue, &counter))
 			continue;

@@ -24,13 +24,13 @@ void run_program(const sh_env &env, sh_frame *frames, ProgramResult *results, u3
 	}
 }
 
-Sent run_sent(const sh_env &env, const sh_frame &frame, bool *tell)
+Sent run_sent(const sh_env &env, const sh_frame &frame, bool *signal)
 {
 	sh_work *work = reinterpret_cast<sh_work *>(env.scratch);
 
 	u32 outcome = sh_sent(&env, &frame, work);
 
-	*tell = outcome & SH_SENT_TELL;
+	*signal = outcome & SH_SENT_TELL;
 	switch (outcome & ~(u32)SH_SENT_TELL) {
 	case SH_SENT_RENEWED:
 		return Sent::renewed;
@@ -41,19 +41,19 @@ Sent run_sent(const sh_env &env, const sh_frame &frame, bool *tell)
 	}
 }
 
-u32 run_tell(const sh_env &env, const sh_frame &reply, u8 *out)
+u32 write_signal(const sh_env &env, const sh_frame &reply, u8 *out)
 {
 	sh_work *work = reinterpret_cast<sh_work *>(env.scratch);
 	const sh_parsed *p = &work->passage.parsed;
 
-	if (p->l3 > TELL_BYTES - sizeof(sh_answer6) - SH_CONTROL_BYTES)
+	if (p->l3 > SIGNAL_BYTES - sizeof(sh_answer6) - SH_CONTROL_BYTES)
 		return 0;
 	sh_answer_compose(&env, &work->answer, &work->header, &p->flow, 1);
 	u32 length = sh_answer_datagram_bytes(p, &work->answer);
 	if (length > work->asked_length)
 		return 0;
 	sh_frame frame = {out, out + p->l3 + length, out};
-	std::memcpy(out, reply.data, p->l3); // the reply's own way
+	std::memcpy(out, reply.data, p->l3); // the reply's link header
 	return sh_answer_write(&frame, p, &work->answer, (u32)sizeof(sh_udp) + work->answer.length,
 	                       sh_answer_sum(&work->answer))
 	               ? 0

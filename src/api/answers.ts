@@ -41,7 +41,7 @@ function statusOf(member: Member): Status {
 		pid: process.pid,
 		engine: {
 			mode: member.mode,
-			capture: member.mode === "user" ? member.config.engine.capture : "xdp",
+			capture: member.mode === "user" ? "pcap" : "xdp",
 			why: member.modeReason,
 			adopted: member.engine.kernel()?.adopted ?? false,
 		},
@@ -76,14 +76,14 @@ function statusOf(member: Member): Status {
 
 function workersOf(member: Member): Status["workers"] {
 	const { statistics } = member.engine;
-	const { capture, workers } = member.config.engine;
+	const { workers } = member.config.engine;
 	return member.interfaces.flatMap((name, group) =>
 		Array.from({ length: workers }, (_, n) => {
 			const i = group * workers + n;
 			const of = statistics.counters(i);
 			return {
 				interface: name,
-				capture,
+				capture: "pcap",
 				in: { packets: of.packetsIn, bytes: of.bytesIn },
 				captureDrops: of.captureDropped,
 				error: member.workerErrors.get(i) ?? null,

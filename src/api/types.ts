@@ -126,7 +126,7 @@ export interface Status {
 	/** The engine that runs, and why this one. */
 	engine: {
 		mode: "native" | "generic" | "user";
-		/** How packets are taken: "ring" or "pcap" in user space, "xdp" in the kernel. */
+		/** How packets are captured: "pcap" in user space, "xdp" in the kernel. */
 		capture: string;
 		why: string;
 		/** The engine has adopted the sessions of an earlier daemon. */

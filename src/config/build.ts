@@ -82,7 +82,6 @@ export function build(
 		},
 		engine: {
 			mode: engine.mode,
-			capture: engine.capture,
 			workers: engine.workers,
 			busyPollUs: Math.round(ms(engine.busyPoll) * 1000),
 			qdiscBypass: engine.qdiscBypass,

@@ -3,6 +3,8 @@
 // Owns: the types that all other rooms use for services, backends and rules. Plain JSON values, deeply frozen.
 // Must never: hold a table, a socket, or a value that changes at run time.
 
+import type { CopiedServiceFields } from "./service-fields.js";
+
 export type Family = 4 | 6;
 export type Protocol = "udp" | "tcp";
 /** active: gets new sessions · draining: keeps its sessions, gets no new ones · inactive: gets no packets. */
@@ -52,13 +54,12 @@ export interface Rule {
 /**
  * One address, port and protocol that clients use. A configured service with two addresses and two protocols is four.
  */
-export interface Service {
+export interface Service extends CopiedServiceFields {
 	/** "udp/203.0.113.53/53": unique; identifiers depend on it alone (ids.ts). */
 	readonly key: string;
 	readonly name: string;
 	readonly address: string;
 	readonly family: Family;
-	readonly port: number;
 	readonly protocol: Protocol;
 	readonly idleMs: number;
 	/** The same after the backend's last packet; 0: egress session refresh is disabled. */
@@ -159,7 +160,6 @@ export interface Config {
 	readonly load: Load;
 	readonly engine: {
 		readonly mode: "auto" | "native" | "generic" | "user";
-		readonly capture: "ring" | "pcap";
 		readonly workers: number;
 		readonly busyPollUs: number;
 		readonly qdiscBypass: boolean;

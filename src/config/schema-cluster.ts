@@ -78,7 +78,6 @@ export const engineSchema = map({
 		.describe(
 			"native: XDP in the driver. generic: XDP in the kernel's receive path. user: user space. auto: the first of these that works.",
 		),
-	capture: choice(["ring", "pcap"]).default("ring").describe("User space: capture by AF_PACKET ring or by libpcap."),
 	workers: whole(1, 64).default(1).describe("User space: worker threads per interface."),
 	busyPoll: duration(0, 100, "from 0us to 100ms", 0.001)
 		.default("0us")

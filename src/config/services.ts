@@ -8,7 +8,8 @@ import type { Backend, Choice, Family, Redirection, Rule, Service, Terms } from 
 import { serviceKey } from "./model.js";
 import type { Path, ProblemList } from "./problems.js";
 import { ms } from "./quantities.js";
-import type { ChoiceFields, ServiceFields, TermsFields } from "./schema.js";
+import type { ChoiceFields, ServiceFields, type TermsFields } from "./schema.js";
+import { copiedServiceFields } from "./service-fields.js";
 import { nearest } from "./suggest.js";
 
 /** SH_PREFIX_LENGTHS of the packet program. */
@@ -66,8 +67,8 @@ export function buildServices(
 					name,
 					address: address.text,
 					family: address.family,
-					port: fields.port,
 					protocol,
+					...copiedServiceFields(fields),
 					idleMs: ms(fields.idle),
 					idleSentMs: ms(fields.idleSent ?? fields.idle),
 					count: fields.count,

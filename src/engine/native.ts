@@ -14,15 +14,13 @@ import { addon as loaded, reasonName } from "./addon.js";
 import { type Counters, LOCAL_TARGET, Statistics, type StatisticsMemory } from "./statistics.js";
 
 export interface WorkerOptions {
-	/** ring: AF_PACKET; pcap: libpcap; file: a pcap file, whose timestamps are then the clock. Default ring. */
-	readonly capture?: "ring" | "pcap" | "file";
-	/** For ring and pcap. */
+	/** To capture from; or */
 	readonly interface?: string;
-	/** For file. */
+	/** a pcap file, whose timestamps are then the clock. */
 	readonly file?: string;
-	/** pcap: bytes taken of each packet; default all. */
+	/** Bytes captured of each packet; default all. */
 	readonly snaplen?: number;
-	/** Of the kernel's buffer; default 32 MiB for a ring, 16 MiB for pcap. */
+	/** Of the kernel's ring; default 64 MiB. */
 	readonly bufferBytes?: number;
 	/** How long a worker spins before it sleeps, and SO_BUSY_POLL where the driver can; default 0. */
 	readonly busyPollUs?: number;

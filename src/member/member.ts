@@ -238,8 +238,8 @@ function engineOptions(
 ): ConstructorParameters<typeof NativeEngine>[0] {
 	const capacity = { sessions4: config.sessions.capacity, sessions6: config.sessions.capacityIpv6 };
 	if (mode === "user") {
-		const { capture, qdiscBypass } = config.engine;
-		return { ...capacity, transmit: capture === "pcap" ? "pcap" : "sendmmsg", qdiscBypass, ...roleOptions, onEnd };
+		const { qdiscBypass } = config.engine;
+		return { ...capacity, transmit: "sendmmsg", qdiscBypass, ...roleOptions, onEnd };
 	}
 	return {
 		kernel: {

@@ -9,12 +9,11 @@ import type { WorkerOptions } from "../engine/index.js";
 
 /** As many workers on each interface as configured; several on one interface share its flows by PACKET_FANOUT. */
 export function workersFor(interfaces: readonly string[], config: Config): WorkerOptions[] {
-	const { capture, workers, busyPollUs } = config.engine;
+	const { workers, busyPollUs } = config.engine;
 	const processors = cpus().length;
 	return interfaces.flatMap((name, group) =>
 		Array.from({ length: workers }, (_, i) => ({
 			interface: name,
-			capture,
 			busyPollUs,
 			...(workers > 1 ? { fanout: (process.pid + group) & 0xffff, cpu: i % processors } : {}),
 		})),

@@ -53,7 +53,7 @@ export function status(): Status {
 		name: "g1",
 		version: "0.1.0",
 		pid: 4711,
-		engine: { mode: "user", capture: "ring", why: "as configured", adopted: false },
+		engine: { mode: "user", capture: "pcap", why: "as configured", adopted: false },
 		config: "/etc/shunt/shunt.yaml",
 		epoch: 3,
 		uptimeMs: 133_000,
@@ -137,7 +137,7 @@ export function status(): Status {
 		workers: [
 			{
 				interface: "eth0",
-				capture: "ring",
+				capture: "pcap",
 				in: { packets: 1_234_567, bytes: 987_654_321 },
 				captureDrops: 12,
 				error: null,

@@ -130,7 +130,7 @@ function fill(choose: string, targets: number, sessions: number, refresh: number
 		),
 	);
 	const ids = newTableIds();
-	const engine = new NativeEngine({ workers: [{ capture: "file", file: join(folder, "none.pcap") }] });
+	const engine = new NativeEngine({ workers: [{ file: join(folder, "none.pcap") }] });
 	const counts = new Uint32Array(65_536);
 	let loads: Loads = new Map();
 	let publications = 0;

@@ -43,10 +43,10 @@ describe.skipIf(!isRoot)("captures in user space, engine user", () => {
 		}
 	});
 
-	test("R27: the same over libpcap's capture", async () => {
+	test("R27: the same with two workers on each interface", async () => {
 		await cluster.stop();
 		cluster = await Cluster.start(lab, {
-			config: labConfig(["\nservices:\n", "\nengine: { mode: user, capture: pcap }\nservices:\n"]),
+			config: labConfig(["\nservices:\n", "\nengine: { mode: user, workers: 2 }\nservices:\n"]),
 		});
 		expect((await cluster.status("gateway")).engine.capture).toBe("pcap");
 		expect(await whoAnswers(lab, seven, VIP)).toBe("b1");

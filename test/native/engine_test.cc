@@ -8,9 +8,10 @@
 
 #include "engine/explain.h"
 #include "fixtures.h"
+#include "user/capture.h"
+#include "user/file_engine.h"
 #include "user/pipeline.h"
 #include "user/publication.h"
-#include "user/run_file.h"
 
 using namespace shunt;
 
@@ -32,20 +33,23 @@ struct TemporaryFile {
 	~TemporaryFile() { unlink(name.c_str()); }
 };
 
-bool run_in_user_space(const FileRun &run, FileRunResult *result, std::string *problem)
+Result<FileRunResult> run_in_user_space(const FileRun &run)
 {
-	std::unique_ptr<FileEngine> engine = open_user_file_engine(run, problem);
+	auto engine = open_user_file_engine(run);
+	auto input = open_file_capture(run.input);
 
-	return engine && run_file(run, engine.get(), result, problem);
+	if (!engine.ok())
+		return engine.status();
+	return input.ok() ? run_file(run, input->get(), engine->get()) : input.status();
 }
 
 void write_pcap(const std::string &file, const std::vector<std::vector<u8>> &frames, u64 first_ns, u64 apart_ns)
 {
-	std::string problem;
 	u64 clock = first_ns;
-	auto out = open_file_transmit(file, &clock, &problem);
+	auto opened = open_file_transmit(file, &clock);
 
-	CHECK(out);
+	CHECK(opened.ok());
+	std::unique_ptr<Transmit> out = opened.take();
 	for (const std::vector<u8> &frame : frames) {
 		u8 *data = const_cast<u8 *>(frame.data());
 		u8 reason = 0;
@@ -59,14 +63,11 @@ void write_pcap(const std::string &file, const std::vector<std::vector<u8>> &fra
 std::vector<std::vector<u8>> read_pcap(const std::string &file, std::vector<u64> *times)
 {
 	std::vector<std::vector<u8>> frames;
-	CaptureOptions options;
-	std::string problem;
 	Batch batch;
 
-	options.file = file;
-	auto capture = open_file_capture(options, &problem);
-	CHECK(capture);
-	while (capture->take(&batch) == Taken::packets) {
+	auto capture = open_file_capture(file);
+	CHECK(capture.ok());
+	while ((*capture)->take(&batch) == Taken::packets) {
 		frames.emplace_back(batch.frames[0].data, batch.frames[0].end);
 		times->push_back(batch.time_ns);
 	}
@@ -84,8 +85,6 @@ TEST_CASE("engine: a pcap file in, a pcap file out, every packet counted once")
 {
 	TemporaryFile input, output, inner;
 	FileRun run;
-	FileRunResult result, again;
-	std::string problem;
 	std::vector<std::vector<u8>> frames;
 
 	for (u16 i = 0; i < 100; i++)
@@ -100,9 +99,10 @@ TEST_CASE("engine: a pcap file in, a pcap file out, every packet counted once")
 	run.output = output.name;
 	run.inner = inner.name;
 	run.steps.push_back({0, spec_of_one_service()});
-	CHECK(run_in_user_space(run, &result, &problem));
-	CHECK(run_in_user_space(run, &again, &problem));
-	CHECK(result.reasons == again.reasons); // each run starts from nothing
+	Result<FileRunResult> ran = run_in_user_space(run), again = run_in_user_space(run);
+	CHECK((ran.ok() && again.ok()));
+	const FileRunResult &result = *ran;
+	CHECK(result.reasons == again->reasons); // each run starts from nothing
 
 	const u64 *w = result.statistics->worker(0);
 	u64 sum = 0, bytes = 0;
@@ -136,8 +136,6 @@ TEST_CASE("engine: a pcap file in, a pcap file out, every packet counted once")
 TEST_CASE("engine: before the first tables, packets are counted as such; then tables change between two packets")
 {
 	TemporaryFile input;
-	FileRunResult result;
-	std::string problem;
 	FileRun run;
 	std::vector<std::vector<u8>> frames(6, udp_frame(v4(198, 51, 100, 1), 2000, v4(203, 0, 113, 53), 53, 8));
 
@@ -147,34 +145,83 @@ TEST_CASE("engine: before the first tables, packets are counted as such; then ta
 	run.steps.push_back({4, spec_of_one_service()});
 	for (TableSpec::Target &target : run.steps[1].tables.targets)
 		target.epoch++; // both went down and came back: sessions choose anew
-	CHECK(run_in_user_space(run, &result, &problem));
+	Result<FileRunResult> result = run_in_user_space(run);
+	CHECK(result.ok());
 	std::vector<u8> expected = {SH_R_table_missing, SH_R_table_missing,   SH_R_forwarded_new,
 	                            SH_R_forwarded,     SH_R_forwarded_moved, SH_R_forwarded};
-	CHECK(result.reasons == expected);
+	CHECK(result->reasons == expected);
 }
 
 TEST_CASE("engine: what can't be read or written is one sentence")
 {
-	FileRunResult result;
-	std::string problem;
 	FileRun run;
 
 	run.input = "/nonexistent/in.pcap";
-	CHECK(!run_in_user_space(run, &result, &problem));
-	CHECK(problem.find("/nonexistent/in.pcap: No such file") == 0);
-	std::string ring;
+	Result<FileRunResult> result = run_in_user_space(run);
+	CHECK(!result.ok());
+	CHECK(result.status().message().find("/nonexistent/in.pcap: No such file") == 0);
 	CaptureOptions options;
 	options.interface = "no-such-link";
-	CHECK(!open_ring_capture(options, &ring));
-	CHECK(ring == "there is no interface named no-such-link");
+	auto live = open_pcap_capture(options);
+	CHECK(!live.ok());
+	CHECK(live.status().message() == "there is no interface named no-such-link");
+}
+
+TEST_CASE("engine: a partial checksum is finished; a complete one, a missing one and a fragment stay as they are")
+{
+	const size_t CHECKSUM = sizeof(sh_ethernet) + sizeof(sh_ipv4) + 6;
+	std::vector<u8> complete = udp_frame(v4(198, 51, 100, 1), 2000, v4(203, 0, 113, 53), 53, 101);
+	std::vector<u8> frame = complete;
+	sh_ipv4 *ip = reinterpret_cast<sh_ipv4 *>(frame.data() + sizeof(sh_ethernet));
+	u16 pseudo = (u16)~sh_checksum(sh_sum(&ip->source, 2) + sh_htons(SH_UDP) + sh_htons(8 + 101));
+	auto set = [&](u16 checksum) { memcpy(frame.data() + CHECKSUM, &checksum, 2); };
+	auto finish = [&] { finish_partial_checksum(frame.data(), frame.data() + frame.size()); };
+
+	finish();
+	CHECK(frame == complete);
+	set(pseudo);
+	finish();
+	CHECK(frame == complete);
+	set(0);
+	finish();
+	CHECK((frame != complete && frame[CHECKSUM] == 0 && frame[CHECKSUM + 1] == 0));
+	set(pseudo);
+	std::vector<u8> before = frame;
+	finish_partial_checksum(frame.data(), frame.data() + frame.size() - 1); // cut off
+	CHECK(frame == before);
+	ip->fragment = sh_htons(SH_IPV4_MF);
+	before = frame;
+	finish();
+	CHECK(frame == before);
+}
+
+TEST_CASE("engine: the partial checksum of TCP over IPv6 with an extension header is finished")
+{
+	std::vector<u8> frame(sizeof(sh_ethernet) + sizeof(sh_ipv6) + 8 + sizeof(sh_tcp) + 33);
+	u8 *ipv6 = frame.data() + sizeof(sh_ethernet), *tcp = ipv6 + sizeof(sh_ipv6) + 8;
+	u16 length = sizeof(sh_tcp) + 33, payload = sh_htons(8 + length);
+
+	frame[12] = 0x86, frame[13] = 0xdd;
+	ipv6[0] = 0x60;
+	memcpy(ipv6 + 4, &payload, 2);
+	ipv6[6] = SH_EXT_DESTINATION;
+	for (u32 i = 8; i < 40; i++)
+		ipv6[i] = (u8)(i * 7);
+	ipv6[40] = SH_TCP;
+	for (u32 i = 0; i < length; i++)
+		tcp[i] = (u8)(i * 13);
+	u64 pseudo = sum_bytes(ipv6 + 8, 32) + sh_htons(SH_TCP) + sh_htons(length);
+	u16 partial = (u16)~sh_checksum(pseudo);
+	memcpy(tcp + 16, &partial, 2);
+	finish_partial_checksum(frame.data(), frame.data() + frame.size());
+	CHECK_EQ(sh_checksum(pseudo + sum_bytes(tcp, length)), 0);
 }
 
 TEST_CASE("engine: explain says what the next packet meets, and changes nothing")
 {
 	Sessions sessions;
-	std::string problem;
 	CHECK(sessions.allocate(100, 100, 1));
-	auto block = TableBlock::build(spec_of_one_service(), sessions.geometry(), &problem);
+	auto block = build_tables(spec_of_one_service(), sessions.geometry());
 	sh_flow flow = {};
 
 	flow.source = v4(198, 51, 100, 1);
@@ -198,7 +245,6 @@ TEST_CASE("engine: R18: explain tells what was weighed and lost: what would win 
 	const u16 targets = 9;
 	Sessions sessions;
 	TableSpec spec = spec_of_one_service();
-	std::string problem;
 	u32 weighed = 0;
 
 	CHECK(sessions.allocate(100, 100, 1));
@@ -207,12 +253,12 @@ TEST_CASE("engine: R18: explain tells what was weighed and lost: what would win 
 	spec.redirections[0] = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4}, SH_SPREAD_BY_FLOW, SH_CHOOSE_LESS_LOADED};
 	for (TableSpec::Target &target : spec.targets)
 		target.load = target.id;
-	auto upwards = TableBlock::build(spec, sessions.geometry(), &problem);
+	auto upwards = build_tables(spec, sessions.geometry());
 	for (TableSpec::Target &target : spec.targets)
 		target.load = targets - target.id;
-	auto downwards = TableBlock::build(spec, sessions.geometry(), &problem);
+	auto downwards = build_tables(spec, sessions.geometry());
 	spec.redirections[0].choice = SH_CHOOSE_ROW;
-	auto unweighed = TableBlock::build(spec, sessions.geometry(), &problem);
+	auto unweighed = build_tables(spec, sessions.geometry());
 	CHECK((upwards && downwards && unweighed));
 
 	sh_flow flow = {};
@@ -245,7 +291,6 @@ TEST_CASE("publication: sets are swapped under readers, and freed when none can 
 	Publication publication;
 	Publication::Reader readers[2];
 	std::atomic<bool> done = false;
-	std::string problem;
 	auto read = [&](Publication::Reader *reader) {
 		u32 last = 0;
 
@@ -270,7 +315,7 @@ TEST_CASE("publication: sets are swapped under readers, and freed when none can 
 		TableSpec spec = spec_of_one_service();
 
 		spec.epoch = epoch;
-		publication.publish(TableBlock::build(spec, SessionGeometry(), &problem));
+		publication.publish(build_tables(spec, SessionGeometry()));
 	}
 	done = true;
 	a.join();

@@ -17,6 +17,7 @@
 #include "crowd.h"
 #include "datapath/session/session.h"
 #include "kernel/kernel_program.h"
+#include "linux/clock.h"
 #include "user/pipeline.h"
 #include "user/publication.h"
 
@@ -75,7 +76,6 @@ class Stress
 public:
 	explicit Stress(const Load &load) : load_(load), crowd_(load.clients)
 	{
-		std::string problem;
 		Statistics unused;
 
 		if (load.kernel_threads) {
@@ -83,15 +83,17 @@ public:
 
 			options.geometry = Sessions::geometry_for(load.records4, load.records6, load.fragments);
 			options.targets = 128;
-			program_ = KernelProgram::load(options, {256, 256, 256, 256, 256, 256}, &memory_, &problem);
-			if (!program_ || !memory_.lend(&sessions_, &unused, &problem))
-				fprintf(stderr, "%s\n", problem.c_str());
-			CHECK((program_ && sessions_.bucket4()));
+			auto program = KernelProgram::load(options, {256, 256, 256, 256, 256, 256}, &memory_);
+			if (!program.ok())
+				fprintf(stderr, "%s\n", program.status().message().c_str());
+			CHECK(program.ok());
+			program_ = program.take();
+			CHECK(memory_.map(&sessions_, &unused).ok());
 		} else {
 			CHECK(sessions_.allocate(load.records4, load.records6, load.fragments));
 		}
 		CHECK(statistics_.allocate(load.user_threads));
-		aging_ = TableBlock::build(Crowd::tables(0, load.idle_ms), sessions_.geometry(), &problem);
+		aging_ = build_tables(Crowd::tables(0, load.idle_ms), sessions_.geometry());
 		CHECK(aging_);
 		publish();
 	}
@@ -126,9 +128,8 @@ public:
 private:
 	void publish()
 	{
-		std::string problem;
 		std::unique_ptr<TableBlock> block =
-			TableBlock::build(Crowd::tables(++epoch_, load_.idle_ms), sessions_.geometry(), &problem);
+			build_tables(Crowd::tables(++epoch_, load_.idle_ms), sessions_.geometry());
 
 		CHECK(block);
 		if (program_)
@@ -177,7 +178,7 @@ private:
 		u64 random = 0x9e3779b97f4a7c15ull + worker;
 		Tally tally;
 
-		pipeline->set_every_way(std::unique_ptr<Transmit>(new Nowhere));
+		pipeline->set_output(std::unique_ptr<Transmit>(new Nowhere));
 		while (!done_) {
 			batch->count = 1 + random_below(&random, BATCH);
 			for (u32 i = 0; i < batch->count; i++) {
@@ -321,9 +322,8 @@ private:
 		if (program_) {
 			Sessions unused;
 			Statistics counters;
-			std::string problem;
 
-			CHECK(memory_.lend(&unused, &counters, &problem));
+			CHECK(memory_.map(&unused, &counters).ok());
 			for (u32 i = 0; i < counters.workers(); i++)
 				for (u32 reason = 0; reason < SH_REASON_COUNT; reason++)
 					kernel_.by_reason[reason] += counters.worker(i)[word::reason_packets(reason)];

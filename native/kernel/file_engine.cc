@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kernel_file_engine.cc - see the header.
+// file_engine.cc - see the header.
 //
-// The kernel hands no packet of less than an Ethernet header to a program, so neither does BPF_PROG_TEST_RUN; a run that
-// holds one fails with a sentence.
-#include "kernel/kernel_file_engine.h"
+// The kernel passes no packet shorter than an Ethernet header to a program, and neither does BPF_PROG_TEST_RUN; a run with one
+// fails.
+#include "kernel/file_engine.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -52,7 +52,7 @@ private:
 class KernelFileEngine final : public FileEngine
 {
 public:
-	bool open(const FileRun &run, std::string *problem)
+	Status open(const FileRun &run)
 	{
 		KernelProgramOptions options;
 		TableCapacity capacity = {256, 256, 256, 256, 65536, 1024};
@@ -60,29 +60,34 @@ public:
 		options.geometry = Sessions::geometry_for(run.sessions4, run.sessions6, run.fragments);
 		options.own_clock = false;
 		options.sent = true;
-		program_ = KernelProgram::load(options, capacity, &memory_, problem);
-		if (!program_ || !memory_.lend(&sessions_, statistics_.get(), problem))
-			return false;
+		auto program = KernelProgram::load(options, capacity, &memory_);
+		if (!program.ok())
+			return program.status();
+		program_ = program.take();
+		if (Status status = memory_.map(&sessions_, statistics_.get()); !status.ok())
+			return status;
 		scratch_fd_ = program_->object().map_fd("sh_scratch_map");
 		scratch_.resize((size_t)SH_SCRATCH_BYTES * possible_processors());
 		out_.resize(HEADROOM + LARGEST);
-		return open_file_ways(run, &now_ns_, &ways_, problem);
+		Result<FileOutputs> outputs = open_file_outputs(run, &now_ns_);
+		if (!outputs.ok())
+			return outputs.status();
+		outputs_ = outputs.take();
+		return {};
 	}
 
 	const Sessions &sessions() const override { return sessions_; }
 	const std::shared_ptr<Statistics> &statistics() const override { return statistics_; }
 
-	bool publish(const TableBlock *block, std::string *problem) override
+	Status publish(const TableBlock *block) override
 	{
-		if (!program_->holds(*block->tables())) {
-			*problem = "the run's tables are larger than a run's maps";
-			return false;
-		}
+		if (!program_->holds(*block->tables()))
+			return Status::error("the tables are larger than the BPF maps of a run over a file");
 		program_->publish(*block->tables());
-		return true;
+		return {};
 	}
 
-	bool pass(Batch *batch, Passed *passed, std::string *problem) override
+	Result<PacketOutcome> run(Batch *batch) override
 	{
 		sh_frame frame = batch->frames[0];
 		u32 length = static_cast<u32>(frame.end - frame.data);
@@ -93,46 +98,43 @@ public:
 		now_ns_ = batch->time_ns;
 		program_->set_time(now_ns_);
 		if (batch->sent)
-			return note(frame, length, passed, problem);
+			return observe(frame, length);
 		if (bpf_prog_test_run_opts(program_->fd(), &run) ||
-		    bpf_map_lookup_elem(scratch_fd_, &zero, scratch_.data())) {
-			*problem = kernel_problem(
-				"the kernel does not run a packet of " + std::to_string(length) + " bytes", errno);
-			return false;
-		}
+		    bpf_map_lookup_elem(scratch_fd_, &zero, scratch_.data()))
+			return Status::system("BPF_PROG_TEST_RUN over a packet of " + std::to_string(length) + " bytes",
+			                      errno);
 		sh_passage passage;
 		memcpy(&passage, scratch_.data() + (size_t)processor_.processor() * SH_SCRATCH_BYTES, sizeof(passage));
-		*passed = {passage.result.reason, passage.result.target};
 		frame = sh_frame{out_.data(), out_.data() + run.data_size_out, out_.data()};
-		send(frame, passage.result, run.retval, problem);
-		return problem->empty();
+		if (Status status = send(frame, passage.result, run.retval); !status.ok())
+			return status;
+		return PacketOutcome{passage.result.reason, passage.result.target};
 	}
 
 private:
-	// What this host sends is the other program's, which lets it pass and counts what it did. A test run takes no more than a
-	// page (all that the program reads is headers), and no frame without a whole IP header (of which it could tell nothing).
-	bool note(const sh_frame &frame, u32 length, Passed *passed, std::string *problem)
+	// An egress packet is run through the egress program, which passes it on and counts what it did. A test run takes no more
+	// than a page (the program reads headers only), and no frame without a whole IP header (which has no session).
+	Result<PacketOutcome> observe(const sh_frame &frame, u32 length)
 	{
 		LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame.data, .data_size_in = std::min(length, 3072u),
 		            .repeat = 1);
 		SentCounters counters(statistics_->worker((u32)processor_.processor()));
 
-		*passed = {0, 0, Sent::nothing};
 		if (bpf_prog_test_run_opts(program_->sent_fd(), &run)) {
 			if (errno == EINVAL && length < 14 + 40)
-				return true;
-			*problem = kernel_problem(
-				"the kernel does not run a sent packet of " + std::to_string(length) + " bytes", errno);
-			return false;
+				return PacketOutcome{0, 0, Sent::nothing};
+			return Status::system("BPF_PROG_TEST_RUN over an egress packet of " + std::to_string(length) +
+			                              " bytes",
+			                      errno);
 		}
-		*passed = {0, 0, counters.since()};
 		if (run.retval != (u32)TC_ACT_UNSPEC)
-			*problem = "the program decides about a packet that this host sends";
-		return problem->empty();
+			return Status::error("tc action " + std::to_string(run.retval) +
+			                     " for an egress packet; it must be TC_ACT_UNSPEC");
+		return PacketOutcome{0, 0, counters.since()};
 	}
 
-	// What the program says and what it has the kernel do must be the same.
-	void send(const sh_frame &frame, const sh_result &result, u32 action, std::string *problem)
+	// The XDP action must be the one of the program's verdict.
+	Status send(const sh_frame &frame, const sh_result &result, u32 action)
 	{
 		u32 verdict = sh_verdict_of(result.reason);
 		u8 failed = 0;
@@ -145,16 +147,16 @@ private:
 		else
 			right = action == XDP_TX || (verdict == SH_FORWARD && action == XDP_REDIRECT);
 		if (!right)
-			*problem = "XDP action " + std::to_string(action) + " for verdict " + std::to_string(verdict);
-		Transmit *way = verdict == SH_PASS   ? (result.popped ? ways_.inner.get() : nullptr)
-		                : verdict == SH_DROP ? nullptr
-		                                     : ways_.out.get();
-		if (!way)
-			return;
-		way->queue(frame, &failed);
-		way->flush();
-		if (failed)
-			*problem = "the output can't be written";
+			return Status::error("XDP action " + std::to_string(action) + " for verdict " +
+			                     std::to_string(verdict));
+		Transmit *transmit = verdict == SH_PASS   ? (result.popped ? outputs_.inner.get() : nullptr)
+		                     : verdict == SH_DROP ? nullptr
+		                                          : outputs_.out.get();
+		if (!transmit)
+			return {};
+		transmit->queue(frame, &failed);
+		transmit->flush();
+		return failed ? Status::error("the output file cannot be written") : Status();
 	}
 
 	OnOneProcessor processor_;
@@ -162,7 +164,7 @@ private:
 	std::unique_ptr<KernelProgram> program_;
 	Sessions sessions_;
 	std::shared_ptr<Statistics> statistics_ = std::make_shared<Statistics>();
-	FileWays ways_;
+	FileOutputs outputs_;
 	int scratch_fd_ = -1;
 	std::vector<u8> scratch_, out_;
 	u64 now_ns_ = 0;
@@ -170,13 +172,13 @@ private:
 
 } // namespace
 
-std::unique_ptr<FileEngine> open_kernel_file_engine(const FileRun &run, std::string *problem)
+Result<std::unique_ptr<FileEngine>> open_kernel_file_engine(const FileRun &run)
 {
-	std::unique_ptr<KernelFileEngine> engine(new KernelFileEngine);
+	auto engine = std::make_unique<KernelFileEngine>();
 
-	if (!engine->open(run, problem))
-		return nullptr;
-	return engine;
+	if (Status status = engine->open(run); !status.ok())
+		return status;
+	return std::unique_ptr<FileEngine>(std::move(engine));
 }
 
 } // namespace shunt
