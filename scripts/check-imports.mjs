@@ -40,7 +40,7 @@ const ABOVE = {
 /** In native/: which rooms a room may include, and the one room in which a foreign header may stand. */
 const NATIVE = {
 	datapath: ["datapath"],
-	engine: ["engine", "datapath"],
+	engine: ["engine", "datapath", "linux/status.h"],
 	user: ["user", "engine", "datapath"],
 	linux: ["linux", "datapath/types.h"],
 	kernel: ["kernel", "datapath", "engine", "user/capture.h", "user/transmit.h", "user/run_file.h"],

@@ -70,10 +70,13 @@ bool KernelEngine::regrow(const sh_tables &tables, std::string *problem)
 
 bool KernelEngine::publish(const TableSpec &spec, std::string *problem, std::vector<std::string> *)
 {
-	std::unique_ptr<TableBlock> block = TableBlock::build(spec, memory_.geometry(), problem);
+	Result<std::unique_ptr<TableBlock>> built = TableBlock::build(spec, memory_.geometry());
 
-	if (!block)
+	if (!built.ok()) {
+		*problem = built.status().message();
 		return false;
+	}
+	std::unique_ptr<TableBlock> block = built.take();
 	if (program_->holds(*block->tables()))
 		program_->publish(*block->tables());
 	else if (!regrow(*block->tables(), problem))

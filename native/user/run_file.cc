@@ -126,9 +126,14 @@ bool run_file(const FileRun &run, FileEngine *engine, FileRunResult *result, std
 		return false;
 	std::vector<std::unique_ptr<TableBlock>> blocks;
 	for (const FileRun::Step &step : run.steps) {
-		blocks.push_back(TableBlock::build(step.tables, engine->sessions().geometry(), problem));
-		if (!blocks.back())
+		Result<std::unique_ptr<TableBlock>> built =
+			TableBlock::build(step.tables, engine->sessions().geometry());
+
+		if (!built.ok()) {
+			*problem = built.status().message();
 			return false;
+		}
+		blocks.push_back(built.take());
 	}
 
 	std::unique_ptr<Batch> batch(new Batch);

@@ -83,10 +83,13 @@ bool UserEngine::open_way(Worker &worker, u32 ifindex, std::string *problem)
 
 bool UserEngine::publish(const TableSpec &spec, std::string *problem, std::vector<std::string> *warnings)
 {
-	std::unique_ptr<TableBlock> block = TableBlock::build(spec, sessions_.geometry(), problem);
+	Result<std::unique_ptr<TableBlock>> built = TableBlock::build(spec, sessions_.geometry());
 
-	if (!block)
+	if (!built.ok()) {
+		*problem = built.status().message();
 		return false;
+	}
+	std::unique_ptr<TableBlock> block = built.take();
 	for (u32 link : block->links()) {
 		std::string why;
 

@@ -3,6 +3,8 @@
 // Owns: the words that all other rooms use for services, backends and rules. Plain JSON-able values, deeply frozen.
 // Must never: hold a table, a socket, or a value that changes while running.
 
+import type { CopiedServiceFields } from "./service-fields.js";
+
 export type Family = 4 | 6;
 export type Protocol = "udp" | "tcp";
 /** active: gets new sessions · draining: keeps those it has · inactive: gets nothing. */
@@ -50,13 +52,12 @@ export interface Rule {
 }
 
 /** One address, port and protocol that clients use. A configured service with two addresses and two protocols is four. */
-export interface Service {
+export interface Service extends CopiedServiceFields {
 	/** "udp/203.0.113.53/53": unique, and all that identity depends on (ids.ts). */
 	readonly key: string;
 	readonly name: string;
 	readonly address: string;
 	readonly family: Family;
-	readonly port: number;
 	readonly protocol: Protocol;
 	readonly idleMs: number;
 	/** After a packet that a backend sent; 0: such a packet keeps no session alive. */

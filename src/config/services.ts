@@ -8,6 +8,7 @@ import { serviceKey } from "./model.js";
 import type { Path, ProblemList } from "./problems.js";
 import { ms } from "./quantities.js";
 import { type ChoiceFields, list, type ServiceFields, type TermsFields } from "./schema.js";
+import { copiedServiceFields } from "./service-fields.js";
 import { nearest } from "./suggest.js";
 
 /** tables.h: SH_PREFIX_LENGTHS */
@@ -65,8 +66,8 @@ export function buildServices(
 					name,
 					address: address.text,
 					family: address.family,
-					port: fields.port,
 					protocol,
+					...copiedServiceFields(fields),
 					idleMs: ms(fields.idle),
 					idleSentMs: ms(fields.idleSent ?? fields.idle),
 					count: fields.count,

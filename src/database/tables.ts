@@ -28,6 +28,7 @@ import {
 	nextBest,
 	ROLE,
 	SPREAD,
+	serviceTableFields,
 	TARGET_STATE,
 	type TableDirect,
 	type TableRedirection,
@@ -131,15 +132,11 @@ export function compile(input: CompileInput): Compiled {
 		const id = serviceIds.get(service.key)!;
 		services.push({
 			id,
+			...serviceTableFields(service),
 			address: bytesOf(service.address),
-			port: service.port,
 			protocol: PROTOCOL_NUMBER[service.protocol],
-			family: service.family,
 			redirection: indices[0]!,
-			idleMs: service.idleMs,
-			idleSentMs: service.idleSentMs,
 			countSources: service.count === "source",
-			invitedOnly: service.invitedOnly,
 		});
 		for (const [i, rule] of service.rules.entries()) {
 			const prefix = parsePrefix(rule.from)!;

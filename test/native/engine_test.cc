@@ -171,9 +171,8 @@ TEST("engine: what can't be read or written is one sentence")
 TEST("engine: explain says what the next packet meets, and changes nothing")
 {
 	Sessions sessions;
-	std::string problem;
 	CHECK(sessions.allocate(100, 100, 1));
-	auto block = TableBlock::build(spec_of_one_service(), sessions.geometry(), &problem);
+	auto block = build_tables(spec_of_one_service(), sessions.geometry());
 	sh_flow flow = {};
 
 	flow.source = v4(198, 51, 100, 1);
@@ -197,7 +196,6 @@ TEST("engine: R18: explain tells what was weighed and lost: what would win if th
 	const u16 targets = 9;
 	Sessions sessions;
 	TableSpec spec = spec_of_one_service();
-	std::string problem;
 	u32 weighed = 0;
 
 	CHECK(sessions.allocate(100, 100, 1));
@@ -206,12 +204,12 @@ TEST("engine: R18: explain tells what was weighed and lost: what would win if th
 	spec.redirections[0] = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4}, SH_SPREAD_BY_FLOW, SH_CHOOSE_LESS_LOADED};
 	for (TableSpec::Target &target : spec.targets)
 		target.load = target.id;
-	auto upwards = TableBlock::build(spec, sessions.geometry(), &problem);
+	auto upwards = build_tables(spec, sessions.geometry());
 	for (TableSpec::Target &target : spec.targets)
 		target.load = targets - target.id;
-	auto downwards = TableBlock::build(spec, sessions.geometry(), &problem);
+	auto downwards = build_tables(spec, sessions.geometry());
 	spec.redirections[0].choice = SH_CHOOSE_ROW;
-	auto unweighed = TableBlock::build(spec, sessions.geometry(), &problem);
+	auto unweighed = build_tables(spec, sessions.geometry());
 	CHECK(upwards && downwards && unweighed);
 
 	sh_flow flow = {};
@@ -244,7 +242,6 @@ TEST("publication: sets are swapped under readers, and freed when none can be re
 	Publication publication;
 	Publication::Reader readers[2];
 	std::atomic<bool> done = false;
-	std::string problem;
 	auto read = [&](Publication::Reader *reader) {
 		u32 last = 0;
 
@@ -269,7 +266,7 @@ TEST("publication: sets are swapped under readers, and freed when none can be re
 		TableSpec spec = spec_of_one_service();
 
 		spec.epoch = epoch;
-		publication.publish(TableBlock::build(spec, SessionGeometry(), &problem));
+		publication.publish(build_tables(spec, SessionGeometry()));
 	}
 	done = true;
 	a.join();

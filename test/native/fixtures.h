@@ -6,7 +6,10 @@
 #ifndef SHUNT_TEST_FIXTURES_H
 #define SHUNT_TEST_FIXTURES_H
 
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "datapath/parse/checksum.h"
@@ -52,6 +55,19 @@ inline shunt::TableSpec spec_of_one_service()
 	spec.targets.push_back(target_spec(1));
 	spec.targets.push_back(target_spec(2));
 	return spec;
+}
+
+// Ends the test if the tables are refused.
+inline std::unique_ptr<shunt::TableBlock> build_tables(const shunt::TableSpec &spec,
+                                                       const shunt::SessionGeometry &geometry)
+{
+	shunt::Result<std::unique_ptr<shunt::TableBlock>> block = shunt::TableBlock::build(spec, geometry);
+
+	if (!block.ok()) {
+		fprintf(stderr, "%s\n", block.status().message().c_str());
+		abort();
+	}
+	return block.take();
 }
 
 // Ethernet, IPv4, UDP, `payload` bytes of zeros.

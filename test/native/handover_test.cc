@@ -23,12 +23,9 @@ class Handover
 public:
 	Handover() : crowd_(2000)
 	{
-		std::string problem;
-
 		CHECK(sessions_.allocate(13, 3, 2)); // four buckets each
 		for (u32 epoch = 1; epoch <= 3; epoch++) {
-			sets_.push_back(
-				TableBlock::build(Crowd::tables(epoch, HOUR_MS), sessions_.geometry(), &problem));
+			sets_.push_back(build_tables(Crowd::tables(epoch, HOUR_MS), sessions_.geometry()));
 			CHECK(sets_.back());
 		}
 		env_ = {1000000000ull << 10,

@@ -34,7 +34,7 @@ TableSpec backend_spec(u32 idle_ms, u32 idle_sent_ms, bool counts_sources = fals
 	spec.direct = {{1, OWN, 53, SH_IPV4}};
 	spec.services[0].idle_ms = idle_ms;
 	spec.services[0].idle_sent_ms = idle_sent_ms;
-	spec.services[0].counts_sources = counts_sources;
+	spec.services[0].count_sources = counts_sources;
 	return spec;
 }
 
@@ -92,10 +92,7 @@ struct Table {
 	explicit Table(u64 records = 10000) { CHECK(sessions.allocate(records, 10, 10)); }
 	const sh_tables *set(u32 idle_ms, u32 idle_sent_ms, bool counts_sources = false)
 	{
-		std::string problem;
-
-		block = TableBlock::build(backend_spec(idle_ms, idle_sent_ms, counts_sources), sessions.geometry(),
-		                          &problem);
+		block = build_tables(backend_spec(idle_ms, idle_sent_ms, counts_sources), sessions.geometry());
 		CHECK(block);
 		return block->tables();
 	}
@@ -177,12 +174,10 @@ TEST("sent: the slots of a backend's own addresses name the services, and the ru
 {
 	TableSpec spec = backend_spec(1000, 1000);
 	SessionGeometry geometry;
-	std::string problem;
-
 	spec.rules = {{1, v4(198, 51, 100, 0), 120, 0}};
 	spec.services.push_back({2, v4(203, 0, 113, 54), 53, SH_UDP, SH_IPV4, 0, 1000});
 	spec.direct.push_back({2, OWN, 53, SH_IPV4}); // where service 1 listens already
-	auto block = TableBlock::build(spec, geometry, &problem);
+	auto block = build_tables(spec, geometry);
 	CHECK(block);
 	u32 own = 0;
 	for (u32 i = 0; i <= block->tables()->control.service_mask; i++) {
@@ -195,8 +190,8 @@ TEST("sent: the slots of a backend's own addresses name the services, and the ru
 	}
 	CHECK_EQUAL(own, 1);
 	spec.direct.push_back({9, OWN, 54, SH_IPV4});
-	CHECK(!TableBlock::build(spec, geometry, &problem));
-	CHECK(problem == "direct[2] names a service that is not there");
+	CHECK(TableBlock::build(spec, geometry).status().message() ==
+	      "direct[2] names a service that does not exist: 9");
 }
 
 TEST("sent: R10: different senders, with a standard error of 1.6 %, exact where they are few")
@@ -293,7 +288,7 @@ public:
 		} else {
 			CHECK(sessions_.allocate(4000, 10, 10));
 		}
-		block_ = TableBlock::build(backend_spec(2000, 2000), sessions_.geometry(), &problem);
+		block_ = build_tables(backend_spec(2000, 2000), sessions_.geometry());
 		CHECK(block_);
 		if (program_)
 			program_->publish(*block_->tables());

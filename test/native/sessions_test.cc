@@ -21,10 +21,8 @@ struct Fixture {
 
 	explicit Fixture(u64 records4, u64 records6 = 1000)
 	{
-		std::string problem;
-
 		CHECK(sessions.allocate(records4, records6, 16));
-		block = TableBlock::build(spec_of_one_service(), sessions.geometry(), &problem);
+		block = build_tables(spec_of_one_service(), sessions.geometry());
 		CHECK(block);
 		env.tables = block->tables();
 		env.bucket4 = sessions.bucket4();

@@ -90,7 +90,7 @@ public:
 			CHECK(sessions_.allocate(load.records4, load.records6, load.fragments));
 		}
 		CHECK(statistics_.allocate(load.user_threads));
-		aging_ = TableBlock::build(Crowd::tables(0, load.idle_ms), sessions_.geometry(), &problem);
+		aging_ = build_tables(Crowd::tables(0, load.idle_ms), sessions_.geometry());
 		CHECK(aging_);
 		publish();
 	}
@@ -125,9 +125,8 @@ public:
 private:
 	void publish()
 	{
-		std::string problem;
 		std::unique_ptr<TableBlock> block =
-			TableBlock::build(Crowd::tables(++epoch_, load_.idle_ms), sessions_.geometry(), &problem);
+			build_tables(Crowd::tables(++epoch_, load_.idle_ms), sessions_.geometry());
 
 		CHECK(block);
 		if (program_)

@@ -10,11 +10,9 @@ using namespace shunt;
 TEST("tables: a thousand services are each found, and what is no service is not")
 {
 	TableSpec spec = spec_of_one_service();
-	std::string problem;
-
 	for (u16 i = 2; i <= 1000; i++)
 		spec.services.push_back({i, v4(198, 51, (u8)(i >> 8), (u8)i), (u16)(i * 7), SH_TCP, SH_IPV4, 0, 1000});
-	auto block = TableBlock::build(spec, SessionGeometry(), &problem);
+	auto block = build_tables(spec, SessionGeometry());
 	CHECK(block);
 	sh_env env = {};
 	env.tables = block->tables();
@@ -55,13 +53,11 @@ static const sh_service *service_of(const sh_env *env, const sh_flow &flow)
 TEST("tables: R2: the longest prefix decides, down to one address")
 {
 	TableSpec spec = spec_of_one_service();
-	std::string problem;
-
 	spec.redirections.push_back({{1}, SH_SPREAD_BY_FLOW});
 	spec.redirections.push_back({{2}, SH_SPREAD_BY_FLOW});
 	spec.rules.push_back({1, v4(198, 51, 100, 0), 120, 1});
 	spec.rules.push_back({1, v4(198, 51, 100, 7), 128, 2});
-	auto block = TableBlock::build(spec, SessionGeometry(), &problem);
+	auto block = build_tables(spec, SessionGeometry());
 	CHECK(block);
 	sh_env env = {};
 	env.tables = block->tables();
@@ -85,9 +81,8 @@ TEST("tables: R2: the longest prefix decides, down to one address")
 // How many of so many clients choose target 1, and how many 2.
 static std::vector<u32> chosen_by(const TableSpec &spec, u32 clients)
 {
-	std::string problem;
 	std::vector<u32> counts(3);
-	auto block = TableBlock::build(spec, SessionGeometry(), &problem);
+	auto block = build_tables(spec, SessionGeometry());
 
 	CHECK(block);
 	sh_env env = {};
@@ -133,8 +128,7 @@ TEST("tables: the two rows of a flow are independent, by flow and by source alon
 {
 	TableSpec spec = spec_of_one_service();
 	const u32 cells = 16, flows = cells * cells * 100;
-	std::string problem;
-	auto block = TableBlock::build(spec, SessionGeometry(), &problem);
+	auto block = build_tables(spec, SessionGeometry());
 	sh_env env = {};
 
 	env.tables = block->tables();
@@ -161,7 +155,9 @@ TEST("tables: contradictions are refused with their place")
 		TableSpec spec = spec_of_one_service();
 
 		change(spec);
-		CHECK(!TableBlock::build(spec, SessionGeometry(), &problem));
+		Status status = TableBlock::build(spec, SessionGeometry()).status();
+		CHECK(!status.ok());
+		std::string problem = status.message();
 		if (problem.find(what) == std::string::npos)
 			fprintf(stderr, "got: %s\n", problem.c_str());
 		CHECK(problem.find(what) != std::string::npos);

@@ -31,12 +31,9 @@ class Turns
 public:
 	Turns() : crowd_(2000)
 	{
-		std::string problem;
-
 		CHECK(sessions_.allocate(13, 3, 2)); // four buckets each
 		for (u32 epoch = 1; epoch <= SETS; epoch++) {
-			sets_.push_back(
-				TableBlock::build(Crowd::tables(epoch, IDLE_MS), sessions_.geometry(), &problem));
+			sets_.push_back(build_tables(Crowd::tables(epoch, IDLE_MS), sessions_.geometry()));
 			CHECK(sets_.back());
 		}
 		for (Processor &processor : processors_) {
