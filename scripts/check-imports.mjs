@@ -20,10 +20,10 @@ const API = [...ROLE, "gateway", "backend"];
 const ABOVE = {
 	wire: [],
 	errors: [],
-	config: ["wire", "errors"],
+	config: ["wire", "errors", "policy"],
 	load: PURE,
 	health: PURE,
-	policy: PURE,
+	policy: ["wire", "errors"],
 	database: [...PURE, "load", "policy", "health"],
 	engine: [...PURE, "policy"],
 	host: HOST,

@@ -7,6 +7,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { VERSION } from "../api/version.js";
 import { parseDuration, parseSpeed } from "../config/quantities.js";
+import { STRATEGY_NAMES } from "../policy/strategy/index.js";
 
 const HELP_WIDTH = 80;
 
@@ -141,11 +142,7 @@ function simulation(program: Command): void {
 		.description(
 			"Simulates clients, backends and gateways, deterministic from a seed, around the policy that the daemon runs: balance, oscillation, disruption, and what gateways carry. Needs no privilege.",
 		)
-		.addOption(
-			new Option("--choose <how>", "as of a service")
-				.choices(["maglev", "source-hash", "weighted", "least-load"])
-				.default("least-load"),
-		)
+		.addOption(new Option("--choose <how>", "as of a service").choices(STRATEGY_NAMES).default("least-load"))
 		.option("--backends <count>", "up to 1000", whole, 100)
 		.option("--clients <count>", "that come in the whole time, up to 10000000", whole, 100_000)
 		.option("--time <seconds>", "the second half is measured", whole, 600)

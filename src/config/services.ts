@@ -2,6 +2,7 @@
 //
 // Owns: what a service's fields mean together. Must never: stop at a problem (see build.ts).
 
+import { strategyOf } from "../policy/strategy/index.js";
 import { parseAddress, parsePrefix } from "./address.js";
 import type { Backend, Choice, Family, Redirection, Rule, Service, Terms } from "./model.js";
 import { serviceKey } from "./model.js";
@@ -71,7 +72,7 @@ export function buildServices(
 					idleMs: ms(fields.idle),
 					idleSentMs: ms(fields.idleSent ?? fields.idle),
 					count: fields.count,
-					spread: fields.choose === "source-hash" ? "source" : fields.spread,
+					spread: strategyOf(fields.choose).spread ?? fields.spread,
 					choose: fields.choose,
 					via: familyOf(fields.via),
 					invitedOnly: fields.uninvited === "drop",

@@ -4,7 +4,7 @@
 // Owns: whose load counts against which weight. Must never: count sessions itself, or see a service that does not
 // choose by load: then there is nothing to publish.
 
-import { type Carrying, type Loads, relativeLoads } from "../policy/index.js";
+import { type Carrying, type Loads, relativeLoads, strategyOf } from "../policy/index.js";
 import type { TableIds } from "./ids.js";
 import { targetsOf } from "./lookup.js";
 import type { Snapshot } from "./records.js";
@@ -17,7 +17,7 @@ export function targetLoads(
 	sessions: () => Uint32Array,
 	total?: ReadonlyMap<string, number>,
 ): Loads {
-	const services = snapshot.services.filter((service) => service.choose === "least-load");
+	const services = snapshot.services.filter((service) => strategyOf(service.choose).needsLoads);
 	if (services.length === 0) return new Map();
 	const counts = total === undefined ? sessions() : undefined;
 	const targets = new Map<string, Carrying>();

@@ -9,7 +9,6 @@
 import { createHash } from "node:crypto";
 import {
 	type CapabilityAnswer,
-	type Choose,
 	type Config,
 	PROTOCOL_NUMBER,
 	parseAddress,
@@ -21,7 +20,6 @@ import {
 import { ShuntError } from "../errors.js";
 import {
 	ANSWER,
-	CHOICE,
 	forwardingTable,
 	type Loads,
 	MAX_INDEX,
@@ -29,6 +27,7 @@ import {
 	ROLE,
 	SPREAD,
 	serviceTableFields,
+	strategyOf,
 	TARGET_STATE,
 	type TableDirect,
 	type TableRedirection,
@@ -80,7 +79,7 @@ export interface CompileInput {
 
 /** What loads and links have made of the configured weights. What is not named is as configured. */
 export interface Shares {
-	/** By backend: its weight times this, where a service is `choose: weighted`. Above 0. */
+	/** By backend: its weight times this, where a service's strategy needs factors. Above 0. */
 	readonly factors: ReadonlyMap<string, number>;
 	/** By address: its part of its backend's weight, relative to the backend's other addresses. Not all of them 0. */
 	readonly addresses: ReadonlyMap<string, number>;
@@ -209,13 +208,6 @@ function directOf(snapshot: Snapshot, own: readonly string[], ids: ReadonlyMap<s
 	}));
 }
 
-const CHOICE_BY = {
-	maglev: CHOICE.row,
-	"source-hash": CHOICE.row,
-	weighted: CHOICE.row,
-	"least-load": CHOICE.lessLoaded,
-} as const satisfies Record<Choose, number>;
-
 const ANSWER_BY = {
 	forward: ANSWER.forward,
 	"forward-and-indicate": ANSWER.forwardAndIndicate,
@@ -250,7 +242,7 @@ class Redirections {
 
 	index(service: Service, targets: readonly Target[]): number {
 		const spread = SPREAD[service.spread];
-		const choice = CHOICE_BY[service.choose];
+		const { choice } = strategyOf(service.choose);
 		const weights = weightsOf(targets, service, this.#balance);
 		const members = targets.map((target, i) => [this.#ids.get(target.key), weights[i], target.state]);
 		const identity = JSON.stringify([spread, choice, members]);
@@ -314,7 +306,7 @@ function weightsOf(targets: readonly Target[], service: Service, balance: Shares
 	}
 	return targets.map((target) => {
 		const total = shared.get(choice(target))!;
-		const factor = service.choose === "weighted" ? (balance.factors.get(target.backend) ?? 1) : 1;
+		const factor = strategyOf(service.choose).needsFactors ? (balance.factors.get(target.backend) ?? 1) : 1;
 		return total === 0 ? target.weight : (factor * configured.get(choice(target))! * share(target)) / total;
 	});
 }

@@ -10,7 +10,7 @@
 import type { Config } from "../config/index.js";
 import { poolsOf, readLoads, type Shares, type Store } from "../database/index.js";
 import type { LoadReport } from "../load/index.js";
-import { type Balance, type BalancedUplink, balance, balanceMoved, smoothed } from "../policy/index.js";
+import { type Balance, type BalancedUplink, balance, balanceMoved, smoothed, strategyOf } from "../policy/index.js";
 import { Collector } from "./collector.js";
 
 export class Balancing {
@@ -58,7 +58,7 @@ export class Balancing {
 			now: performance.now(),
 			staleMs: config.load.staleMs,
 			periodMs: config.load.reportMs,
-			weighted: config.services.some(({ choose }) => choose === "weighted"),
+			weighted: config.services.some(({ choose }) => strategyOf(choose).needsFactors),
 			backends: config.backends.map((backend) => ({
 				name: backend.name,
 				pool: pools.get(backend.name) ?? backend.name,

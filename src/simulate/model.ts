@@ -3,8 +3,7 @@
 // Owns: the words of this room, and what is taken where nothing is said. What the daemon has a default for has the same one
 // here (a test compares them).
 
-import type { Choose } from "../config/index.js";
-import type { LoadWeights } from "../policy/index.js";
+import type { LoadWeights, StrategyName } from "../policy/index.js";
 import type { Life } from "./random.js";
 
 export interface Link {
@@ -19,7 +18,7 @@ export interface Link {
 }
 
 export interface Options {
-	readonly choose: Choose;
+	readonly choose: StrategyName;
 	readonly backends: number;
 	/** So many come in the whole time. */
 	readonly clients: number;
