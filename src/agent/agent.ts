@@ -5,7 +5,7 @@
 import { Cache, type Endpoint, type MachineEvent, type Prefix, type Settings } from "../client/index.js";
 import { AgentPrograms } from "../engine/agent-programs.js";
 import { host } from "../engine/host.js";
-import { inject } from "../engine/native.js";
+import { inject } from "../engine/inject.js";
 import { ShuntError } from "../errors.js";
 import { Service, type ServiceName } from "./service.js";
 import { finished } from "./syn.js";
