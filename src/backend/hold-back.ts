@@ -4,7 +4,7 @@
  *
  * Must never: match a client's packet that the engine passes.
  */
-import type { Place } from "../database/index.js";
+import type { DirectEndpoint } from "../database/index.js";
 import type { GuardRules } from "../host/guard.js";
 import { COOKIE } from "../wire/index.js";
 
@@ -16,7 +16,7 @@ export function holdBack(
 	addresses: readonly string[],
 	interfaces: readonly string[],
 	ports: { readonly tunnelPort: number; readonly controlPort: number },
-	places: readonly Place[] | undefined,
+	places: readonly DirectEndpoint[] | undefined,
 ): GuardRules {
 	const from = `iifname { ${interfaces.map((name) => `"${name}"`).join(", ")} }`;
 	const own = (family: 4 | 6) => addresses.filter((address) => address.includes(":") === (family === 6));

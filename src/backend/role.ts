@@ -15,7 +15,7 @@
  */
 import { closeSync } from "node:fs";
 import type { Backend, Config, Service, State } from "../config/index.js";
-import { type HostFacts, placesOf, type Snapshot, type Target } from "../database/index.js";
+import { directEndpoints, type HostFacts, type Snapshot, type Target } from "../database/index.js";
 import { type EngineOptions, host } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 import { journalOf, workersOn } from "../gateway/role.js";
@@ -111,7 +111,7 @@ export class BackendRole implements Role {
 	async apply(config: Config, snapshot: Snapshot): Promise<void> {
 		await this.#addresses?.set([...new Set(snapshot.services.map((service) => service.address))]);
 		await this.#otherAddresses?.close(); // now that none is missed
-		const places = this.#userSpace ? placesOf(snapshot, this.#self.addresses) : undefined;
+		const places = this.#userSpace ? directEndpoints(snapshot, this.#self.addresses) : undefined;
 		await this.#guard.set(holdBack(this.#self.addresses, this.#interfaces, config.cluster, places));
 		await this.#wayBack.set(wayBack(this.#self, snapshot.services));
 		this.#reporter?.listen(config, this.#self.addresses);

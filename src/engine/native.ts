@@ -20,7 +20,7 @@ export interface KernelState {
 	readonly links: readonly {
 		readonly interface: string;
 		readonly mode: "native" | "generic";
-		/** false: the interface has gone, or somebody has taken the program off. */
+		/** false: the interface was removed, or the program was detached. */
 		readonly attached: boolean;
 	}[];
 	/** Sessions of an earlier process have been taken up. */

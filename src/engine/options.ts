@@ -47,9 +47,9 @@ export interface KernelEngineOptions {
 	readonly interfaces: readonly string[];
 	/** native: in the driver. generic: in the kernel's receive path, which any interface can. */
 	readonly mode: "native" | "generic";
-	/** A folder in a BPF file system: what is there is taken over, and goes on when this process ends. Absent: all ends. */
+	/** A folder in a BPF file system: what is pinned there is adopted, and stays when this process ends. Absent: nothing is pinned. */
 	readonly pins?: string;
-	/** Take up no sessions from there: nobody knows any more what their numbers mean. */
+	/** Adopt no pinned sessions: the meaning of their service and target ids is lost. */
 	readonly fresh?: boolean;
 	/** A backend: also see what leaves by the interfaces, which keeps sessions alive; default false. */
 	readonly sent?: boolean;

@@ -64,7 +64,7 @@ describe("the addon", () => {
 		expect(new Set(reasons().map((reason) => reason.name)).size).toBe(reasons().length);
 	});
 
-	it("refuses wrong arguments with one sentence and its place", () => {
+	it("refuses wrong arguments with one sentence and its path", () => {
 		const engine = new NativeEngine({ workers: [{ capture: "file", file: sample() }], outputFile: join(folder, "x") });
 		const refusal = (set: unknown) => {
 			try {

@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { holdBack as backendHoldsBack } from "../../src/backend/hold-back.js";
 import { parseConfig } from "../../src/config/index.js";
-import { placesOf, snapshotOfConfig } from "../../src/database/index.js";
+import { directEndpoints, snapshotOfConfig } from "../../src/database/index.js";
 import { holdBack as gatewayHoldsBack } from "../../src/gateway/hold-back.js";
 
 const run = promisify(execFile);
@@ -183,7 +183,7 @@ describe.skipIf(process.getuid?.() !== 0)("the guard", () => {
 	test("R9: beside an engine in user space a backend's kernel answers no control datagram, and takes who comes straight", async () => {
 		const rules = (fields: string, userSpace: boolean) => {
 			const config = SERVICES(fields);
-			const places = placesOf(snapshotOfConfig(config), config.backends[0]!.addresses);
+			const places = directEndpoints(snapshotOfConfig(config), config.backends[0]!.addresses);
 			return backendHoldsBack(
 				config.backends[0]!.addresses,
 				["eth0"],
