@@ -21,10 +21,10 @@ const DAEMON = [...API, "api", "gateway", "backend"];
 const BELOW = {
 	wire: [],
 	errors: [],
-	config: ["wire", "errors"],
+	config: ["wire", "errors", "policy"],
 	load: PURE,
-	health: PURE,
-	policy: [...PURE, "health"],
+	health: ["wire", "errors"],
+	policy: ["wire", "errors", "health"],
 	database: [...PURE, "load", "policy", "health"],
 	engine: [...PURE, "policy"],
 	host: HOST,

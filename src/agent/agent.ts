@@ -5,7 +5,7 @@
 import { type Endpoint, type Notification, type Prefix, RedirectionCache, type Settings } from "../client/index.js";
 import { AgentPrograms } from "../engine/agent-programs.js";
 import { host } from "../engine/host.js";
-import { inject } from "../engine/native.js";
+import { inject } from "../engine/inject.js";
 import { ShuntError } from "../errors.js";
 import { AgentService, type ServiceName } from "./agent-service.js";
 import { withTcpChecksum } from "./tcp-checksum.js";

@@ -4,7 +4,7 @@
  * Must never: match a client's packet that the engine passes.
  */
 import type { Backend, Service } from "../config/index.js";
-import type { Place } from "../database/index.js";
+import type { DirectEndpoint } from "../database/index.js";
 import { type FirewallRules, fromInterfaces } from "../host/firewall.js";
 import { COOKIE } from "../wire/index.js";
 
@@ -22,7 +22,7 @@ export function backendRules(
 	addresses: readonly string[],
 	interfaces: readonly string[],
 	ports: { readonly tunnelPort: number; readonly controlPort: number },
-	places: readonly Place[] | undefined,
+	places: readonly DirectEndpoint[] | undefined,
 ): FirewallRules {
 	const from = fromInterfaces(interfaces);
 	const own = (family: 4 | 6) => addresses.filter((address) => address.includes(":") === (family === 6));

@@ -17,7 +17,7 @@
  */
 import { closeSync } from "node:fs";
 import type { Backend, Config, Service } from "../config/index.js";
-import { type HostFacts, placesOf, type Snapshot, type Target } from "../database/index.js";
+import { directEndpoints, type HostFacts, type Snapshot, type Target } from "../database/index.js";
 import { type EngineOptions, host } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 import { ALL_UNKNOWN } from "../health/index.js";
@@ -122,7 +122,7 @@ export class BackendRole implements Role {
 	async apply(config: Config, snapshot: Snapshot): Promise<void> {
 		await this.#addresses?.set([...new Set(snapshot.services.map((service) => service.address))]);
 		await this.#staleAddresses?.close(); // only now: each of them is on the other device, too
-		const places = this.#userSpace ? placesOf(snapshot, this.#self.addresses) : undefined;
+		const places = this.#userSpace ? directEndpoints(snapshot, this.#self.addresses) : undefined;
 		await this.#firewall.set(backendRules(this.#self.addresses, this.#interfaces, config.cluster, places));
 		await this.#replyPort.set(replyPortRules(this.#self, snapshot.services));
 		this.#reporter?.listen(config, this.#self.addresses);

@@ -149,7 +149,7 @@ async function liveSource(options: DumpOptions): Promise<Source> {
 }
 
 async function captureSource(from: { interface?: string; file?: string; filter?: string }): Promise<Source> {
-	const { CaptureStream } = await import("../engine/native.js");
+	const { CaptureStream } = await import("../engine/capture-stream.js");
 	const stream = new CaptureStream(from);
 	let stopped = false;
 	let dropped = 0;

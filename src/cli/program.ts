@@ -6,6 +6,7 @@
 
 import { Command, Option } from "commander";
 import { VERSION } from "../api/version.js";
+import { STRATEGY_NAMES } from "../policy/strategy/index.js";
 import { durationMs, fraction, port, rate, ratio, seconds, speed, speeds, wholeNumber } from "./arguments.js";
 
 const HELP_WIDTH = 80;
@@ -152,7 +153,7 @@ function simulateCommand(program: Command): void {
 		)
 		.addOption(
 			new Option("--choose <strategy>", "balancing strategy, as of a service")
-				.choices(["maglev", "source-hash", "weighted", "least-load"])
+				.choices(STRATEGY_NAMES)
 				.default("least-load"),
 		)
 		.option("--backends <count>", "number of backends", wholeNumber(1, 1000), 100)

@@ -3,14 +3,14 @@
 // Owns: the text of the answer. Must never: simulate; simulate/ does.
 
 import { writeFileSync } from "node:fs";
-import type { Choose } from "../config/index.js";
 import { ShuntError } from "../errors.js";
+import type { StrategyName } from "../policy/index.js";
 import { DEFAULTS, type Link, type Options, plot, type Result, simulate as run } from "../simulate/index.js";
 import { paintFor } from "./paint.js";
 import { bps, count, number, percent } from "./units.js";
 
 export interface SimulateOptions {
-	readonly choose: Choose;
+	readonly choose: StrategyName;
 	readonly backends: number;
 	readonly clients: number;
 	readonly time: number;

@@ -3,6 +3,7 @@
 // Owns: the types that all other rooms use for services, backends and rules. Plain JSON values, deeply frozen.
 // Must never: hold a table, a socket, or a value that changes at run time.
 
+import type { StrategyName } from "../policy/strategy/index.js";
 import type { CopiedServiceFields } from "./service-fields.js";
 
 export type Family = 4 | 6;
@@ -10,9 +11,6 @@ export type Protocol = "udp" | "tcp";
 /** active: gets new sessions · draining: keeps its sessions, gets no new ones · inactive: gets no packets. */
 export type State = "active" | "draining" | "inactive";
 export type Spread = "flow" | "source";
-/** maglev: one row of the forwarding table. source-hash: the same, by the source alone. weighted: one row, and rows follow
- * loads. least-load: the less loaded of two rows. */
-export type Choose = "maglev" | "source-hash" | "weighted" | "least-load";
 export type Term = "once" | "leased" | "permanent";
 /** What a gateway does with a packet that carries a capability (docs/protocol.md, section 6). */
 export type CapabilityAnswer = "forward" | "forward-and-indicate" | "indicate" | "return";
@@ -67,7 +65,7 @@ export interface Service extends CopiedServiceFields {
 	/** What one UDP session is in the load: a 4-tuple, or a sender address (R10). */
 	readonly count: "flow" | "source";
 	readonly spread: Spread;
-	readonly choose: Choose;
+	readonly choose: StrategyName;
 	/** Family of the backend's address that the tunnel uses; null: the service's own if the backend has it. */
 	readonly via: Family | null;
 	/** A backend accepts packets to its own address only from clients that were redirected. */

@@ -5,6 +5,7 @@
 // docs/configuration.md are generated from it. Must never: compare fields; that is build.ts.
 
 import { z } from "zod";
+import { DEFAULT_STRATEGY, STRATEGIES, STRATEGY_NAMES } from "../policy/strategy/index.js";
 import {
 	address,
 	choice,
@@ -83,10 +84,10 @@ export const serviceSchema = map({
 	spread: choice(["flow", "source"])
 		.default("flow")
 		.describe("flow: each 5-tuple is placed by itself. source: all flows of one source address go to one backend."),
-	choose: choice(["maglev", "source-hash", "weighted", "least-load"])
-		.default("maglev")
+	choose: choice(STRATEGY_NAMES)
+		.default(DEFAULT_STRATEGY)
 		.describe(
-			"How a new session finds its backend. maglev: by a hash, in shares that follow weights. source-hash: the same by the source address alone. weighted: shares follow weights and loads. least-load: the less loaded of two that hashes name.",
+			`How a new session finds its backend. ${STRATEGIES.map(({ name, summary }) => `${name}: ${summary}.`).join(" ")}`,
 		),
 	via: choice(["ipv4", "ipv6"])
 		.optional()

@@ -2,13 +2,14 @@
 //
 // Owns: the checks and defaults among a service's fields. Must never: stop at a problem (see build.ts).
 
+import { strategyOf } from "../policy/strategy/index.js";
 import { parseAddress, parsePrefix } from "./address.js";
 import { list } from "./field-types.js";
 import type { Backend, Choice, Family, Redirection, Rule, Service, Terms } from "./model.js";
 import { serviceKey } from "./model.js";
 import type { Path, ProblemList } from "./problems.js";
 import { ms } from "./quantities.js";
-import type { ChoiceFields, ServiceFields, type TermsFields } from "./schema.js";
+import type { ChoiceFields, ServiceFields, TermsFields } from "./schema.js";
 import { copiedServiceFields } from "./service-fields.js";
 import { nearest } from "./suggest.js";
 
@@ -72,7 +73,7 @@ export function buildServices(
 					idleMs: ms(fields.idle),
 					idleSentMs: ms(fields.idleSent ?? fields.idle),
 					count: fields.count,
-					spread: fields.choose === "source-hash" ? "source" : fields.spread,
+					spread: strategyOf(fields.choose).spread ?? fields.spread,
 					choose: fields.choose,
 					via: familyOf(fields.via),
 					invitedOnly: fields.uninvited === "drop",

@@ -21,6 +21,7 @@ import {
 	type Loads,
 	loadsMoved,
 	smoothed,
+	strategyOf,
 } from "../policy/index.js";
 import { Collector } from "./collector.js";
 
@@ -132,7 +133,7 @@ export class Balancing implements BackendView {
 			now: performance.now(),
 			staleMs: config.load.staleMs,
 			periodMs: config.load.reportMs,
-			weighted: config.services.some(({ choose }) => choose === "weighted"),
+			weighted: config.services.some(({ choose }) => strategyOf(choose).needsFactors),
 			backends: config.backends.map((backend) => ({
 				name: backend.name,
 				pool: pools.get(backend.name) ?? backend.name,

@@ -77,8 +77,8 @@ export function forwardingTable(candidates: readonly Candidate[], size: number, 
 }
 
 /**
- * The target that follows `key` in its own order of preference among those that `allowed` takes: whoever holds the
- * first of its rows that is not its own. 0 if there is none.
+ * The target that follows `key` in its own order of preference among those that `allowed` takes: the target in the
+ * first of its preferred rows that is not its own. 0 if there is none.
  */
 export function nextBest(rows: Uint16Array, key: string, seed: string, allowed: (id: number) => boolean): number {
 	if (rows.length === 0) return 0;

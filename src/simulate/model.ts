@@ -3,8 +3,7 @@
 // Owns: the types of this room and the defaults. A default that the daemon has too is the same here (a test compares
 // them).
 
-import type { Choose } from "../config/index.js";
-import type { LoadWeights } from "../policy/index.js";
+import type { LoadWeights, StrategyName } from "../policy/index.js";
 import type { Life } from "./random.js";
 
 export interface Link {
@@ -19,7 +18,7 @@ export interface Link {
 }
 
 export interface Options {
-	readonly choose: Choose;
+	readonly choose: StrategyName;
 	readonly backends: number;
 	/** Clients that arrive in the whole run. */
 	readonly clients: number;

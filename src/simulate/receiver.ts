@@ -11,11 +11,14 @@ import {
 	balance,
 	balanceMoved,
 	type Candidate,
+	CHOICE,
 	forwardingTable,
 	type Loads,
 	loadsMoved,
 	relativeLoads,
+	type Strategy,
 	smoothed,
+	strategyOf,
 	tableSize,
 } from "../policy/index.js";
 import type { Options } from "./model.js";
@@ -47,7 +50,7 @@ export class Receiver {
 	readonly #queriedSince: number[];
 	readonly #keys: readonly string[];
 	readonly #size: number;
-	readonly #lessLoaded: boolean;
+	readonly #strategy: Strategy;
 	#publishedLoads: Loads = new Map();
 	#cause = "";
 
@@ -59,7 +62,7 @@ export class Receiver {
 		this.#reports = servers.names.map(() => undefined);
 		this.#queriedSince = servers.names.map(() => 0);
 		this.#keys = servers.names.flatMap((name, b) => servers.addresses[b]!.map((address) => `${name}/${address}/53`));
-		this.#lessLoaded = options.choose === "least-load";
+		this.#strategy = strategyOf(options.choose);
 		this.#size = tableSize(
 			servers.names.flatMap((_, b) => servers.addresses[b]!.map(() => servers.weight[b]! / servers.perBackend)),
 		);
@@ -93,12 +96,12 @@ export class Receiver {
 			now: nowMs,
 			staleMs: load.staleMs,
 			periodMs: load.reportMs,
-			weighted: this.#options.choose === "weighted",
+			weighted: this.#strategy.needsFactors,
 			backends: this.#servers.names.map((name, b) => this.#backendNow(name, b)),
 			asked: this.#queries(),
 		});
 		this.balance = next;
-		const loads = this.#lessLoaded ? this.#targetLoads() : new Map<string, number>();
+		const loads = this.#strategy.needsLoads ? this.#targetLoads() : new Map<string, number>();
 		if (!balanceMoved(before, next) && !loadsMoved(this.#publishedLoads, loads)) return;
 		this.#publishedLoads = loads;
 		this.publish();
@@ -122,7 +125,7 @@ export class Receiver {
 	choose(first: number, second: number): number {
 		const { rows } = this;
 		const target = rows[Math.floor((first * rows.length) / 4_294_967_296)] ?? 0;
-		if (!this.#lessLoaded) return target;
+		if (this.#strategy.choice !== CHOICE.lessLoaded) return target;
 		const other = rows[Math.floor((second * rows.length) / 4_294_967_296)] ?? 0;
 		return this.loads[other]! < this.loads[target]! ? other : target;
 	}
@@ -213,7 +216,7 @@ export class Receiver {
 			const addresses = servers.addresses[b]!;
 			const of = (address: string): number => (down.has(address) ? 0 : (shares.get(address) ?? 1));
 			const all = addresses.reduce((sum, address) => sum + of(address), 0);
-			const factor = this.#options.choose === "weighted" ? (factors.get(name)?.factor ?? 1) : 1;
+			const factor = this.#strategy.needsFactors ? (factors.get(name)?.factor ?? 1) : 1;
 			return addresses.flatMap((address, i) => {
 				if (down.has(address)) return [];
 				const id = servers.targetOf(b, i);

@@ -4,6 +4,7 @@
 //
 // Owns: time, and the order of events within a step. Must never: make a decision that belongs to a gateway.
 
+import { strategyOf } from "../policy/index.js";
 import { Clients, NEVER } from "./clients.js";
 import { Measures } from "./measures.js";
 import { type Options, PACKETS_PER_LEASE, type Result, STEP_MS } from "./model.js";
@@ -48,7 +49,7 @@ export function simulate(options: Options, progress: (part: number) => void = ()
 
 	const arrive = () => {
 		const place = clients.add();
-		if (options.choose === "source-hash") {
+		if (strategyOf(options.choose).spread === "source") {
 			const source = random.below(sources);
 			clients.first[place] = Math.imul(source + 1, 0x9e3779b1) ^ (source >>> 7);
 		} else clients.first[place] = random.bits();

@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { backendRules } from "../../src/backend/firewall-rules.js";
 import { parseConfig } from "../../src/config/index.js";
-import { placesOf, snapshotOfConfig } from "../../src/database/index.js";
+import { directEndpoints, snapshotOfConfig } from "../../src/database/index.js";
 import { gatewayRules } from "../../src/gateway/firewall-rules.js";
 
 const run = promisify(execFile);
@@ -183,7 +183,7 @@ describe.skipIf(process.getuid?.() !== 0)("the firewall", () => {
 	test("R9: beside a user-space engine a backend's kernel drops control datagrams, and serves direct packets unless uninvited: drop", async () => {
 		const rules = (fields: string, userSpace: boolean) => {
 			const config = SERVICES(fields);
-			const places = placesOf(snapshotOfConfig(config), config.backends[0]!.addresses);
+			const places = directEndpoints(snapshotOfConfig(config), config.backends[0]!.addresses);
 			return backendRules(
 				config.backends[0]!.addresses,
 				["eth0"],
