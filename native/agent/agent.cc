@@ -86,6 +86,7 @@ Status Agent::beat()
 {
 	ag_state state = {boottime_ns()};
 	u32 zero = 0;
+	int failed = bpf_map_update_elem(object_->map_fd("ag_states"), &zero, &state, BPF_ANY);
 
 	return failed ? Status::system("update of the agent's map ag_states", failed) : Status();
 }
