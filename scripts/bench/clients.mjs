@@ -130,10 +130,7 @@ class Bench {
 	configure(terms, more = "") {
 		const text = readFileSync(join(root, "examples/lab.yaml"), "utf8")
 			.replace("\nservices:\n", `\nengine: { mode: ${this.engine} }\nservices:\n`)
-			.replace(
-				/ {4}backends: \[b1, b2, b3\] # .*/,
-				`${terms === undefined ? "" : `    redirect: ${terms}\n`}$&`,
-			);
+			.replace(/ {4}backends: \[b1, b2, b3\] # .*/, `${terms === undefined ? "" : `    redirect: ${terms}\n`}$&`);
 		writeFileSync(join(this.work, "shunt.yaml"), `${text}${more}`);
 	}
 
