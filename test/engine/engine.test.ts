@@ -14,6 +14,7 @@ import {
 } from "../../src/engine/index.js";
 import { ShuntError } from "../../src/errors.js";
 import type { TableSet } from "../../src/policy/index.js";
+import { pcap } from "../wire/pcap.js";
 import { checksum, ifindexOf, isRoot, macOf, makePair, type Pair, removePair, udpFrame, until, v4 } from "./links.js";
 import { SERVICE, tables } from "./tables.js";
 
@@ -22,23 +23,7 @@ function conserved(counters: Counters): boolean {
 	return sum === counters.packetsIn;
 }
 
-function pcapOf(frames: Buffer[]): Buffer {
-	const head = Buffer.alloc(24);
-	head.writeUInt32LE(0xa1b23c4d, 0);
-	head.writeUInt16LE(2, 4);
-	head.writeUInt16LE(4, 6);
-	head.writeUInt32LE(65_535, 16);
-	head.writeUInt32LE(1, 20);
-	const records = frames.flatMap((frame, i) => {
-		const record = Buffer.alloc(16);
-		record.writeUInt32LE(1_700_000_000, 0);
-		record.writeUInt32LE(i * 1000, 4);
-		record.writeUInt32LE(frame.length, 8);
-		record.writeUInt32LE(frame.length, 12);
-		return [record, frame];
-	});
-	return Buffer.concat([head, ...records]);
-}
+const pcapOf = (frames: readonly Buffer[]) => pcap(frames, (i) => i * 1000);
 
 const request = (to: Buffer, from: Buffer, sourcePort = 4000, destinationPort = 53) =>
 	udpFrame({

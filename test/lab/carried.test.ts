@@ -1,4 +1,4 @@
-// carried.test.ts - what every server carries, who is told, and what follows: R10 to R13 over real sessions.
+// carried.test.ts - the load of every server, its reports, and the choices they cause: R10 to R13 over real sessions.
 
 import { describe, expect, test } from "vitest";
 import type { LoadStatus } from "../../src/api/index.js";

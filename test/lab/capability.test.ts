@@ -1,5 +1,5 @@
-// told.test.ts - clients that show their capability in the packets that they send anyway: who tells them where to go, and how it looks on
-// the wire.
+// capability.test.ts - clients that carry their capability in packets of the service: which server redirects them, as seen
+// on the wire.
 
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
