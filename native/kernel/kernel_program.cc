@@ -22,8 +22,8 @@ std::unique_ptr<KernelProgram> KernelProgram::load(const KernelProgramOptions &o
 	if (object && !options.sent)
 		object->leave_out("shunt_sent");
 	if (!object || !TableMaps::size(object, capacity, problem) ||
-	    !object->size("sh_kept_tags", (u64)SH_KEPT_TAGS * possible_processors(), problem) ||
-	    !object->size("sh_kept_starts", (u64)SH_KEPT_STARTS * possible_processors(), problem) ||
+	    !object->size("sh_kept_tags", (u64)SH_CACHED_TAGS * possible_processors(), problem) ||
+	    !object->size("sh_kept_starts", (u64)SH_CACHED_STARTS * possible_processors(), problem) ||
 	    !memory->prepare(object, options.geometry, options.targets, problem) || !object->load(problem) ||
 	    !memory->take(*object, problem) || !program->tables_.map(*object, capacity, problem))
 		return nullptr;

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "datapath/session/session.h"
+#include "datapath/session/insert.h"
 #include "fixtures.h"
 #include "kernel/kernel_program.h"
 #include "user/pipeline.h"

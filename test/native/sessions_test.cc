@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "check.h"
-#include "datapath/session/session.h"
+#include "datapath/session/insert.h"
 #include "engine/sessions.h"
 #include "fixtures.h"
 

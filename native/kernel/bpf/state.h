@@ -11,7 +11,7 @@
 #include "datapath/session/layout.h"
 #include "datapath/statistics.h"
 #include "datapath/tables.h"
-#include "datapath/tag/kept_tag.h"
+#include "datapath/tag/tag_cache.h"
 
 /* Of everything that lives on in pinned maps: tables, session records, counters. A program of another layout starts from
  * nothing. To be moved with every change of these structures. */
