@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * sent.h - what a backend sends: it keeps its client's session alive, or makes one (R9).
+ * egress.h - what a backend sends: it keeps its client's session alive, or makes one (R9).
  *
  *     sh_egress
  *       1  parse link, addresses and ports, no further than needed  parse.h
  *       2  is the source a service, or where it listens here?       choose.h
- *       3  the session of that client: renew it, or make it         session.h
- *       4  is the client to be told something along with it?        tell.h
+ *       3  the session of that client: renew it, or make it         record.h, insert.h
+ *       4  is the client to be told something along with it?        pending_redirect.h
  *
  * A record has one time, and its session ends when that is older than the service's idle period. A client's packet stores
  * its own time. What the backend sends stores the time that makes the session end one `idle sent` later, if that is later
  * than what is there: now - (idle - idle sent), which lies ahead of now where the second period is the longer one.
  *
- * Owns: the reading of packets that this host sends. They are nobody's to judge: they leave as they are, count as none of
- * the packets that came, and what is malformed is passed over.
+ * Owns: the reading of packets that this host sends. They are observed, never modified or dropped: they count as
+ * none of the received packets, and a malformed one is skipped.
  * Must never: change a packet, or believe a length. What is handed over may be many segments in one (GSO), of which only the
  * first bytes are here, with checksums that the network card will fill in.
  */
@@ -30,7 +30,7 @@ enum sh_egress_outcome {
 	SH_EGRESS_NONE,         /* no service's packet, or it keeps no session alive */
 	SH_EGRESS_RENEWED,      /* there is a session; it ends no sooner than this packet says */
 	SH_EGRESS_INSERTED,     /* there was none, and now there is */
-	SH_EGRESS_REDIRECT = 4, /* or-ed: work->header is to be told the client (tell.h) */
+	SH_EGRESS_REDIRECT = 4, /* or-ed: work->header is to be told the client (signal/pending_redirect.h) */
 };
 
 /* Step 1, behind the link: addresses, protocol and ports, turned round, so that the flow is as the client sends it. Not
@@ -84,7 +84,7 @@ SH_INLINE u32 sh_egress_renew(const struct sh_env *env, const struct sh_session_
 	u32 attempt;
 
 	/* By a swap of the whole word: a store could take back what a packet of the client's has just stored, and end the
-	 * session too soon. Nothing is proven: an answer to a forged source says nothing of who is there. */
+	 * session too soon. PROVEN is not set: a reply to a forged source proves no client. */
 	for (attempt = 0; slot && attempt < 3; attempt++) {
 		if (!seen.target)
 			return SH_EGRESS_NONE; /* it is being made, or ends */
@@ -97,7 +97,7 @@ SH_INLINE u32 sh_egress_renew(const struct sh_env *env, const struct sh_session_
 		seen = sh_session_read_as(slot, key->claim);
 	}
 	if (slot)
-		return SH_EGRESS_RENEWED; /* by whoever was faster, three times */
+		return SH_EGRESS_RENEWED; /* by other processors, three times */
 	next.word = 0;
 	next.last = last;
 	next.target = SH_TARGET_LOCAL;

@@ -17,8 +17,8 @@
 #define SH_PREFIX_LENGTHS 16 /* distinct source prefix lengths per service */
 #define SH_KEYS 256          /* key ids fit the header's 8 bits */
 
-#define SH_LIMITS 65536            /* cells of the limit on answers (limit.h), and one for all together */
-#define SH_PENDING_REDIRECTS 16384 /* clients that a backend is to tell at once (tell.h) */
+#define SH_LIMITS 65536            /* cells of the limit on answers (signal/rate_limit.h), and one for all together */
+#define SH_PENDING_REDIRECTS 16384 /* clients that a backend is to tell at once (signal/pending_redirect.h) */
 
 #define SH_SCRATCH_BYTES 832 /* what a packet on its way keeps outside the stack (platform.h) */
 
@@ -159,7 +159,7 @@ struct sh_target {
 };
 SH_STATIC_ASSERT(sizeof(struct sh_target) == 64, "a target is one cache line");
 
-/* What a backend is to tell a client in its next reply (tell.h). Direct-mapped by the hash of the session's key. */
+/* What a backend is to tell a client in its next reply (signal/pending_redirect.h). Direct-mapped by the hash of the session's key. */
 struct sh_pending_redirect {
 	u64 check; /* that hash xor the nonce; 0: nothing */
 	u64 nonce;

@@ -55,7 +55,7 @@ u32 run_tell(const sh_env &env, const sh_frame &reply, u8 *out)
 	sh_frame frame = {out, out + p->l3 + length, out};
 	std::memcpy(out, reply.data, p->l3); // the reply's own way
 	return sh_control_write(&frame, p, &work->reply, (u32)sizeof(sh_udp) + work->reply.length,
-	                       sh_control_sum(&work->reply))
+	                        sh_control_sum(&work->reply))
 	               ? 0
 	               : p->l3 + length;
 }

@@ -137,7 +137,7 @@ SH_INLINE u8 sh_decap_port(const struct sh_frame *frame, const struct sh_parsed 
 		return SH_R_inner_bad;
 	if (inner->icmp_error) {
 		udp->source = port;
-		return SH_CONTINUE; /* nobody checks a quote's checksum: what is quoted may be cut off */
+		return SH_CONTINUE; /* the checksum in a quote is not verified: the quote may be cut off */
 	}
 	if (inner->flow.protocol == SH_TCP) {
 		if ((u8 *)(tcp + 1) > frame->end)

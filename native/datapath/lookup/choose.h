@@ -107,8 +107,8 @@ SH_INLINE u32 sh_row_of(u32 hash, u32 rows)
 }
 
 /* R18: two rows, and the target with the smaller load (Azar et al., SIAM J. Comput. 1999; Mitzenmacher, IEEE TPDS 2001):
- * nearly as even as asking all of them, and a load that is a little old sends at most twice its share to a target, where
- * asking for the least of all would send everybody to one. Equal loads leave the first row, as if there were none. */
+ * nearly as even as comparing all of them, and a stale load sends at most twice its share to a target, where the
+ * least of all would get every new session. Equal loads leave the first row, as if there were none. */
 SH_INLINE void sh_choose_less_loaded(const struct sh_env *env, const struct sh_redirection *redirection, u32 hash,
                                      struct sh_choice *choice)
 {
@@ -179,7 +179,7 @@ SH_INLINE u64 sh_other_rank(const struct sh_control *control, const struct sh_ad
 
 /* R8: who is next when the target at this address and port has failed this client. Targets are in an order that follows from the
  * client's address (rendezvous hashing; Thaler and Ravishankar, IEEE/ACM ToN 1998): the first failure goes to the highest, each
- * further one down, so nobody comes twice and it ends. `of` is the client's redirection (sh_choose tells), `failures` how many there
+ * further one down, so no target comes twice and the order ends. `of` is the client's redirection (sh_choose tells), `failures` how many there
  * have been before. Returns a target, 0: none is left. */
 SH_STAGE_ALONE u32 sh_choose_other(const struct sh_env *env_copy, u32 of, const struct sh_addr *source,
                                    const struct sh_header *failed, u32 failures)

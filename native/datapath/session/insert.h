@@ -18,7 +18,7 @@
 #include "datapath/session/record.h"
 
 /* Makes a slot that we own (claimed from 0, or taken over) this session's. The order matters: while the target is 0 the
- * record is nobody else's, so the value comes last. */
+ * record is owned by this processor, so the value comes last. */
 SH_INLINE void sh_session_publish(struct sh_session4 *slot, u8 family, const struct sh_session_key *key,
                                   union sh_session_value value)
 {
@@ -70,7 +70,7 @@ SH_INLINE int sh_session_take_over(struct sh_session4 *slot, u64 claim, union sh
 	return 1;
 }
 
-/* Reads who lives in a slot, to move it. 0: nobody, or it is changing hands. */
+/* Loads a slot's key and value for relocation. Returns 0 if the slot is free or in transition. */
 SH_INLINE int sh_session_load_resident(const struct sh_control *control, const struct sh_session4 *slot, u8 family,
                                        struct sh_session_key *resident, union sh_session_value *seen)
 {
@@ -156,7 +156,7 @@ SH_INLINE struct sh_session4 *sh_session_place_relocating(const struct sh_env *e
 /* A one-packet session that has been silent for so long is a flood's debris, or a client that has its answer: 2 s. */
 #define SH_DEBRIS_TICKS (2000000000u >> SH_TICK_SHIFT)
 
-/* Who is evicted first: a one-packet session before all others, and of two the one that is silent for longer. */
+/* The rank for eviction: a one-packet session before all others, and of two the one that is silent for longer. */
 #define SH_RANK(unproven, age) (((u64)(unproven) << 32 | (age)) + 1)
 
 /* Takes the place of the session of the highest rank in either bucket, if that is above `floor`. */

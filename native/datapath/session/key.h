@@ -34,7 +34,7 @@ SH_INLINE u64 sh_hash_claim4(const struct sh_control *control, u64 claim)
 }
 
 /* Port and service are mixed before the address joins them: unmixed, a change of the one could undo a change of the other,
- * and who chooses both could aim at a bucket. */
+ * and a sender that chooses both could choose a bucket. */
 SH_INLINE u64 sh_hash_claim6(const struct sh_control *control, u32 port_and_service, const struct sh_addr *source)
 {
 	return sh_hash_address(sh_mix(control->seed[0] ^ port_and_service), source);

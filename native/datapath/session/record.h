@@ -99,7 +99,7 @@ SH_INLINE int sh_session_release(struct sh_session4 *slot, u64 claim, union sh_s
 }
 
 /* Ages compare modulo 2^32. A `last` ahead of our clock is age 0: another processor stored it a moment later, or what the
- * backend sent keeps the session alive for longer than what the client sends would (sent.h). */
+ * backend sent keeps the session alive for longer than what the client sends would (egress.h). */
 SH_INLINE u32 sh_session_age(u32 now, u32 last)
 {
 	u32 age = now - last;
@@ -113,7 +113,7 @@ SH_INLINE int sh_session_later(u32 a, u32 b)
 	return a != b && a - b <= 0x7fffffffu;
 }
 
-/* A packet of a live session: its time, and from the second packet on the proof that somebody is there. Returns 0 when
+/* A packet of a live session: its time, and from the second packet on the mark that the flow is not a one-packet flood. Returns 0 when
  * the session has changed since it was read. A time that is ahead stays: the session ends at the later of both. */
 SH_INLINE int sh_session_touch(struct sh_session4 *slot, union sh_session_value seen, u32 now)
 {

@@ -26,7 +26,7 @@ SH_INLINE void sh_pending_redirect_store(const struct sh_env *env, u64 hash, con
 
 	if (!pending)
 		return;
-	pending->check = 0; /* whoever reads it meanwhile finds nothing */
+	pending->check = 0; /* a concurrent reader finds nothing */
 	pending->nonce = header->nonce;
 	pending->address = header->address;
 	pending->port = header->port;
@@ -66,7 +66,7 @@ SH_INLINE int sh_pending_redirect_take(const struct sh_env *env, struct sh_work 
 	work->request_surplus = pending->surplus;
 	work->request_length = pending->length;
 	if (!__sync_bool_compare_and_swap(&pending->check, check, 0))
-		return 0; /* another reply has just told it */
+		return 0; /* another reply has taken it */
 	return now - pending->tick <= (u32)((u64)control->window_s * 1000000000 >> SH_TICK_SHIFT);
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * limit.h - how often a source, and all of them together, are answered: so many a second, after a first few.
+ * rate_limit.h - how often a source, and all of them together, are answered: so many a second, after a first few.
  *
  * Owns: the table of theoretical arrival times (ITU-T I.371, the generic cell rate algorithm): one word a cell says when the next
  * answer would be due at the steady rate, and an answer is given as long as that is not further ahead than the first few allow.
- * Sources share a cell by a keyed hash, so nobody can aim at another's. Two processors at one cell may let one more pass.
+ * Sources share a cell by a keyed hash, so no sender can choose the cell of another. Two processors at one cell may let one more pass.
  * Must never: limit a packet of the application's.
  */
 #ifndef SHUNT_DATAPATH_SIGNAL_RATE_LIMIT_H

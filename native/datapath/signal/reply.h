@@ -85,7 +85,7 @@ SH_STAGE_ALONE u32 sh_signal_check(const struct sh_env *env_copy, struct sh_work
 	if (!sh_control(&env)->sign.valid)
 		return SH_R_table_missing;
 	if (!sh_addr_equal(&flow->destination, &work->passage.parsed.flow.destination))
-		return SH_R_control_not_service; /* it asks at another's address */
+		return SH_R_control_not_service; /* it names another address than its own destination */
 	if (control_datagram && !sh_rate_limit_allow(&env, sh_control(&env), &flow->source))
 		return SH_R_limited;
 	if (signal->kind == SH_SIGNAL_FAILURE &&
@@ -93,7 +93,7 @@ SH_STAGE_ALONE u32 sh_signal_check(const struct sh_env *env_copy, struct sh_work
 		signal->kind = SH_SIGNAL_CAPABILITY;
 	if (signal->kind == SH_SIGNAL_CAPABILITY)
 		signal->header.hops = 0;
-	/* A question about a connection is none of its packets; and where nobody is left, nobody is to be named. */
+	/* A control datagram about a TCP service makes no session; and if no target remains, the redirect is sent without R. */
 	work->decided = control_datagram && flow->protocol != SH_UDP;
 	if (work->decided || signal->kind == SH_SIGNAL_FAILURE)
 		other = sh_choose(env_copy, service, flow, &choice);
@@ -133,7 +133,7 @@ SH_STAGE_ALONE u32 sh_signal_compose(const struct sh_env *env_copy, struct sh_wo
 	flow = sh_signal_flow(work);
 	target = work->assigned.target ? sh_target_at(&env, work->assigned.target) : 0;
 	control_datagram = p->carrier == SH_CARRIER_CONTROL;
-	/* Those alone that are limited: whoever forges sources must not fill the table for an hour. */
+	/* Only for rate-limited signals: forged sources must not fill the session table for an hour. */
 	if (control_datagram && target && target->header_flags & SH_F_LEASED && flow->protocol == SH_UDP)
 		sh_session_extend(&env, &work->key, service, target->lease_s);
 	if (!control_datagram) {
@@ -143,7 +143,7 @@ SH_STAGE_ALONE u32 sh_signal_compose(const struct sh_env *env_copy, struct sh_wo
 		work->fields.flags = signal->kind == SH_SIGNAL_FAILURE ? SH_F_FAILURE : 0;
 		if (target->answer == SH_ANSWER_FORWARD_INDICATE || signal->kind == SH_SIGNAL_FAILURE)
 			return SH_REPLY_NONE;
-		/* Who has made room is willing to send its datagram once more. */
+		/* A client that has left room for the reply is willing to send its datagram once more. */
 		if (p->carrier == SH_CARRIER_SURPLUS && (u32)p->ip_length < (u32)signal->keep + SH_RETRY_SURPLUS_BYTES)
 			return SH_REPLY_NONE;
 		if (!sh_rate_limit_allow(&env, control, &flow->source))

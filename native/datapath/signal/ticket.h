@@ -8,8 +8,8 @@
 #ifndef SHUNT_DATAPATH_SIGNAL_TICKET_H
 #define SHUNT_DATAPATH_SIGNAL_TICKET_H
 
-#include "datapath/tag/header_tag.h"
 #include "datapath/platform.h"
+#include "datapath/tag/header_tag.h"
 
 /* A permanent redirection is in force for so long. */
 #define SH_PERMANENT_S 86400u

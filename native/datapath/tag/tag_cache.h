@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * kept_tag.h - what of a tag need not be computed anew for every packet.
+ * tag_cache.h - what of a tag need not be computed anew for every packet.
  *
  * A tag covers the header and the flow, and of those only the time of issue moves, once a second. So each processor keeps
  * two small tables of its own: the tags of flows that it has just seen, and, for all others, the state that the hash has

@@ -5,7 +5,7 @@
  * Owns: the BPF maps, struct sh_env and struct sh_frame of this engine, and the accessors that datapath/platform.h lists.
  * Must never: decide anything about a packet.
  *
- * Each table has two sides, entry by entry: the state says which is published, the other is written while nobody reads it.
+ * Each table has two sides, entry by entry: the state says which is published, the other is written while it is not read.
  */
 #ifndef SHUNT_KERNEL_BPF_ENGINE_PLATFORM_H
 #define SHUNT_KERNEL_BPF_ENGINE_PLATFORM_H

@@ -36,7 +36,7 @@ struct sh_state {
 		u64 now_ns;
 	} seen;
 	struct sh_control control[SH_SIDES];
-	enum sh_reason reason[0]; /* no memory: has BTF tell the numbers of reasons to whoever watches from outside */
+	enum sh_reason reason[0]; /* no memory: puts the numbers of reasons into BTF, for captures */
 };
 
 /* Rows of forwarding tables, a cache line at a time: an array map keeps no entry in less than 8 bytes. */

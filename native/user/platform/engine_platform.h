@@ -45,10 +45,10 @@ struct sh_env {
 	struct sh_bucket6 *bucket6;
 	struct sh_fragment *fragments;
 	u32 *limits;                               /* SH_LIMITS + 1; NULL: nothing is limited */
-	struct sh_pending_redirect *told;                      /* SH_PENDING_REDIRECTS; NULL: nobody is told */
+	struct sh_pending_redirect *told;          /* SH_PENDING_REDIRECTS; NULL: nobody is told */
 	int (*served)(const struct sh_flow *flow); /* does a socket of this host's take it? NULL: it is not asked */
 	u64 *scratch;                              /* SH_SCRATCH_BYTES, this worker's own */
-	struct sh_tag_cache *kept;                      /* this worker's own; NULL: nothing is kept */
+	struct sh_tag_cache *kept;                 /* this worker's own; NULL: nothing is kept */
 };
 
 /* A packet within its buffer: floor <= data <= end. */
