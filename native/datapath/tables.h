@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * tables.h - what the control plane publishes and the packet program reads.
+ * tables.h - the tables that the control plane publishes and the packet program reads.
  *
  * Owns: the sizes of the tables, and the records that are not published; those that are follow from table_fields.yaml
  * (table_records.h). All tables are plain arrays reached by index, because that is what both engines can map: the
  * kernel as BPF array maps, user space as one block of memory. Hash tables are open-addressed within SH_PROBES
  * neighbours; the builder (native/engine/hash_table.h) grows a table until everything fits.
  * Must never: be written by the packet program. A set of tables is immutable; a change is a whole new set with
- * epoch + 1 (architecture.md, decision 3).
+ * epoch + 1 (ARCHITECTURE.md, decision 3).
  */
 #ifndef SHUNT_DATAPATH_TABLES_H
 #define SHUNT_DATAPATH_TABLES_H
@@ -18,8 +18,8 @@
 #define SH_PREFIX_LENGTHS 16 /* distinct source prefix lengths per service */
 #define SH_KEYS 256          /* key ids fit the header's 8 bits */
 
-#define SH_LIMITS 65536 /* cells of the limit on answers (limit.h), and one for all together */
-#define SH_TOLD 16384   /* clients that a backend is to tell at once (tell.h) */
+#define SH_LIMITS 65536            /* cells of the limit on answers (signal/rate_limit.h), and one for all together */
+#define SH_PENDING_REDIRECTS 16384 /* pending redirects of a backend (signal/pending_redirect.h) */
 
 #define SH_SCRATCH_BYTES 832 /* what a packet on its way keeps outside the stack (platform.h) */
 
@@ -31,28 +31,30 @@
 /* A target's id: this host, in a backend's own sessions. */
 #define SH_TARGET_LOCAL 0xffff
 
-/* What a backend is to tell a client in its next reply (tell.h). Direct-mapped by the hash of the session's key. */
-struct sh_told {
+/* A redirect that a backend sends to a client with its next reply (signal/pending_redirect.h). Direct-mapped by the hash of
+ * the session's key. */
+struct sh_pending_redirect {
 	u64 check; /* that hash xor the nonce; 0: nothing */
 	u64 nonce;
 	struct sh_addr address; /* service address */
 	be16 port;
 	u16 lease_s;
 	u8 flags;   /* of the redirect */
-	u8 surplus; /* bytes of the surplus area that the client asked in, at most 255 */
-	u16 length; /* of the IP packet that it asked in */
+	u8 surplus; /* bytes of the surplus area of the client's request, at most 255 */
+	u16 length; /* of the IP packet that carried the request */
 	u32 tick;
 	u32 reserved2[5];
 };
-SH_STATIC_ASSERT(sizeof(struct sh_told) == 64, "one cache line");
+SH_STATIC_ASSERT(sizeof(struct sh_pending_redirect) == 64, "one cache line");
 
 /* sh_own.kind, or-ed */
 enum {
-	SH_OWN_SERVICE = 1, /* at least one service has this address: the packet program looks further */
+	SH_OWN_SERVICE = 1, /* at least one service has this address */
 	SH_OWN_HOST = 2,    /* this backend's own service address: packets of the tunnel end here */
 };
 
-/* An address whose packets concern us. Open-addressed; an empty slot has kind 0. All else passes after one look-up. */
+/* An address of a service or of this backend. Open-addressed; an empty slot has kind 0. Packets to other addresses pass after
+ * one look-up. */
 struct sh_own {
 	struct sh_addr address;
 	u32 kind;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // aging.cc - the aging sweep: R9's periodic check, in slices, beside running workers and without a system call.
-#include "datapath/session/session.h"
+#include "datapath/session/insert.h"
 #include "engine/sessions.h"
 
 namespace shunt
@@ -48,7 +48,7 @@ public:
 		sh_session_value seen;
 		u32 found = 0;
 
-		if (!sh_session_resident(sh_control(&env_), slot, family, &key, &seen))
+		if (!sh_session_load_resident(sh_control(&env_), slot, family, &key, &seen))
 			return {};
 		struct sh_bucket first = sh_bucket_of(&env_, family, key.hash, 0);
 		struct sh_bucket second = sh_bucket_of(&env_, family, key.hash, 1);

@@ -5,7 +5,7 @@
 
 #include "datapath/lookup/choose.h"
 #include "datapath/reasons.h"
-#include "datapath/session/session.h"
+#include "datapath/session/insert.h"
 #include "datapath/signal/probe.h"
 
 namespace shunt

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "datapath/session/session.h"
+#include "datapath/session/insert.h"
 
 namespace shunt
 {

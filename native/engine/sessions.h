@@ -3,7 +3,7 @@
 // sessions.h - the memory of the session table, and what the control plane does with it while packets use it.
 //
 // Owns: the one mapping that all workers share; the aging sweep (aging.cc); listing and removing (listing.cc).
-// Must never: take a lock, or write a record that it has not won by compare-and-swap (datapath/session/session.h has the
+// Must never: take a lock, or write a record that it has not won by compare-and-swap (datapath/session/insert.h has the
 // protocol).
 #ifndef SHUNT_ENGINE_SESSIONS_H
 #define SHUNT_ENGINE_SESSIONS_H
@@ -39,7 +39,7 @@ public:
 	sh_fragment *fragments() const { return fragments_; }
 	// Limits and pending signals of answers to clients; NULL if the kernel's engine has them.
 	u32 *limits() const { return limits_; }
-	sh_told *told() const { return told_; }
+	sh_pending_redirect *told() const { return told_; }
 	// Buckets of both families on one scale: IPv4 first.
 	u64 buckets() const { return (u64)geometry_.buckets4 + geometry_.buckets6; }
 	u64 slots4() const { return (u64)geometry_.buckets4 * SH_SLOTS4; }
@@ -67,7 +67,7 @@ private:
 	sh_bucket6 *bucket6_ = nullptr;
 	sh_fragment *fragments_ = nullptr;
 	u32 *limits_ = nullptr;
-	sh_told *told_ = nullptr;
+	sh_pending_redirect *told_ = nullptr;
 };
 
 // Copies every session of `from` that `to` does not have. Packets may use both meanwhile. `tables` are those by which `to`

@@ -33,9 +33,9 @@ Status KernelProgram::open(const KernelProgramOptions &options, const TableCapac
 		object_->exclude("shunt_sent");
 	Status status = TableMaps::resize(object_.get(), capacity);
 	if (status.ok())
-		status = object_->resize("sh_kept_tags", (u64)SH_KEPT_TAGS * possible_processors());
+		status = object_->resize("sh_cached_tags", (u64)SH_CACHED_TAGS * possible_processors());
 	if (status.ok())
-		status = object_->resize("sh_kept_starts", (u64)SH_KEPT_STARTS * possible_processors());
+		status = object_->resize("sh_cached_starts", (u64)SH_CACHED_STARTS * possible_processors());
 	if (status.ok())
 		status = memory->prepare(object_.get(), options.geometry, options.targets);
 	if (status.ok())

@@ -37,8 +37,8 @@ bool read_template(const std::vector<u8> &frame, Template *t)
 	sh_parsed p = {};
 	u16 checksum;
 
-	if (sh_parse_link(&view, &p) != SH_GO_ON || sh_parse_ip(&view, &p) != SH_GO_ON ||
-	    sh_parse_transport(&view, &p) != SH_GO_ON || p.icmp_error || p.fragmentation == SH_FRAGMENT_LATER)
+	if (sh_parse_link(&view, &p) != SH_CONTINUE || sh_parse_ip(&view, &p) != SH_CONTINUE ||
+	    sh_parse_transport(&view, &p) != SH_CONTINUE || p.icmp_error || p.fragmentation == SH_FRAGMENT_LATER)
 		return false;
 	bool v4 = p.flow.family == SH_IPV4;
 	t->frame = &frame;

@@ -68,7 +68,7 @@ private:
 	void count(u32 packets);
 
 	u64 scratch_[SH_SCRATCH_BYTES / sizeof(u64)] = {};
-	sh_kept kept_ = {};
+	sh_tag_cache kept_ = {};
 	sh_env env_ = {};
 	u64 *statistics_;
 	Link links_[LINKS];

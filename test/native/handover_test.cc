@@ -170,7 +170,7 @@ private:
 			set_ = (set_ + 1) % 3;
 		} else if (what == LATE_STORE) {
 			slot_->value.last++;
-		} else if (seen.target && sh_session_resident(sh_control(&env), slot_, family, &key, &seen)) {
+		} else if (seen.target && sh_session_load_resident(sh_control(&env), slot_, family, &key, &seen)) {
 			if (what == ENDS) {
 				sh_session_release(slot_, claim, seen);
 			} else if (what == MOVES) {
@@ -260,7 +260,7 @@ private:
 				return;
 			}
 			demand(slot->value.target != 0, "a record has no target, and no writer is creating it");
-			demand(sh_session_resident(sh_control(&env_), slot, family, &key, &seen),
+			demand(sh_session_load_resident(sh_control(&env_), slot, family, &key, &seen),
 			       "a record is half another's");
 			u16 group =
 				Crowd::group_of(family == SH_IPV4 ? sh_addr_v4((be32)(key.claim >> 32)) : key.source);

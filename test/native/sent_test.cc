@@ -10,7 +10,7 @@
 
 #include <doctest/doctest.h>
 
-#include "datapath/session/session.h"
+#include "datapath/session/insert.h"
 #include "fixtures.h"
 #include "kernel/kernel_program.h"
 #include "linux/clock.h"

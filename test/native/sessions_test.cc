@@ -6,7 +6,7 @@
 
 #include <doctest/doctest.h>
 
-#include "datapath/session/session.h"
+#include "datapath/session/insert.h"
 #include "engine/sessions.h"
 #include "fixtures.h"
 

@@ -15,7 +15,7 @@
 #include <doctest/doctest.h>
 
 #include "crowd.h"
-#include "datapath/session/session.h"
+#include "datapath/session/insert.h"
 #include "kernel/kernel_program.h"
 #include "linux/clock.h"
 #include "user/pipeline.h"
@@ -309,7 +309,7 @@ private:
 		env.tables = publication_.current()->tables();
 		env.bucket4 = sessions_.bucket4();
 		env.bucket6 = sessions_.bucket6();
-		return sh_session_resident(&control, slot, family, &key, &seen) &&
+		return sh_session_load_resident(&control, slot, family, &key, &seen) &&
 		       (sh_bucket_of(&env, family, key.hash, 0).base == bucket ||
 		        sh_bucket_of(&env, family, key.hash, 1).base == bucket);
 	}

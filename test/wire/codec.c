@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "datapath/header.h"
+#include "datapath/tag/header_tag.h"
 
 struct request {
 	u8 what, length, header[104], key[16], source[16], destination[16], ports[4], protocol, family;

@@ -16,7 +16,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "datapath/session/session.h"
+#include "datapath/session/insert.h"
 #include "engine/sessions.h"
 
 using namespace shunt;

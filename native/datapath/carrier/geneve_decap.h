@@ -1,27 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * decap.h - what a backend does with a packet of the tunnel: verify it, then take it out.
+ * geneve_decap.h - what a backend does with a packet of the tunnel: verify the redirection header, then decapsulate.
  *
- * Owns: the order of the checks (docs/protocol.md, "Receiver"): the cheap ones first, the tag last, since it is the
- * dearest and covers what the others have read.
- * Must never: hand on a packet whose tag it has not verified.
+ * Owns: the order of the checks (docs/protocol.md, "Receiver"): the cheap ones first, the tag last, because it is the most
+ * expensive and covers what the others have read.
+ * Must never: deliver a packet whose tag it has not verified.
  */
-#ifndef SHUNT_DATAPATH_CARRIER_DECAP_H
-#define SHUNT_DATAPATH_CARRIER_DECAP_H
+#ifndef SHUNT_DATAPATH_CARRIER_GENEVE_DECAP_H
+#define SHUNT_DATAPATH_CARRIER_GENEVE_DECAP_H
 
-#include "datapath/carrier/encap.h"
-#include "datapath/header.h"
+#include "datapath/carrier/geneve.h"
 #include "datapath/lookup/choose.h"
-#include "datapath/parse/parse.h"
-
-/* Is this packet, parsed as far as its IP header, for our tunnel? */
-SH_INLINE int sh_decap_wanted(const struct sh_frame *frame, const struct sh_control *control, const struct sh_parsed *p)
-{
-	const struct sh_udp *udp = (const struct sh_udp *)(frame->data + SH_OFFSET(p->l4));
-
-	return p->protocol == SH_UDP && p->fragmentation == SH_WHOLE && (const u8 *)(udp + 1) <= frame->end &&
-	       udp->destination == control->tunnel_port;
-}
+#include "datapath/parse/checksum.h"
+#include "datapath/signal/ticket.h"
 
 /* RFC 8926 3.4: the Geneve header at p->l4 + 8, our option, our header. On success `inner` says where the inner packet
  * begins. */
@@ -37,8 +28,8 @@ SH_INLINE u8 sh_decap_headers(const struct sh_frame *frame, const struct sh_pars
 	options = (u32)(tunnel->geneve.version_length & 0x3f) * 4;
 	if (tunnel->geneve.version_length >> 6 || tunnel->geneve.flags & 0x80)
 		return SH_R_tunnel_bad;
-	if (options < sizeof(tunnel->option) || tunnel->option.class_be != sh_htons(SH_OPTION_CLASS) ||
-	    tunnel->option.type != SH_OPTION_TYPE)
+	if (options < sizeof(tunnel->option) || tunnel->option.class_be != sh_htons(SH_GENEVE_OPTION_CLASS) ||
+	    tunnel->option.type != SH_GENEVE_OPTION_TYPE)
 		return SH_R_tunnel_no_header;
 	length = (u32)(tunnel->option.length & 0x1f) * 4;
 	if (options != sizeof(tunnel->option) + length)
@@ -48,17 +39,17 @@ SH_INLINE u8 sh_decap_headers(const struct sh_frame *frame, const struct sh_pars
 	if ((u32)inner->l3 > (u32)p->l3 + p->ip_length)
 		return SH_R_header_length;
 	reason = sh_header_decode(header, (const u8 *)(tunnel + 1), frame->end, length);
-	return reason ? (u8)reason : (u8)SH_GO_ON;
+	return reason ? (u8)reason : (u8)SH_CONTINUE;
 }
 
 SH_INLINE u8 sh_decap_window(const struct sh_env *env, const struct sh_control *control, u32 issued)
 {
 	u32 ahead = issued - sh_now_s(env, control) + control->window_s;
 
-	return ahead > 2u * control->window_s ? SH_R_header_expired : SH_GO_ON;
+	return ahead > 2u * control->window_s ? SH_R_header_expired : SH_CONTINUE;
 }
 
-/* Reads and verifies everything. On SH_GO_ON, `inner` is the packet that the client sent, and `service` its service. */
+/* Reads and verifies everything. On SH_CONTINUE, `inner` is the packet that the client sent, and `service` its service. */
 SH_INLINE u8 sh_decap_verify(const struct sh_env *env, const struct sh_frame *frame, const struct sh_control *control,
                              const struct sh_parsed *p, struct sh_header *header, struct sh_parsed *inner,
                              const struct sh_service **service)
@@ -69,14 +60,14 @@ SH_INLINE u8 sh_decap_verify(const struct sh_env *env, const struct sh_frame *fr
 	u8 reason;
 
 	reason = sh_decap_headers(frame, p, header, inner);
-	if (reason != SH_GO_ON)
+	if (reason != SH_CONTINUE)
 		return reason;
 	if (header->type != SH_T_FORWARD)
 		return SH_R_header_type;
 	if (header->hops > control->max_hops)
 		return SH_R_header_hops;
 	reason = sh_decap_window(env, control, header->issued);
-	if (reason != SH_GO_ON)
+	if (reason != SH_CONTINUE)
 		return reason;
 	key = sh_key_at(env, header->key_id);
 	if (!key || !key->valid)
@@ -84,7 +75,7 @@ SH_INLINE u8 sh_decap_verify(const struct sh_env *env, const struct sh_frame *fr
 	if (!(sh_own_find(env, control, &header->address, sh_hash_own(control, &header->address)) & SH_OWN_HOST))
 		return SH_R_header_elsewhere;
 
-	if (sh_parse_ip(frame, inner) != SH_GO_ON || sh_parse_transport(frame, inner) != SH_GO_ON ||
+	if (sh_parse_ip(frame, inner) != SH_CONTINUE || sh_parse_transport(frame, inner) != SH_CONTINUE ||
 	    (u32)inner->l3 + inner->ip_length > (u32)p->l3 + p->ip_length)
 		return SH_R_inner_bad;
 	source_port = inner->flow.source_port;
@@ -98,12 +89,12 @@ SH_INLINE u8 sh_decap_verify(const struct sh_env *env, const struct sh_frame *fr
 	if (inner->fragmentation == SH_FRAGMENT_LATER) {
 		*service = 0; /* no port to find it by; its address must still be a service's */
 		return sh_own_find(env, control, &inner->flow.destination, own_hash) & SH_OWN_SERVICE
-		               ? SH_GO_ON
+		               ? SH_CONTINUE
 		               : SH_R_inner_not_service;
 	}
 	*service = sh_service_find(env, control, own_hash, &inner->flow.destination, destination_port,
 	                           inner->flow.protocol);
-	return *service ? SH_GO_ON : SH_R_inner_not_service;
+	return *service ? SH_CONTINUE : SH_R_inner_not_service;
 }
 
 /* RFC 6040 4.2: a router between us met congestion and marked the outer packet (CE). The mark goes inwards if the inner
@@ -113,7 +104,7 @@ SH_INLINE u8 sh_decap_congestion(const struct sh_frame *frame, u8 outer_tos, con
 	u8 *ip = frame->data + SH_OFFSET(inner->l3);
 
 	if (SH_LIKELY((outer_tos & 3) != 3 || (inner->tos & 3) == 3))
-		return SH_GO_ON;
+		return SH_CONTINUE;
 	if (!(inner->tos & 3))
 		return SH_R_congested;
 	if (ip + sizeof(struct sh_ipv4) > frame->end)
@@ -129,7 +120,7 @@ SH_INLINE u8 sh_decap_congestion(const struct sh_frame *frame, u8 outer_tos, con
 	} else {
 		ip[1] |= 3 << 4; /* version (4) | traffic class (8) | flow label (20) */
 	}
-	return SH_GO_ON;
+	return SH_CONTINUE;
 }
 
 /* R3: the service listens at the header's port here. The client's packet gets it as its destination (in an ICMP error's
@@ -141,12 +132,12 @@ SH_INLINE u8 sh_decap_port(const struct sh_frame *frame, const struct sh_parsed 
 	struct sh_tcp *tcp = (struct sh_tcp *)udp;
 
 	if (!inner->ports || port == inner->flow.destination_port)
-		return SH_GO_ON;
+		return SH_CONTINUE;
 	if ((u8 *)udp + 4 > frame->end)
 		return SH_R_inner_bad;
 	if (inner->icmp_error) {
 		udp->source = port;
-		return SH_GO_ON; /* nobody checks a quote's checksum: what is quoted may be cut off */
+		return SH_CONTINUE; /* the checksum in a quote is not verified: the quote may be cut off */
 	}
 	if (inner->flow.protocol == SH_TCP) {
 		if ((u8 *)(tcp + 1) > frame->end)
@@ -162,7 +153,7 @@ SH_INLINE u8 sh_decap_port(const struct sh_frame *frame, const struct sh_parsed 
 		}
 	}
 	udp->destination = port;
-	return SH_GO_ON;
+	return SH_CONTINUE;
 }
 
 /* Takes the inner packet out: the frame is then Ethernet as it came, and the packet. 0, or -1. */

@@ -1,63 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * encap.h - packet + redirection header -> the target, by Geneve (RFC 8926).
+ * geneve_encap.h - adds the redirection header to a packet and encapsulates both for the target.
  *
  * Owns: the bytes of the outer packet: Ethernet, IP, UDP, Geneve, its one option, which is the redirection header.
- * Must never: change a byte of the inner packet. It travels from its IP header to its end, without Ethernet.
+ * Must never: change a byte of the inner packet. It is carried from its IP header to its end, without Ethernet.
  */
-#ifndef SHUNT_DATAPATH_CARRIER_ENCAP_H
-#define SHUNT_DATAPATH_CARRIER_ENCAP_H
+#ifndef SHUNT_DATAPATH_CARRIER_GENEVE_ENCAP_H
+#define SHUNT_DATAPATH_CARRIER_GENEVE_ENCAP_H
 
-#include "datapath/header.h"
+#include "datapath/carrier/geneve.h"
 #include "datapath/parse/checksum.h"
-#include "datapath/parse/parse.h"
 #include "datapath/signal/ticket.h"
 #include "datapath/tables.h"
-#include "datapath/tag/kept_tag.h"
-
-/* docs/protocol.md, "Geneve": an option of an experimental class, with the critical bit. */
-enum { SH_OPTION_CLASS = 0xff17, SH_OPTION_TYPE = 0x81 };
-
-enum { SH_OUTER_TTL = 64 };
-
-struct sh_tunnel {
-	struct sh_udp udp;
-	struct sh_geneve geneve;
-	struct sh_geneve_option option;
-} SH_PACKED;
-
-struct sh_outer4 {
-	struct sh_ethernet eth;
-	struct sh_ipv4 ip;
-	struct sh_tunnel tunnel;
-	u8 header[SH_HEADER_V4];
-} SH_LAYERED;
-
-struct sh_outer6 {
-	struct sh_ethernet eth;
-	struct sh_ipv6 ip;
-	struct sh_tunnel tunnel;
-	u8 header[SH_HEADER_V6];
-} SH_LAYERED;
-
-/* Bytes that the tunnel adds to an IP packet, by the family of the target. */
-SH_INLINE u32 sh_encap_overhead(u8 family)
-{
-	return (u32)(family == SH_IPV4 ? sizeof(struct sh_outer4) : sizeof(struct sh_outer6)) -
-	       (u32)sizeof(struct sh_ethernet);
-}
+#include "datapath/tag/header_tag.h"
+#include "datapath/tag/tag_cache.h"
 
 /* What one packet's header says beyond what all of its target's say. */
-struct sh_stamp {
+struct sh_packet_fields {
 	u64 nonce; /* the client's: the target is to tell it where to go */
 	u8 flags;  /* F, or 0 */
 	u8 hops;
 	u8 reserved[6];
 };
 
-SH_INLINE int sh_stamp_blank(const struct sh_stamp *stamp)
+SH_INLINE int sh_packet_fields_none(const struct sh_packet_fields *fields)
 {
-	return !(stamp->nonce | stamp->flags | stamp->hops);
+	return !(fields->nonce | fields->flags | fields->hops);
 }
 
 SH_INLINE void sh_encap_link(struct sh_ethernet *eth, const struct sh_target *target, u16 type)
@@ -82,31 +50,31 @@ SH_INLINE void sh_encap_tunnel(struct sh_tunnel *tunnel, const struct sh_control
 	tunnel->geneve.flags = SH_GENEVE_CRITICAL;
 	tunnel->geneve.protocol = p->ethertype;
 	tunnel->geneve.vni = 0;
-	tunnel->option.class_be = sh_htons(SH_OPTION_CLASS);
-	tunnel->option.type = SH_OPTION_TYPE;
+	tunnel->option.class_be = sh_htons(SH_GENEVE_OPTION_CLASS);
+	tunnel->option.type = SH_GENEVE_OPTION_TYPE;
 	tunnel->option.length = (u8)(header_length / 4);
 }
 
 /* The tag of a header whose start may be kept. `form` is a constant: all others than IPv4 in IPv4 are computed whole. */
 SH_INLINE u64 sh_encap_compute_tag(const struct sh_env *env, const struct sh_control *control,
                                    const struct sh_header *header, struct sh_header *room, u8 form,
-                                   const struct sh_flow *flow, const struct sh_kept_header *kept_for)
+                                   const struct sh_flow *flow, const struct sh_tag_basis *basis)
 {
-	struct sh_kept_start *kept;
+	struct sh_cached_start *kept;
 	struct sh_siphash state;
 
 	if (form || flow->family != SH_IPV4) {
 		*room = *header;
 		return sh_header_tag_of(room, flow, control->sign.k);
 	}
-	kept = sh_kept_start_at(env, kept_for->target % SH_KEPT_STARTS);
-	if (kept && sh_kept_same(&kept->header, kept_for)) {
+	kept = sh_cached_start_at(env, basis->target % SH_CACHED_STARTS);
+	if (kept && sh_tag_basis_equal(&kept->header, basis)) {
 		state = kept->state;
 	} else {
 		sh_header_tag_start(&state, header, sh_header_word0(header, header->type, header->flags),
 		                    control->sign.k);
 		if (kept) {
-			kept->header = *kept_for;
+			kept->header = *basis;
 			kept->state = state;
 		}
 	}
@@ -117,40 +85,40 @@ SH_INLINE u64 sh_encap_compute_tag(const struct sh_env *env, const struct sh_con
 SH_INLINE u64 sh_encap_tag(const struct sh_env *env, const struct sh_control *control, const struct sh_header *header,
                            struct sh_header *room, u8 form, const struct sh_flow *flow, u16 target, u64 flow_hash)
 {
-	struct sh_kept_header kept_for = {header->issued, control->epoch, target};
-	struct sh_kept_tag *kept;
+	struct sh_tag_basis basis = {header->issued, control->epoch, target};
+	struct sh_cached_tag *kept;
 	u64 tag;
 
 #ifdef SH_WITHOUT_TAG /* for the benchmark alone: what does the tag cost? */
 	return 0;
 #endif
-	kept = flow_hash ? sh_kept_tag_at(env, (u32)(flow_hash >> 32) % SH_KEPT_TAGS) : 0;
-	if (kept && kept->flow == flow_hash && sh_kept_same(&kept->header, &kept_for))
+	kept = flow_hash ? sh_cached_tag_at(env, (u32)(flow_hash >> 32) % SH_CACHED_TAGS) : 0;
+	if (kept && kept->flow == flow_hash && sh_tag_basis_equal(&kept->header, &basis))
 		return kept->tag;
-	tag = sh_encap_compute_tag(env, control, header, room, form, flow, &kept_for);
+	tag = sh_encap_compute_tag(env, control, header, room, form, flow, &basis);
 	if (kept) {
 		kept->flow = flow_hash;
 		kept->tag = tag;
-		kept->header = kept_for;
+		kept->header = basis;
 	}
 	return tag;
 }
 
 /* The rare header that says more than all of its target's say: nothing of its tag is kept. */
-SH_INLINE void sh_encap_stamped(u8 *out, struct sh_header *header, u8 form, const struct sh_env *env,
-                                const struct sh_control *control, const struct sh_target *target,
-                                const struct sh_flow *flow, const struct sh_stamp *stamp)
+SH_INLINE void sh_encap_header_with_fields(u8 *out, struct sh_header *header, u8 form, const struct sh_env *env,
+                                           const struct sh_control *control, const struct sh_target *target,
+                                           const struct sh_flow *flow, const struct sh_packet_fields *fields)
 {
 	header->address = target->address;
 	header->alternative.d[0] = header->alternative.d[1] = 0;
-	header->nonce = stamp->nonce;
+	header->nonce = fields->nonce;
 	header->issued = sh_now_s(env, control);
 	header->port = target->port;
 	header->alternative_port = 0;
 	header->lease_s = target->lease_s;
 	header->type = SH_T_FORWARD;
-	header->flags = (u8)((target->header_flags & (SH_F_REDIRECT | SH_F_TERMS)) | form | stamp->flags);
-	header->hops = stamp->hops;
+	header->flags = (u8)((target->header_flags & (SH_F_REDIRECT | SH_F_TERMS)) | form | fields->flags);
+	header->hops = fields->hops;
 	header->key_id = control->sign_key;
 	header->tag =
 		sh_header_tag_long(header, flow, (const struct sh_secret *)control->sign.k,
@@ -183,7 +151,7 @@ SH_INLINE void sh_encap_header(u8 *out, struct sh_header *room, u8 form, const s
  * void afterwards. */
 SH_INLINE u8 sh_encap(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
                       const struct sh_target *target, u16 index, struct sh_parsed *p, struct sh_header *header,
-                      u64 entropy, const struct sh_stamp *stamp)
+                      u64 entropy, const struct sh_packet_fields *fields)
 {
 	u64 flow_hash = p->fragmentation == SH_WHOLE ? entropy : 0;
 
@@ -219,10 +187,10 @@ SH_INLINE u8 sh_encap(const struct sh_env *env, struct sh_frame *frame, const st
 		ip->destination = target->address.w[3];
 		ip->checksum = sh_checksum(sh_sum(ip, sizeof(*ip) / 4));
 		sh_encap_tunnel(&outer->tunnel, control, p, entropy, sizeof(outer->header));
-		if (SH_LIKELY(sh_stamp_blank(stamp)))
+		if (SH_LIKELY(sh_packet_fields_none(fields)))
 			sh_encap_header(outer->header, header, 0, env, control, target, index, &p->flow, flow_hash);
 		else
-			sh_encap_stamped(outer->header, header, 0, env, control, target, &p->flow, stamp);
+			sh_encap_header_with_fields(outer->header, header, 0, env, control, target, &p->flow, fields);
 	} else {
 		struct sh_outer6 *outer;
 		struct sh_ipv6 *ip;
@@ -241,13 +209,14 @@ SH_INLINE u8 sh_encap(const struct sh_env *env, struct sh_frame *frame, const st
 		__builtin_memcpy(&ip->source, &target->source, 16);
 		__builtin_memcpy(&ip->destination, &target->address, 16);
 		sh_encap_tunnel(&outer->tunnel, control, p, entropy, sizeof(outer->header));
-		if (SH_LIKELY(sh_stamp_blank(stamp)))
+		if (SH_LIKELY(sh_packet_fields_none(fields)))
 			sh_encap_header(outer->header, header, SH_F_IPV6, env, control, target, index, &p->flow,
 			                flow_hash);
 		else
-			sh_encap_stamped(outer->header, header, SH_F_IPV6, env, control, target, &p->flow, stamp);
+			sh_encap_header_with_fields(outer->header, header, SH_F_IPV6, env, control, target, &p->flow,
+			                            fields);
 	}
-	return SH_GO_ON;
+	return SH_CONTINUE;
 }
 
 #endif

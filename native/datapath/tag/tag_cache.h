@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * kept_tag.h - what of a tag need not be computed anew for every packet.
+ * tag_cache.h - what of a tag need not be computed anew for every packet.
  *
  * A tag covers the header and the flow, and of those only the time of issue moves, once a second. So each processor keeps
  * two small tables of its own: the tags of flows that it has just seen, and, for all others, the state that the hash has
@@ -12,38 +12,38 @@
  * two in 2^64).
  * Must never: be shared by two processors, or hold the tag of a fragment, which covers no ports.
  */
-#ifndef SHUNT_DATAPATH_TAG_KEPT_TAG_H
-#define SHUNT_DATAPATH_TAG_KEPT_TAG_H
+#ifndef SHUNT_DATAPATH_TAG_TAG_CACHE_H
+#define SHUNT_DATAPATH_TAG_TAG_CACHE_H
 
 #include "datapath/tag/siphash.h"
 #include "datapath/types.h"
 
-#define SH_KEPT_TAGS 4096
-#define SH_KEPT_STARTS 256
+#define SH_CACHED_TAGS 4096
+#define SH_CACHED_STARTS 256
 
 /* Of which header, as far as headers of this host differ. */
-struct sh_kept_header {
+struct sh_tag_basis {
 	u32 issued;
 	u32 epoch; /* of the set of tables */
 	u32 target;
 };
 
-struct sh_kept_tag {
+struct sh_cached_tag {
 	u64 flow; /* hash of the session's key */
 	u64 tag;
-	struct sh_kept_header header;
+	struct sh_tag_basis header;
 	u32 reserved;
 };
-SH_STATIC_ASSERT(sizeof(struct sh_kept_tag) == 32, "two kept tags a cache line");
+SH_STATIC_ASSERT(sizeof(struct sh_cached_tag) == 32, "two kept tags a cache line");
 
-struct sh_kept_start {
+struct sh_cached_start {
 	struct sh_siphash state;
-	struct sh_kept_header header;
+	struct sh_tag_basis header;
 	u32 reserved[5];
 };
-SH_STATIC_ASSERT(sizeof(struct sh_kept_start) == 64, "one kept start a cache line");
+SH_STATIC_ASSERT(sizeof(struct sh_cached_start) == 64, "one kept start a cache line");
 
-SH_INLINE int sh_kept_same(const struct sh_kept_header *a, const struct sh_kept_header *b)
+SH_INLINE int sh_tag_basis_equal(const struct sh_tag_basis *a, const struct sh_tag_basis *b)
 {
 	return a->issued == b->issued && a->epoch == b->epoch && a->target == b->target;
 }

@@ -5,8 +5,8 @@
  * Owns: the fragment table, direct-mapped: a newer datagram takes the place of an older one.
  * Must never: reassemble. Fragments travel to the target as they came.
  */
-#ifndef SHUNT_DATAPATH_PARSE_FRAGMENT_H
-#define SHUNT_DATAPATH_PARSE_FRAGMENT_H
+#ifndef SHUNT_DATAPATH_LOOKUP_FRAGMENT_H
+#define SHUNT_DATAPATH_LOOKUP_FRAGMENT_H
 
 #include "datapath/lookup/hash.h"
 #include "datapath/parse/parse.h"
@@ -23,8 +23,8 @@ SH_INLINE u64 sh_fragment_key(const struct sh_control *control, const struct sh_
 	return sh_hash_address(h, &p->flow.destination) | 1;
 }
 
-SH_INLINE void sh_fragment_remember(const struct sh_env *env, const struct sh_control *control, u64 key, u16 target,
-                                    u16 service)
+SH_INLINE void sh_fragment_store(const struct sh_env *env, const struct sh_control *control, u64 key, u16 target,
+                                 u16 service)
 {
 	struct sh_fragment *slot = sh_fragment_at(env, (u32)(key >> 32) & control->fragment_mask);
 	union sh_fragment_value value;
@@ -38,8 +38,8 @@ SH_INLINE void sh_fragment_remember(const struct sh_env *env, const struct sh_co
 	SH_WRITE_ONCE(slot->check, key ^ value.word);
 }
 
-SH_INLINE int sh_fragment_recall(const struct sh_env *env, const struct sh_control *control, u64 key, u16 *target,
-                                 u16 *service)
+SH_INLINE int sh_fragment_find(const struct sh_env *env, const struct sh_control *control, u64 key, u16 *target,
+                               u16 *service)
 {
 	const struct sh_fragment *slot = sh_fragment_at(env, (u32)(key >> 32) & control->fragment_mask);
 	union sh_fragment_value value;
