@@ -72,7 +72,7 @@ describe("status", () => {
 		expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
 		expect(stdout).toMatchInlineSnapshot(`
 			"gateway g1  up 2 m 13 s, tables of epoch 3, process 4711, shunt 0.1.0
-			engine    user space, ring capture (as configured)
+			engine    user space, pcap capture (as configured)
 			config    /etc/shunt/shunt.yaml
 			packets   1,234,567 in, 988 MB; every packet is accounted for
 			dropped   7 by reason, 12 dropped before capture
