@@ -42,7 +42,7 @@ bpf_tc_opts options_of(const TcSlot &slot, uint32_t handle)
 	return options;
 }
 
-// The program of the filter with this handle, whoever attached it.
+// The program of the filter with this handle, attached by any process.
 RunningProgram program_at(uint32_t ifindex, const TcSlot &slot, uint32_t handle)
 {
 	bpf_tc_hook hook = hook_of(ifindex, slot);

@@ -14,7 +14,7 @@ import { createHash } from "node:crypto";
 /** Primes near the powers of two; 16 bits name a target, so that a larger table could hold no more of them. */
 export const TABLE_SIZES = [251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749, 65_537] as const;
 
-/** Rows for each target of the smallest weight: the paper's M > 100 N, by which shares differ by at most 1 %. */
+/** Rows for each target of the smallest weight: Maglev's M > 100 N, by which shares differ by at most 1 %. */
 const ROWS_PER_TARGET = 100;
 
 export interface Candidate {

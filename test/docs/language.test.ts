@@ -25,7 +25,7 @@ const BANNED = [
 
 /** A paper that is one: a publication. */
 const PUBLICATION =
-	/\b(?:SipHash|Maglev|Cuckoo\+\+|reference|conference|original|published)\b[^.]*\bpapers?\b|\bpapers?\b[^.]*\b(?:SipHash|Maglev|vectors)\b|siphash_paper/i;
+	/\b(?:SipHash|Maglev|Cuckoo\+\+|reference|conference|original|published)\b[^.]*\bpapers?\b|\bpapers?\b[^.]*\b(?:SipHash|Maglev|vectors)\b|siphash_reference/i;
 
 const PROSE_MAX = 120;
 const GENERATED_MAX = 400;

@@ -34,7 +34,7 @@ describe("sizes", () => {
 
 describe("balance", () => {
 	test.each([1, 2, 3, 10, 100, 500])(
-		"R18: %i equal targets have equal shares within 1 %% (the paper's claim)",
+		"R18: %i equal targets have equal shares within 1 %% (Maglev, section 3.4)",
 		(count) => {
 			const rows = build(backends(count));
 			const counts = [...shares(rows).values()];
@@ -88,7 +88,7 @@ describe("disruption", () => {
 		expect(moved(100, 16_381)).toBeLessThan(0.02);
 	});
 
-	test("a larger table moves less (the paper's figure 12)", () => {
+	test("a larger table moves less (Maglev, figure 12)", () => {
 		expect(moved(50, 65_537)).toBeLessThan(moved(50, 509));
 	});
 

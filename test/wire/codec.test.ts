@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { decodeHeader, encodeHeader, type Flow, headerLength, headerTag, mapped } from "../../src/wire/index.js";
 import { buildCodec, type Request } from "./native.js";
 import { random } from "./random.js";
-import { PAPER_KEY, PAPER_TAGS } from "./siphash_paper.js";
+import { PAPER_KEY, PAPER_TAGS } from "./siphash_reference.js";
 import { bytesOf, flowOf, headerOf, vectors } from "./vectors.js";
 
 const codec = buildCodec(["g++", "-x", "c++", "-std=c++20"]);

@@ -10,7 +10,7 @@ import {
 	headerTag,
 	siphash,
 } from "../../src/wire/index.js";
-import { PAPER_KEY, PAPER_TAGS } from "./siphash_paper.js";
+import { PAPER_KEY, PAPER_TAGS } from "./siphash_reference.js";
 import { bytesOf, flowOf, headerOf, vectors } from "./vectors.js";
 
 describe("SipHash-2-4", () => {
@@ -22,7 +22,7 @@ describe("SipHash-2-4", () => {
 		}
 	});
 
-	test("equals the example in appendix A of its paper", () => {
+	test("equals the example in appendix A of SipHash's specification", () => {
 		expect(
 			siphash(
 				PAPER_KEY,

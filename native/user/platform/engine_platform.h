@@ -45,8 +45,8 @@ struct sh_env {
 	struct sh_bucket6 *bucket6;
 	struct sh_fragment *fragments;
 	u32 *limits;                               /* SH_LIMITS + 1; NULL: nothing is limited */
-	struct sh_pending_redirect *told;          /* SH_PENDING_REDIRECTS; NULL: nobody is told */
-	int (*served)(const struct sh_flow *flow); /* does a socket of this host's take it? NULL: it is not asked */
+	struct sh_pending_redirect *told;          /* SH_PENDING_REDIRECTS; NULL: no pending redirects */
+	int (*served)(const struct sh_flow *flow); /* does a socket of this host's take it? NULL: not queried */
 	u64 *scratch;                              /* SH_SCRATCH_BYTES, this worker's own */
 	struct sh_tag_cache *kept;                 /* this worker's own; NULL: nothing is kept */
 };

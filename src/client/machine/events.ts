@@ -1,4 +1,4 @@
-// events.ts - what goes into the machine (events) and what comes out of it (effects, notifications, counters).
+// events.ts - the machine's input (events) and output (effects, notifications, counters).
 
 import type { Endpoint, Header } from "../../wire/index.js";
 import type { Term } from "../cache.js";

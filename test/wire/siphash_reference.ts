@@ -1,5 +1,5 @@
 // SipHash-2-4's reference outputs: key 00 01 .. 0f, messages of 0 to 63 bytes 00 01 02 .., as the reference
-// implementation lists them (computed here by OpenSSL; the 15-byte one is the worked example of the paper's appendix
+// implementation lists them (computed here by OpenSSL; the 15-byte one is the worked example of SipHash's appendix
 // A).
 
 export const PAPER_KEY = Uint8Array.from({ length: 16 }, (_, i) => i);
