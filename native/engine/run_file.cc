@@ -27,9 +27,9 @@ void explain_packet(const sh_tables *tables, const Sessions &sessions, const Bat
 	sh_parsed parsed = {};
 	u16 target = 0;
 
-	if (!batch.sent && sh_parse_link(&frame, &parsed) == SH_CONTINUE && sh_parse_ip(&frame, &parsed) == SH_CONTINUE &&
-	    sh_parse_transport(&frame, &parsed) == SH_CONTINUE && parsed.fragmentation != SH_FRAGMENT_LATER &&
-	    !parsed.icmp_error) {
+	if (!batch.sent && sh_parse_link(&frame, &parsed) == SH_CONTINUE &&
+	    sh_parse_ip(&frame, &parsed) == SH_CONTINUE && sh_parse_transport(&frame, &parsed) == SH_CONTINUE &&
+	    parsed.fragmentation != SH_FRAGMENT_LATER && !parsed.icmp_error) {
 		Explanation explanation = explain(tables, sessions, parsed.flow, batch.time_ns);
 
 		reason = explanation.reason;
