@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Makefile - the names of the things that one does here; `make help` lists them. npm builds the addon and the
-# TypeScript, CMake the native tests; what is neither's (BPF) is built here.
+# Makefile - the tasks of development; `make help` lists them. npm builds the addon and TypeScript, CMake the native
+# tests, this file the packet program for the kernel (BPF).
 
 CMAKE ?= cmake
 JOBS ?= 2
@@ -39,13 +39,31 @@ lab-test: ## the tests over real packets between network namespaces
 	$(SUDO) npx vitest run --project lab
 
 .PHONY: lint
-lint: ## biome, and the direction of imports
+lint: check-format shellcheck ## types, biome, direction of imports, clang-format, shellcheck
+	npm run typecheck
 	npm run lint
-	@if [ -e scripts/check-imports.mjs ]; then node scripts/check-imports.mjs; fi
+	node scripts/check-imports.mjs
+
+NATIVE_SOURCES = $(shell git ls-files '*.c' '*.cc' '*.h' 2>/dev/null || find native test scripts -name '*.[ch]' -o -name '*.cc')
+SHELL_SCRIPTS := .ci/run native/kernel/bpf/build test/fuzz/header/build \
+	$(shell grep -lE '^\#!.*sh|^\# shellcheck shell' $(wildcard scripts/*) 2>/dev/null)
+
+.PHONY: check-format
+check-format: ## C and C++ as clang-format 16 formats them
+	@clang-format-16 --dry-run -Werror $(NATIVE_SOURCES)
+
+.PHONY: shellcheck
+shellcheck: ## shellcheck over the shell scripts
+	@shellcheck $(SHELL_SCRIPTS)
+
+.PHONY: tidy
+tidy: ## clang-tidy over native/ (checks in .clang-tidy)
+	./scripts/clang-tidy
 
 .PHONY: format
-format: ## rewrite the sources as biome wants them
+format: ## rewrite the sources as biome and clang-format do
 	npx biome check --write .
+	clang-format-16 -i $(NATIVE_SOURCES)
 
 # Every header counts, so that no change in the packet program escapes the verifier.
 BPF_SOURCES := $(wildcard native/kernel/bpf/*.c native/kernel/bpf/*.h native/agent/*.c native/agent/*.h native/datapath/*.h native/datapath/*/*.h) native/kernel/bpf/build
@@ -58,7 +76,7 @@ build-bpf/shunt.bpf.o: $(BPF_SOURCES) Makefile
 
 # In a mount namespace with a bpffs of its own: what is pinned there goes with it.
 .PHONY: bpf-verify
-bpf-verify: bpf ## load it into this kernel's verifier (root), and let it go again
+bpf-verify: bpf ## load it into this kernel's verifier (root), and unload it
 	$(SUDO) unshare --mount sh -ec 'PATH=$$PATH:/usr/sbin; mount -t bpf bpf /sys/fs/bpf; \
 		bpftool prog loadall build-bpf/shunt.bpf.o /sys/fs/bpf/shunt-verify; for one in /sys/fs/bpf/shunt-verify/*; do bpftool prog show pinned $$one; done'
 
@@ -85,5 +103,5 @@ lab-down: ## end the lab
 	$(SUDO) ./scripts/lab down
 
 .PHONY: clean
-clean: ## what was built; node_modules stays
-	rm -rf build build-* dist
+clean: ## remove what was built; node_modules stays
+	rm -rf build build-* dist docs/api

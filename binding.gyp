@@ -19,7 +19,7 @@
 			"cflags": ["-iquote", "<(module_root_dir)/native", "-O2", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-fvisibility=hidden", "-fno-strict-aliasing"],
 			"cflags_cc!": ["-std=gnu++17", "-std=c++17"],
 			"cflags_cc": ["-std=gnu++20", "-fno-exceptions", "-fno-rtti"],
-			"libraries": ["-lpcap", "-lbpf", "-lpthread"]
+			"libraries": ["-lpcap", "-lbpf", "-lmnl", "-lpthread"]
 		}
 	]
 }

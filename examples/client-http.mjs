@@ -1,8 +1,8 @@
-// client-http.mjs - an HTTP client whose requests go straight to the backend that the service's gateway names.
+// client-http.mjs - an HTTP client whose requests go directly to the backend that the service's gateway names.
 //
-//   node examples/client-http.mjs URL [PREFIX...]     PREFIX: where targets may be, 10.0.0.0/8 say
+//   node examples/client-http.mjs URL [PREFIX...]     PREFIX: accepted targets, such as 10.0.0.0/8
 //
-// Asks five times and prints which way each request went. The Host header, and with https: the name in the certificate, are the URL's.
+// Sends five requests and prints the path of each. The Host header and, with https, the name in the certificate are the URL's.
 
 import { get } from "node:http";
 import { RedirectedAgent } from "shunt/client";
@@ -14,8 +14,8 @@ for (let i = 0; i < 5; i++) {
 	const began = performance.now();
 	const [status, by] = await new Promise((resolve, reject) => {
 		get(url, { agent }, (response) => {
-			const way = response.socket.remoteAddress;
-			response.resume().on("end", () => resolve([response.statusCode, way]));
+			const peer = response.socket.remoteAddress;
+			response.resume().on("end", () => resolve([response.statusCode, peer]));
 		}).on("error", reject);
 	});
 	console.log(`${status} by ${by} in ${(performance.now() - began).toFixed(1)} ms`);

@@ -1,8 +1,8 @@
-// client-udp.mjs - a UDP client that goes where the service's gateway tells it to go: node:dgram's interface, one import changed.
+// client-udp.mjs - a UDP client that follows the gateway's redirects: the interface of node:dgram, with another import.
 //
-//   node examples/client-udp.mjs ADDRESS PORT [PREFIX...]     PREFIX: where targets may be, 10.0.0.0/8 say
+//   node examples/client-udp.mjs ADDRESS PORT [PREFIX...]     PREFIX: accepted targets, such as 10.0.0.0/8
 //
-// Sends a line a second and prints who answered, and each change of the way. Ends after ten lines.
+// Sends a line per second; prints the sender of each answer and each change of the path. Ends after ten lines.
 
 import { createSocket } from "shunt/client";
 
@@ -12,11 +12,13 @@ const socket = createSocket({
 	redirection: targets.length > 0 ? { targets } : {},
 });
 
-socket.on("redirect", ({ target, term }) => console.log(`now to ${target.address} port ${target.port}, ${term}`));
-socket.on("failover", ({ target, cause }) =>
-	console.log(`${target.address} has failed (${cause}); by the gateway again`),
+socket.on("redirect", ({ target, term }) =>
+	console.log(`redirected to ${target.address} port ${target.port}, ${term}`),
 );
-socket.on("plain", ({ why }) => console.log(`by the gateway: ${why}`));
+socket.on("failover", ({ target, cause }) =>
+	console.log(`${target.address} has failed (${cause}); through the gateway again`),
+);
+socket.on("plain", ({ why }) => console.log(`through the gateway: ${why}`));
 socket.on("message", (message, from) => console.log(`${from.address}: ${message.length} bytes`));
 
 for (let i = 0; i < 10; i++) {

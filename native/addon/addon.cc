@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// addon.cc - the one door between JavaScript and the native rooms.
+// addon.cc - the bindings between JavaScript and the native code.
 //
 // Owns: the list of exports.
-// Must never: do anything per packet. What crosses this door is tables (down) and counters, sessions and
-// diagnostics (up).
-#include "addon/doors.h"
+// Must never: do anything per packet. Tables go down; counters, sessions and diagnostics come up.
+#include "addon/exports.h"
 
 static Napi::Object start(Napi::Env env, Napi::Object exports)
 {
@@ -13,13 +12,13 @@ static Napi::Object start(Napi::Env env, Napi::Object exports)
 	exports.Set("statisticsLayout", shunt::statistics_layout(env));
 	exports.Set("host", shunt::host(env));
 	exports.Set("Engine", shunt::engine_class(env));
-	exports.Set("pinnedMode", Napi::Function::New(env, shunt::pinned_mode_door, "pinnedMode"));
+	exports.Set("pinnedMode", Napi::Function::New(env, shunt::pinned_mode_binding, "pinnedMode"));
 	exports.Set("CaptureStream", shunt::capture_class(env));
 	exports.Set("KernelDump", shunt::kernel_dump_class(env));
 	exports.Set("AgentPrograms", shunt::agent_class(env));
-	exports.Set("xdpProgram", Napi::Function::New(env, shunt::xdp_program_door, "xdpProgram"));
-	exports.Set("runFile", Napi::Function::New(env, shunt::run_file_door, "runFile"));
-	exports.Set("inject", Napi::Function::New(env, shunt::inject_door, "inject"));
+	exports.Set("xdpProgram", Napi::Function::New(env, shunt::xdp_program_binding, "xdpProgram"));
+	exports.Set("runFile", Napi::Function::New(env, shunt::run_file_binding, "runFile"));
+	exports.Set("inject", Napi::Function::New(env, shunt::inject_binding, "inject"));
 	return exports;
 }
 

@@ -4,6 +4,7 @@
 //
 // Owns: the translation of agent/agent.h.
 #include "agent/agent.h"
+#include "addon/exports.h"
 #include "addon/reading.h"
 
 namespace shunt
@@ -20,16 +21,13 @@ const char *kind_name(u32 kind)
 	                                : "refused";
 }
 
-struct AgentWay {
+struct AgentSource {
 	using Stream = Agent;
 	using Batch = std::vector<ag_event>;
 
 	static const char *name() { return "shunt agent"; }
 
-	static bool read(Agent *agent, u32 max, int timeout_ms, Batch *batch, std::string *problem)
-	{
-		return agent->read(max, timeout_ms, batch, problem);
-	}
+	static Result<Batch> read(Agent *agent, u32 max, int timeout_ms) { return agent->read(max, timeout_ms); }
 
 	static Napi::Object object(Napi::Env env, const Batch &batch)
 	{
@@ -60,24 +58,27 @@ public:
 	explicit AgentObject(const Napi::CallbackInfo &info) : Napi::ObjectWrap<AgentObject>(info)
 	{
 		std::vector<std::string> interfaces;
-		std::string problem;
 
 		Fields::begin();
 		Fields(info[0], "").list("interfaces", [&](const Napi::Value &value, const std::string &place) {
 			if (value.IsString())
 				interfaces.push_back(value.As<Napi::String>().Utf8Value());
 			else
-				Fields::complain_at(place, "must be an interface's name");
+				Fields::complain_at(place, "must be the name of an interface");
 		});
-		problem = Fields::problem();
-		if (problem.empty())
-			reading_.open(Agent::open(interfaces, &problem));
-		if (!problem.empty())
-			throw_problem(info.Env(), problem);
+		if (!Fields::problem().empty()) {
+			throw_problem(info.Env(), Fields::problem());
+			return;
+		}
+		auto agent = Agent::open(interfaces);
+		if (!agent.ok())
+			throw_failure(info.Env(), agent.status());
+		else
+			reading_.open(agent.take());
 	}
 
 	Napi::Value read(const Napi::CallbackInfo &info) { return reading_.read(info); }
-	// A read that is under way ends first; then the hooks are gone.
+	// A read in progress ends first; then the hooks are removed.
 	void close(const Napi::CallbackInfo &) { reading_.close(); }
 
 	Napi::Value put(const Napi::CallbackInfo &info)
@@ -104,33 +105,31 @@ public:
 			binding.ifindex = (u32)b.number("ifindex", 0x7fffffff, 0);
 			binding.for_ms = b.number("forMs", 1ull << 40);
 		}
-		std::string problem = Fields::problem();
-		if (problem.empty() && agent(&problem))
-			agent(&problem)->put(key, index, nonce, bound ? &binding : nullptr, &problem);
-		return problem.empty() ? info.Env().Undefined() : throw_problem(info.Env(), problem);
+		if (!Fields::problem().empty())
+			return throw_problem(info.Env(), Fields::problem());
+		Agent *agent = reading_.get();
+		return result_of(info.Env(),
+		                 agent ? agent->put(key, index, nonce, bound ? &binding : nullptr) : closed());
 	}
 
 	Napi::Value beat(const Napi::CallbackInfo &info)
 	{
-		std::string problem;
+		Agent *agent = reading_.get();
 
-		if (agent(&problem))
-			agent(&problem)->beat(&problem);
-		return problem.empty() ? info.Env().Undefined() : throw_problem(info.Env(), problem);
+		return result_of(info.Env(), agent ? agent->beat() : closed());
 	}
 
 	Napi::Value counts(const Napi::CallbackInfo &info)
 	{
-		ag_counts counts = {};
-		std::string problem;
-
 		Fields::begin();
 		u32 index = (u32)Fields(info[0], "").number("index", AG_SERVICES - 1);
-		problem = Fields::problem();
-		if (problem.empty() && agent(&problem))
-			agent(&problem)->counts(index, &counts, &problem);
-		if (!problem.empty())
-			return throw_problem(info.Env(), problem);
+		if (!Fields::problem().empty())
+			return throw_problem(info.Env(), Fields::problem());
+		Agent *agent = reading_.get();
+		Result<ag_counts> read = agent ? agent->counts(index) : Result<ag_counts>(closed());
+		if (!read.ok())
+			return throw_failure(info.Env(), read.status());
+		const ag_counts &counts = *read;
 		Napi::Object result = Napi::Object::New(info.Env());
 		result.Set("toGateway", (double)counts.to_gateway);
 		result.Set("toTarget", (double)counts.to_target);
@@ -141,14 +140,13 @@ public:
 	}
 
 private:
-	Agent *agent(std::string *problem)
+	static Status closed() { return Status::error("the agent is closed"); }
+	static Napi::Value result_of(Napi::Env env, const Status &status)
 	{
-		if (!reading_.get())
-			*problem = "the agent is closed";
-		return reading_.get();
+		return status.ok() ? env.Undefined() : throw_failure(env, status);
 	}
 
-	Reading<AgentWay> reading_;
+	Reading<AgentSource> reading_;
 };
 
 } // namespace

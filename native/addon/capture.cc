@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// capture.cc - the CaptureStream class of the addon: packets for people, by promise.
+// capture.cc - the CaptureStream class of the addon: packets for display, by promise.
 //
 // Owns: the translation of user/capture_stream.h.
+#include "addon/exports.h"
 #include "addon/reading.h"
 #include "user/capture_stream.h"
 
@@ -12,20 +13,15 @@ namespace shunt
 namespace
 {
 
-struct StreamBatch {
-	std::vector<StreamPacket> packets;
-	bool ended = false;
-};
-
-struct CaptureWay {
+struct CaptureSource {
 	using Stream = CaptureStream;
 	using Batch = StreamBatch;
 
 	static const char *name() { return "shunt capture"; }
 
-	static bool read(CaptureStream *stream, u32 max, int timeout_ms, StreamBatch *batch, std::string *problem)
+	static Result<StreamBatch> read(CaptureStream *stream, u32 max, int timeout_ms)
 	{
-		return stream->read(max, timeout_ms, &batch->packets, &batch->ended, problem);
+		return stream->read(max, timeout_ms);
 	}
 
 	static Napi::Object object(Napi::Env env, const StreamBatch &batch)
@@ -55,7 +51,6 @@ public:
 	explicit CaptureObject(const Napi::CallbackInfo &info) : Napi::ObjectWrap<CaptureObject>(info)
 	{
 		StreamOptions options;
-		std::string problem;
 
 		Fields::begin();
 		Fields f(info[0], "");
@@ -66,11 +61,15 @@ public:
 		options.promiscuous = f.flag("promiscuous", false);
 		if (options.interface.empty() == options.file.empty())
 			f.complain("", "a capture needs either an interface or a file");
-		problem = Fields::problem();
-		if (problem.empty())
-			reading_.open(open_capture_stream(options, &problem));
-		if (!problem.empty())
-			throw_problem(info.Env(), problem);
+		if (!Fields::problem().empty()) {
+			throw_problem(info.Env(), Fields::problem());
+			return;
+		}
+		auto stream = open_capture_stream(options);
+		if (!stream.ok())
+			throw_failure(info.Env(), stream.status());
+		else
+			reading_.open(stream.take());
 	}
 
 	Napi::Value read(const Napi::CallbackInfo &info) { return reading_.read(info); }
@@ -87,7 +86,7 @@ public:
 	}
 
 private:
-	Reading<CaptureWay> reading_;
+	Reading<CaptureSource> reading_;
 };
 
 } // namespace

@@ -2,13 +2,16 @@
 //
 // engine.cc - the Engine class of the addon.
 //
-// Owns: one engine/engine.h per JavaScript object, and the way a worker's last words come to JavaScript's thread.
+// Owns: one engine/engine.h per JavaScript object, and the passing of a worker's end to JavaScript's thread.
 // Must never: leave a thread running when its object is gone.
-#include "addon/doors.h"
 #include "addon/engine_options.h"
+#include "addon/explanation.h"
+#include "addon/exports.h"
+#include "addon/failure.h"
 #include "addon/sessions.h"
 #include "addon/table_set.h"
 #include "kernel/sent_filter.h"
+#include "linux/clock.h"
 
 #include <set>
 
@@ -18,12 +21,7 @@ namespace shunt
 namespace
 {
 
-Napi::Value address_buffer(Napi::Env env, const sh_addr &address)
-{
-	return Napi::Buffer<u8>::Copy(env, address.b, sizeof(address.b));
-}
-
-// Buckets of a removal, where nobody says how many: about a millisecond.
+// Buckets of a removal by default: about a millisecond.
 constexpr u64 REMOVE_SLICE = 65536;
 
 class EngineObject : public Napi::ObjectWrap<EngineObject>
@@ -42,41 +40,48 @@ public:
 	void open_kernel(Napi::Env env, const Fields &f)
 	{
 		KernelEngineOptions options = read_kernel_options(f);
-		std::string problem = Fields::problem();
-		std::unique_ptr<KernelEngine> engine;
 
-		if (problem.empty())
-			engine = KernelEngine::create(std::move(options), &problem);
-		if (!problem.empty())
-			throw_problem(env, problem);
-		kernel_ = engine.get();
-		engine_ = std::move(engine);
+		if (!Fields::problem().empty()) {
+			throw_problem(env, Fields::problem());
+			return;
+		}
+		auto engine = KernelEngine::create(std::move(options));
+		if (!engine.ok()) {
+			throw_failure(env, engine.status());
+			return;
+		}
+		kernel_ = engine->get();
+		engine_ = engine.take();
 	}
 
 	void open_user(Napi::Env env, const Fields &f)
 	{
 		UserEngineOptions options = read_user_options(f);
-		std::string problem = Fields::problem();
 
-		if (problem.empty() && f.has("onEnd")) {
+		if (!Fields::problem().empty()) {
+			throw_problem(env, Fields::problem());
+			return;
+		}
+		if (f.has("onEnd")) {
 			on_end_ = Napi::ThreadSafeFunction::New(env, f.get("onEnd").As<Napi::Function>(),
 			                                        "shunt worker", 0, 1);
 			on_end_.Unref(env); // a running engine alone does not keep the process alive
 			has_on_end_ = true;
-			options.on_end = [this](u32 worker, const std::string &why) { worker_ended(worker, why); };
+			options.on_end = [this](u32 worker, const Status &status) { worker_ended(worker, status); };
 		}
 		for (const WorkerOptions &worker : options.workers)
 			if (worker.capture.sent)
 				user_interfaces_.insert(worker.capture.interface);
-		if (problem.empty())
-			engine_ = UserEngine::create(std::move(options), &problem);
-		if (!problem.empty())
-			throw_problem(env, problem);
+		auto engine = UserEngine::create(std::move(options));
+		if (engine.ok())
+			engine_ = engine.take();
+		else
+			throw_failure(env, engine.status());
 	}
 
 	~EngineObject() override
 	{
-		// The kernel's engine goes on if it is pinned: stop() is what ends it.
+		// A pinned engine in the kernel goes on until stop().
 		if (engine_ && !kernel_)
 			engine_->stop();
 		if (has_on_end_)
@@ -86,14 +91,13 @@ public:
 	Napi::Value publish(const Napi::CallbackInfo &info)
 	{
 		std::vector<std::string> warnings;
-		std::string problem;
 
 		Fields::begin();
 		TableSpec spec = read_table_set(Fields(info[0], ""));
 		if (!Fields::problem().empty())
 			return throw_problem(info.Env(), Fields::problem());
-		if (!engine_->publish(spec, &problem, &warnings))
-			return throw_problem(info.Env(), problem);
+		if (Status status = engine_->publish(spec, &warnings); !status.ok())
+			return throw_failure(info.Env(), status);
 		Napi::Array list = Napi::Array::New(info.Env(), warnings.size());
 		for (u32 i = 0; i < warnings.size(); i++)
 			list.Set(i, warnings[i]);
@@ -102,11 +106,9 @@ public:
 
 	void start(const Napi::CallbackInfo &info)
 	{
-		std::string problem;
-
-		if (!engine_->start(&problem))
-			throw_problem(info.Env(), problem);
-		// Of a daemon with the kernel's engine that was killed: nobody publishes its tables any more.
+		if (Status status = engine_->start(); !status.ok())
+			throw_failure(info.Env(), status);
+		// A killed daemon with the kernel's engine may have left its filters, over tables that are no longer published.
 		for (const std::string &interface : user_interfaces_)
 			SentFilter::remove(interface);
 	}
@@ -149,8 +151,9 @@ public:
 		result.Set("buckets", (double)sessions.buckets());
 		result.Set("records4", (double)sessions.slots4());
 		result.Set("records6", (double)sessions.slots6());
-		result.Set("capacity", (double)(sessions.slots4() * Sessions::OCCUPANCY4 / 100 +
-		                                sessions.slots6() * Sessions::OCCUPANCY6 / 100));
+		u64 capacity4 = sessions.slots4() * Sessions::OCCUPANCY4 / 100;
+		u64 capacity6 = sessions.slots6() * Sessions::OCCUPANCY6 / 100;
+		result.Set("capacity", (double)(capacity4 + capacity6));
 		return result;
 	}
 
@@ -206,8 +209,8 @@ public:
 		flow.family = (u8)f.number("family", 6);
 		if (!Fields::problem().empty())
 			return throw_problem(info.Env(), Fields::problem());
-		return explanation(info.Env(),
-		                   shunt::explain(engine_->tables(), engine_->sessions(), flow, Engine::now_ns()));
+		return explanation_object(info.Env(),
+		                          shunt::explain(engine_->tables(), engine_->sessions(), flow, monotonic_ns()));
 	}
 
 	Napi::Value retired_tables(const Napi::CallbackInfo &info)
@@ -215,7 +218,7 @@ public:
 		return Napi::Number::New(info.Env(), (double)engine_->retired_tables());
 	}
 
-	// What the kernel's engine alone knows; undefined for the other one.
+	// The state that only the kernel's engine has; undefined for the user-space engine.
 	Napi::Value kernel(const Napi::CallbackInfo &info)
 	{
 		if (!kernel_)
@@ -238,59 +241,21 @@ public:
 		return result;
 	}
 
-	// For a program that measures or tests this one: pins it where it is told.
+	// For measurements and tests of the packet program.
 	void pin_program(const Napi::CallbackInfo &info)
 	{
-		std::string problem = "there is no program in the kernel";
+		Status status = kernel_ ? kernel_->pin_program(info[0].As<Napi::String>())
+		                        : Status::error("the user-space engine has no program to pin");
 
-		if (!kernel_ || !kernel_->pin_program(info[0].As<Napi::String>(), &problem))
-			throw_problem(info.Env(), problem);
+		if (!status.ok())
+			throw_failure(info.Env(), status);
 	}
 
 private:
-	static Napi::Value explanation(Napi::Env env, const Explanation &e)
-	{
-		Napi::Object result = Napi::Object::New(env);
-
-		result.Set("reason", e.reason);
-		result.Set("own", e.own);
-		result.Set("service", e.service);
-		result.Set("target", e.target);
-		if (e.session) {
-			Napi::Object session = Napi::Object::New(env);
-			session.Set("target", e.session_target);
-			session.Set("idleMs", ticks_to_ms(e.session_idle_ticks));
-			session.Set("expired", e.session_expired);
-			session.Set("proven", e.session_proven);
-			result.Set("session", session);
-		}
-		if (e.service && e.reason != SH_R_direct) {
-			Napi::Object choice = Napi::Object::New(env);
-			choice.Set("redirection", e.redirection);
-			choice.Set("row", e.row);
-			choice.Set("rows", e.rows);
-			choice.Set("target", e.chosen);
-			choice.Set("load", e.load);
-			if (e.other) {
-				Napi::Object other = Napi::Object::New(env);
-				other.Set("row", e.other_row);
-				other.Set("target", e.other);
-				other.Set("load", e.other_load);
-				choice.Set("other", other);
-			}
-			if (e.by_rule) {
-				choice.Set("prefix", address_buffer(env, e.prefix));
-				choice.Set("prefixLength", e.prefix_length);
-			}
-			result.Set("choice", choice);
-		}
-		return result;
-	}
-
 	// On the worker's thread.
-	void worker_ended(u32 worker, const std::string &why)
+	void worker_ended(u32 worker, const Status &status)
 	{
-		auto call = [worker, why](Napi::Env env, Napi::Function on_end) {
+		auto call = [worker, why = status.message()](Napi::Env env, Napi::Function on_end) {
 			on_end.Call({Napi::Number::New(env, worker), Napi::String::New(env, why)});
 		};
 
@@ -306,7 +271,7 @@ private:
 
 } // namespace
 
-Napi::Value pinned_mode_door(const Napi::CallbackInfo &info)
+Napi::Value pinned_mode_binding(const Napi::CallbackInfo &info)
 {
 	std::string interface = info[1].ToString();
 	auto mode = Attachment::pinned_mode(interface, link_pin(info[0].ToString(), interface));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // engine_options.cc - reads the options of both engines, field by field.
-// Must never: judge what it reads beyond its type and range; the engines do.
+// Must never: check more than types and ranges; the engines check the rest.
 #include "addon/engine_options.h"
 
 namespace shunt
@@ -29,11 +29,8 @@ static WorkerOptions read_worker(const Fields &f)
 {
 	WorkerOptions o;
 
-	o.kind = choice<CaptureKind>(
-		f, "capture", {{"ring", CaptureKind::ring}, {"pcap", CaptureKind::pcap}, {"file", CaptureKind::file}},
-		CaptureKind::ring);
 	o.capture.interface = f.text("interface");
-	o.capture.file = f.text("file");
+	o.file = f.text("file");
 	o.capture.snaplen = (u32)f.number("snaplen", 262144, 0);
 	o.capture.buffer_bytes = (u32)f.number("bufferBytes", 1u << 30, 0);
 	o.capture.busy_poll_us = (u32)f.number("busyPollUs", 1000000, 0);
@@ -41,8 +38,8 @@ static WorkerOptions read_worker(const Fields &f)
 	o.capture.any_station = f.flag("anyStation", false);
 	o.capture.sent = f.flag("sent", false);
 	o.cpu = f.has("cpu") ? (int)f.number("cpu", 1023) : -1;
-	if ((o.kind == CaptureKind::file) != o.capture.interface.empty())
-		f.complain("", "must name a file for capture file, else an interface");
+	if (o.file.empty() == o.capture.interface.empty())
+		f.complain("", "must name either an interface or a file");
 	return o;
 }
 
@@ -83,7 +80,7 @@ KernelEngineOptions read_kernel_options(const Fields &f)
 		if (value.IsString())
 			o.interfaces.push_back(value.As<Napi::String>());
 		else
-			Fields::complain_at(place, "must be an interface's name");
+			Fields::complain_at(place, "must be the name of an interface");
 	});
 	return o;
 }

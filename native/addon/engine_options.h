@@ -11,7 +11,7 @@
 namespace shunt
 {
 
-// Complaints are left in Fields::problem().
+// Wrong options are reported by Fields::problem().
 UserEngineOptions read_user_options(const Fields &f);
 KernelEngineOptions read_kernel_options(const Fields &f);
 

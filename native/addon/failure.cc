@@ -4,25 +4,27 @@
 #include "addon/failure.h"
 
 #include <cstring>
-#include <string>
 
 namespace shunt
 {
 
-Napi::Error error_of(Napi::Env env, const Failure &failure)
+Napi::Error error_of(Napi::Env env, const Status &status)
 {
-	const char *name = strerrorname_np(failure.code);
-	Napi::Error error = Napi::Error::New(env, std::string(failure.step) + ": " + strerror(failure.code));
+	Napi::Error error = Napi::Error::New(env, status.message());
 
-	error.Set("code", name ? name : "EUNKNOWN");
-	error.Set("errno", (double)failure.code);
-	error.Set("step", failure.step);
+	if (status.code() != 0) {
+		const char *name = strerrorname_np(status.code());
+
+		error.Set("code", name ? name : "EUNKNOWN");
+		error.Set("errno", (double)status.code());
+		error.Set("step", status.step());
+	}
 	return error;
 }
 
-Napi::Value throw_failure(Napi::Env env, const Failure &failure)
+Napi::Value throw_failure(Napi::Env env, const Status &status)
 {
-	error_of(env, failure).ThrowAsJavaScriptException();
+	error_of(env, status).ThrowAsJavaScriptException();
 	return env.Undefined();
 }
 

@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// failure.h - a refusal of the kernel (native/linux) as a JavaScript error, and the doors of native/linux by file.
+// failure.h - a Status of native/linux as a JavaScript error, and the bindings of native/linux by file.
 //
-// Owns: the form: `code` is errno's name ("ENODEV"), `errno` the number, `step` what was asked.
-// Must never: hold logic of a door.
+// Owns: the error's properties: `code` is errno's name ("ENODEV"), `errno` the number, `step` the request that failed. Of an
+// error without errno there is only `message`.
+// Must never: hold logic of a binding.
 #ifndef SHUNT_ADDON_FAILURE_H
 #define SHUNT_ADDON_FAILURE_H
 
 #include <napi.h>
 
-#include "linux/failure.h"
+#include "linux/status.h"
 
 namespace shunt
 {
 
-Napi::Error error_of(Napi::Env env, const Failure &failure);
+// `status` must not be ok.
+Napi::Error error_of(Napi::Env env, const Status &status);
 // Throws it in JavaScript; returns undefined.
-Napi::Value throw_failure(Napi::Env env, const Failure &failure);
+Napi::Value throw_failure(Napi::Env env, const Status &status);
 
-// host.cc puts them beside its own.
-Napi::Function link_counters_class(Napi::Env env);             // host_link.cc
-Napi::Function queue_counters_class(Napi::Env env);            // host_link.cc
-Napi::Value tcp_sessions_door(const Napi::CallbackInfo &info); // host_tcp.cc
+// host.cc adds them to its own.
+Napi::Function link_counters_class(Napi::Env env);                // host_link.cc
+Napi::Function queue_counters_class(Napi::Env env);               // host_link.cc
+Napi::Value tcp_sessions_binding(const Napi::CallbackInfo &info); // host_tcp.cc
 
 } // namespace shunt
 

@@ -6,10 +6,12 @@
 #include <cmath>
 #include <cstring>
 
+#include "datapath/tag/siphash.h"
+
 namespace shunt
 {
 
-// Per thread: a worker thread of Node's loads the addon too.
+// Per thread: a worker_thread of Node.js loads the addon too.
 static thread_local std::string first_problem;
 
 void Fields::begin()
@@ -145,6 +147,43 @@ sh_addr Fields::address(const char *name) const
 
 	bytes(name, address.b, sizeof(address.b));
 	return address;
+}
+
+void Fields::secret(const char *name, u64 key[2]) const
+{
+	u8 secret[16] = {};
+
+	bytes(name, secret, sizeof(secret));
+	sh_siphash_key(key, secret);
+}
+
+void Fields::bigints(const char *name, u64 *out, u32 count) const
+{
+	u32 i = 0;
+
+	list(name, [&](const Napi::Value &value, const std::string &place) {
+		bool lossless;
+
+		if (i < count && value.IsBigInt())
+			out[i++] = value.As<Napi::BigInt>().Uint64Value(&lossless);
+		else
+			complain_at(place, ("must be one of " + std::to_string(count) + " bigints").c_str());
+	});
+	if (i < count)
+		complain(name, ("must be an array of " + std::to_string(count) + " bigints").c_str());
+}
+
+void Fields::rows(const char *name, std::vector<u16> *out) const
+{
+	Napi::Value value = get(name);
+
+	if (value.IsEmpty() || !value.IsTypedArray() ||
+	    value.As<Napi::TypedArray>().TypedArrayType() != napi_uint16_array) {
+		complain(name, "must be a Uint16Array");
+		return;
+	}
+	Napi::Uint16Array array = value.As<Napi::Uint16Array>();
+	out->assign(array.Data(), array.Data() + array.ElementLength());
 }
 
 void Fields::list(const char *name,

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// host.cc - what this machine carries, for JavaScript: links, routes, neighbours, offloads, a tun device.
+// host.cc - the binding of native/linux: interfaces, routes, neighbours, offloads, tun devices.
 //
-// Owns: the translation of native/linux; counters are host_link.cc's, TCP sessions host_tcp.cc's. Numbers are the kernel's
+// Owns: the translation; counters are in host_link.cc, TCP sessions in host_tcp.cc. Numbers are the kernel's
 // (IFF_*, RTN_*, NUD_*, RT_SCOPE_*).
 // Must never: decide anything.
-#include "addon/doors.h"
+#include "addon/exports.h"
 #include "addon/failure.h"
 #include "addon/fields.h"
+#include "linux/interface.h"
 #include "linux/offload.h"
 #include "linux/route.h"
 #include "linux/tun.h"
@@ -24,47 +25,63 @@ Napi::Value bytes(Napi::Env env, const void *data, size_t length)
 	return Napi::Buffer<u8>::Copy(env, static_cast<const u8 *>(data), length);
 }
 
-Napi::Value mac(Napi::Env env, bool has, const u8 *address)
+// A MAC address, or null.
+Napi::Value mac(Napi::Env env, bool has, const uint8_t *address)
 {
 	return has ? bytes(env, address, 6) : env.Null();
 }
 
-Napi::Value xdp_features_door(const Napi::CallbackInfo &info)
+Napi::Value ip(Napi::Env env, const std::optional<IpAddress> &address)
 {
-	u64 features = 0;
-	Failure failure = xdp_features(info[0].As<Napi::Number>().Uint32Value(), &features);
-
-	if (failure && failure.code == ENOENT)
-		return info.Env().Null();
-	return failure ? throw_failure(info.Env(), failure) : Napi::Number::New(info.Env(), (double)features);
+	return address ? bytes(env, address->bytes.data(), address->bytes.size()) : env.Null();
 }
 
-// By name or by index, as the argument is.
-Napi::Value link_door(const Napi::CallbackInfo &info)
+// The argument as 16 bytes; Fields::problem() where it is something else.
+IpAddress ip_of(const Napi::Value &value, const char *name)
+{
+	sh_addr address = address_of(value, name);
+
+	return *IpAddress::from_bytes(address.b, sizeof(address.b));
+}
+
+Napi::Value xdp_features_binding(const Napi::CallbackInfo &info)
+{
+	Result<uint64_t> features = xdp_features(info[0].As<Napi::Number>().Uint32Value());
+
+	if (features.status().code() == ENOENT)
+		return info.Env().Null();
+	return features.ok() ? Napi::Number::New(info.Env(), (double)*features)
+	                     : throw_failure(info.Env(), features.status());
+}
+
+// link(name) and link(ifindex)
+Napi::Value link_binding(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
-	HostLink link;
-	Route route;
+	RouteSocket socket;
 
-	Failure failure = route.open();
-	if (!failure)
-		failure = info[0].IsNumber() ? route.link(info[0].As<Napi::Number>().Uint32Value(), true, &link)
-		                             : route.link(info[0].ToString().Utf8Value(), true, &link);
-	if (failure)
-		return throw_failure(env, failure);
+	Result<Interface> interface = info[0].IsNumber() ? read_interface(info[0].As<Napi::Number>().Uint32Value())
+	                                                 : read_interface(info[0].ToString().Utf8Value());
+	if (!interface.ok())
+		return throw_failure(env, interface.status());
+	if (Status status = socket.open(); !status.ok())
+		return throw_failure(env, status);
+	Result<std::vector<InterfaceAddress>> list = socket.addresses(interface->index);
+	if (!list.ok())
+		return throw_failure(env, list.status());
 	Napi::Object result = Napi::Object::New(env);
-	result.Set("ifindex", link.ifindex);
-	result.Set("name", link.name);
-	result.Set("mtu", link.mtu);
-	result.Set("flags", link.flags);
-	result.Set("hardware", link.hardware);
-	result.Set("mac", mac(env, link.has_mac, link.mac));
-	Napi::Array addresses = Napi::Array::New(env, link.addresses.size());
-	for (u32 i = 0; i < link.addresses.size(); i++) {
-		const HostAddress &from = link.addresses[i];
+	result.Set("ifindex", interface->index);
+	result.Set("name", interface->name);
+	result.Set("mtu", interface->mtu);
+	result.Set("flags", interface->flags);
+	result.Set("hardware", interface->hardware);
+	result.Set("mac", mac(env, interface->has_mac, interface->mac));
+	Napi::Array addresses = Napi::Array::New(env, list->size());
+	for (u32 i = 0; i < list->size(); i++) {
+		const InterfaceAddress &from = (*list)[i];
 		Napi::Object address = Napi::Object::New(env);
 
-		address.Set("address", bytes(env, from.address.b, 16));
+		address.Set("address", ip(env, from.address));
 		address.Set("prefix", from.prefix);
 		address.Set("family", from.family);
 		address.Set("scope", from.scope);
@@ -75,109 +92,110 @@ Napi::Value link_door(const Napi::CallbackInfo &info)
 	return result;
 }
 
-Napi::Value route_door(const Napi::CallbackInfo &info)
+Napi::Value route_binding(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
-	HostRoute found;
-	Route route;
+	RouteSocket socket;
 
 	Fields::begin();
-	sh_addr destination = address_of(info[0], "destination");
+	IpAddress destination = ip_of(info[0], "destination");
 	if (!Fields::problem().empty())
 		return throw_problem(env, Fields::problem());
-	Failure failure = route.open();
-	if (!failure)
-		failure = route.route(destination, &found);
-	if (failure)
-		return throw_failure(env, failure);
+	if (Status status = socket.open(); !status.ok())
+		return throw_failure(env, status);
+	Result<Route> route = socket.route(destination);
+	if (!route.ok())
+		return throw_failure(env, route.status());
 	Napi::Object result = Napi::Object::New(env);
-	result.Set("kind", found.kind);
-	result.Set("ifindex", found.ifindex);
-	result.Set("gateway", found.has_gateway ? bytes(env, found.gateway.b, 16) : env.Null());
-	result.Set("source", found.has_source ? bytes(env, found.source.b, 16) : env.Null());
-	result.Set("mtu", found.mtu);
-	result.Set("ownMac", mac(env, found.has_mac, found.own_mac));
-	result.Set("hardware", found.hardware);
+	result.Set("kind", route->kind);
+	result.Set("ifindex", route->interface.index);
+	result.Set("gateway", ip(env, route->gateway));
+	result.Set("source", ip(env, route->source));
+	result.Set("mtu", route->mtu);
+	result.Set("ownMac", mac(env, route->interface.has_mac, route->interface.mac));
+	result.Set("hardware", route->interface.hardware);
 	return result;
 }
 
-// neighbour(ifindex, address) and resolve(ifindex, address)
-Napi::Value neighbour_door(const Napi::CallbackInfo &info)
+// neighbour(ifindex, address)
+Napi::Value neighbour_binding(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
-	HostNeighbour found;
-	Route route;
+	RouteSocket socket;
 
 	Fields::begin();
-	sh_addr address = address_of(info[1], "address");
+	IpAddress address = ip_of(info[1], "address");
 	if (!Fields::problem().empty())
 		return throw_problem(env, Fields::problem());
-	Failure failure = route.open();
-	if (!failure)
-		failure = route.neighbour(info[0].ToNumber().Uint32Value(), address, &found);
-	if (failure)
-		return throw_failure(env, failure);
-	if (!found.found)
+	if (Status status = socket.open(); !status.ok())
+		return throw_failure(env, status);
+	Result<std::optional<Neighbour>> found = socket.neighbour(info[0].ToNumber().Uint32Value(), address);
+	if (!found.ok())
+		return throw_failure(env, found.status());
+	if (!*found)
 		return env.Null();
+	const Neighbour &neighbour = **found;
 	Napi::Object result = Napi::Object::New(env);
-	result.Set("mac", mac(env, found.has_mac, found.mac));
-	result.Set("state", found.state);
+	result.Set("mac", mac(env, neighbour.has_mac, neighbour.mac));
+	result.Set("state", neighbour.state);
 	return result;
 }
 
-Napi::Value resolve_door(const Napi::CallbackInfo &info)
+// resolve(ifindex, address)
+Napi::Value resolve_binding(const Napi::CallbackInfo &info)
 {
-	Route route;
+	RouteSocket socket;
 
 	Fields::begin();
-	sh_addr address = address_of(info[1], "address");
+	IpAddress address = ip_of(info[1], "address");
 	if (!Fields::problem().empty())
 		return throw_problem(info.Env(), Fields::problem());
-	Failure failure = route.open();
-	if (!failure)
-		failure = route.resolve(info[0].ToNumber().Uint32Value(), address);
-	return failure ? throw_failure(info.Env(), failure) : info.Env().Undefined();
+	Status status = socket.open();
+	if (status.ok())
+		status = socket.resolve(info[0].ToNumber().Uint32Value(), address);
+	return status.ok() ? info.Env().Undefined() : throw_failure(info.Env(), status);
 }
 
-Napi::Value offloads_door(const Napi::CallbackInfo &info)
+Napi::Value offloads_binding(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
-	std::vector<Feature> features;
+	Result<std::vector<Feature>> features = read_features(info[0].ToString().Utf8Value());
 
-	if (Failure failure = Offload().read(info[0].ToString().Utf8Value(), &features))
-		return throw_failure(env, failure);
-	Napi::Array list = Napi::Array::New(env, features.size());
-	for (u32 i = 0; i < features.size(); i++) {
+	if (!features.ok())
+		return throw_failure(env, features.status());
+	Napi::Array list = Napi::Array::New(env, features->size());
+	for (u32 i = 0; i < features->size(); i++) {
+		const Feature &from = (*features)[i];
 		Napi::Object feature = Napi::Object::New(env);
 
-		feature.Set("name", features[i].name);
-		feature.Set("active", features[i].active);
-		feature.Set("changeable", features[i].changeable);
+		feature.Set("name", from.name);
+		feature.Set("active", from.active);
+		feature.Set("changeable", from.changeable);
 		list.Set(i, feature);
 	}
 	return list;
 }
 
-Napi::Value set_offload_door(const Napi::CallbackInfo &info)
+Napi::Value set_offload_binding(const Napi::CallbackInfo &info)
 {
-	Failure failure = Offload().set(info[0].ToString().Utf8Value(), info[1].ToString().Utf8Value(),
-	                                info[2].ToBoolean().Value());
+	Status status = set_feature(info[0].ToString().Utf8Value(), info[1].ToString().Utf8Value(),
+	                            info[2].ToBoolean().Value());
 
-	return failure ? throw_failure(info.Env(), failure) : info.Env().Undefined();
+	return status.ok() ? info.Env().Undefined() : throw_failure(info.Env(), status);
 }
 
-// The descriptor becomes JavaScript's, which closes it by fs.closeSync.
-Napi::Value open_tun_door(const Napi::CallbackInfo &info)
+// JavaScript owns the descriptor and closes it by fs.closeSync.
+Napi::Value open_tun_binding(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
-	Tun tun;
+	Result<Tun> tun = open_tun(info[0].ToString().Utf8Value(), info[1].ToBoolean().Value());
 
-	if (Failure failure = open_tun(info[0].ToString().Utf8Value(), info[1].ToBoolean().Value(), &tun))
-		return throw_failure(env, failure);
+	if (!tun.ok())
+		return throw_failure(env, tun.status());
 	Napi::Object result = Napi::Object::New(env);
-	result.Set("ifindex", tun.ifindex);
-	result.Set("name", tun.name);
-	result.Set("fd", tun.fd.release());
+	result.Set("ifindex", tun->ifindex);
+	result.Set("name", tun->name);
+	result.Set("fd", tun->fd.release());
 	return result;
 }
 
@@ -187,15 +205,15 @@ Napi::Object host(Napi::Env env)
 {
 	Napi::Object result = Napi::Object::New(env);
 
-	result.Set("link", Napi::Function::New(env, link_door, "link"));
-	result.Set("route", Napi::Function::New(env, route_door, "route"));
-	result.Set("neighbour", Napi::Function::New(env, neighbour_door, "neighbour"));
-	result.Set("resolve", Napi::Function::New(env, resolve_door, "resolve"));
-	result.Set("offloads", Napi::Function::New(env, offloads_door, "offloads"));
-	result.Set("setOffload", Napi::Function::New(env, set_offload_door, "setOffload"));
-	result.Set("xdpFeatures", Napi::Function::New(env, xdp_features_door, "xdpFeatures"));
-	result.Set("openTun", Napi::Function::New(env, open_tun_door, "openTun"));
-	result.Set("tcpSessions", Napi::Function::New(env, tcp_sessions_door, "tcpSessions"));
+	result.Set("link", Napi::Function::New(env, link_binding, "link"));
+	result.Set("route", Napi::Function::New(env, route_binding, "route"));
+	result.Set("neighbour", Napi::Function::New(env, neighbour_binding, "neighbour"));
+	result.Set("resolve", Napi::Function::New(env, resolve_binding, "resolve"));
+	result.Set("offloads", Napi::Function::New(env, offloads_binding, "offloads"));
+	result.Set("setOffload", Napi::Function::New(env, set_offload_binding, "setOffload"));
+	result.Set("xdpFeatures", Napi::Function::New(env, xdp_features_binding, "xdpFeatures"));
+	result.Set("openTun", Napi::Function::New(env, open_tun_binding, "openTun"));
+	result.Set("tcpSessions", Napi::Function::New(env, tcp_sessions_binding, "tcpSessions"));
 	result.Set("LinkCounters", link_counters_class(env));
 	result.Set("QueueCounters", queue_counters_class(env));
 	return result;

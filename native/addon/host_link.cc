@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// host_link.cc - LinkCounters and QueueCounters of the addon: what a network interface has carried, and its state.
+// host_link.cc - LinkCounters and QueueCounters of the addon: traffic and state of a network interface.
 //
-// Owns: the translation of linux/link.h and linux/queue_counters.h.
+// Owns: the translation of linux/link_counters.h and linux/queue_counters.h.
 // Must never: compute a rate (src/load does).
 #include <cstring>
 
 #include "addon/failure.h"
 #include "addon/fields.h"
-#include "linux/link.h"
+#include "linux/link_counters.h"
 #include "linux/queue_counters.h"
 
 namespace shunt
@@ -27,22 +27,21 @@ public:
 	{
 		u64 speed = info[1].IsNumber() ? (u64)info[1].As<Napi::Number>().Int64Value() : 0;
 
-		if (Failure failure = counters_.open(info[0].ToString().Utf8Value(), speed))
-			throw_failure(info.Env(), failure);
+		if (Status status = counters_.open(info[0].ToString().Utf8Value(), speed); !status.ok())
+			throw_failure(info.Env(), status);
 	}
 
 	// Fills the given BigUint64Array of LINK_COUNTERS entries: nothing is allocated.
 	Napi::Value read(const Napi::CallbackInfo &info)
 	{
-		u64 now[LINK_COUNTERS];
-
 		if (!info[0].IsTypedArray() ||
 		    info[0].As<Napi::TypedArray>().TypedArrayType() != napi_biguint64_array ||
 		    info[0].As<Napi::TypedArray>().ElementLength() < LINK_COUNTERS)
 			return throw_problem(info.Env(), "counters are read into a BigUint64Array of 8");
-		if (Failure failure = counters_.read(now))
-			return throw_failure(info.Env(), failure);
-		memcpy(info[0].As<Napi::BigUint64Array>().Data(), now, sizeof(now));
+		Result<LinkCounts> counts = counters_.read();
+		if (!counts.ok())
+			return throw_failure(info.Env(), counts.status());
+		memcpy(info[0].As<Napi::BigUint64Array>().Data(), counts->data(), sizeof(*counts));
 		return info[0];
 	}
 
@@ -54,16 +53,16 @@ public:
 	Napi::Value state(const Napi::CallbackInfo &info)
 	{
 		Napi::Env env = info.Env();
-		LinkState state;
+		Result<LinkState> state = counters_.state();
 
-		if (Failure failure = counters_.state(&state))
-			return throw_failure(env, failure);
+		if (!state.ok())
+			return throw_failure(env, state.status());
 		Napi::Object result = Napi::Object::New(env);
-		result.Set("up", state.up);
-		result.Set("operstate", state.operstate);
-		result.Set("carrier", state.carrier < 0 ? env.Null() : Napi::Boolean::New(env, state.carrier != 0));
-		result.Set("duplex", state.duplex.empty() ? env.Null() : Napi::String::New(env, state.duplex));
-		result.Set("speedBps", (double)state.speed_bps);
+		result.Set("up", state->up);
+		result.Set("operstate", state->operstate);
+		result.Set("carrier", state->carrier < 0 ? env.Null() : Napi::Boolean::New(env, state->carrier != 0));
+		result.Set("duplex", state->duplex.empty() ? env.Null() : Napi::String::New(env, state->duplex));
+		result.Set("speedBps", (double)state->speed_bps);
 		return result;
 	}
 
@@ -76,26 +75,26 @@ class QueueCountersObject : public Napi::ObjectWrap<QueueCountersObject>
 public:
 	explicit QueueCountersObject(const Napi::CallbackInfo &info) : Napi::ObjectWrap<QueueCountersObject>(info)
 	{
-		if (Failure failure = counters_.open(info[0].ToString().Utf8Value()))
-			throw_failure(info.Env(), failure);
+		if (Status status = counters_.open(info[0].ToString().Utf8Value()); !status.ok())
+			throw_failure(info.Env(), status);
 	}
 
 	Napi::Value read(const Napi::CallbackInfo &info)
 	{
 		Napi::Env env = info.Env();
-		std::vector<QueueRow> rows;
+		Result<std::vector<QueueRow>> rows = counters_.read();
 
-		if (Failure failure = counters_.read(&rows))
-			return throw_failure(env, failure);
-		Napi::Array list = Napi::Array::New(env, rows.size());
-		for (u32 i = 0; i < rows.size(); i++) {
+		if (!rows.ok())
+			return throw_failure(env, rows.status());
+		Napi::Array list = Napi::Array::New(env, rows->size());
+		for (u32 i = 0; i < rows->size(); i++) {
+			const QueueRow &from = (*rows)[i];
 			Napi::Object row = Napi::Object::New(env);
 
-			row.Set("queue", rows[i].queue);
+			row.Set("queue", from.queue);
 			for (u32 k = 0; k < QUEUE_COUNTERS; k++)
-				row.Set(QUEUE_NAMES[k], rows[i].known & 1U << k
-				                                ? Napi::BigInt::New(env, (uint64_t)rows[i].counters[k])
-				                                : env.Null());
+				row.Set(QUEUE_NAMES[k],
+				        from.known & 1U << k ? Napi::BigInt::New(env, from.counters[k]) : env.Null());
 			list.Set(i, row);
 		}
 		return list;
@@ -104,16 +103,17 @@ public:
 	Napi::Value raw(const Napi::CallbackInfo &info)
 	{
 		Napi::Env env = info.Env();
-		std::vector<RawCounter> counters;
+		Result<std::vector<RawCounter>> counters = counters_.raw();
 
-		if (Failure failure = counters_.raw(&counters))
-			return throw_failure(env, failure);
-		Napi::Array list = Napi::Array::New(env, counters.size());
-		for (u32 i = 0; i < counters.size(); i++) {
+		if (!counters.ok())
+			return throw_failure(env, counters.status());
+		Napi::Array list = Napi::Array::New(env, counters->size());
+		for (u32 i = 0; i < counters->size(); i++) {
+			const RawCounter &from = (*counters)[i];
 			Napi::Object one = Napi::Object::New(env);
 
-			one.Set("name", counters[i].name);
-			one.Set("value", Napi::BigInt::New(env, (uint64_t)counters[i].value));
+			one.Set("name", from.name);
+			one.Set("value", Napi::BigInt::New(env, from.value));
 			list.Set(i, one);
 		}
 		return list;

@@ -4,7 +4,10 @@
 //
 // Owns: the translation of user/injector.h.
 // Must never: block JavaScript's thread.
-#include "addon/doors.h"
+#include <optional>
+
+#include "addon/exports.h"
+#include "addon/failure.h"
 #include "addon/fields.h"
 #include "user/injector.h"
 
@@ -27,35 +30,35 @@ public:
 
 	void Execute() override
 	{
-		std::string problem;
-
-		if (!inject(injection_, never_, &result_, &problem))
-			SetError(problem);
+		result_ = inject(injection_, never_);
+		if (!result_->ok())
+			SetError(result_->status().message());
 	}
 
 	void OnOK() override
 	{
 		Napi::Object result = Napi::Object::New(Env());
+		const InjectionResult &from = **result_;
 
-		result.Set("sent", (double)result_.sent);
-		result.Set("full", (double)result_.full);
-		result.Set("refused", (double)result_.refused);
-		result.Set("seconds", result_.seconds);
+		result.Set("sent", (double)from.sent);
+		result.Set("full", (double)from.full);
+		result.Set("refused", (double)from.refused);
+		result.Set("seconds", from.seconds);
 		deferred_.Resolve(result);
 	}
 
-	void OnError(const Napi::Error &error) override { deferred_.Reject(error.Value()); }
+	void OnError(const Napi::Error &) override { deferred_.Reject(error_of(Env(), result_->status()).Value()); }
 
 private:
 	Napi::Promise::Deferred deferred_;
 	Injection injection_;
-	InjectionResult result_;
+	std::optional<Result<InjectionResult>> result_; // set by Execute()
 	std::atomic<bool> never_ = false;
 };
 
 } // namespace
 
-Napi::Value inject_door(const Napi::CallbackInfo &info)
+Napi::Value inject_binding(const Napi::CallbackInfo &info)
 {
 	Injection injection;
 

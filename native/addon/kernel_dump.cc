@@ -3,6 +3,7 @@
 // kernel_dump.cc - the KernelDump class of the addon: packets before and after the kernel's packet program, by promise.
 //
 // Owns: the translation of kernel/dump.h.
+#include "addon/exports.h"
 #include "addon/reading.h"
 #include "kernel/dump.h"
 
@@ -58,16 +59,13 @@ Napi::Object packet_object(Napi::Env env, const DumpPacket &packet)
 	return result;
 }
 
-struct DumpWay {
+struct DumpSource {
 	using Stream = KernelDump;
 	using Batch = DumpBatch;
 
 	static const char *name() { return "shunt kernel dump"; }
 
-	static bool read(KernelDump *dump, u32 max, int timeout_ms, DumpBatch *batch, std::string *problem)
-	{
-		return dump->read(max, timeout_ms, batch, problem);
-	}
+	static Result<DumpBatch> read(KernelDump *dump, u32 max, int timeout_ms) { return dump->read(max, timeout_ms); }
 
 	static Napi::Object object(Napi::Env env, const DumpBatch &batch)
 	{
@@ -87,14 +85,14 @@ struct DumpWay {
 		result.Set("packets", list);
 		result.Set("counts", counts);
 		result.Set("programId", batch.program);
-		result.Set("standIn", batch.stand_in);
+		result.Set("standIn", batch.tracing_copy);
 		if (!batch.ended.empty())
 			result.Set("ended", batch.ended);
 		return result;
 	}
 };
 
-// Of the address that a filter names, so many bits of the 16 bytes.
+// The address of a filter, and its prefix length as a mask over the 16 bytes.
 void read_prefix(const Fields &f, const char *name, const char *bits_name, sh_addr *prefix, sh_addr *mask)
 {
 	if (!f.has(name))
@@ -112,41 +110,41 @@ void read_prefix(const Fields &f, const char *name, const char *bits_name, sh_ad
 DumpOptions read_dump_options(const Fields &f)
 {
 	DumpOptions o;
-	sh_dump_wanted &w = o.wanted;
+	sh_dump_wanted &filter = o.tap.filter;
 
 	o.interface = f.text("interface");
 	o.program = (u32)f.number("programId", 0xffffffff, 0);
-	o.ring_bytes = (u32)f.number("ringBytes", 1u << 30, o.ring_bytes);
-	std::string way = f.text("way");
-	if (way == "probes" || way == "stand-in")
-		o.ways = way == "probes" ? DumpWays::probes : DumpWays::stand_in;
-	else if (!way.empty())
+	o.tap.ring_bytes = (u32)f.number("ringBytes", 1u << 30, o.tap.ring_bytes);
+	std::string method = f.text("way");
+	if (method == "probes" || method == "stand-in")
+		o.method = method == "probes" ? DumpMethod::probes : DumpMethod::tracing_copy;
+	else if (!method.empty())
 		f.complain("way", "must be one of probes, stand-in");
 	if (o.interface.empty() == !o.program)
 		f.complain("", "a capture needs either an interface or a program's id");
-	if (o.ring_bytes < 65536 || o.ring_bytes & (o.ring_bytes - 1))
+	if (o.tap.ring_bytes < 65536 || o.tap.ring_bytes & (o.tap.ring_bytes - 1))
 		f.complain("ringBytes", "must be a power of two, 65536 or more");
-	read_prefix(f, "source", "sourceBits", &w.source, &w.source_mask);
-	read_prefix(f, "destination", "destinationBits", &w.destination, &w.destination_mask);
-	w.source_port = sh_htons(f.number("sourcePort", 65535, 0));
-	w.destination_port = sh_htons(f.number("destinationPort", 65535, 0));
-	w.protocol = (u8)f.number("protocol", 255, 0);
-	w.before = (u16)f.number("before", SH_DUMP_MOST, SH_DUMP_MOST);
-	w.after = (u16)f.number("after", SH_DUMP_MOST, SH_DUMP_MOST);
+	read_prefix(f, "source", "sourceBits", &filter.source, &filter.source_mask);
+	read_prefix(f, "destination", "destinationBits", &filter.destination, &filter.destination_mask);
+	filter.source_port = sh_htons(f.number("sourcePort", 65535, 0));
+	filter.destination_port = sh_htons(f.number("destinationPort", 65535, 0));
+	filter.protocol = (u8)f.number("protocol", 255, 0);
+	filter.before = (u16)f.number("before", SH_DUMP_MOST, SH_DUMP_MOST);
+	filter.after = (u16)f.number("after", SH_DUMP_MOST, SH_DUMP_MOST);
 	if (!f.has("reasons"))
-		memset(w.reasons, 0xff, sizeof(w.reasons));
+		memset(filter.reasons, 0xff, sizeof(filter.reasons));
 	f.list("reasons", [&](const Napi::Value &value, const std::string &place) {
 		double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
 
 		if (number >= 0 && number < (int)SH_REASON_COUNT)
-			w.reasons[(u32)number / 64] |= 1ull << (u32)number % 64;
+			filter.reasons[(u32)number / 64] |= 1ull << (u32)number % 64;
 		else
-			Fields::complain_at(place, "must be a reason's number");
+			Fields::complain_at(place, "must be the number of a reason");
 	});
 	u64 rate = f.number("rate", 1000000000, 0);
 	if (rate) {
-		w.interval_ns = 1000000000 / rate;
-		w.burst_ns = w.interval_ns * (rate - 1);
+		filter.interval_ns = 1000000000 / rate;
+		filter.burst_ns = filter.interval_ns * (rate - 1);
 	}
 	return o;
 }
@@ -158,24 +156,27 @@ public:
 	{
 		Fields::begin();
 		DumpOptions options = read_dump_options(Fields(info[0], ""));
-		std::string problem = Fields::problem();
-
-		if (problem.empty())
-			reading_.open(KernelDump::open(std::move(options), &problem));
-		if (!problem.empty())
-			throw_problem(info.Env(), problem);
+		if (!Fields::problem().empty()) {
+			throw_problem(info.Env(), Fields::problem());
+			return;
+		}
+		auto dump = KernelDump::open(std::move(options));
+		if (!dump.ok())
+			throw_failure(info.Env(), dump.status());
+		else
+			reading_.open(dump.take());
 	}
 
 	Napi::Value read(const Napi::CallbackInfo &info) { return reading_.read(info); }
 	void close(const Napi::CallbackInfo &) { reading_.close(); }
 
 private:
-	Reading<DumpWay> reading_;
+	Reading<DumpSource> reading_;
 };
 
 } // namespace
 
-Napi::Value xdp_program_door(const Napi::CallbackInfo &info)
+Napi::Value xdp_program_binding(const Napi::CallbackInfo &info)
 {
 	Fields::begin();
 	std::string interface = Fields(info[0], "").text("interface");

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reasons.cc - the table of reasons and the counters' memory, for JavaScript.
+// reasons.cc - the table of reasons and the memory of the counters, for JavaScript.
 //
 // Owns: the translation of datapath/reasons.h into an array of {name, verdict, text}, in the order of their numbers, and of
 // engine/statistics.h into offsets over one ArrayBuffer.
-// Must never: name a reason itself.
+// Must never: name a reason of its own.
 #include "datapath/reasons.h"
-#include "addon/doors.h"
+#include "addon/exports.h"
 
 namespace shunt
 {
@@ -69,7 +69,7 @@ Napi::Value statistics_layout(Napi::Env env)
 	return layout;
 }
 
-// The memory lives as long as JavaScript holds the buffer, whatever becomes of the engine.
+// The memory lives as long as JavaScript holds the buffer, with or without the engine.
 Napi::Value statistics_memory(Napi::Env env, const std::shared_ptr<Statistics> &statistics)
 {
 	auto *held = new std::shared_ptr<Statistics>(statistics);

@@ -2,12 +2,15 @@
 //
 // run_file.cc - runFile of the addon: tables and a pcap in, pcaps and counters out.
 //
-// Owns: the translation of user/run_file.h. It blocks; it is for tests and for looking at files.
-#include "user/run_file.h"
-#include "addon/doors.h"
+// Owns: the translation of engine/run_file.h. It blocks; it is for tests and for the examination of files.
+#include "engine/run_file.h"
+#include "addon/exports.h"
+#include "addon/failure.h"
 #include "addon/sessions.h"
 #include "addon/table_set.h"
-#include "kernel/kernel_file_engine.h"
+#include "kernel/file_engine.h"
+#include "user/capture.h"
+#include "user/file_engine.h"
 
 namespace shunt
 {
@@ -20,10 +23,8 @@ static Napi::Value numbers(Napi::Env env, const std::vector<u16> &from)
 	return array;
 }
 
-Napi::Value run_file_door(const Napi::CallbackInfo &info)
+Napi::Value run_file_binding(const Napi::CallbackInfo &info)
 {
-	FileRunResult result;
-	std::string problem;
 	FileRun run;
 
 	Fields::begin();
@@ -43,16 +44,22 @@ Napi::Value run_file_door(const Napi::CallbackInfo &info)
 		if (value.IsNumber())
 			run.sent.push_back((u64)value.As<Napi::Number>().Int64Value());
 		else
-			Fields::complain_at(place, "must be a packet's index");
+			Fields::complain_at(place, "must be the index of a packet");
 	});
 	run.explain = f.flag("explain", false);
 	if (!Fields::problem().empty())
 		return throw_problem(info.Env(), Fields::problem());
-	std::unique_ptr<FileEngine> engine =
-		f.flag("kernel", false) ? open_kernel_file_engine(run, &problem) : open_user_file_engine(run, &problem);
-	if (!engine || !run_file(run, engine.get(), &result, &problem))
-		return throw_problem(info.Env(), problem);
+	auto engine = f.flag("kernel", false) ? open_kernel_file_engine(run) : open_user_file_engine(run);
+	if (!engine.ok())
+		return throw_failure(info.Env(), engine.status());
+	auto input = open_file_capture(run.input);
+	if (!input.ok())
+		return throw_failure(info.Env(), input.status());
+	Result<FileRunResult> ran = run_file(run, input->get(), engine->get());
+	if (!ran.ok())
+		return throw_failure(info.Env(), ran.status());
 
+	const FileRunResult &result = *ran;
 	Napi::Object out = Napi::Object::New(info.Env());
 	out.Set("statistics", statistics_memory(info.Env(), result.statistics));
 	out.Set("reasons", Napi::Buffer<u8>::Copy(info.Env(), result.reasons.data(), result.reasons.size()));

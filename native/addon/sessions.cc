@@ -15,7 +15,7 @@ double ticks_to_ms(u32 ticks)
 	return (double)((u64)ticks << SH_TICK_SHIFT) / 1e6;
 }
 
-// The first tick at which so much has passed.
+// Rounded up to a whole tick.
 static u32 ticks_of(double ms)
 {
 	return (u32)std::min(std::ceil(ms * 1e6 / (1 << SH_TICK_SHIFT)), 4294967295.0);
@@ -36,7 +36,7 @@ SessionFilter read_filter(const Fields &f)
 		if (id >= 0 && id <= 65535)
 			filter.targets.push_back((u16)id);
 		else
-			Fields::complain_at(place, "must be a target's id");
+			Fields::complain_at(place, "must be the id of a target");
 	});
 	std::sort(filter.targets.begin(), filter.targets.end());
 	filter.by_port = f.has("sourcePort");

@@ -57,6 +57,16 @@ struct {
 	__uint(max_entries, AG_RING_BYTES);
 } ag_ring SEC(".maps");
 
+/* The index of the last of `bytes` bytes, to be compared with a buffer's size: the verifier of Linux 6.1 then knows that
+ * last + 1 is neither 0 nor too large. The barrier keeps clang from undoing this. */
+SH_INLINE u32 ag_last_byte(u32 bytes)
+{
+	u32 last = bytes - 1;
+
+	asm volatile("" : "+r"(last));
+	return last;
+}
+
 SH_INLINE void ag_count(u64 *counter)
 {
 	__sync_fetch_and_add(counter, 1);
@@ -135,9 +145,9 @@ SH_INLINE int ag_redirect(struct __sk_buff *skb, const struct ag_packet *p, cons
 SH_INLINE void ag_keep(struct __sk_buff *skb, const struct ag_packet *p)
 {
 	struct ag_syn syn = {.ifindex = skb->ifindex, .length = skb->len};
-	u32 length = skb->len;
+	u32 last = ag_last_byte(skb->len);
 
-	if (length < 1 || length > AG_SYN_BYTES || bpf_skb_load_bytes(skb, 0, syn.frame, length) ||
+	if (last >= AG_SYN_BYTES || bpf_skb_load_bytes(skb, 0, syn.frame, last + 1) ||
 	    bpf_skb_load_bytes(skb, p->l4 + 4, &syn.sequence, 4))
 		return;
 	bpf_map_update_elem(&ag_syns, &p->flow, &syn, BPF_ANY);
@@ -380,7 +390,7 @@ SH_INLINE int ag_told(struct __sk_buff *skb, const struct ag_packet *p)
 {
 	struct ag_service_key key = {.address = p->flow.source, .port = p->flow.source_port, .protocol = SH_UDP};
 	struct ag_service *service = bpf_map_lookup_elem(&ag_services, &key);
-	u32 at = 0, bytes;
+	u32 at = 0, bytes, last;
 	int control;
 
 	if (!service || !ag_alive(bpf_ktime_get_boot_ns()))
@@ -390,7 +400,8 @@ SH_INLINE int ag_told(struct __sk_buff *skb, const struct ag_packet *p)
 	if (!event)
 		return TC_ACT_UNSPEC;
 	event->header_bytes = bytes;
-	if (bytes < 1 || bytes > AG_HEADER_BYTES || bpf_skb_load_bytes(skb, at, event->header, bytes)) {
+	last = ag_last_byte(bytes);
+	if (last >= AG_HEADER_BYTES || bpf_skb_load_bytes(skb, at, event->header, last + 1)) {
 		bpf_ringbuf_discard(event, 0);
 		return TC_ACT_UNSPEC;
 	}

@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "agent/hooks.h"
+#include "linux/clock.h"
 #include <agent.skel.h> // made by kernel/bpf/build
 
 namespace shunt
@@ -20,43 +20,37 @@ namespace shunt
 namespace
 {
 
-u64 now_ns()
-{
-	timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
-}
-
-int take(void *into, void *bytes, size_t size)
+int append_event(void *events, void *bytes, size_t size)
 {
 	if (size >= sizeof(ag_event))
-		static_cast<std::vector<ag_event> *>(into)->push_back(*static_cast<const ag_event *>(bytes));
+		static_cast<std::vector<ag_event> *>(events)->push_back(*static_cast<const ag_event *>(bytes));
 	return 0;
 }
 
 } // namespace
 
-std::unique_ptr<Agent> Agent::open(const std::vector<std::string> &interfaces, std::string *problem)
+Result<std::unique_ptr<Agent>> Agent::open(const std::vector<std::string> &interfaces)
 {
 	std::unique_ptr<Agent> agent(new Agent);
 	size_t size;
 	const void *bytes = agent_bpf::elf_bytes(&size);
+	auto object = Object::open(bytes, size, "agent");
 
-	agent->object_ = Object::open(bytes, size, "agent", problem);
-	if (!agent->object_ || !agent->object_->load(problem))
-		return nullptr;
-	agent->ring_ = ring_buffer__new(agent->object_->map_fd("ag_ring"), take, &agent->kept_, nullptr);
-	if (!agent->ring_) {
-		*problem = kernel_problem("the agent's events can't be read", errno);
-		return nullptr;
-	}
-	if (!agent->beat(problem))
-		return nullptr;
+	if (!object.ok())
+		return object.status();
+	agent->object_ = object.take();
+	if (Status status = agent->object_->load(); !status.ok())
+		return status;
+	agent->ring_ = ring_buffer__new(agent->object_->map_fd("ag_ring"), append_event, &agent->pending_, nullptr);
+	if (!agent->ring_)
+		return Status::system("ring buffer of the agent's events", errno);
+	if (Status status = agent->beat(); !status.ok())
+		return status;
 	for (const std::string &interface : interfaces) {
-		if (!put_agent(interface, agent->object_->program_fd("shunt_out"),
-		               agent->object_->program_fd("shunt_in"), problem))
-			return nullptr;
+		Status status = attach_agent(interface, agent->object_->program_fd("shunt_out"),
+		                             agent->object_->program_fd("shunt_in"));
+		if (!status.ok())
+			return status;
 		agent->interfaces_.push_back(interface);
 	}
 	return agent;
@@ -65,13 +59,12 @@ std::unique_ptr<Agent> Agent::open(const std::vector<std::string> &interfaces, s
 Agent::~Agent()
 {
 	for (const std::string &interface : interfaces_)
-		remove_agent(interface);
+		detach_agent(interface);
 	if (ring_)
 		ring_buffer__free(ring_);
 }
 
-bool Agent::put(const ag_service_key &service, u32 index, const u8 *nonce, const AgentBinding *binding,
-                std::string *problem)
+Status Agent::put(const ag_service_key &service, u32 index, const u8 *nonce, const AgentBinding *binding)
 {
 	ag_service value = {};
 
@@ -82,49 +75,44 @@ bool Agent::put(const ag_service_key &service, u32 index, const u8 *nonce, const
 		value.source = binding->source;
 		value.port = sh_htons(binding->port);
 		value.ifindex = binding->ifindex;
-		value.until_ns = now_ns() + binding->for_ms * 1000000;
+		value.until_ns = boottime_ns() + binding->for_ms * 1000000;
 		value.bound = 1;
 	}
 	int failed = bpf_map_update_elem(object_->map_fd("ag_services"), &service, &value, BPF_ANY);
-	if (failed)
-		*problem = kernel_problem("the agent can't take a service", failed);
-	return !failed;
+	return failed ? Status::system("update of the agent's map ag_services", failed) : Status();
 }
 
-bool Agent::beat(std::string *problem)
+Status Agent::beat()
 {
-	ag_state state = {now_ns()};
+	ag_state state = {boottime_ns()};
 	u32 zero = 0;
 	int failed = bpf_map_update_elem(object_->map_fd("ag_states"), &zero, &state, BPF_ANY);
 
-	if (failed)
-		*problem = kernel_problem("the agent can't tell that it lives", failed);
-	return !failed;
+	return failed ? Status::system("update of the agent's map ag_states", failed) : Status();
 }
 
-bool Agent::counts(u32 index, ag_counts *counts, std::string *problem) const
+Result<ag_counts> Agent::counts(u32 index) const
 {
-	int failed = bpf_map_lookup_elem(object_->map_fd("ag_counters"), &index, counts);
+	ag_counts counts = {};
+	int failed = bpf_map_lookup_elem(object_->map_fd("ag_counters"), &index, &counts);
 
 	if (failed)
-		*problem = kernel_problem("the agent's counters can't be read", failed);
-	return !failed;
+		return Status::system("look-up in the agent's map ag_counters", failed);
+	return counts;
 }
 
-bool Agent::read(u32 max, int timeout_ms, std::vector<ag_event> *events, std::string *problem)
+Result<std::vector<ag_event>> Agent::read(u32 max, int timeout_ms)
 {
-	if (kept_.empty()) {
-		int got = ring_buffer__poll(ring_, timeout_ms);
+	if (pending_.empty()) {
+		int received = ring_buffer__poll(ring_, timeout_ms);
 
-		if (got < 0 && got != -EINTR) {
-			*problem = kernel_problem("the agent's events can't be read", got);
-			return false;
-		}
+		if (received < 0 && received != -EINTR)
+			return Status::system("poll of the agent's events", received);
 	}
-	size_t some = std::min<size_t>(max, kept_.size());
-	events->assign(kept_.begin(), kept_.begin() + (ptrdiff_t)some);
-	kept_.erase(kept_.begin(), kept_.begin() + (ptrdiff_t)some);
-	return true;
+	auto end = pending_.begin() + static_cast<ptrdiff_t>(std::min<size_t>(max, pending_.size()));
+	std::vector<ag_event> events(pending_.begin(), end);
+	pending_.erase(pending_.begin(), end);
+	return events;
 }
 
 } // namespace shunt

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// agent.h - the host agent's BPF programs: loaded, attached, told of services and bindings, asked for events and counters.
+// agent.h - the host agent's BPF programs (agent.bpf.c): load, attach, set services and bindings, read events and counters.
 //
-// Owns: the maps, and the hooks on its interfaces, which close() takes away.
+// Owns: the maps, and the filters at its interfaces, which the destructor detaches.
 // Must never: decide which target serves a service; src/agent does.
 #ifndef SHUNT_AGENT_AGENT_H
 #define SHUNT_AGENT_AGENT_H
@@ -13,37 +13,39 @@
 
 #include "agent/maps.h"
 #include "kernel/object.h"
+#include "linux/status.h"
 
 struct ring_buffer;
 
 namespace shunt
 {
 
+// New flows from `source` to the service go to `target`.
 struct AgentBinding {
 	sh_addr target = {};
-	sh_addr source = {}; // whose packets
-	u16 port = 0;
-	u32 ifindex = 0; // by which the target is reached; 0: as the packet goes anyhow
-	u64 for_ms = 0;  // from now
+	sh_addr source = {};
+	u16 port = 0;    // of the target, host order
+	u32 ifindex = 0; // egress interface towards the target; 0: the packet's own
+	u64 for_ms = 0;  // lifetime from now
 };
 
 class Agent
 {
 public:
-	// NULL and one sentence: the kernel refuses the programs, or an interface takes none.
-	static std::unique_ptr<Agent> open(const std::vector<std::string> &interfaces, std::string *problem);
+	// Loads the programs and attaches them to each interface. Errors: the verifier's, or an interface's (hooks.h).
+	static Result<std::unique_ptr<Agent>> open(const std::vector<std::string> &interfaces);
 	~Agent();
 	Agent(const Agent &) = delete;
 
-	// A service, with its binding, if any, under the number by which events and counters name it.
-	// `nonce`: what a SYN shows while there is none; zeros: nothing.
-	bool put(const ag_service_key &service, u32 index, const u8 *nonce, const AgentBinding *binding,
-	         std::string *problem);
-	// New flows may be bound as long as this is called every second.
-	bool beat(std::string *problem);
-	bool counts(u32 index, ag_counts *counts, std::string *problem) const;
-	// Waits for the first event at most so long. One thread at a time; the others may be called meanwhile.
-	bool read(u32 max, int timeout_ms, std::vector<ag_event> *events, std::string *problem);
+	// Sets a service and its binding (NULL: none). Events and counters name the service by `index`, below AG_SERVICES.
+	// `nonce`: 8 bytes of the capability that packets carry while there is no binding; zeros: they carry none.
+	Status put(const ag_service_key &service, u32 index, const u8 *nonce, const AgentBinding *binding);
+	// To be called every second: without it, new flows are no longer bound after AG_PATIENCE_NS.
+	Status beat();
+	Result<ag_counts> counts(u32 index) const;
+	// Waits at most timeout_ms for the first event; at most `max` are returned, the rest by the next call. One thread at a
+	// time; the other methods may run meanwhile.
+	Result<std::vector<ag_event>> read(u32 max, int timeout_ms);
 	u32 program_id(const char *program) const { return object_->program_id(program); }
 
 private:
@@ -52,7 +54,7 @@ private:
 	std::unique_ptr<Object> object_;
 	std::vector<std::string> interfaces_;
 	ring_buffer *ring_ = nullptr;
-	std::vector<ag_event> kept_; // read, and more than were wanted
+	std::vector<ag_event> pending_; // received, not yet returned
 };
 
 } // namespace shunt

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// hooks.h - the agent's two programs at an interface's way out and way in (tc, clsact).
+// hooks.h - the agent's two programs at an interface's clsact egress and ingress.
 //
-// Owns: the filters, by a priority and handles of their own, and the clsact if it was made for them.
-// Must never: end with the process by itself: connections that a killed agent has redirected are carried on by the filters
-// it left, until the next agent takes their place or `remove` is called.
+// Owns: the two filters (kernel/tc_filter.h), by a priority and handles of their own.
+// Must never: detach when the process ends: connections that a killed agent has redirected are carried on by its filters,
+// until the next agent replaces them or remove_agent() is called.
 #ifndef SHUNT_AGENT_HOOKS_H
 #define SHUNT_AGENT_HOOKS_H
 
 #include <string>
 
-#include "datapath/types.h"
+#include "linux/status.h"
 
 namespace shunt
 {
 
-// Puts both there, in the place of those that an earlier agent may have left. False and one sentence.
-bool put_agent(const std::string &interface, int out_fd, int in_fd, std::string *problem);
-// Takes both away, and the clsact where nobody else uses it. True if there was anything of ours.
-bool remove_agent(const std::string &interface);
+// Attaches both programs, replacing those of an earlier agent. On an error neither stays attached.
+Status attach_agent(const std::string &interface, int egress_fd, int ingress_fd);
+// Detaches both programs, whichever agent attached them. False: there was neither.
+bool detach_agent(const std::string &interface);
 
 } // namespace shunt
 

@@ -20,7 +20,7 @@ enum {
 	AG_TELL_NS = 20000000, /* traffic that wants a binding is told of so often at most, per service */
 };
 
-/* A heartbeat older than this: nobody renews leases or watches targets, so nothing new is bound. */
+/* A heartbeat older than this: no agent renews leases or watches targets, so nothing new is bound. */
 #define AG_PATIENCE_NS 3000000000ull
 
 struct ag_service_key {

@@ -11,7 +11,7 @@
 
 #include "datapath/types.h"
 
-/* By what a client's packet may ask something (question.h). */
+/* By what a client's packet may ask something (signal/read.h). */
 enum sh_carrier { SH_CARRIER_NONE, SH_CARRIER_CONTROL, SH_CARRIER_SURPLUS, SH_CARRIER_SYN };
 
 enum sh_fragmentation { SH_WHOLE, SH_FRAGMENT_FIRST, SH_FRAGMENT_LATER };

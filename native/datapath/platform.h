@@ -9,22 +9,22 @@
  *
  *   sh_now_ns(env)                monotonic clock, nanoseconds
  *   sh_control(env)               the published set; NULL before the first
- *   sh_env_again(handed, &env)    a stage's own env from one it was handed as memory (types.h, SH_STAGE_ALONE)
+ *   sh_env_restore(handed, &env)    a stage's own env from one it was handed as memory (types.h, SH_STAGE_ALONE)
  *   sh_service_slot(env, i), sh_rule_slot, sh_own_slot, sh_redirection_at, sh_row_at, sh_target_at, sh_key_at
  *                                 entry i of a table; NULL when there is none
  *   sh_bucket4_at(env, i), sh_bucket6_at(env, i), sh_fragment_at(env, i)
  *                                 the tables that packets write: sessions and fragments
- *   sh_limit_at(env, i), sh_told_at(env, i)
- *                                 the limits of answers, i up to SH_LIMITS, and what is to be told, i below SH_TOLD; NULL where
+ *   sh_limit_at(env, i), sh_pending_redirect_at(env, i)
+ *                                 the limits of answers, i up to SH_LIMITS, and what is to be told, i below SH_PENDING_REDIRECTS; NULL where
  *                                 there are none
  *   sh_scratch(env)               SH_SCRATCH_BYTES of memory of this processor's own, zero at first, for one packet's time: BPF
  *                                 has 512 bytes of stack, for a whole chain of calls
- *   sh_kept_tag_at(env, i)        this processor's own, of SH_KEPT_TAGS; NULL where none are kept
- *   sh_kept_start_at(env, i)      the same, of SH_KEPT_STARTS
- *   sh_packet_of(frame), sh_frame_of(packet, &room), sh_frame_again(frame)
+ *   sh_cached_tag_at(env, i)        this processor's own, of SH_CACHED_TAGS; NULL where none are kept
+ *   sh_cached_start_at(env, i)      the same, of SH_CACHED_STARTS
+ *   sh_packet_of(frame), sh_frame_of(packet, &room), sh_frame_refresh(frame)
  *                                 what stands for the frame in a stage that is verified alone, the frame there, and, after such a
  *                                 stage, in its caller
- *   sh_served(env, frame, flow)   does a socket of this host's take what comes to the flow's destination?
+ *   sh_socket_listens(env, frame, flow)   does a socket of this host's take what comes to the flow's destination?
  *   sh_length(frame)              bytes of the whole packet
  *   sh_beyond(frame, n)           is the packet shorter than n bytes? Its headers lie in one piece from data to end, and in
  *                                 the kernel the rest of a jumbo frame may lie elsewhere

@@ -13,7 +13,7 @@
 #define SHUNT_DATAPATH_TOO_BIG_H
 
 #include "datapath/parse/checksum.h"
-#include "datapath/turn.h"
+#include "datapath/reply.h"
 
 /* Bytes of the packet that are quoted: constants, so that the sums need no loop over the wire's lengths. IPv4: the
  * longest header and the 8 bytes that RFC 792 asks for. */
@@ -38,7 +38,7 @@ SH_INLINE u8 sh_too_big4(struct sh_frame *frame, const struct sh_parsed *p, u16 
 	struct sh_icmp *icmp;
 	struct sh_ipv4 *ip;
 
-	if (sh_turn_round(frame, p, SH_QUOTE4, sizeof(*answer) - SH_QUOTE4))
+	if (sh_reply_reverse_link(frame, p, SH_QUOTE4, sizeof(*answer) - SH_QUOTE4))
 		return SH_R_too_big_dropped;
 	answer = (struct sh_too_big4 *)(frame->data + SH_OFFSET(p->l3));
 	if ((u8 *)(answer + 1) > frame->end)
@@ -72,7 +72,7 @@ SH_INLINE u8 sh_too_big6(struct sh_frame *frame, const struct sh_parsed *p, u16 
 	struct sh_ipv6 *ip;
 	u64 sum;
 
-	if (sh_turn_round(frame, p, SH_QUOTE6, sizeof(*answer) - SH_QUOTE6))
+	if (sh_reply_reverse_link(frame, p, SH_QUOTE6, sizeof(*answer) - SH_QUOTE6))
 		return SH_R_too_big_dropped;
 	answer = (struct sh_too_big6 *)(frame->data + SH_OFFSET(p->l3));
 	if ((u8 *)(answer + 1) > frame->end)

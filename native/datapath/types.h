@@ -19,7 +19,7 @@ typedef u32 be32;
 /* Two kinds of stage that the kernel wants to be functions of their own; in user space both are inlined.
  * SH_STAGE has its own stack frame: in BPF all frames of a call chain share 512 bytes.
  * SH_STAGE_ALONE is also verified alone, once, instead of for every path that leads to it. So it is handed only numbers
- * and memory, and it must look up for itself what it reads (sh_env_again). */
+ * and memory, and it must look up for itself what it reads (sh_env_restore). */
 #ifdef __bpf__
 #define SH_STAGE static __attribute__((noinline))
 #define SH_STAGE_ALONE __attribute__((noinline))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // aging.cc - the aging sweep: R9's periodic check, in slices, beside running workers and without a system call.
-#include "datapath/session/session.h"
+#include "datapath/session/insert.h"
 #include "engine/sessions.h"
 
 namespace shunt
@@ -15,19 +15,19 @@ bool free_session(sh_session4 *slot, u64 claim, sh_session_value seen)
 namespace
 {
 
-// A record as it was read.
+// A record at the moment of its read.
 struct Record {
 	sh_session4 *slot;
 	u64 claim;
 	sh_session_value seen;
 };
 
-// Two processors that saw a flow's first packets at once may both have made a record; so may one that looked for a record
-// while another moved it. It is enough to look for the second one of records that are fresh.
-class Twins
+// Finds duplicates: two processors that saw a flow's first packets at once may both have made a record, and so may one that
+// looked a record up while another relocated it. Only fresh records can have a duplicate that has not been found yet.
+class Duplicates
 {
 public:
-	Twins(const Sessions &sessions, const sh_tables &tables)
+	Duplicates(const Sessions &sessions, const sh_tables &tables)
 	    : env_{0,
 	           &tables,
 	           sessions.bucket4(),
@@ -41,17 +41,19 @@ public:
 	{
 	}
 
-	// Of the two records of this one's flow the one that look-ups don't come to; no slot: it is alone.
-	Record spare(const sh_session4 *slot, u8 family) const
+	// Of two records of this flow the one that look-ups do not reach; no slot: there is one record only.
+	Record unreachable(const sh_session4 *slot, u8 family) const
 	{
 		struct sh_session_key key;
 		sh_session_value seen;
 		u32 found = 0;
 
-		if (!sh_session_resident(sh_control(&env_), slot, family, &key, &seen))
+		if (!sh_session_load_resident(sh_control(&env_), slot, family, &key, &seen))
 			return {};
 		struct sh_bucket first = sh_bucket_of(&env_, family, key.hash, 0);
 		struct sh_bucket second = sh_bucket_of(&env_, family, key.hash, 1);
+		if (!first.base || !second.base)
+			return {};
 		for (u32 i = 0; i < (first.base == second.base ? 1 : 2) * first.slots; i++) {
 			sh_session4 *one = i < first.slots ? SH_SLOT(first, i) : SH_SLOT(second, i - first.slots);
 
@@ -68,12 +70,12 @@ private:
 	sh_env env_;
 };
 
-// What another processor stores a moment after our clock was read is ahead of it, too.
+// Another processor may store a time a moment after this clock was read.
 constexpr u32 LATE_TICKS = 1000;
 
-// By longer periods than those in force now a session was to end later than any packet can have it end: it ends as if the
-// backend had sent something just now.
-void draw_back(sh_session4 *slot, sh_session_value seen, u32 last)
+// A session stored under longer idle periods than those in force would end later than any packet could have it end: it gets
+// the time of an egress packet of now.
+void shorten(sh_session4 *slot, sh_session_value seen, u32 last)
 {
 	sh_session_value sooner = seen;
 
@@ -81,7 +83,7 @@ void draw_back(sh_session4 *slot, sh_session_value seen, u32 last)
 	__sync_bool_compare_and_swap(&slot->value.word, seen.word, sooner.word);
 }
 
-// The hash is of the secret seed: nobody can aim at a register.
+// The hash depends on the secret seed, so a client can't choose its register.
 void count_source(const sh_tables &tables, const sh_session4 *slot, u64 claim, u8 family, u16 target,
                   SessionCounts *counts)
 {
@@ -100,7 +102,7 @@ SweepResult sweep(const Sessions &sessions, u64 from, u64 count, u32 now_tick, c
                   SessionCounts *counts)
 {
 	const Aging *aging = block.aging().data();
-	Twins twins(sessions, *block.tables());
+	Duplicates duplicates(sessions, *block.tables());
 	std::vector<std::pair<sh_session4 *, u8>> suspects;
 	SweepResult result;
 
@@ -114,10 +116,10 @@ SweepResult sweep(const Sessions &sessions, u64 from, u64 count, u32 now_tick, c
 		if (!seen.target)
 			return;
 		const Aging service = aging[claim & 0xffff];
-		// Most are neither too old nor ahead of now: one comparison, modulo 2^32 (sh_session_age).
+		// Most are neither idle for too long nor ahead of now: one comparison, modulo 2^32 (sh_session_age).
 		u32 age = now_tick - seen.last;
-		bool apart = age > service.idle_ticks || !service.idle_ticks;
-		if (SH_UNLIKELY(apart) && (age <= 0x80000000u || !service.idle_ticks)) {
+		bool out_of_range = age > service.idle_ticks || !service.idle_ticks;
+		if (SH_UNLIKELY(out_of_range) && (age <= 0x80000000u || !service.idle_ticks)) {
 			if (free_session(slot, claim, seen)) {
 				result.expired++;
 				return;
@@ -126,25 +128,25 @@ SweepResult sweep(const Sessions &sessions, u64 from, u64 count, u32 now_tick, c
 			sh_session_value known = seen;
 
 			known.flags &= (u8)~SH_SESSION_FRESH;
-			if (twins.spare(slot, family).slot)
-				suspects.push_back({slot, family}); // fresh still, at the next pass
+			if (duplicates.unreachable(slot, family).slot)
+				suspects.push_back({slot, family}); // stays fresh until the next pass
 			else
 				__sync_bool_compare_and_swap(&slot->value.word, seen.word, known.word);
 		}
-		if (SH_UNLIKELY(apart) && 0 - age > service.ahead + LATE_TICKS)
-			draw_back(slot, seen, now_tick + service.ahead);
+		if (SH_UNLIKELY(out_of_range) && 0 - age > service.ahead + LATE_TICKS)
+			shorten(slot, seen, now_tick + service.ahead);
 		result.live++;
 		counts->services[claim & 0xffff]++;
 		counts->targets[seen.target]++;
 		if (service.counts_sources)
 			count_source(*block.tables(), slot, claim, family, seen.target, counts);
 	});
-	// A session that is just being moved has two records as well, but not for as long as a slice takes: ask again. What is
+	// A session in relocation has two records as well, but not for as long as a slice takes: check again. A record that is
 	// freed here has been counted in this pass.
 	for (auto &[slot, family] : suspects) {
-		Record spare = twins.spare(slot, family);
+		Record duplicate = duplicates.unreachable(slot, family);
 
-		if (spare.slot && free_session(spare.slot, spare.claim, spare.seen))
+		if (duplicate.slot && free_session(duplicate.slot, duplicate.claim, duplicate.seen))
 			result.duplicates++;
 	}
 	result.next = from + count < sessions.buckets() ? from + count : 0;

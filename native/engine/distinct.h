@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// distinct.h - how many different things there were among many, in 4 KiB: HyperLogLog (Flajolet, Fusy, Gandouet, Meunier
+// distinct.h - how many distinct items a stream had, in 4 KiB: HyperLogLog (Flajolet, Fusy, Gandouet, Meunier
 // 2007), read by Ertl's estimator (New cardinality estimation algorithms for HyperLogLog sketches, 2017, algorithm 6): where
-// few registers are hit it is linear counting, and it has no bias between there and the many, where the first one's is 1.7 %.
+// few registers are hit it is linear counting, and it has no bias in the range where the original estimator's is 1.7 %.
 //
-// Each thing is a hash of 64 bits. The first 12 name a register, which keeps the longest run of zeros that the rest of any
+// Each item is a hash of 64 bits. The first 12 select a register, which keeps the longest run of zeros that the rest of any
 // of its hashes began with. 4096 registers: the standard error is 1.04 / sqrt(4096) = 1.6 %, and less for small numbers.
 //
 // Owns: the registers, and the estimate.
-// Must never: be fed a hash that who sends packets can foretell: he could make it count anything.
+// Must never: be given a hash that a sender of packets can predict: it could set the count at will.
 #ifndef SHUNT_ENGINE_DISTINCT_H
 #define SHUNT_ENGINE_DISTINCT_H
 
@@ -46,11 +46,11 @@ public:
 			z = 0.5 * (z + having_[run]);
 		z += REGISTERS * sigma((double)having_[0] / REGISTERS);
 		double estimate = (double)REGISTERS * REGISTERS / (2 * M_LN2 * z);
-		return estimate < 4294967295.0 ? (u32)(estimate + 0.5) : 0xffffffffu;
+		return estimate < 4294967295.0 ? (u32)std::llround(estimate) : 0xffffffffu;
 	}
 
 private:
-	// For registers that nothing has hit, and for those that can't run longer. x < 1, and x from 0 to 1.
+	// Corrections for empty registers (x < 1), and for those at their longest run (x from 0 to 1).
 	static double sigma(double x)
 	{
 		double y = 1, z = x, before;
@@ -81,7 +81,7 @@ private:
 	static constexpr u32 BITS = 12, REGISTERS = 1 << BITS, RUNS = 64 - BITS + 2;
 
 	u8 registers_[REGISTERS] = {};
-	u32 having_[RUNS] = {REGISTERS}; // registers of each run, so that an estimate need not walk them
+	u32 having_[RUNS] = {REGISTERS}; // number of registers of each run, so that an estimate need not walk them
 };
 
 } // namespace shunt

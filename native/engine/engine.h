@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// engine.h - a packet engine as the control side holds it, whichever it is.
+// engine.h - a packet engine as the control plane drives it, in user space or in the kernel.
 //
 // Owns: what both engines share: the session table, its aging and its counts, and the explanation of a flow. The user-space
-// engine (user_engine.h) runs the packet program in threads of its own, the kernel's (kernel/kernel_engine.h) in XDP.
+// engine (user/user_engine.h) runs the packet program in threads of its own, the kernel's (kernel/kernel_engine.h) in XDP.
 // All calls come from one thread (JavaScript's).
 // Must never: be called per packet.
 #ifndef SHUNT_ENGINE_ENGINE_H
 #define SHUNT_ENGINE_ENGINE_H
 
-#include <ctime>
-
 #include "engine/explain.h"
 #include "engine/statistics.h"
+#include "linux/clock.h"
+#include "linux/status.h"
 
 namespace shunt
 {
@@ -22,13 +22,13 @@ class Engine
 public:
 	virtual ~Engine() = default;
 
-	// Puts a whole set of tables in force between two packets. False when the tables contradict themselves; then the old
-	// ones stay in force. `warnings` are sentences for the operator: links that can't be sent on, say.
-	virtual bool publish(const TableSpec &spec, std::string *problem, std::vector<std::string> *warnings) = 0;
-	// From now on packets are taken.
-	virtual bool start(std::string *problem) = 0;
+	// Puts a whole set of tables in force between two packets. If it fails, the old tables stay in force. `warnings` are
+	// sentences for the operator: links that can't be opened, say.
+	virtual Status publish(const TableSpec &spec, std::vector<std::string> *warnings) = 0;
+	// Begins to process packets.
+	virtual Status start() = 0;
 	virtual void stop() = 0;
-	// The set in force, as the control side has it; NULL before the first.
+	// The set in force; NULL before the first.
 	virtual const TableBlock *current() const = 0;
 	// Sets that a packet may still be using.
 	virtual size_t retired_tables() { return 0; }
@@ -37,14 +37,7 @@ public:
 	const std::shared_ptr<Statistics> &statistics() const { return statistics_; }
 	const sh_tables *tables() const { return current() ? current()->tables() : nullptr; }
 
-	static u64 now_ns()
-	{
-		struct timespec now;
-
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
-	}
-	static u32 now_tick() { return (u32)(now_ns() >> SH_TICK_SHIFT); }
+	static u32 now_tick() { return (u32)(monotonic_ns() >> SH_TICK_SHIFT); }
 
 	// Ages `count` buckets from `from` on, by the idle times of the set in force.
 	SweepResult sweep_slice(u64 from, u64 count)
@@ -67,7 +60,7 @@ protected:
 	std::shared_ptr<Statistics> statistics_ = std::make_shared<Statistics>();
 
 private:
-	SessionCounts counting_; // the pass in hand
+	SessionCounts counting_; // of the pass in progress
 	SessionCounts counts_;
 };
 

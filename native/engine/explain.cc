@@ -5,7 +5,7 @@
 
 #include "datapath/lookup/choose.h"
 #include "datapath/reasons.h"
-#include "datapath/session/session.h"
+#include "datapath/session/insert.h"
 #include "datapath/signal/probe.h"
 
 namespace shunt
@@ -16,7 +16,7 @@ static bool usable(const sh_target *target, u8 epoch)
 	return target && target->state != SH_INACTIVE && target->epoch == epoch;
 }
 
-static u8 sent_as(const sh_env &env, const sh_target *target, u8 reason)
+static u8 forward_reason(const sh_env &env, const sh_target *target, u8 reason)
 {
 	const sh_key *key = sh_key_at(&env, sh_control(&env)->sign_key);
 
@@ -32,7 +32,7 @@ static u16 load_of(const sh_env &env, u16 index)
 	return target ? target->load : 0;
 }
 
-static void tell_session(const sh_env &env, const sh_service &service, sh_session_value seen, Explanation *e)
+static void describe_session(const sh_env &env, const sh_service &service, sh_session_value seen, Explanation *e)
 {
 	if (!seen.target)
 		return;
@@ -43,8 +43,8 @@ static void tell_session(const sh_env &env, const sh_service &service, sh_sessio
 	e->session_expired = e->session_idle_ticks > service.idle_ticks;
 }
 
-// Of the two rows that were weighed, the one that lost. sh_choose doesn't tell: in the kernel its caller's stack is full.
-static void tell_other(const sh_env &env, const sh_redirection *redirection, const sh_flow &flow, Explanation *e)
+// Of the two candidate rows the one that lost. sh_choose does not return it: in the kernel its caller's stack is full.
+static void describe_other(const sh_env &env, const sh_redirection *redirection, const sh_flow &flow, Explanation *e)
 {
 	u64 hash = sh_hash_spread(sh_control(&env), &flow, redirection->spread);
 	u32 first = sh_row_of((u32)hash, redirection->rows);
@@ -56,7 +56,7 @@ static void tell_other(const sh_env &env, const sh_redirection *redirection, con
 	e->other_load = load_of(env, e->other);
 }
 
-// On SH_R_not_service: a packet straight to this backend's own address.
+// On SH_R_not_service: a packet to this backend's own address.
 static void explain_direct(const sh_env &env, const sh_flow &flow, u64 own_hash, Explanation *e)
 {
 	const struct sh_control *control = sh_control(&env);
@@ -64,7 +64,7 @@ static void explain_direct(const sh_env &env, const sh_flow &flow, u64 own_hash,
 	sh_session_value seen;
 
 	if (flow.protocol == SH_UDP && flow.destination_port == control->tunnel_port)
-		return; // the tunnel's
+		return; // an encapsulated packet
 	const sh_service *service =
 		sh_service_find(&env, control, own_hash, &flow.destination, flow.destination_port, flow.protocol);
 	if (!service || service->family != flow.family || !flow.source_port)
@@ -77,7 +77,7 @@ static void explain_direct(const sh_env &env, const sh_flow &flow, u64 own_hash,
 	}
 	sh_session_key(control, &flow, service->id, &key);
 	sh_session_find(&env, &key, &seen);
-	tell_session(env, *service, seen, e);
+	describe_session(env, *service, seen, e);
 }
 
 Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &flow, u64 now_ns)
@@ -128,18 +128,18 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 	e.chosen = choice.target;
 	e.load = load_of(env, choice.target);
 	if (e.rows && redirection->choice == SH_CHOOSE_LESS_LOADED)
-		tell_other(env, redirection, flow, &e);
+		describe_other(env, redirection, flow, &e);
 
 	struct sh_session_key key;
 	sh_session_key(control, &flow, service->id, &key);
 	sh_session_value seen;
 	sh_session_find(&env, &key, &seen);
 	if (seen.target) {
-		tell_session(env, *service, seen, &e);
+		describe_session(env, *service, seen, &e);
 		const sh_target *target = sh_target_at(&env, seen.target);
 		if (!e.session_expired && usable(target, seen.epoch)) {
 			e.target = seen.target;
-			e.reason = sent_as(env, target, SH_R_forwarded);
+			e.reason = forward_reason(env, target, SH_R_forwarded);
 			return e;
 		}
 	}
@@ -148,7 +148,8 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 	if (!target || target->state == SH_INACTIVE)
 		return e;
 	e.target = e.chosen;
-	e.reason = sent_as(env, target, e.session && !e.session_expired ? SH_R_forwarded_moved : SH_R_forwarded_new);
+	e.reason = forward_reason(env, target,
+	                          e.session && !e.session_expired ? SH_R_forwarded_moved : SH_R_forwarded_new);
 	return e;
 }
 

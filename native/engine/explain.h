@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// explain.h - what would happen to a flow, and why, without anything happening.
+// explain.h - what the flow's next packet would meet, and why.
 //
 // Owns: the answer of `shunt explain`, found by the packet program's own functions over the tables in force.
 // Must never: write: not a record, not a counter.
@@ -13,9 +13,9 @@ namespace shunt
 {
 
 struct Explanation {
-	u8 reason;   // by which the flow's next packet would leave, if it is well formed and fits the link
+	u8 reason;   // of the flow's next packet, if it is well formed and fits the link
 	u32 own;     // SH_OWN_*, or-ed: what the destination address is to this host
-	u16 service; // id; 0: none, and nothing below is set
+	u16 service; // id; 0: none, and no field below is set
 
 	// The session table's answer.
 	bool session;
@@ -25,21 +25,21 @@ struct Explanation {
 	u32 session_idle_ticks;
 
 	// The redirection database's answer.
-	bool by_rule;     // a rule named the source; else the service's own redirection
+	bool by_rule;     // a rule matched the source; else the service's own redirection
 	u8 prefix_length; // of that rule, of the mapped form
 	sh_addr prefix;
 	u32 redirection;
 	u32 row;
 	u32 rows;
 	u16 chosen; // target; 0: none
-	u16 load;   // its
+	u16 load;   // of `chosen`
 
-	// Where the redirection chooses by load: what was weighed against it, and lost.
-	u16 other; // target, which may be the same one; 0: nothing was
+	// If the redirection chooses by load: the candidate that lost.
+	u16 other; // target, which may be the same one; 0: there was none
 	u16 other_load;
 	u32 other_row;
 
-	u16 target; // that the packet would go to; 0: none
+	u16 target; // of the next packet; 0: none
 };
 
 Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &flow, u64 now_ns);

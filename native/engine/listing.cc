@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// listing.cc - sessions as rows for people, their removal by hand, and their move to a table of another size.
+// listing.cc - sessions as rows for display, their removal by an operator, and their copy to a table of another size.
 #include "engine/sessions.h"
 
 #include <algorithm>
 
-#include "datapath/session/session.h"
+#include "datapath/session/insert.h"
 
 namespace shunt
 {
 
-// False for a slot that holds no session, or one that is just being written.
+// False for a slot that is free or in transition.
 static bool read_row(const sh_session4 *slot, u8 family, u32 now_tick, u64 *claim, sh_session_value *seen,
                      SessionRow *row)
 {
@@ -23,7 +23,7 @@ static bool read_row(const sh_session4 *slot, u8 family, u32 now_tick, u64 *clai
 	row->source = family == SH_IPV4 ? sh_addr_v4((be32)(*claim >> 32))
 	                                : reinterpret_cast<const sh_session6 *>(slot)->source;
 	if (SH_READ_ONCE(slot->claim) != *claim)
-		return false; // changed hands while its address was read
+		return false; // another session took the slot while its address was read
 	row->source_port = sh_ntohs((be16)(*claim >> 16));
 	row->service = (u16)*claim;
 	row->target = seen->target;
@@ -47,7 +47,7 @@ std::vector<SessionRow> list_sessions(const Sessions &sessions, const SessionFil
 	std::vector<SessionRow> rows;
 	u64 bucket = *from;
 
-	// Whole buckets, so that the place to go on from is exact: the limit may be passed by one bucket's slots.
+	// Whole buckets, so that the bucket to continue at is exact: the limit may be exceeded by one bucket's slots.
 	for (; bucket < sessions.buckets() && rows.size() < limit; bucket++)
 		sessions.walk(bucket, 1, [&](sh_session4 *slot, u8 family) {
 			sh_session_value seen;
@@ -92,7 +92,7 @@ RemoveResult remove_sessions(const Sessions &sessions, const SessionFilter &filt
 	RemoveResult result;
 
 	sessions.walk(from, count, [&](sh_session4 *slot, u8 family) {
-		// A packet may touch the session between our reading and our swap; then it is read anew.
+		// A packet may update the session between the read and the compare-and-swap; then it is read again.
 		for (int attempt = 0; attempt < 8; attempt++) {
 			sh_session_value seen;
 			SessionRow row;

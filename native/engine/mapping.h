@@ -32,7 +32,7 @@ public:
 	Mapping &operator=(const Mapping &) = delete;
 	~Mapping() { release(); }
 
-	// False when there is no memory; then nothing has changed.
+	// False if there is not enough memory; then nothing has changed.
 	bool allocate(size_t bytes, bool huge_pages = false)
 	{
 		void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
@@ -41,14 +41,14 @@ public:
 		if (p == MAP_FAILED)
 			return false;
 		if (huge_pages)
-			madvise(p, bytes, MADV_HUGEPAGE); // a wish: without it the table works, with more TLB misses
+			madvise(p, bytes, MADV_HUGEPAGE); // best effort: without it there are more TLB misses
 		release();
 		data_ = static_cast<uint8_t *>(p);
 		bytes_ = bytes;
 		return true;
 	}
 
-	// What stands behind a descriptor, shared with everybody who maps it: a BPF map, say. errno when it fails.
+	// The memory behind a descriptor, shared with every other mapping of it: a BPF map, say. False: see errno.
 	bool map(int fd, size_t bytes)
 	{
 		void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -61,7 +61,7 @@ public:
 		return true;
 	}
 
-	// Makes every page present. False when there is not so much memory.
+	// Makes every page present. False if there is not enough memory.
 	bool touch()
 	{
 #ifdef MADV_POPULATE_WRITE

@@ -9,7 +9,7 @@
 namespace shunt
 {
 
-// Of `records`, which are to be there before the first eviction.
+// Buckets that hold `records` before the first eviction.
 static u32 buckets_for(u64 records, u32 slots, u32 percent)
 {
 	u64 buckets = (records * 100 + percent * slots - 1) / (percent * slots);
@@ -47,7 +47,7 @@ bool Sessions::allocate(u64 records4, u64 records6, u64 fragments, bool touch)
 	size_t bytes4 = (size_t)geometry_.buckets4 * sizeof(sh_bucket4);
 	size_t bytes6 = (size_t)geometry_.buckets6 * sizeof(sh_bucket6);
 	size_t bytes_fragments = (size_t)geometry_.fragments * sizeof(sh_fragment);
-	size_t bytes_told = SH_TOLD * sizeof(sh_told);
+	size_t bytes_told = SH_PENDING_REDIRECTS * sizeof(sh_pending_redirect);
 	size_t bytes = bytes4 + bytes6 + bytes_fragments + bytes_told + (SH_LIMITS + 1) * sizeof(u32);
 
 	if (!memory_.allocate(bytes, true) || (touch && !memory_.touch()))
@@ -55,7 +55,7 @@ bool Sessions::allocate(u64 records4, u64 records6, u64 fragments, bool touch)
 	bucket4_ = reinterpret_cast<sh_bucket4 *>(memory_.data());
 	bucket6_ = reinterpret_cast<sh_bucket6 *>(memory_.data() + bytes4);
 	fragments_ = reinterpret_cast<sh_fragment *>(memory_.data() + bytes4 + bytes6);
-	told_ = reinterpret_cast<sh_told *>(memory_.data() + bytes4 + bytes6 + bytes_fragments);
+	told_ = reinterpret_cast<sh_pending_redirect *>(memory_.data() + bytes4 + bytes6 + bytes_fragments);
 	limits_ = reinterpret_cast<u32 *>(memory_.data() + bytes4 + bytes6 + bytes_fragments + bytes_told);
 	return true;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sessions.h - the memory of the session table, and what the control side does with it while packets use it.
+// sessions.h - the memory of the session table, and what the control plane does with it while packets use it.
 //
 // Owns: the one mapping that all workers share; the aging sweep (aging.cc); listing and removing (listing.cc).
-// Must never: take a lock, or write a record that it has not won by compare-and-swap (datapath/session/session.h has the
+// Must never: take a lock, or write a record that it has not won by compare-and-swap (datapath/session/insert.h has the
 // protocol).
 #ifndef SHUNT_ENGINE_SESSIONS_H
 #define SHUNT_ENGINE_SESSIONS_H
@@ -21,13 +21,13 @@ namespace shunt
 class Sessions
 {
 public:
-	// Percent of the slots that are taken before the first eviction. Two moves through buckets of two slots don't find room
-	// for long: tables of IPv6 are the emptier for it.
+	// Percent of the slots that are used before the first eviction. Two relocations through buckets of two slots find a free
+	// slot less often: tables of IPv6 reach a lower occupancy.
 	static constexpr u32 OCCUPANCY4 = 85, OCCUPANCY6 = 40;
 	// Capacities in records; each is rounded up so that it is reached before the first eviction. With `touch`, the
-	// memory is there before the first packet: a huge page's first touch takes milliseconds, and packets would be lost.
+	// memory is present before the first packet: a huge page's first touch takes milliseconds, and packets would be lost.
 	bool allocate(u64 records4, u64 records6, u64 fragments, bool touch = false);
-	// The same tables where somebody else has made them: in maps of the kernel's. Takes the mappings over.
+	// Tables that exist already, in BPF maps. Takes the mappings over.
 	void adopt(Mapping memory4, Mapping memory6, Mapping fragments, const SessionGeometry &geometry);
 	// What allocate() makes for these capacities.
 	static SessionGeometry geometry_for(u64 records4, u64 records6, u64 fragments);
@@ -37,9 +37,9 @@ public:
 	sh_bucket4 *bucket4() const { return bucket4_; }
 	sh_bucket6 *bucket6() const { return bucket6_; }
 	sh_fragment *fragments() const { return fragments_; }
-	// Of answers to clients, beside their sessions; NULL where the kernel has them.
+	// Limits and pending signals of answers to clients; NULL if the kernel's engine has them.
 	u32 *limits() const { return limits_; }
-	sh_told *told() const { return told_; }
+	sh_pending_redirect *told() const { return told_; }
 	// Buckets of both families on one scale: IPv4 first.
 	u64 buckets() const { return (u64)geometry_.buckets4 + geometry_.buckets6; }
 	u64 slots4() const { return (u64)geometry_.buckets4 * SH_SLOTS4; }
@@ -67,17 +67,17 @@ private:
 	sh_bucket6 *bucket6_ = nullptr;
 	sh_fragment *fragments_ = nullptr;
 	u32 *limits_ = nullptr;
-	sh_told *told_ = nullptr;
+	sh_pending_redirect *told_ = nullptr;
 };
 
 // Copies every session of `from` that `to` does not have. Packets may use both meanwhile. `tables` are those by which `to`
-// is looked up in. Returns how many there was no room for.
+// is looked up in. Returns how many `to` had no room for.
 u64 copy_sessions(const Sessions &from, const Sessions &to, const sh_tables &tables);
 
 // Ends a session that was read as {claim, seen} and frees its slot; false when it has changed since.
 bool free_session(sh_session4 *slot, u64 claim, sh_session_value seen);
 
-// Distinct senders, for each of 65536 ids; memory for those alone that have any.
+// Distinct senders, for each of 65536 ids; only ids that have some take memory.
 class Sources
 {
 public:
@@ -99,16 +99,16 @@ private:
 struct SessionCounts {
 	std::vector<u32> services = std::vector<u32>(65536); // records
 	std::vector<u32> targets = std::vector<u32>(65536);
-	// Of services whose sessions are counted by sender (R10): different senders of each service; of each target its pairs
-	// of such a service and a sender, and the records that they are counted instead of.
+	// Of services whose sessions are counted by sender (R10): distinct senders of each service; distinct pairs of service and
+	// sender of each target, and the records that those pairs replace in the count.
 	Sources sources, target_sources;
 	std::vector<u32> target_records = std::vector<u32>(65536);
 };
 
 struct SweepResult {
-	u64 next = 0;       // bucket to go on from; 0: the pass is complete
+	u64 next = 0;       // bucket to continue at; 0: the pass is complete
 	u64 live = 0;       // records left alive in this slice
-	u64 expired = 0;    // freed because idle for too long, or because their service is gone
+	u64 expired = 0;    // freed because they were idle for too long, or their service is gone
 	u64 duplicates = 0; // freed because the same flow had another record
 };
 
@@ -134,11 +134,11 @@ struct SessionRow {
 	u32 idle_ticks;
 };
 
-// At most `limit` sessions that match, from bucket `*from` on; `*from` becomes the bucket to go on from, 0 at the end.
+// At most `limit` sessions that match, from bucket `*from` on; `*from` becomes the bucket to continue at, 0 at the end.
 std::vector<SessionRow> list_sessions(const Sessions &sessions, const SessionFilter &filter, u64 limit, u32 now_tick,
                                       u64 *from);
 struct RemoveResult {
-	u64 next = 0; // bucket to go on from, 0 at the end
+	u64 next = 0; // bucket to continue at, 0 at the end
 	u64 removed = 0;
 };
 

@@ -23,18 +23,18 @@ enum : u32 {
 	packets_in = 2 * SH_COUNT_IN,
 	bytes_in,
 	state = 2 * SH_COUNT_STATE, // WorkerState
-	capture_dropped,            // by the kernel, for want of room: never seen by us
+	capture_dropped,            // by the kernel, because the capture's buffer was full
 	batches = 2 * SH_COUNT_WORK,
 	waits,
 	link_down = 2 * SH_COUNT_LINK,
 	not_for_us,
 	lost_packets = 2 * SH_COUNT_LOST,
 	lost_bytes,
-	sent_packets =
-		2 * SH_COUNT_SENT, // of this host's own, never in packets_in: those that renewed or made a session
-	sent_made,                 // those that made one
-	told = 2 * SH_COUNT_TOLD,  // clients that were told, with what this host sent, where to go
-	untold,                    // those that could not be
+	// Egress packets that renewed or made a session, never in packets_in; and of those, the ones that made one.
+	sent_packets = 2 * SH_COUNT_SENT,
+	sent_made,
+	told = 2 * SH_COUNT_TOLD, // redirects sent to clients beside egress packets
+	untold,                   // those that could not be sent
 };
 constexpr u32 reason_packets(u32 reason)
 {
@@ -64,7 +64,7 @@ public:
 		workers_ = workers;
 		return memory_.allocate((size_t)workers * STATISTICS_STRIDE * sizeof(u64));
 	}
-	// Counters that stand in a map of the kernel's: takes the mapping over.
+	// Counters in a BPF map: takes the mapping over.
 	void adopt(Mapping mapping, u32 workers, u32 stride)
 	{
 		memory_ = std::move(mapping);

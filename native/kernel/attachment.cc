@@ -11,7 +11,7 @@
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
 
-#include "kernel/object.h"
+#include "kernel/running_program.h"
 
 namespace shunt
 {
@@ -26,20 +26,6 @@ static u32 flag_of(XdpMode mode)
 	return mode == XdpMode::native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
 }
 
-static std::string program_name(u32 id)
-{
-	struct bpf_prog_info info = {};
-	u32 length = sizeof(info);
-	int fd = bpf_prog_get_fd_by_id(id);
-
-	if (fd >= 0) {
-		bpf_obj_get_info_by_fd(fd, &info, &length);
-		close(fd);
-	}
-	return std::string("program ") + (info.name[0] ? info.name : "without a name") + " (id " + std::to_string(id) +
-	       ")";
-}
-
 static bool query(u32 ifindex, struct bpf_xdp_query_opts *state)
 {
 	*state = {};
@@ -47,20 +33,7 @@ static bool query(u32 ifindex, struct bpf_xdp_query_opts *state)
 	return bpf_xdp_query((int)ifindex, 0, state) == 0;
 }
 
-std::string hook_holder(u32 ifindex)
-{
-	struct bpf_xdp_query_opts state;
-
-	if (!query(ifindex, &state))
-		return "";
-	for (u32 id : {state.prog_id, state.drv_prog_id, state.skb_prog_id, state.hw_prog_id})
-		if (id)
-			return program_name(id);
-	return "";
-}
-
-std::unique_ptr<Attachment> Attachment::attach(const std::string &interface, int program_fd, XdpMode mode,
-                                               std::string *problem)
+Result<std::unique_ptr<Attachment>> Attachment::attach(const std::string &interface, int program_fd, XdpMode mode)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = flag_of(mode));
 	std::unique_ptr<Attachment> attachment(new Attachment);
@@ -68,27 +41,17 @@ std::unique_ptr<Attachment> Attachment::attach(const std::string &interface, int
 	attachment->interface_ = interface;
 	attachment->mode_ = mode;
 	attachment->ifindex_ = if_nametoindex(interface.c_str());
-	if (!attachment->ifindex_) {
-		*problem = "there is no interface " + interface;
-		return nullptr;
-	}
-	std::string holder = hook_holder(attachment->ifindex_);
-	if (!holder.empty()) {
-		*problem = "the XDP hook of " + interface + " is held by " + holder;
-		return nullptr;
-	}
-	attachment->fd_ = bpf_link_create(program_fd, (int)attachment->ifindex_, BPF_XDP, &options);
-	if (attachment->fd_ >= 0)
+	if (!attachment->ifindex_)
+		return Status::error("there is no interface named " + interface);
+	if (RunningProgram holder = xdp_program_on(attachment->ifindex_); holder.id)
+		return Status::error("the XDP hook of " + interface + " is held by " + holder.description());
+	attachment->link_ = Descriptor(bpf_link_create(program_fd, (int)attachment->ifindex_, BPF_XDP, &options));
+	if (attachment->link_.is_open())
 		return attachment;
-	int error = errno;
-	if (error == EOPNOTSUPP || error == EINVAL)
-		*problem = interface + "'s driver takes no " + xdp_mode_name(mode) + " XDP program" +
-		           (error == EINVAL ? " as it is set up (its MTU or its queues, say)" : "");
-	else
-		*problem = kernel_problem("no " + std::string(xdp_mode_name(mode)) +
-		                                  " XDP program can be attached to " + interface,
-		                          error);
-	return nullptr;
+	if (errno == EOPNOTSUPP || errno == EINVAL)
+		return Status::error(interface + ": its driver accepts no " + xdp_mode_name(mode) + " XDP program" +
+		                     (errno == EINVAL ? " with its present MTU or queues" : ""));
+	return Status::system(std::string(xdp_mode_name(mode)) + " XDP program on " + interface, errno);
 }
 
 std::unique_ptr<Attachment> Attachment::adopt(const std::string &interface, const std::string &pin, XdpMode mode)
@@ -101,11 +64,11 @@ std::unique_ptr<Attachment> Attachment::adopt(const std::string &interface, cons
 	attachment->interface_ = interface;
 	attachment->mode_ = mode;
 	attachment->ifindex_ = if_nametoindex(interface.c_str());
-	attachment->fd_ = bpf_obj_get(pin.c_str());
-	if (attachment->fd_ < 0)
+	attachment->link_ = Descriptor(bpf_obj_get(pin.c_str()));
+	if (!attachment->link_.is_open())
 		return nullptr;
-	// An interface that was made anew has another number, and the old link hangs on nothing.
-	if (bpf_obj_get_info_by_fd(attachment->fd_, &info, &length) || info.type != BPF_LINK_TYPE_XDP ||
+	// An interface that was deleted and created again has another index, and the old link is attached to none.
+	if (bpf_obj_get_info_by_fd(attachment->link_.get(), &info, &length) || info.type != BPF_LINK_TYPE_XDP ||
 	    info.xdp.ifindex != attachment->ifindex_ || !query(attachment->ifindex_, &state))
 		return nullptr;
 	if (mode == XdpMode::native ? !state.drv_prog_id : !state.skb_prog_id)
@@ -127,56 +90,44 @@ bool Attachment::attached() const
 	struct bpf_link_info info = {};
 	u32 length = sizeof(info);
 
-	return !bpf_obj_get_info_by_fd(fd_, &info, &length) && info.xdp.ifindex == ifindex_;
+	return !bpf_obj_get_info_by_fd(link_.get(), &info, &length) && info.xdp.ifindex == ifindex_;
 }
 
 void Attachment::remove(const std::string &pin)
 {
-	int fd = bpf_obj_get(pin.c_str());
+	Descriptor link(bpf_obj_get(pin.c_str()));
 
-	if (fd >= 0) {
-		bpf_link_detach(fd);
-		close(fd);
-	}
+	if (link.is_open())
+		bpf_link_detach(link.get());
 	unlink(pin.c_str());
 }
 
-Attachment::~Attachment()
+Status Attachment::replace(int program_fd)
 {
-	if (fd_ >= 0)
-		close(fd_);
+	if (bpf_link_update(link_.get(), program_fd, nullptr))
+		return Status::system("the XDP program on " + interface_ + " cannot be replaced", errno);
+	return {};
 }
 
-bool Attachment::replace(int program_fd, std::string *problem)
-{
-	if (bpf_link_update(fd_, program_fd, nullptr) == 0)
-		return true;
-	*problem = kernel_problem("the program on " + interface_ + " can't be replaced", errno);
-	return false;
-}
-
-bool Attachment::pin(const std::string &path, std::string *problem)
+Status Attachment::pin(const std::string &path)
 {
 	if (pin_ == path)
-		return true;
+		return {};
 	unlink(path.c_str()); // of a link that could not be adopted
-	if (bpf_obj_pin(fd_, path.c_str()) == 0) {
-		pin_ = path;
-		return true;
-	}
-	*problem = kernel_problem(path + " can't be pinned", errno);
-	return false;
+	if (bpf_obj_pin(link_.get(), path.c_str()))
+		return Status::system(path + " cannot be pinned", errno);
+	pin_ = path;
+	return {};
 }
 
 void Attachment::detach()
 {
-	if (fd_ < 0)
+	if (!link_.is_open())
 		return;
-	bpf_link_detach(fd_);
+	bpf_link_detach(link_.get());
 	if (!pin_.empty())
 		unlink(pin_.c_str());
-	close(fd_);
-	fd_ = -1;
+	link_.reset();
 }
 
 } // namespace shunt

@@ -5,62 +5,68 @@
 
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <net/if.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "kernel/kernel_memory.h"
+#include "linux/clock.h"
 
 namespace shunt
 {
 
-constexpr u64 LOOK_AGAIN_NS = 100000000;
+constexpr u64 CHECK_INTERVAL_NS = 100000000;
 
-static u64 clock_ns(clockid_t clock)
+namespace
 {
-	struct timespec now;
 
-	clock_gettime(clock, &now);
-	return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
+// The packet program that the options name; fails if there is none, or it is not ours. Sets the filter's interface.
+Result<RunningProgram> find_program(DumpOptions *options)
+{
+	RunningProgram program;
+	u32 *ifindex = &options->tap.filter.ifindex;
+
+	*ifindex = 0;
+	if (options->program) {
+		program = RunningProgram::by_id(options->program);
+		options->method = DumpMethod::probes;
+	} else {
+		*ifindex = if_nametoindex(options->interface.c_str());
+		if (!*ifindex)
+			return Status::error("there is no interface named " + options->interface);
+		program = xdp_program_on(*ifindex);
+		if (!program.id)
+			return Status::error("no XDP program runs on " + options->interface);
+	}
+	if (!program.fd.is_open())
+		return Status::system(program.description() + " cannot be inspected", errno);
+	if (!program.ours())
+		return Status::error(options->program
+		                             ? program.description() + " is not Shunt's packet program"
+		                             : "the XDP hook of " + options->interface + " is held by " +
+		                                       program.description() + ", which is not Shunt's packet program");
+	return program;
 }
 
-std::unique_ptr<KernelDump> KernelDump::open(DumpOptions options, std::string *problem)
+} // namespace
+
+void FreeRing::operator()(ring_buffer *ring) const
+{
+	ring_buffer__free(ring);
+}
+
+Result<std::unique_ptr<KernelDump>> KernelDump::open(DumpOptions options)
 {
 	std::unique_ptr<KernelDump> dump(new KernelDump);
-	RunningProgram program;
+	Result<RunningProgram> program = find_program(&options);
 
-	options.wanted.ifindex = 0;
-	if (options.program) {
-		program = RunningProgram::by_id(options.program);
-		options.ways = DumpWays::probes;
-	} else {
-		options.wanted.ifindex = if_nametoindex(options.interface.c_str());
-		if (!options.wanted.ifindex) {
-			*problem = "there is no interface " + options.interface;
-			return nullptr;
-		}
-		program = xdp_program_on(options.wanted.ifindex);
-		if (!program.id) {
-			*problem = "no XDP program runs on " + options.interface;
-			return nullptr;
-		}
-	}
-	if (program.fd < 0) {
-		*problem = kernel_problem(program.in_words() + " can't be looked at", errno);
-		return nullptr;
-	}
-	if (!program.ours()) {
-		*problem = options.program ? program.in_words() + " is not Shunt's packet program"
-		                           : "the XDP hook of " + options.interface + " is held by " +
-		                                     program.in_words() + ", which is not Shunt's packet program";
-		return nullptr;
-	}
+	if (!program.ok())
+		return program.status();
 	dump->options_ = std::move(options);
-	if (!dump->attach(std::move(program), problem))
-		return nullptr;
-	dump->looked_ns_ = clock_ns(CLOCK_MONOTONIC);
+	if (Status status = dump->attach(program.take()); !status.ok())
+		return status;
+	dump->checked_ns_ = monotonic_ns();
 	return dump;
 }
 
@@ -69,48 +75,51 @@ KernelDump::~KernelDump()
 	detach();
 }
 
-bool KernelDump::open_way(RunningProgram program, std::string *problem)
+Status KernelDump::open_tap(RunningProgram program)
 {
 	std::string refused;
 
-	if (options_.ways != DumpWays::stand_in) {
-		way_ = open_probes(program, options_.wanted, options_.ring_bytes, &refused);
-		if (way_)
-			return true;
-		if (options_.ways == DumpWays::probes) {
-			*problem = "the packet program can't be watched by probes: " + refused;
-			return false;
+	if (options_.method != DumpMethod::tracing_copy) {
+		auto probes = open_probes(program, options_.tap);
+		if (probes.ok()) {
+			tap_ = probes.take();
+			return {};
 		}
+		refused = probes.status().message();
+		if (options_.method == DumpMethod::probes)
+			return Status::error("the packet program cannot be observed by probes: " + refused);
 	}
-	way_ = open_stand_in(std::move(program), options_.wanted, options_.ring_bytes, problem);
-	if (!way_ && !refused.empty())
-		*problem = "the packet program can be watched neither by probes: " + refused +
-		           "; nor by a stand-in: " + *problem;
-	return way_ != nullptr;
+	auto copy = open_tracing_copy(std::move(program), options_.tap);
+	if (copy.ok()) {
+		tap_ = copy.take();
+		return {};
+	}
+	if (refused.empty())
+		return copy.status();
+	return Status::error("the packet program can be observed neither by probes: " + refused +
+	                     "; nor by a tracing copy: " + copy.status().message());
 }
 
-bool KernelDump::attach(RunningProgram program, std::string *problem)
+Status KernelDump::attach(RunningProgram program)
 {
-	if (program.stand_in()) {
-		if (!end_left_over_stand_in(program, options_.wanted.ifindex, problem))
-			return false;
-		program = xdp_program_on(options_.wanted.ifindex);
+	if (program.tracing_copy()) {
+		if (Status status = end_orphaned_copy(program, options_.tap.filter.ifindex); !status.ok())
+			return status;
+		program = xdp_program_on(options_.tap.filter.ifindex);
 	}
 	program_ = program.id;
-	if (!open_way(std::move(program), problem))
-		return false;
-	ring_ = ring_buffer__new(way_->object().map_fd("sh_dump_ring"), on_record, this, nullptr);
-	if (ring_)
-		return true;
-	*problem = kernel_problem("the capture's ring can't be mapped", errno);
-	return false;
+	if (Status status = open_tap(std::move(program)); !status.ok())
+		return status;
+	ring_.reset(ring_buffer__new(tap_->object().map_fd("sh_dump_ring"), on_record, this, nullptr));
+	if (!ring_)
+		return Status::system("the ring of the capture cannot be mapped", errno);
+	return {};
 }
 
 void KernelDump::detach()
 {
-	ring_buffer__free(ring_);
-	ring_ = nullptr;
-	way_.reset();
+	ring_.reset();
+	tap_.reset();
 }
 
 sh_dump_counts KernelDump::counts() const
@@ -119,8 +128,8 @@ sh_dump_counts KernelDump::counts() const
 	sh_dump_counts sum = earlier_;
 	const u32 zero = 0;
 
-	static_assert(sizeof(sh_dump_counts) % 8 == 0, "the kernel hands out whole 8 bytes for each processor");
-	if (!way_ || bpf_map_lookup_elem(way_->object().map_fd("sh_dump_counts"), &zero, each.data()))
+	static_assert(sizeof(sh_dump_counts) % 8 == 0, "the kernel copies whole 8 bytes for each processor");
+	if (!tap_ || bpf_map_lookup_elem(tap_->object().map_fd("sh_dump_counts"), &zero, each.data()))
 		return sum;
 	for (const sh_dump_counts &one : each) {
 		sum.seen += one.seen;
@@ -145,57 +154,61 @@ int KernelDump::on_record(void *self, void *data, size_t bytes)
 	at += packet.record.before_kept;
 	packet.after.assign(at, at + packet.record.after_kept);
 	dump->batch_->packets.push_back(std::move(packet));
-	return dump->batch_->packets.size() < dump->max_ ? 0 : -ECANCELED; // this record is taken, the next ones stay
+	return dump->batch_->packets.size() < dump->max_ ? 0
+	                                                 : -ECANCELED; // this record is consumed, the next ones are not
 }
 
-// Is the program still there? Another one of ours in its place is watched from now on.
-bool KernelDump::follow(DumpBatch *batch, std::string *problem)
+// Moves the tap to a packet program that has replaced the observed one.
+Status KernelDump::follow(DumpBatch *batch)
 {
-	u64 now_ns = clock_ns(CLOCK_MONOTONIC);
+	u64 now_ns = monotonic_ns();
 
-	way_->stay();
-	if (options_.program || now_ns - looked_ns_ < LOOK_AGAIN_NS)
-		return true;
-	looked_ns_ = now_ns;
-	RunningProgram program = xdp_program_on(options_.wanted.ifindex);
-	if (program.id == way_->on_hook())
-		return true;
+	tap_->keep_alive();
+	if (options_.program || now_ns - checked_ns_ < CHECK_INTERVAL_NS)
+		return {};
+	checked_ns_ = now_ns;
+	RunningProgram program = xdp_program_on(options_.tap.filter.ifindex);
+	if (program.id == tap_->on_hook())
+		return {};
 
-	max_ = ~0u; // all that the old program still sent up
-	ring_buffer__consume(ring_);
+	max_ = ~0u; // every record of the old program
+	ring_buffer__consume(ring_.get());
 	earlier_ = counts();
 	detach();
 	if (program.ours()) {
-		if (attach(std::move(program), problem))
-			return true;
-		detach();
-		ended_ = *problem;
-		return false;
+		Status status = attach(std::move(program));
+		if (!status.ok()) {
+			detach();
+			ended_ = status.message();
+		}
+		return status;
 	}
 	ended_ =
-		program.id ? program.in_words() + " has taken the XDP hook of " + options_.interface : "the packet program has left " + options_.interface;
+		program.id ? program.description() + " has taken the XDP hook of " + options_.interface : "the packet program has been detached from " + options_.interface;
 	batch->ended = ended_;
-	return true;
+	return {};
 }
 
-bool KernelDump::read(u32 max, int timeout_ms, DumpBatch *batch, std::string *problem)
+Result<DumpBatch> KernelDump::read(u32 max, int timeout_ms)
 {
-	wall_offset_ns_ = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
-	batch_ = batch;
+	DumpBatch batch;
+
+	wall_offset_ns_ = realtime_ns() - monotonic_ns();
+	batch_ = &batch;
 	max_ = max;
-	batch->ended = ended_;
+	batch.ended = ended_;
 	if (ring_) {
-		// What is there already is taken without waiting for the kernel to say so.
-		ring_buffer__consume(ring_);
-		if (batch->packets.empty())
-			ring_buffer__poll(ring_, timeout_ms);
-		if (!follow(batch, problem))
-			return false;
+		// Records that are there already need no wake-up by the kernel.
+		ring_buffer__consume(ring_.get());
+		if (batch.packets.empty())
+			ring_buffer__poll(ring_.get(), timeout_ms);
+		if (Status status = follow(&batch); !status.ok())
+			return status;
 	}
-	batch->counts = counts();
-	batch->program = program_;
-	batch->stand_in = way_ && way_->stand_in();
-	return true;
+	batch.counts = counts();
+	batch.program = program_;
+	batch.tracing_copy = tap_ && tap_->tracing_copy();
+	return batch;
 }
 
 } // namespace shunt

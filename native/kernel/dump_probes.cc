@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// dump_probes.cc - the capture by two probes around the running packet program.
+// dump_probes.cc - the tap by two probes around the running packet program.
 //
 // Owns: the probes and their links. The kernel runs them before and after the program as long as the links are open.
 #include <cerrno>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include "kernel/dump_way.h"
+#include "kernel/dump_tap.h"
 #include "kernel/same_types.h"
 #include <dump.skel.h> // made by kernel/bpf/build
 
@@ -19,8 +20,8 @@ namespace shunt
 namespace
 {
 
-// Does the running program say by a passage, and by the number of a reason, what this version says?
-bool speaks_ours(const RunningProgram &program)
+// Whether the running program lays out a passage and numbers its reasons as this version does.
+bool same_layout(const RunningProgram &program)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options);
 	size_t size;
@@ -35,62 +36,67 @@ bool speaks_ours(const RunningProgram &program)
 	return same;
 }
 
-class Probes final : public DumpWay
+class Probes final : public DumpTap
 {
 public:
-	bool open(const RunningProgram &program, const sh_dump_wanted &wanted, u32 ring_bytes, std::string *problem)
+	Status open(const RunningProgram &program, const TapOptions &options)
 	{
-		size_t size;
-		const void *elf = dump_bpf::elf_bytes(&size);
-
-		if (access("/sys/kernel/btf/vmlinux", R_OK)) {
-			*problem = "this kernel has no /sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF)";
-			return false;
-		}
-		if (!speaks_ours(program)) {
-			*problem = program.in_words() + " is of another version of Shunt";
-			return false;
-		}
-		object_ = Object::open(elf, size, "dump", problem);
-		if (!object_ || !prepare_tap(object_.get(), wanted, ring_bytes, problem))
-			return false;
-		for (const NamedMap &map : program.maps())
-			if (map.name == "sh_scratch_map" && !object_->share("sh_scratch_map", map.fd, problem))
-				return false;
-		if (!object_->aim("sh_dump_before", program.fd, "shunt_xdp", problem) ||
-		    !object_->aim("sh_dump_after", program.fd, "shunt_xdp", problem) || !object_->load(problem))
-			return false;
-		// The one that runs first is attached first: the other then never finds half a packet.
-		before_ = BpfDescriptor(bpf_raw_tracepoint_open(nullptr, object_->program_fd("sh_dump_before")));
-		if (before_ >= 0)
-			after_ = BpfDescriptor(bpf_raw_tracepoint_open(nullptr, object_->program_fd("sh_dump_after")));
-		if (after_ < 0) {
-			*problem = kernel_problem("the kernel attaches no probes", errno);
-			return false;
-		}
-		watched_ = program.id;
-		return true;
+		if (access("/sys/kernel/btf/vmlinux", R_OK))
+			return Status::error("this kernel has no /sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF)");
+		if (!same_layout(program))
+			return Status::error(program.description() + " is of another version of Shunt");
+		if (Status status = load(program, options); !status.ok())
+			return status;
+		// The first to run is attached first, so that the other one never finds half a packet.
+		before_ = Descriptor(bpf_raw_tracepoint_open(nullptr, object_->program_fd("sh_dump_before")));
+		if (before_.is_open())
+			after_ = Descriptor(bpf_raw_tracepoint_open(nullptr, object_->program_fd("sh_dump_after")));
+		if (!after_.is_open())
+			return Status::system("the kernel attaches no probes", errno);
+		observed_ = program.id;
+		return {};
 	}
 
 	const Object &object() const override { return *object_; }
-	u32 on_hook() const override { return watched_; }
+	u32 on_hook() const override { return observed_; }
 
 private:
+	Status load(const RunningProgram &program, const TapOptions &options)
+	{
+		size_t size;
+		const void *elf = dump_bpf::elf_bytes(&size);
+		auto object = Object::open(elf, size, "dump");
+
+		if (!object.ok())
+			return object.status();
+		object_ = object.take();
+		if (Status status = prepare_tap(object_.get(), options); !status.ok())
+			return status;
+		for (const NamedMap &map : program.maps())
+			if (map.name == "sh_scratch_map")
+				if (Status status = object_->share("sh_scratch_map", map.fd.get()); !status.ok())
+					return status;
+		for (const char *probe : {"sh_dump_before", "sh_dump_after"})
+			if (Status status = object_->set_attach_target(probe, program.fd.get(), "shunt_xdp");
+			    !status.ok())
+				return status;
+		return object_->load();
+	}
+
 	std::unique_ptr<Object> object_;
-	BpfDescriptor before_, after_; // links; the last one is closed first
-	u32 watched_ = 0;
+	Descriptor before_, after_; // links; the last one is closed first
+	u32 observed_ = 0;
 };
 
 } // namespace
 
-std::unique_ptr<DumpWay> open_probes(const RunningProgram &program, const sh_dump_wanted &wanted, u32 ring_bytes,
-                                     std::string *problem)
+Result<std::unique_ptr<DumpTap>> open_probes(const RunningProgram &program, const TapOptions &options)
 {
-	std::unique_ptr<Probes> probes(new Probes);
+	auto probes = std::make_unique<Probes>();
 
-	if (!probes->open(program, wanted, ring_bytes, problem))
-		return nullptr;
-	return probes;
+	if (Status status = probes->open(program, options); !status.ok())
+		return status;
+	return std::unique_ptr<DumpTap>(std::move(probes));
 }
 
 } // namespace shunt

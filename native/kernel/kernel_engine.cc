@@ -10,152 +10,175 @@
 namespace shunt
 {
 
-// What the tables of an ordinary cluster fit in, so that the first set needs no second load.
+// Fits the tables of an ordinary cluster, so that the first set needs no second load.
 static const TableCapacity FIRST_CAPACITY = {256, 1024, 1024, 1024, 8192, 1024};
 
-std::unique_ptr<KernelEngine> KernelEngine::create(KernelEngineOptions options, std::string *problem)
+Result<std::unique_ptr<KernelEngine>> KernelEngine::create(KernelEngineOptions options)
 {
 	std::unique_ptr<KernelEngine> engine(new KernelEngine);
 
 	engine->options_ = std::move(options);
-	if (!engine->open(problem))
-		return nullptr;
+	if (Status status = engine->open(); !status.ok())
+		return status;
 	return engine;
 }
 
-bool KernelEngine::open(std::string *problem)
+Status KernelEngine::open()
 {
-	SessionGeometry wanted = Sessions::geometry_for(options_.sessions4, options_.sessions6, options_.fragments);
+	SessionGeometry geometry = Sessions::geometry_for(options_.sessions4, options_.sessions6, options_.fragments);
 
 	program_options_.object_file = options_.object_file;
-	program_options_.geometry = wanted;
+	program_options_.geometry = geometry;
 	program_options_.sent = options_.sent;
 	if (!options_.pins.empty()) {
-		if (mkdir(options_.pins.c_str(), 0700) && errno != EEXIST) {
-			*problem = kernel_problem(options_.pins + " can't be made", errno);
-			return false;
-		}
+		if (mkdir(options_.pins.c_str(), 0700) && errno != EEXIST)
+			return Status::system(options_.pins + " cannot be created", errno);
 		adopted_ = !options_.fresh && memory_.adopt(options_.pins);
 	}
 	if (adopted_ &&
-	    (memory_.geometry().buckets4 != wanted.buckets4 || memory_.geometry().buckets6 != wanted.buckets6 ||
-	     memory_.geometry().fragments != wanted.fragments)) {
-		earlier_.reset(new KernelMemory);
+	    (memory_.geometry().buckets4 != geometry.buckets4 || memory_.geometry().buckets6 != geometry.buckets6 ||
+	     memory_.geometry().fragments != geometry.fragments)) {
+		earlier_ = std::make_unique<KernelMemory>();
 		earlier_->swap(memory_);
 	}
-	program_ = KernelProgram::load(program_options_, FIRST_CAPACITY, &memory_, problem);
-	return program_ && memory_.lend(&sessions_, statistics_.get(), problem);
+	auto program = KernelProgram::load(program_options_, FIRST_CAPACITY, &memory_);
+	if (!program.ok())
+		return program.status();
+	program_ = program.take();
+	return memory_.map(&sessions_, statistics_.get());
 }
 
-// Tables that outgrow their maps: a new program with larger ones, over the same sessions, takes the old one's place.
-bool KernelEngine::regrow(const sh_tables &tables, std::string *problem)
+// For tables that outgrow their maps: a new program with larger ones, over the same sessions, replaces the old one.
+Status KernelEngine::enlarge(const sh_tables &tables)
 {
-	std::unique_ptr<KernelProgram> larger =
-		KernelProgram::load(program_options_, TableCapacity::of(tables), &memory_, problem);
+	auto loaded = KernelProgram::load(program_options_, TableCapacity::of(tables), &memory_);
 
-	if (!larger)
-		return false;
+	if (!loaded.ok())
+		return loaded.status();
+	std::unique_ptr<KernelProgram> larger = loaded.take();
 	larger->publish(tables);
 	for (auto &attachment : attachments_)
-		if (!attachment->replace(larger->fd(), problem))
-			return false;
+		if (Status status = attachment->replace(larger->fd()); !status.ok())
+			return status;
 	for (auto &filter : sent_filters_)
-		if (!filter->replace(larger->sent_fd(), problem))
-			return false;
+		if (Status status = filter->replace(larger->sent_fd()); !status.ok())
+			return status;
 	program_ = std::move(larger);
 	if (watch_)
 		watch_->set_program(program_->id());
-	return true;
+	return {};
 }
 
-bool KernelEngine::publish(const TableSpec &spec, std::string *problem, std::vector<std::string> *)
+Status KernelEngine::publish(const TableSpec &spec, std::vector<std::string> *)
 {
-	std::unique_ptr<TableBlock> block = TableBlock::build(spec, memory_.geometry(), problem);
+	auto built = TableBlock::build(spec, memory_.geometry());
 
-	if (!block)
-		return false;
+	if (!built.ok())
+		return built.status();
+	std::unique_ptr<TableBlock> block = built.take();
 	if (program_->holds(*block->tables()))
 		program_->publish(*block->tables());
-	else if (!regrow(*block->tables(), problem))
-		return false;
+	else if (Status status = enlarge(*block->tables()); !status.ok())
+		return status;
 	block_ = std::move(block);
-	return true;
+	return {};
 }
 
-bool KernelEngine::attach(const std::string &interface, std::string *problem)
+Result<std::unique_ptr<Attachment>> KernelEngine::adopt_or_attach(const std::string &interface)
 {
-	std::unique_ptr<Attachment> attachment;
-
 	if (!options_.pins.empty()) {
-		attachment = Attachment::adopt(interface, link_pin(options_.pins, interface), options_.mode);
-		if (attachment && !attachment->replace(program_->fd(), problem))
-			attachment.reset();
-		if (!attachment)
-			Attachment::remove(link_pin(options_.pins,
-			                            interface)); // in another mode, or of an interface that is no more
+		std::string pin = link_pin(options_.pins, interface);
+		std::unique_ptr<Attachment> adopted = Attachment::adopt(interface, pin, options_.mode);
+
+		if (adopted && adopted->replace(program_->fd()).ok())
+			return adopted;
+		Attachment::remove(pin); // in another mode, or of an interface that is gone
 	}
-	if (!attachment)
-		attachment = Attachment::attach(interface, program_->fd(), options_.mode, problem);
-	if (!attachment || (!options_.pins.empty() && !attachment->pin(link_pin(options_.pins, interface), problem)))
-		return false;
-	attachments_.push_back(std::move(attachment));
-	return true;
+	return Attachment::attach(interface, program_->fd(), options_.mode);
 }
 
-// A backend works without: then what it sends keeps no session alive, and the operator is told.
+Status KernelEngine::attach(const std::string &interface)
+{
+	auto attachment = adopt_or_attach(interface);
+
+	if (!attachment.ok())
+		return attachment.status();
+	if (!options_.pins.empty())
+		if (Status status = (*attachment)->pin(link_pin(options_.pins, interface)); !status.ok())
+			return status;
+	attachments_.push_back(attachment.take());
+	return {};
+}
+
+Status KernelEngine::attach_all()
+{
+	for (const std::string &interface : options_.interfaces)
+		if (Status status = attach(interface); !status.ok()) {
+			for (auto &attachment : attachments_)
+				attachment->detach();
+			attachments_.clear();
+			return status;
+		}
+	return {};
+}
+
+// A backend works without the filters: then egress session refresh is disabled, and unsent() says why.
 void KernelEngine::attach_sent()
 {
 	if (adopted_)
 		SentFilter::remove_others(options_.interfaces,
 		                          earlier_ ? earlier_->counters_fd() : memory_.counters_fd());
 	for (const std::string &interface : options_.interfaces) {
-		std::string problem;
-		std::unique_ptr<SentFilter> filter =
-			options_.sent ? SentFilter::attach(interface, program_->sent_fd(), &problem) : nullptr;
+		if (options_.sent) {
+			auto filter = SentFilter::attach(interface, program_->sent_fd());
 
-		if (filter) {
-			sent_filters_.push_back(std::move(filter));
-			continue;
+			if (filter.ok()) {
+				sent_filters_.push_back(filter.take());
+				continue;
+			}
+			if (unsent_.empty())
+				unsent_ = filter.status().message();
 		}
-		SentFilter::remove(interface); // an earlier daemon's, over tables that nobody publishes any more
-		if (unsent_.empty())
-			unsent_ = problem;
+		SentFilter::remove(interface); // an earlier daemon's, over tables that are no longer published
 	}
 }
 
-bool KernelEngine::start(std::string *problem)
+void KernelEngine::start_watch()
+{
+	std::vector<u32> links;
+
+	for (auto &attachment : attachments_)
+		links.push_back(attachment->ifindex());
+	auto watch = Watch::start(memory_.counters_fd(), memory_.counters(), program_->id(), links);
+	if (watch.ok())
+		watch_ = watch.take();
+	else
+		unwatched_ = watch.status().message();
+}
+
+Status KernelEngine::start()
 {
 	Sessions old;
 	Statistics unused;
 
-	if (!block_) {
-		*problem = "tables must be published before packets can be taken";
-		return false;
-	}
-	// First what is there, so that the new program finds it; and again what was made until it took over.
+	if (!block_)
+		return Status::error("the engine has no tables yet; publish them before start");
+	// Copies the old sessions before the new program runs, and again those made until it took over.
 	if (earlier_) {
-		if (!earlier_->lend(&old, &unused, problem))
-			return false;
+		if (Status status = earlier_->map(&old, &unused); !status.ok())
+			return status;
 		copy_sessions(old, sessions_, *tables());
 	}
-	for (const std::string &interface : options_.interfaces)
-		if (!attach(interface, problem)) {
-			for (auto &attachment : attachments_)
-				attachment->detach();
-			attachments_.clear();
-			return false;
-		}
+	if (Status status = attach_all(); !status.ok())
+		return status;
 	attach_sent();
 	if (earlier_) {
 		wait_for_packets();
 		copy_sessions(old, sessions_, *tables());
 		earlier_.reset();
 	}
-	std::vector<u32> links;
-	for (auto &attachment : attachments_)
-		links.push_back(attachment->ifindex());
-	watch_ = Watch::start(memory_.counters_fd(), memory_.counters(), program_->id(), links, &unwatched_);
-	return options_.pins.empty() || memory_.pin(options_.pins, problem);
+	start_watch();
+	return options_.pins.empty() ? Status() : memory_.pin(options_.pins);
 }
 
 void KernelEngine::stop()

@@ -3,8 +3,8 @@
 // kernel_engine.h - the kernel's engine: the packet program in XDP, on one or several interfaces.
 //
 // Owns: the program in force and its attachments, the memory they share with the next daemon, and the order of a take-over:
-// load a new program over the old sessions, publish its tables, then swap it in at each interface, between two packets.
-// Must never: detach what an earlier daemon left before the new program stands in its place.
+// load a new program over the old sessions, publish its tables, then exchange it at each interface, between two packets.
+// Must never: detach the program of an earlier daemon before the new one is in its place.
 #ifndef SHUNT_KERNEL_KERNEL_ENGINE_H
 #define SHUNT_KERNEL_KERNEL_ENGINE_H
 
@@ -22,12 +22,12 @@ struct KernelEngineOptions {
 	std::vector<std::string> interfaces;
 	XdpMode mode = XdpMode::native;
 	std::string pins;        // folder in a BPF file system; empty: everything ends with the engine
-	bool sent = false;       // a backend: what leaves by the interfaces keeps sessions alive, too
-	bool fresh = false;      // take up no sessions of an earlier daemon: nobody knows any more what they name
+	bool sent = false;       // a backend: egress packets refresh sessions as well
+	bool fresh = false;      // adopt no sessions of an earlier daemon: the ids in them are no longer known
 	std::string object_file; // empty: the program that this addon carries
 };
 
-// Where the attachment of an interface is pinned. A BPF file system takes no dots in names; an interface's may have one.
+// The pin of an interface's attachment. A BPF file system allows no dots in names; an interface's may have one.
 inline std::string link_pin(const std::string &pins, std::string interface)
 {
 	for (char &c : interface)
@@ -38,34 +38,37 @@ inline std::string link_pin(const std::string &pins, std::string interface)
 class KernelEngine final : public Engine
 {
 public:
-	// Loads the program; nothing is attached yet. NULL and one sentence.
-	static std::unique_ptr<KernelEngine> create(KernelEngineOptions options, std::string *problem);
-	~KernelEngine() override = default; // what is pinned goes on
+	// Loads the program; nothing is attached yet.
+	static Result<std::unique_ptr<KernelEngine>> create(KernelEngineOptions options);
+	~KernelEngine() override = default; // pinned attachments stay
 
-	bool publish(const TableSpec &spec, std::string *problem, std::vector<std::string> *warnings) override;
-	// Attaches to every interface, or takes over what is pinned there. At a refusal nothing is attached.
-	bool start(std::string *problem) override;
+	Status publish(const TableSpec &spec, std::vector<std::string> *warnings) override;
+	// Attaches to every interface, or takes over the pinned attachments. If it fails, nothing is attached.
+	Status start() override;
 	// Detaches everywhere and removes the pins.
 	void stop() override;
 	const TableBlock *current() const override { return block_.get(); }
 
-	// Sessions of an earlier daemon have been taken up.
+	// Sessions of an earlier daemon have been adopted.
 	bool adopted() const { return adopted_; }
 	u32 program_id() const { return program_->id(); }
-	// Why packets that a driver does not take are not counted; empty: they are.
+	// Why packets that a driver does not transmit are not counted; empty: they are.
 	const std::string &unwatched() const { return unwatched_; }
-	// For whoever measures it.
-	bool pin_program(const std::string &path, std::string *problem) const { return program_->pin(path, problem); }
-	// Why what this host sends keeps no session alive though it was asked for; empty: it does.
+	// For measurements.
+	Status pin_program(const std::string &path) const { return program_->pin(path); }
+	// Why egress session refresh is disabled although KernelEngineOptions::sent is set; empty: it is enabled.
 	const std::string &unsent() const { return unsent_; }
 	const std::vector<std::unique_ptr<Attachment>> &attachments() const { return attachments_; }
 
 private:
 	KernelEngine() = default;
-	bool open(std::string *problem);
+	Status open();
+	Status attach_all();
+	Status attach(const std::string &interface);
+	Result<std::unique_ptr<Attachment>> adopt_or_attach(const std::string &interface);
 	void attach_sent();
-	bool attach(const std::string &interface, std::string *problem);
-	bool regrow(const sh_tables &tables, std::string *problem);
+	void start_watch();
+	Status enlarge(const sh_tables &tables);
 
 	KernelEngineOptions options_;
 	KernelProgramOptions program_options_;
@@ -78,7 +81,7 @@ private:
 	std::vector<std::unique_ptr<SentFilter>> sent_filters_;
 	std::string unsent_;
 	std::unique_ptr<Watch> watch_;
-	std::string unwatched_; // why there is none
+	std::string unwatched_;
 	bool adopted_ = false;
 };
 

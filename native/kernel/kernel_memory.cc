@@ -30,20 +30,14 @@ u32 possible_processors()
 	return count < 1 ? 1 : (u32)count;
 }
 
-KernelMemory::~KernelMemory()
-{
-	for (int fd : fds_)
-		if (fd >= 0)
-			close(fd);
-}
-
 bool KernelMemory::measure()
 {
 	u32 entries[MAPS], bytes[MAPS];
-	const u32 wanted[MAPS] = {sizeof(sh_bucket4), sizeof(sh_bucket6), sizeof(sh_fragment), sizeof(sh_counter)};
+	const u32 expected[MAPS] = {sizeof(sh_bucket4), sizeof(sh_bucket6), sizeof(sh_fragment), sizeof(sh_counter)};
 
 	for (int i = 0; i < MAPS; i++)
-		if (fds_[i] < 0 || !map_bytes(fds_[i], &entries[i], &bytes[i]) || bytes[i] != wanted[i])
+		if (!maps_[i].is_open() || !map_bytes(maps_[i].get(), &entries[i], &bytes[i]) ||
+		    bytes[i] != expected[i])
 			return false;
 	for (int i = 0; i < 3; i++)
 		if (entries[i] & (entries[i] - 1))
@@ -58,56 +52,49 @@ bool KernelMemory::measure()
 bool KernelMemory::adopt(const std::string &pins)
 {
 	for (int i = 0; i < MAPS; i++)
-		fds_[i] = bpf_obj_get(pin_of(pins, names_[i]).c_str());
+		maps_[i] = Descriptor(bpf_obj_get(pin_of(pins, names_[i]).c_str()));
 	if (measure())
 		return true;
-	for (int &fd : fds_) {
-		if (fd >= 0)
-			close(fd);
-		fd = -1;
-	}
+	for (Descriptor &map : maps_)
+		map.reset();
 	return false;
 }
 
-bool KernelMemory::prepare(Object *object, const SessionGeometry &geometry, u32 targets, std::string *problem) const
+Status KernelMemory::prepare(Object *object, const SessionGeometry &geometry, u32 targets) const
 {
-	if (there()) {
-		for (int i = 0; i < MAPS; i++)
-			if (!object->share(names_[i], fds_[i], problem))
-				return false;
-		return true;
+	const u64 entries[MAPS] = {geometry.buckets4, geometry.buckets6, geometry.fragments,
+	                           (u64)SH_COUNTERS(std::max(targets, 1u)) * possible_processors()};
+
+	for (int i = 0; i < MAPS; i++) {
+		Status status =
+			has_maps() ? object->share(names_[i], maps_[i].get()) : object->resize(names_[i], entries[i]);
+		if (!status.ok())
+			return status;
 	}
-	return object->size(names_[0], geometry.buckets4, problem) &&
-	       object->size(names_[1], geometry.buckets6, problem) &&
-	       object->size(names_[2], geometry.fragments, problem) &&
-	       object->size(names_[3], (u64)SH_COUNTERS(std::max(targets, 1u)) * possible_processors(), problem);
+	return {};
 }
 
-bool KernelMemory::take(const Object &object, std::string *problem)
+Status KernelMemory::take(const Object &object)
 {
-	if (there())
-		return true;
+	if (has_maps())
+		return {};
 	for (int i = 0; i < MAPS; i++)
-		fds_[i] = fcntl(object.map_fd(names_[i]), F_DUPFD_CLOEXEC, 0);
-	if (measure())
-		return true;
-	*problem = "the kernel's maps are not as they were asked for";
-	return false;
+		maps_[i] = Descriptor(fcntl(object.map_fd(names_[i]), F_DUPFD_CLOEXEC, 0));
+	return measure() ? Status()
+	                 : Status::error("the BPF maps of sessions and counters have not the requested layout");
 }
 
-bool KernelMemory::pin(const std::string &pins, std::string *problem) const
+Status KernelMemory::pin(const std::string &pins) const
 {
 	for (int i = 0; i < MAPS; i++) {
 		std::string path = pin_of(pins, names_[i]);
 
-		// A pin of the same map is as good; one of another map is one that could not be adopted.
+		// A pin of the same map can be replaced; one of another map could not be adopted.
 		unlink(path.c_str());
-		if (bpf_obj_pin(fds_[i], path.c_str())) {
-			*problem = kernel_problem(path + " can't be pinned", errno);
-			return false;
-		}
+		if (bpf_obj_pin(maps_[i].get(), path.c_str()))
+			return Status::system(path + " cannot be pinned", errno);
 	}
-	return true;
+	return {};
 }
 
 void KernelMemory::unpin(const std::string &pins)
@@ -118,23 +105,21 @@ void KernelMemory::unpin(const std::string &pins)
 
 void KernelMemory::swap(KernelMemory &other)
 {
-	std::swap(fds_, other.fds_);
+	std::swap(maps_, other.maps_);
 	std::swap(geometry_, other.geometry_);
 	std::swap(counters_, other.counters_);
 }
 
-bool KernelMemory::lend(Sessions *sessions, Statistics *statistics, std::string *problem) const
+Status KernelMemory::map(Sessions *sessions, Statistics *statistics) const
 {
 	Mapping maps[MAPS];
 
 	for (int i = 0; i < MAPS; i++)
-		if (!maps[i].map(fds_[i], map_bytes(fds_[i]))) {
-			*problem = kernel_problem(std::string("the map ") + names_[i] + " can't be mapped", errno);
-			return false;
-		}
+		if (!maps[i].map(maps_[i].get(), map_bytes(maps_[i].get())))
+			return Status::system(std::string("the BPF map ") + names_[i] + " cannot be mapped", errno);
 	sessions->adopt(std::move(maps[0]), std::move(maps[1]), std::move(maps[2]), geometry_);
 	statistics->adopt(std::move(maps[3]), possible_processors(), 2 * counters_);
-	return true;
+	return {};
 }
 
 } // namespace shunt

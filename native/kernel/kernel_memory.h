@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kernel_memory.h - what outlives a daemon: session table, fragment table and counters, in maps of the kernel's.
+// kernel_memory.h - the state that outlives a daemon: session table, fragment table and counters, in BPF maps.
 //
-// Owns: these four maps, their pins, and the mappings through which the control side walks them.
-// Must never: adopt maps of another layout. Their pins carry the layout's number, so another version finds none.
+// Owns: these four maps, their pins, and the mappings through which the control plane walks them.
+// Must never: adopt maps of another layout. The pins carry the layout's number, so another version finds none.
 #ifndef SHUNT_KERNEL_KERNEL_MEMORY_H
 #define SHUNT_KERNEL_KERNEL_MEMORY_H
 
 #include "engine/sessions.h"
 #include "engine/statistics.h"
 #include "kernel/object.h"
+#include "linux/descriptor.h"
 
 namespace shunt
 {
@@ -18,38 +19,37 @@ class KernelMemory
 {
 public:
 	KernelMemory() = default;
-	~KernelMemory();
 	KernelMemory(const KernelMemory &) = delete;
 
-	// Takes up the maps pinned in this folder, if they are all there and whole.
+	// Adopts the maps pinned in this folder, if all are there and of the right layout.
 	bool adopt(const std::string &pins);
-	// Before load(): tells the object to use these maps, or, if there are none yet, of which size to make them.
-	bool prepare(Object *object, const SessionGeometry &geometry, u32 targets, std::string *problem) const;
-	// After load(): the maps are the object's.
-	bool take(const Object &object, std::string *problem);
-	bool pin(const std::string &pins, std::string *problem) const;
+	// Before load(): has the object use these maps, or, if there are none yet, sets the sizes of its own.
+	Status prepare(Object *object, const SessionGeometry &geometry, u32 targets) const;
+	// After load(): takes the object's maps, if there were none yet.
+	Status take(const Object &object);
+	Status pin(const std::string &pins) const;
 	static void unpin(const std::string &pins);
 
 	void swap(KernelMemory &other);
 
-	bool there() const { return fds_[0] >= 0; }
+	bool has_maps() const { return maps_[0].is_open(); }
 	const SessionGeometry &geometry() const { return geometry_; }
 	u32 counters() const { return counters_; } // per processor
-	int counters_fd() const { return fds_[3]; }
-	// Moves the mappings out, to whoever walks them.
-	bool lend(Sessions *sessions, Statistics *statistics, std::string *problem) const;
+	int counters_fd() const { return maps_[3].get(); }
+	// Maps the memory into these two.
+	Status map(Sessions *sessions, Statistics *statistics) const;
 
 private:
-	bool measure();
+	bool measure(); // false: a map is missing, or of another layout
 
 	enum { MAPS = 4 };
 	static const char *const names_[MAPS];
-	int fds_[MAPS] = {-1, -1, -1, -1};
+	Descriptor maps_[MAPS];
 	SessionGeometry geometry_;
 	u32 counters_ = 0;
 };
 
-// Processors that the kernel may ever use.
+// Processors that the kernel may use.
 u32 possible_processors();
 
 } // namespace shunt

@@ -12,33 +12,49 @@
 namespace shunt
 {
 
-std::unique_ptr<KernelProgram> KernelProgram::load(const KernelProgramOptions &options, const TableCapacity &capacity,
-                                                   KernelMemory *memory, std::string *problem)
+Result<std::unique_ptr<KernelProgram>> KernelProgram::load(const KernelProgramOptions &options,
+                                                           const TableCapacity &capacity, KernelMemory *memory)
 {
 	std::unique_ptr<KernelProgram> program(new KernelProgram);
 
-	program->object_ = Object::open(options.object_file, problem);
-	Object *object = program->object_.get();
-	if (object && !options.sent)
-		object->leave_out("shunt_sent");
-	if (!object || !TableMaps::size(object, capacity, problem) ||
-	    !object->size("sh_kept_tags", (u64)SH_KEPT_TAGS * possible_processors(), problem) ||
-	    !object->size("sh_kept_starts", (u64)SH_KEPT_STARTS * possible_processors(), problem) ||
-	    !memory->prepare(object, options.geometry, options.targets, problem) || !object->load(problem) ||
-	    !memory->take(*object, problem) || !program->tables_.map(*object, capacity, problem))
-		return nullptr;
-	program->tables_.state()->counters = memory->counters();
-	if (options.own_clock && !program->set_clock(problem))
-		return nullptr;
+	if (Status status = program->open(options, capacity, memory); !status.ok())
+		return status;
 	return program;
 }
 
-bool KernelProgram::pin(const std::string &path, std::string *problem) const
+Status KernelProgram::open(const KernelProgramOptions &options, const TableCapacity &capacity, KernelMemory *memory)
 {
-	if (bpf_obj_pin(fd(), path.c_str()) == 0)
-		return true;
-	*problem = kernel_problem(path + " can't be pinned", errno);
-	return false;
+	auto opened = Object::open(options.object_file);
+
+	if (!opened.ok())
+		return opened.status();
+	object_ = opened.take();
+	if (!options.sent)
+		object_->exclude("shunt_sent");
+	Status status = TableMaps::resize(object_.get(), capacity);
+	if (status.ok())
+		status = object_->resize("sh_cached_tags", (u64)SH_CACHED_TAGS * possible_processors());
+	if (status.ok())
+		status = object_->resize("sh_cached_starts", (u64)SH_CACHED_STARTS * possible_processors());
+	if (status.ok())
+		status = memory->prepare(object_.get(), options.geometry, options.targets);
+	if (status.ok())
+		status = object_->load();
+	if (status.ok())
+		status = memory->take(*object_);
+	if (status.ok())
+		status = tables_.map(*object_, capacity);
+	if (!status.ok())
+		return status;
+	tables_.state()->counters = memory->counters();
+	return options.own_clock ? set_clock() : Status();
+}
+
+Status KernelProgram::pin(const std::string &path) const
+{
+	if (bpf_obj_pin(fd(), path.c_str()))
+		return Status::system(path + " cannot be pinned", errno);
+	return {};
 }
 
 bool KernelProgram::read_clocks(u64 *jiffies, u64 *now_ns)
@@ -54,9 +70,9 @@ bool KernelProgram::read_clocks(u64 *jiffies, u64 *now_ns)
 }
 
 // A jiffy is as long as the resolution of the coarse clocks (TICK_NSEC; kernel/time/posix-timers.c). Of several readings over
-// two jiffies, the one soonest after an edge tells where the edges are: our clock shows the time of the last one, never the
-// future.
-bool KernelProgram::set_clock(std::string *problem)
+// two jiffies, the one soonest after an edge locates the edges: the program's clock shows the time of the last edge, never a
+// time in the future.
+Status KernelProgram::set_clock()
 {
 	struct timespec resolution;
 	long long base_ns = 0x7fffffffffffffff; // below zero, since jiffies begin before the boot
@@ -65,15 +81,13 @@ bool KernelProgram::set_clock(std::string *problem)
 	clock_getres(CLOCK_MONOTONIC_COARSE, &resolution);
 	u64 tick_ns = (u64)resolution.tv_nsec;
 	do {
-		if (!read_clocks(&jiffies, &now_ns)) {
-			*problem = kernel_problem("the kernel does not run the packet program for a test", errno);
-			return false;
-		}
+		if (!read_clocks(&jiffies, &now_ns))
+			return Status::system("BPF_PROG_TEST_RUN of the packet program", errno);
 		until = until ? until : now_ns + 2 * tick_ns;
 		base_ns = std::min(base_ns, (long long)(now_ns - jiffies * tick_ns));
 	} while (now_ns < until);
 	tables_.state()->clock = {(u64)base_ns, tick_ns};
-	return true;
+	return {};
 }
 
 } // namespace shunt

@@ -7,7 +7,6 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -22,11 +21,11 @@ namespace shunt
 namespace
 {
 
-// libbpf speaks through one function for the whole process. Its last warnings are kept: they say what the verifier or the
-// kernel did not like, where errno alone says "invalid argument". Each thread hears what its own calls brought about.
+// libbpf prints through one function of the whole process. Its last warnings are kept for each thread: they name what the
+// verifier or the kernel refused, where errno is EINVAL only.
 thread_local std::string warnings;
 
-int listen_to(enum libbpf_print_level level, const char *format, va_list arguments)
+int keep_warning(enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	char *text; // the verifier's log comes in one piece
 
@@ -39,152 +38,147 @@ int listen_to(enum libbpf_print_level level, const char *format, va_list argumen
 	return 0;
 }
 
-// The verifier's complaint is the line before its count of instructions; elsewhere the first line is the most telling.
-std::string telling_line()
+void begin_warnings()
+{
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	libbpf_set_print(keep_warning);
+	warnings.clear();
+}
+
+// The verifier's message is the line before its count of instructions; elsewhere the first line says the most.
+std::string main_warning()
 {
 	size_t end = warnings.find("\nprocessed ");
 
-	if (end != std::string::npos) {
-		size_t begin = warnings.rfind('\n', end - 1);
+	if (end == std::string::npos)
+		return warnings.substr(0, warnings.find('\n'));
+	size_t begin = warnings.rfind('\n', end - 1);
+	return warnings.substr(begin + 1, end - begin - 1);
+}
 
-		return warnings.substr(begin + 1, end - begin - 1);
-	}
-	return warnings.substr(0, warnings.find('\n'));
+// The same failure, with libbpf's words behind it.
+Status with_warning(const std::string &step, int error)
+{
+	Status status = Status::system(step, error);
+
+	return warnings.empty() ? status : Status::error(status.message() + " (libbpf: " + main_warning() + ")");
+}
+
+std::string map_named(const char *map)
+{
+	return std::string("the BPF map ") + map;
 }
 
 } // namespace
 
-std::string kernel_problem(const std::string &what, int error)
+void DestroyLink::operator()(bpf_link *link) const
 {
-	return what + ": " + strerror(error < 0 ? -error : error);
+	bpf_link__destroy(link);
 }
 
-static void listen()
-{
-	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-	libbpf_set_print(listen_to);
-	warnings.clear();
-}
-
-std::unique_ptr<Object> Object::open(const void *bytes, size_t size, const char *name, std::string *problem)
+Result<std::unique_ptr<Object>> Object::open(const void *bytes, size_t size, const char *name)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name);
-	std::unique_ptr<Object> object(new Object(
-		name == std::string("shunt") ? "the packet program" : std::string("the BPF program ") + name));
+	std::string what = name == std::string("shunt") ? "the packet program" : std::string("the BPF program ") + name;
 
-	listen();
-	object->object_ = bpf_object__open_mem(bytes, size, &options);
-	if (object->object_)
-		return object;
-	*problem = kernel_problem(object->what_ + " can't be read", errno);
-	return nullptr;
+	begin_warnings();
+	bpf_object *object = bpf_object__open_mem(bytes, size, &options);
+	if (!object)
+		return Status::system(what + " cannot be read", errno);
+	return std::unique_ptr<Object>(new Object(what, object));
 }
 
-std::unique_ptr<Object> Object::open(const std::string &file, std::string *problem)
+Result<std::unique_ptr<Object>> Object::open(const std::string &file)
 {
 	if (file.empty()) {
 		size_t size;
 		const void *bytes = shunt_bpf::elf_bytes(&size);
 
-		return open(bytes, size, "shunt", problem);
+		return open(bytes, size, "shunt");
 	}
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "shunt");
-	std::unique_ptr<Object> object(new Object("the packet program"));
 
-	listen();
-	object->object_ = bpf_object__open_file(file.c_str(), &options);
-	if (object->object_)
-		return object;
-	*problem = kernel_problem(file + " can't be read", errno);
-	return nullptr;
+	begin_warnings();
+	bpf_object *object = bpf_object__open_file(file.c_str(), &options);
+	if (!object)
+		return Status::system(file + " cannot be read as a BPF object", errno);
+	return std::unique_ptr<Object>(new Object("the packet program", object));
 }
 
 Object::~Object()
 {
-	if (object_)
-		bpf_object__close(object_);
+	bpf_object__close(object_);
 }
 
-bpf_map *Object::find(const char *map, std::string *problem) const
+Status Object::no_map(const char *map) const
+{
+	return Status::error(what_ + " has no map " + map);
+}
+
+Status Object::resize(const char *map, u64 entries)
 {
 	bpf_map *found = bpf_object__find_map_by_name(object_, map);
 
 	if (!found)
-		*problem = what_ + " has no map " + map;
-	return found;
-}
-
-bool Object::size(const char *map, u64 entries, std::string *problem)
-{
-	bpf_map *found = find(map, problem);
-
-	if (!found)
-		return false;
+		return no_map(map);
 	int failed = entries > 0xffffffff ? -E2BIG : bpf_map__set_max_entries(found, (u32)entries);
 	if (failed)
-		*problem = kernel_problem(
-			std::string("the map ") + map + " can't have " + std::to_string(entries) + " entries", failed);
-	return !failed;
+		return Status::system(map_named(map) + " cannot have " + std::to_string(entries) + " entries", failed);
+	return {};
 }
 
-bool Object::share(const char *map, int fd, std::string *problem)
+Status Object::share(const char *map, int fd)
 {
-	bpf_map *found = find(map, problem);
+	bpf_map *found = bpf_object__find_map_by_name(object_, map);
 
 	if (!found)
-		return false;
-	int failed = bpf_map__reuse_fd(found, fd);
-	if (failed)
-		*problem = kernel_problem(std::string("the map ") + map + " can't be shared", failed);
-	return !failed;
+		return no_map(map);
+	if (int failed = bpf_map__reuse_fd(found, fd); failed)
+		return Status::system(map_named(map) + " cannot be shared", failed);
+	return {};
 }
 
-bool Object::set(const char *map, const void *value, size_t bytes, std::string *problem)
+Status Object::set(const char *map, const void *value, size_t bytes)
 {
-	bpf_map *found = find(map, problem);
+	bpf_map *found = bpf_object__find_map_by_name(object_, map);
 
 	if (!found)
-		return false;
-	int failed = bpf_map__set_initial_value(found, value, bytes);
-	if (failed)
-		*problem = kernel_problem(std::string("the map ") + map + " can't be set", failed);
-	return !failed;
+		return no_map(map);
+	if (int failed = bpf_map__set_initial_value(found, value, bytes); failed)
+		return Status::system(map_named(map) + " cannot be set", failed);
+	return {};
 }
 
-bool Object::aim(const char *program, int at_fd, const char *function, std::string *problem)
+Status Object::set_attach_target(const char *program, int target_fd, const char *function)
 {
 	bpf_program *found = bpf_object__find_program_by_name(object_, program);
 
 	warnings.clear();
-	int failed = found ? bpf_program__set_attach_target(found, at_fd, function) : -ENOENT;
+	int failed = found ? bpf_program__set_attach_target(found, target_fd, function) : -ENOENT;
 	if (failed)
-		*problem = kernel_problem(what_ + " can't be aimed at " + function, failed) +
-		           (warnings.empty() ? "" : "; libbpf said: " + telling_line());
-	return !failed;
+		return with_warning(what_ + " cannot be attached to " + function, failed);
+	return {};
 }
 
-void Object::leave_out(const char *program)
+void Object::exclude(const char *program)
 {
 	bpf_program *found = bpf_object__find_program_by_name(object_, program);
 
-	if (found) // an older file may have none
+	if (found) // an older file may not have it
 		bpf_program__set_autoload(found, false);
 }
 
-bool Object::load(std::string *problem)
+Status Object::load()
 {
 	warnings.clear();
 	int failed = bpf_object__load(object_);
 	if (!failed)
-		return true;
+		return {};
 	if (failed == -EPERM)
-		*problem = "the kernel refuses BPF programs from us (CAP_BPF and CAP_NET_ADMIN are needed)";
-	else if (failed == -ENOMEM)
-		*problem = "the kernel has no memory for the maps";
-	else
-		*problem = kernel_problem("the kernel refused " + what_, failed) +
-		           (warnings.empty() ? "" : "; it said: " + telling_line());
-	return false;
+		return Status::error("the kernel refuses to load BPF programs; CAP_BPF and CAP_NET_ADMIN are needed");
+	if (failed == -ENOMEM)
+		return Status::error("the kernel has not enough memory for the BPF maps");
+	return with_warning("the kernel refused " + what_, failed);
 }
 
 int Object::map_fd(const char *map) const
@@ -201,14 +195,14 @@ int Object::program_fd(const char *program) const
 	return found ? bpf_program__fd(found) : -1;
 }
 
-bpf_link *Object::attach(const char *program, std::string *problem)
+Result<BpfLink> Object::attach(const char *program)
 {
 	bpf_program *found = bpf_object__find_program_by_name(object_, program);
 	bpf_link *link = found ? bpf_program__attach(found) : nullptr;
 
 	if (!link)
-		*problem = kernel_problem(std::string("the BPF program ") + program + " can't be attached", errno);
-	return link;
+		return Status::system(std::string("the BPF program ") + program + " cannot be attached", errno);
+	return BpfLink(link);
 }
 
 u32 Object::program_id(const char *program) const
@@ -219,15 +213,15 @@ u32 Object::program_id(const char *program) const
 	return bpf_obj_get_info_by_fd(program_fd(program), &info, &length) ? 0 : info.id;
 }
 
-bool Object::map(const char *map, Mapping *mapping, std::string *problem) const
+Result<Mapping> Object::map(const char *map) const
 {
 	int fd = map_fd(map);
 	size_t bytes = map_bytes(fd);
+	Mapping mapping;
 
-	if (bytes && mapping->map(fd, bytes))
-		return true;
-	*problem = kernel_problem(std::string("the map ") + map + " can't be mapped", errno);
-	return false;
+	if (!bytes || !mapping.map(fd, bytes))
+		return Status::system(map_named(map) + " cannot be mapped", errno);
+	return mapping;
 }
 
 size_t map_bytes(int fd, u32 *entries, u32 *value_bytes)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// object.h - the kernel's packet program: loaded with the maps it wants, some of them shared with an earlier one.
+// object.h - a BPF object: loaded with its maps, some of them shared with an earlier one.
 //
-// Owns: one bpf_object, the sizes of its maps, and the mappings through which the control side reads and writes them.
-// Lifetime: make, share(), size(), load(), map(); the kernel's copies live on while a link or a pin holds them.
+// Owns: one bpf_object, the sizes of its maps, and the mappings through which the control plane reads and writes them.
+// Lifetime: open, resize(), share(), load(), map(); the kernel's copies live on while a link or a pin holds them.
 // Must never: know what a table means (table_maps.h), or where a program is attached (attachment.h).
 #ifndef SHUNT_KERNEL_OBJECT_H
 #define SHUNT_KERNEL_OBJECT_H
@@ -13,6 +13,7 @@
 
 #include "datapath/types.h"
 #include "engine/mapping.h"
+#include "linux/status.h"
 
 struct bpf_object;
 struct bpf_map;
@@ -21,49 +22,51 @@ struct bpf_link;
 namespace shunt
 {
 
-// errno's words behind a sentence.
-std::string kernel_problem(const std::string &what, int error);
+struct DestroyLink {
+	void operator()(bpf_link *link) const;
+};
+using BpfLink = std::unique_ptr<bpf_link, DestroyLink>;
 
 class Object
 {
 public:
-	// The program that this addon carries; or, for measurements and upgrades, the one in `file`. NULL and one sentence.
-	static std::unique_ptr<Object> open(const std::string &file, std::string *problem);
+	// The packet program that this addon carries; or, for measurements and upgrades, the one in `file`.
+	static Result<std::unique_ptr<Object>> open(const std::string &file);
 	// A program that the addon carries, by its bytes.
-	static std::unique_ptr<Object> open(const void *bytes, size_t size, const char *name, std::string *problem);
+	static Result<std::unique_ptr<Object>> open(const void *bytes, size_t size, const char *name);
 	~Object();
 	Object(const Object &) = delete;
 
-	// Before load(): this map has so many entries; or it is the one behind the descriptor, which stays the caller's.
-	bool size(const char *map, u64 entries, std::string *problem);
-	bool share(const char *map, int fd, std::string *problem);
-	// Before load(): what a map of one constant holds.
-	bool set(const char *map, const void *value, size_t bytes, std::string *problem);
-	// Before load(): this program is not wanted.
-	void leave_out(const char *program);
-	// Before load(): this program shall run before or after `function` of another one, as its section says.
-	bool aim(const char *program, int at_fd, const char *function, std::string *problem);
-	// The verifier reads the program now: a quarter of a second.
-	bool load(std::string *problem);
+	// Before load(): the number of a map's entries; or the map itself, by a descriptor that stays the caller's.
+	Status resize(const char *map, u64 entries);
+	Status share(const char *map, int fd);
+	// Before load(): the content of a map of one constant.
+	Status set(const char *map, const void *value, size_t bytes);
+	// Before load(): leaves a program out.
+	void exclude(const char *program);
+	// Before load(): attaches a program to `function` of another one, before or after it, as its section says.
+	Status set_attach_target(const char *program, int target_fd, const char *function);
+	// Runs the verifier: a quarter of a second.
+	Status load();
 
 	// After load(). -1: there is no such map or program.
 	int map_fd(const char *map) const;
 	int program_fd(const char *program) const;
-	// Attaches a program where its section says. The link is the caller's to destroy; NULL and one sentence.
-	bpf_link *attach(const char *program, std::string *problem);
+	// Attaches a program as its section says.
+	Result<BpfLink> attach(const char *program);
 	u32 program_id(const char *program) const;
 	// The whole memory of a map, as the packet program sees it.
-	bool map(const char *map, Mapping *mapping, std::string *problem) const;
+	Result<Mapping> map(const char *map) const;
 
 private:
-	explicit Object(std::string what) : what_(std::move(what)) {}
-	bpf_map *find(const char *map, std::string *problem) const;
+	Object(std::string what, bpf_object *object) : what_(std::move(what)), object_(object) {}
+	Status no_map(const char *map) const;
 
-	std::string what_; // in sentences
-	bpf_object *object_ = nullptr;
+	std::string what_; // in messages
+	bpf_object *object_;
 };
 
-// Bytes of a mappable array map's memory, by its descriptor; 0 when it can't be asked.
+// Bytes of a mappable array map's memory, by its descriptor; 0 if the kernel does not tell.
 size_t map_bytes(int fd, u32 *entries = nullptr, u32 *value_bytes = nullptr);
 
 } // namespace shunt

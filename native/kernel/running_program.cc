@@ -11,7 +11,7 @@
 namespace shunt
 {
 
-constexpr u32 MAPS_MOST = 64;
+constexpr u32 MAX_MAPS = 64;
 
 RunningProgram RunningProgram::by_fd(int fd)
 {
@@ -19,7 +19,7 @@ RunningProgram RunningProgram::by_fd(int fd)
 	struct bpf_prog_info info = {};
 	u32 length = sizeof(info);
 
-	program.fd = BpfDescriptor(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	program.fd = Descriptor(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 	if (bpf_obj_get_info_by_fd(fd, &info, &length))
 		return program;
 	program.id = info.id;
@@ -31,16 +31,16 @@ RunningProgram RunningProgram::by_fd(int fd)
 
 RunningProgram RunningProgram::by_id(u32 id)
 {
-	BpfDescriptor fd(bpf_prog_get_fd_by_id(id));
+	Descriptor fd(bpf_prog_get_fd_by_id(id));
 	RunningProgram program;
 
-	if (fd >= 0)
-		program = by_fd(fd);
+	if (fd.is_open())
+		program = by_fd(fd.get());
 	program.id = id;
 	return program;
 }
 
-std::string RunningProgram::in_words() const
+std::string RunningProgram::description() const
 {
 	return "program " + (name.empty() ? "without a name" : name) + " (id " + std::to_string(id) + ")";
 }
@@ -48,20 +48,20 @@ std::string RunningProgram::in_words() const
 std::vector<NamedMap> RunningProgram::maps() const
 {
 	std::vector<NamedMap> list;
-	u32 ids[MAPS_MOST] = {};
+	u32 ids[MAX_MAPS] = {};
 	struct bpf_prog_info info = {};
 	u32 length = sizeof(info);
 
-	info.nr_map_ids = MAPS_MOST;
+	info.nr_map_ids = MAX_MAPS;
 	info.map_ids = (u64)(uintptr_t)ids;
-	if (bpf_obj_get_info_by_fd(fd, &info, &length))
+	if (bpf_obj_get_info_by_fd(fd.get(), &info, &length))
 		return list;
-	for (u32 i = 0; i < info.nr_map_ids && i < MAPS_MOST; i++) {
+	for (u32 i = 0; i < info.nr_map_ids && i < MAX_MAPS; i++) {
 		struct bpf_map_info map = {};
 		u32 map_length = sizeof(map);
-		BpfDescriptor map_fd(bpf_map_get_fd_by_id(ids[i]));
+		Descriptor map_fd(bpf_map_get_fd_by_id(ids[i]));
 
-		if (map_fd >= 0 && !bpf_obj_get_info_by_fd(map_fd, &map, &map_length))
+		if (map_fd.is_open() && !bpf_obj_get_info_by_fd(map_fd.get(), &map, &map_length))
 			list.push_back(NamedMap{map.name, std::move(map_fd)});
 	}
 	return list;
@@ -76,8 +76,8 @@ bool RunningProgram::value(const char *map, void *value, size_t bytes) const
 		u32 length = sizeof(info);
 
 		if (one.name == map)
-			return !bpf_obj_get_info_by_fd(one.fd, &info, &length) && info.value_size == bytes &&
-			       !bpf_map_lookup_elem(one.fd, &zero, value);
+			return !bpf_obj_get_info_by_fd(one.fd.get(), &info, &length) && info.value_size == bytes &&
+			       !bpf_map_lookup_elem(one.fd.get(), &zero, value);
 	}
 	return false;
 }
@@ -101,20 +101,20 @@ RunningProgram xdp_program_on(u32 ifindex)
 	return found;
 }
 
-BpfDescriptor xdp_link_on(u32 ifindex, u32 program)
+Descriptor xdp_link_on(u32 ifindex, u32 program)
 {
 	u32 id = 0;
 
 	while (!bpf_link_get_next_id(id, &id)) {
 		struct bpf_link_info info = {};
 		u32 length = sizeof(info);
-		BpfDescriptor link(bpf_link_get_fd_by_id(id));
+		Descriptor link(bpf_link_get_fd_by_id(id));
 
-		if (link >= 0 && !bpf_obj_get_info_by_fd(link, &info, &length) && info.type == BPF_LINK_TYPE_XDP &&
-		    info.xdp.ifindex == ifindex && info.prog_id == program)
+		if (link.is_open() && !bpf_obj_get_info_by_fd(link.get(), &info, &length) &&
+		    info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex == ifindex && info.prog_id == program)
 			return link;
 	}
-	return BpfDescriptor();
+	return Descriptor();
 }
 
 } // namespace shunt

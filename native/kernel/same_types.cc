@@ -13,7 +13,7 @@ namespace shunt
 namespace
 {
 
-constexpr int DEEPEST = 16; // a passage has four levels
+constexpr int MAX_DEPTH = 16; // a passage has four levels
 
 struct Side {
 	const btf *types;
@@ -29,7 +29,7 @@ struct Side {
 
 bool same(const Side &a, const Side &b, int depth)
 {
-	if (!a.type || !b.type || depth > DEEPEST)
+	if (!a.type || !b.type || depth > MAX_DEPTH)
 		return false;
 	unsigned count = btf_vlen(a.type);
 	if (btf_kind(a.type) != btf_kind(b.type) || count != btf_vlen(b.type))
@@ -39,21 +39,21 @@ bool same(const Side &a, const Side &b, int depth)
 
 		return x->nelems == y->nelems && same(Side(a.types, x->type), Side(b.types, y->type), depth + 1);
 	}
-	if (btf_is_ptr(a.type)) // where it points to is no part of the memory
+	if (btf_is_ptr(a.type)) // its target is not part of the memory
 		return true;
 	if (a.type->size != b.type->size)
 		return false;
 	for (unsigned i = 0; i < count && btf_is_composite(a.type); i++) {
 		const btf_member *x = btf_members(a.type) + i, *y = btf_members(b.type) + i;
 
-		if (strcmp(a.name(x->name_off), b.name(y->name_off)) || x->offset != y->offset ||
+		if (strcmp(a.name(x->name_off), b.name(y->name_off)) != 0 || x->offset != y->offset ||
 		    !same(Side(a.types, x->type), Side(b.types, y->type), depth + 1))
 			return false;
 	}
 	for (unsigned i = 0; i < count && btf_is_enum(a.type); i++) {
 		const struct btf_enum *x = btf_enum(a.type) + i, *y = btf_enum(b.type) + i;
 
-		if (strcmp(a.name(x->name_off), b.name(y->name_off)) || x->val != y->val)
+		if (strcmp(a.name(x->name_off), b.name(y->name_off)) != 0 || x->val != y->val)
 			return false;
 	}
 	return true;

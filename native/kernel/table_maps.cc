@@ -10,6 +10,7 @@
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <utility>
 
 namespace shunt
 {
@@ -40,26 +41,45 @@ bool TableCapacity::holds(const sh_tables &tables) const
 	       lines_of(c.rows) <= row_lines && c.targets <= targets;
 }
 
-bool TableMaps::size(Object *object, const TableCapacity &capacity, std::string *problem)
+Status TableMaps::resize(Object *object, const TableCapacity &capacity)
 {
-	return object->size("sh_services", (u64)capacity.services * SH_SIDES, problem) &&
-	       object->size("sh_rules", (u64)capacity.rules * SH_SIDES, problem) &&
-	       object->size("sh_own", (u64)capacity.own * SH_SIDES, problem) &&
-	       object->size("sh_redirections", (u64)capacity.redirections * SH_SIDES, problem) &&
-	       object->size("sh_rows", (u64)capacity.row_lines * SH_SIDES, problem) &&
-	       object->size("sh_targets", (u64)capacity.targets * SH_SIDES, problem);
+	const std::pair<const char *, u32> maps[] = {
+		{"sh_services", capacity.services}, {"sh_rules", capacity.rules},
+		{"sh_own", capacity.own},           {"sh_redirections", capacity.redirections},
+		{"sh_rows", capacity.row_lines},    {"sh_targets", capacity.targets},
+	};
+
+	for (auto [map, entries] : maps)
+		if (Status status = object->resize(map, (u64)entries * SH_SIDES); !status.ok())
+			return status;
+	return {};
 }
 
-bool TableMaps::map(const Object &object, const TableCapacity &capacity, std::string *problem)
+Status TableMaps::map(const Object &object, const TableCapacity &capacity)
 {
+	const std::pair<const char *, Mapping *> maps[] = {
+		{".data.state", &state_},
+		{"sh_services", &services_},
+		{"sh_rules", &rules_},
+		{"sh_own", &own_},
+		{"sh_redirections", &redirections_},
+		{"sh_rows", &rows_},
+		{"sh_targets", &targets_},
+		{"sh_keys", &keys_},
+	};
+
 	capacity_ = capacity;
-	return object.map(".data.state", &state_, problem) && object.map("sh_services", &services_, problem) &&
-	       object.map("sh_rules", &rules_, problem) && object.map("sh_own", &own_, problem) &&
-	       object.map("sh_redirections", &redirections_, problem) && object.map("sh_rows", &rows_, problem) &&
-	       object.map("sh_targets", &targets_, problem) && object.map("sh_keys", &keys_, problem);
+	for (auto [name, mapping] : maps) {
+		Result<Mapping> mapped = object.map(name);
+
+		if (!mapped.ok())
+			return mapped.status();
+		*mapping = mapped.take();
+	}
+	return {};
 }
 
-// Entry by entry, since the sides lie side by side.
+// Entry by entry, since the entries of both sides alternate.
 template <typename Entry> static void copy(Mapping &to, u32 side, const Entry *from, u32 count)
 {
 	Entry *entries = reinterpret_cast<Entry *>(to.data());
@@ -91,10 +111,10 @@ void TableMaps::publish(const sh_tables &tables)
 
 void wait_for_packets()
 {
-	// XDP runs inside read-side critical sections of RCU, and this is the system call that waits for all of them.
+	// XDP runs inside read-side critical sections of RCU; this system call waits for all of them.
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0)
 		return;
-	// Not on kernels with full dynticks: there, a time in which no packet can still be under way.
+	// Not on kernels with full dynticks: there, longer than any packet can take.
 	struct timespec long_enough = {0, 100000000};
 	nanosleep(&long_enough, nullptr);
 }

@@ -2,7 +2,7 @@
 //
 // table_maps.h - a set of tables, in the kernel: two sides of every map, and the swap between them.
 //
-// Owns: the sizes of the table maps, the copy of a TableBlock into the side that nobody reads, and the store that swaps.
+// Owns: the sizes of the table maps, the copy of a TableBlock into the side that is not in force, and the store that swaps.
 // Must never: write the side in force, or one that a packet may still be reading.
 #ifndef SHUNT_KERNEL_TABLE_MAPS_H
 #define SHUNT_KERNEL_TABLE_MAPS_H
@@ -27,8 +27,8 @@ class TableMaps
 {
 public:
 	// Before and after the object's load().
-	static bool size(Object *object, const TableCapacity &capacity, std::string *problem);
-	bool map(const Object &object, const TableCapacity &capacity, std::string *problem);
+	static Status resize(Object *object, const TableCapacity &capacity);
+	Status map(const Object &object, const TableCapacity &capacity);
 
 	const TableCapacity &capacity() const { return capacity_; }
 	sh_state *state() const { return reinterpret_cast<sh_state *>(state_.data()); }
@@ -40,7 +40,7 @@ private:
 	Mapping state_, services_, rules_, own_, redirections_, rows_, targets_, keys_;
 };
 
-// Returns when no packet that was on its way at the call is still on it.
+// Returns when every packet that was being processed at the call is done.
 void wait_for_packets();
 
 } // namespace shunt

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ethtool.h - one SIOCETHTOOL socket for one interface, and the kernel's lists of names.
+// ethtool.h - SIOCETHTOOL requests for one interface, and the driver's string sets (<linux/ethtool.h>).
 //
-// The kernel writes as many entries as the driver has at that moment, whatever room the caller claims to have. So every
-// list is asked for with its count first, and with room to spare for what may be added in between.
+// The kernel writes as many entries as the driver has at that moment, whatever room the caller claims. So every list is
+// preceded by a request for its count, and gets spare room for entries that are added in between.
 //
-// Owns: the socket, and the room that answers are written into.
-// Must never: decide what a name means.
+// Owns: the socket, and the buffers for answers.
+// Must never: interpret a name.
 #ifndef SHUNT_LINUX_ETHTOOL_H
 #define SHUNT_LINUX_ETHTOOL_H
 
@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "linux/descriptor.h"
-#include "linux/failure.h"
+#include "linux/status.h"
 
 namespace shunt
 {
@@ -23,16 +23,18 @@ namespace shunt
 class Ethtool
 {
 public:
-	Failure open(const std::string &interface);
-	// `data` begins with the command; 64-bit words so that every ethtool structure is aligned.
-	Failure ask(std::vector<uint64_t> *data, const char *step);
-	// How many names a set (ETH_SS_*) has; 0: the driver has none.
-	Failure count(uint32_t set, uint32_t *out);
-	Failure names(uint32_t set, std::vector<std::string> *out);
+	// ENODEV: the name cannot be an interface's. That there is such an interface shows at the first request.
+	Status open(const std::string &interface);
+	// Executes the command at the beginning of `data`, which the answer overwrites. 64-bit words align every structure.
+	Status request(std::vector<uint64_t> *data, const char *step);
+	// The number of strings in a set (ETH_SS_*); 0: the driver has none.
+	Result<uint32_t> count(uint32_t set);
+	Result<std::vector<std::string>> names(uint32_t set);
 	// ETHTOOL_GSTATS: one value for each name of ETH_SS_STATS.
-	Failure statistics(std::vector<uint64_t> *out);
+	Result<std::vector<uint64_t>> statistics();
 
-	static std::vector<uint64_t> room(size_t bytes) { return std::vector<uint64_t>((bytes + 7) / 8, 0); }
+	// A zeroed buffer of at least so many bytes.
+	static std::vector<uint64_t> buffer(size_t bytes) { return std::vector<uint64_t>((bytes + 7) / 8, 0); }
 
 private:
 	Descriptor socket_;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// netlink.cc - one netlink socket: requests out, checked messages back.
+// netlink.cc - see the header.
 #include "linux/netlink.h"
 
 #include <cerrno>
+#include <libmnl/libmnl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -14,194 +15,190 @@ namespace
 {
 
 constexpr size_t RECEIVE_BYTES = 65536;
-constexpr int RECEIVES_MAX = 1 << 16; // datagrams of one answer; ten million sockets need fewer
+constexpr int RECEIVES_MAX = 1 << 16; // datagrams of one answer; a dump of ten million sockets needs fewer
 constexpr int TRIES_MAX = 4;          // of a dump that changes interrupt
+
+NetlinkProgress failed(const char *step, int code)
+{
+	return {true, false, Status::system(step, code)};
+}
 
 } // namespace
 
 NetlinkRequest::NetlinkRequest(uint16_t type, uint16_t flags, size_t room)
-    : bytes_(room < NLMSG_HDRLEN ? NLMSG_HDRLEN : room)
+    : bytes_(room < MNL_NLMSG_HDRLEN ? MNL_NLMSG_HDRLEN : room)
 {
-	header()->nlmsg_type = type;
-	header()->nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | flags);
-	header()->nlmsg_len = NLMSG_HDRLEN;
+	nlmsghdr *header = mnl_nlmsg_put_header(bytes_.data());
+
+	header->nlmsg_type = type;
+	header->nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | flags);
 }
 
-void NetlinkRequest::append(const void *data, size_t length)
+void NetlinkRequest::put_family_header(const void *head, size_t length)
 {
-	if (length > bytes_.size() || used_ + NLMSG_ALIGN(length) > bytes_.size()) {
+	// libmnl doesn't check this one.
+	if (header()->nlmsg_len + MNL_ALIGN(length) > bytes_.size()) {
 		overflowed_ = true;
 		return;
 	}
-	memcpy(bytes_.data() + used_, data, length);
-	used_ += NLMSG_ALIGN(length);
-	header()->nlmsg_len = static_cast<uint32_t>(used_);
-}
-
-void NetlinkRequest::body(const void *data, size_t length)
-{
-	append(data, length);
+	memcpy(mnl_nlmsg_put_extra_header(header(), length), head, length);
 }
 
 void NetlinkRequest::attribute(uint16_t type, const void *data, size_t length)
 {
-	rtattr head = {static_cast<unsigned short>(RTA_LENGTH(length)), type};
-
-	if (RTA_LENGTH(length) > UINT16_MAX) {
+	// libmnl would truncate the length to the 16 bits of nla_len.
+	if (length > UINT16_MAX - sizeof(nlattr) || !mnl_attr_put_check(header(), bytes_.size(), type, length, data))
 		overflowed_ = true;
-		return;
-	}
-	append(&head, sizeof(head));
-	append(data, length);
 }
 
 bool AttributeCursor::next()
 {
-	rtattr head;
+	const auto *attribute = reinterpret_cast<const nlattr *>(at_);
 
-	if (end_ < at_ || static_cast<size_t>(end_ - at_) < sizeof(head))
+	if (at_ >= end_ || !mnl_attr_ok(attribute, static_cast<int>(end_ - at_)))
 		return false;
-	memcpy(&head, at_, sizeof(head));
-	if (head.rta_len < sizeof(head) || head.rta_len > static_cast<size_t>(end_ - at_))
-		return false;
-	type_ = static_cast<uint16_t>(head.rta_type & NLA_TYPE_MASK);
-	data_ = at_ + sizeof(head);
-	length_ = head.rta_len - sizeof(head);
-	size_t step = RTA_ALIGN(static_cast<size_t>(head.rta_len));
+	type_ = mnl_attr_get_type(attribute);
+	data_ = static_cast<const unsigned char *>(mnl_attr_get_payload(attribute));
+	length_ = mnl_attr_get_payload_len(attribute);
+	// The last one need not be padded.
+	size_t step = MNL_ALIGN(length_ + sizeof(nlattr));
 	at_ = step > static_cast<size_t>(end_ - at_) ? end_ : at_ + step;
 	return true;
 }
 
-bool netlink_walk(const unsigned char *data, size_t length, uint32_t sequence, bool dump, bool *interrupted,
-                  const std::function<void(const NetlinkMessage &)> &each, Failure *failure, const char *step)
+NetlinkProgress netlink_walk(const unsigned char *data, size_t length, uint32_t sequence, bool dump,
+                             const NetlinkHandler &each, const char *step)
 {
-	const unsigned char *end = data + length;
+	const auto *header = reinterpret_cast<const nlmsghdr *>(data);
+	int left = static_cast<int>(length);
+	NetlinkProgress progress;
 
-	while (static_cast<size_t>(end - data) >= sizeof(nlmsghdr)) {
-		nlmsghdr head;
-
-		memcpy(&head, data, sizeof(head));
-		if (head.nlmsg_len < sizeof(head) || head.nlmsg_len > static_cast<size_t>(end - data)) {
-			*failure = {step, EBADMSG};
-			return true;
-		}
-		NetlinkMessage message = {head.nlmsg_type, data + NLMSG_HDRLEN, data + head.nlmsg_len};
-		size_t step_bytes = NLMSG_ALIGN(static_cast<size_t>(head.nlmsg_len));
-		data = step_bytes > static_cast<size_t>(end - data) ? end : data + step_bytes;
-		if (head.nlmsg_seq != sequence)
-			continue; // the tail of an answer that was given up
-		if (head.nlmsg_flags & NLM_F_DUMP_INTR)
-			*interrupted = true;
-		if (head.nlmsg_type == NLMSG_ERROR || head.nlmsg_type == NLMSG_DONE) {
+	for (; left >= static_cast<int>(sizeof(*header)); header = mnl_nlmsg_next(header, &left)) {
+		// libmnl compares nlmsg_len as a signed number: above INT_MAX it would pass.
+		if (header->nlmsg_len > static_cast<uint32_t>(left) || !mnl_nlmsg_ok(header, left))
+			return failed(step, EBADMSG);
+		if (header->nlmsg_seq != sequence)
+			continue; // the rest of an answer that was given up
+		const auto *payload = static_cast<const unsigned char *>(mnl_nlmsg_get_payload(header));
+		NetlinkMessage message = {header->nlmsg_type, payload, payload + mnl_nlmsg_get_payload_len(header)};
+		if (header->nlmsg_flags & NLM_F_DUMP_INTR)
+			progress.interrupted = true;
+		if (header->nlmsg_type == NLMSG_ERROR || header->nlmsg_type == NLMSG_DONE) {
 			int32_t code = 0;
 
-			if (!message.head(&code) && head.nlmsg_type == NLMSG_ERROR)
+			if (!message.head(&code) && header->nlmsg_type == NLMSG_ERROR)
 				code = -EBADMSG;
 			if (code < 0)
-				*failure = {step, -code};
-			return true;
+				progress.status = Status::system(step, code);
+			progress.complete = true;
+			return progress;
 		}
-		if (head.nlmsg_type == NLMSG_NOOP)
+		if (header->nlmsg_type == NLMSG_NOOP)
 			continue;
 		each(message);
-		if (!dump)
-			return true;
+		if (!dump) {
+			progress.complete = true;
+			return progress;
+		}
 	}
-	return false;
+	return progress;
 }
 
-Failure Netlink::open(int protocol)
+void Netlink::Close::operator()(mnl_socket *socket) const
+{
+	mnl_socket_close(socket);
+}
+
+Status Netlink::open(int protocol)
 {
 	timeval patience = {1, 0};
 	int on = 1;
 
-	socket_ = Descriptor(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
-	if (!socket_.is_open())
-		return {"socket(AF_NETLINK)", errno};
-	// The kernel answers before sendto returns; the limit is for what should not happen.
-	if (setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
-		return {"SO_RCVTIMEO", errno};
-	// Lets a dump be asked for one interface. Kernels before 4.20 lack it, so callers check what they get.
-	setsockopt(socket_.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+	socket_.reset(mnl_socket_open2(protocol, SOCK_CLOEXEC));
+	if (!socket_)
+		return Status::system("socket(AF_NETLINK)", errno);
+	if (mnl_socket_bind(socket_.get(), 0, MNL_SOCKET_AUTOPID) < 0)
+		return Status::system("bind(AF_NETLINK)", errno);
+	// The kernel answers before sendto() returns; the limit is for what should not happen.
+	int fd = mnl_socket_get_fd(socket_.get());
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
+		return Status::system("SO_RCVTIMEO", errno);
+	// A dump can then be restricted to one interface. Kernels before 4.20 lack it, so callers check what they get.
+	mnl_socket_setsockopt(socket_.get(), NETLINK_GET_STRICT_CHK, &on, sizeof(on));
 	return {};
 }
 
-Failure Netlink::ask(NetlinkRequest &request, const char *step, const std::function<void(const NetlinkMessage &)> &each)
+Status Netlink::ask(NetlinkRequest &request, const char *step, const NetlinkHandler &each)
 {
-	std::vector<std::vector<unsigned char>> kept;
-	std::vector<uint16_t> types;
-	Failure failure = stream(
-		request, step,
-		[&] {
-			kept.clear();
-			types.clear();
-		},
+	struct Copy {
+		uint16_t type;
+		std::vector<unsigned char> bytes;
+	};
+	std::vector<Copy> answer;
+	Status status = stream(
+		request, step, [&] { answer.clear(); },
 		[&](const NetlinkMessage &message) {
-			kept.emplace_back(message.data, message.end);
-			types.push_back(message.type);
+			answer.push_back({message.type, {message.data, message.end}});
 		});
 
-	if (!failure)
-		for (size_t i = 0; i < kept.size(); i++)
-			each({types[i], kept[i].data(), kept[i].data() + kept[i].size()});
-	return failure;
+	if (status.ok())
+		for (const Copy &copy : answer)
+			each({copy.type, copy.bytes.data(), copy.bytes.data() + copy.bytes.size()});
+	return status;
 }
 
-Failure Netlink::stream(NetlinkRequest &request, const char *step, const std::function<void()> &begin,
-                        const std::function<void(const NetlinkMessage &)> &each)
+Status Netlink::stream(NetlinkRequest &request, const char *step, const std::function<void()> &begin,
+                       const NetlinkHandler &each)
 {
 	for (int tries = 0; tries < TRIES_MAX; tries++) {
-		bool interrupted = false;
-
 		begin();
-		Failure failure = ask_once(request, step, &interrupted, each);
-		if (failure || !interrupted)
-			return failure;
+		NetlinkProgress progress = ask_once(request, step, each);
+		if (!progress.status.ok() || !progress.interrupted)
+			return progress.status;
 	}
-	return {step, EAGAIN};
+	return Status::system(step, EAGAIN);
 }
 
-Failure Netlink::ask_once(NetlinkRequest &request, const char *step, bool *interrupted,
-                          const std::function<void(const NetlinkMessage &)> &each)
+// libmnl's own receive doesn't report the sender, so recvmsg() is called here.
+NetlinkProgress Netlink::ask_once(NetlinkRequest &request, const char *step, const NetlinkHandler &each)
 {
-	sockaddr_nl kernel = {};
 	bool dump = (request.header()->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
 	std::vector<unsigned char> buffer(RECEIVE_BYTES);
+	bool interrupted = false;
 
 	if (request.overflowed())
-		return {step, EMSGSIZE};
-	if (!socket_.is_open())
-		return {step, EBADF};
-	kernel.nl_family = AF_NETLINK;
+		return failed(step, EMSGSIZE);
+	if (!socket_)
+		return failed(step, EBADF);
 	request.header()->nlmsg_seq = ++sequence_;
-	if (sendto(socket_.get(), request.header(), request.header()->nlmsg_len, 0,
-	           reinterpret_cast<sockaddr *>(&kernel), sizeof(kernel)) < 0)
-		return {step, errno};
+	if (mnl_socket_sendto(socket_.get(), request.header(), request.header()->nlmsg_len) < 0)
+		return failed(step, errno);
 	for (int i = 0; i < RECEIVES_MAX; i++) {
 		sockaddr_nl from = {};
 		iovec part = {buffer.data(), buffer.size()};
 		msghdr message = {};
-		Failure failure;
 
 		message.msg_name = &from;
 		message.msg_namelen = sizeof(from);
 		message.msg_iov = &part;
 		message.msg_iovlen = 1;
-		ssize_t length = recvmsg(socket_.get(), &message, 0);
+		ssize_t length = recvmsg(mnl_socket_get_fd(socket_.get()), &message, 0);
 		if (length < 0) {
 			if (errno == EINTR)
 				continue;
-			return {step, errno == EAGAIN ? ETIMEDOUT : errno};
+			return failed(step, errno == EAGAIN ? ETIMEDOUT : errno);
 		}
 		if (from.nl_pid != 0)
-			continue; // any process may send to this socket; only the kernel has port 0
+			continue; // a process may send to this socket as well; only the kernel has port 0
 		if (message.msg_flags & MSG_TRUNC)
-			return {step, EMSGSIZE};
-		if (netlink_walk(buffer.data(), static_cast<size_t>(length), sequence_, dump, interrupted, each,
-		                 &failure, step))
-			return failure;
+			return failed(step, EMSGSIZE);
+		NetlinkProgress progress =
+			netlink_walk(buffer.data(), static_cast<size_t>(length), sequence_, dump, each, step);
+		interrupted = progress.interrupted = progress.interrupted || interrupted;
+		if (progress.complete)
+			return progress;
 	}
-	return {step, ETIMEDOUT};
+	return failed(step, ETIMEDOUT);
 }
 
 } // namespace shunt

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// netlink.h - one netlink socket: requests out, checked messages back.
+// netlink.h - netlink requests and answers: libmnl's messages, attributes and socket behind checks of every length.
 //
-// Owns: framing, sequence numbers, and every length that the kernel (or whoever poses as it) claims.
-// Must never: wait for ever, or hand out a byte beyond what was received.
+// Owns: framing, sequence numbers, and the check of every length in an answer, from whichever process it comes.
+// Must never: block without a limit, or pass on a byte beyond what was received.
 #ifndef SHUNT_LINUX_NETLINK_H
 #define SHUNT_LINUX_NETLINK_H
 
@@ -13,45 +13,47 @@
 #include <functional>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <memory>
 #include <vector>
 
-#include "linux/descriptor.h"
-#include "linux/failure.h"
+#include "linux/status.h"
+
+struct mnl_socket;
 
 namespace shunt
 {
 
-// A request under construction: family header first, then attributes.
+// A request under construction: the family header first, then attributes.
 class NetlinkRequest
 {
 public:
-	// What is longer than `room` has no place, and is not sent.
+	// `room`: bytes of the whole message. A request that outgrows it is not sent: Netlink answers EMSGSIZE.
 	NetlinkRequest(uint16_t type, uint16_t flags, size_t room = 512);
-	void body(const void *data, size_t length);
+	template <typename Head> void family_header(const Head &head) { put_family_header(&head, sizeof(head)); }
 	void attribute(uint16_t type, const void *data, size_t length);
 
 	nlmsghdr *header() { return reinterpret_cast<nlmsghdr *>(bytes_.data()); }
 	bool overflowed() const { return overflowed_; }
 
 private:
-	void append(const void *data, size_t length);
+	void put_family_header(const void *head, size_t length);
 
 	std::vector<unsigned char> bytes_;
-	size_t used_ = NLMSG_HDRLEN;
 	bool overflowed_ = false;
 };
 
-// Walks attributes with a length check before each access.
+// Iterates over attributes. The first one that claims more than is left, or less than its own header, ends the iteration.
 class AttributeCursor
 {
 public:
 	AttributeCursor(const unsigned char *begin, const unsigned char *end) : at_(begin), end_(end) {}
+	// Moves to the next attribute, at first to the first one. False at the end.
 	bool next();
 
-	uint16_t type() const { return type_; }
+	uint16_t type() const { return type_; } // without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 	const unsigned char *data() const { return data_; }
 	size_t length() const { return length_; }
-	// False when the attribute is shorter than T.
+	// Copies the attribute's first bytes; false if it is shorter than T.
 	template <typename T> bool read(T *out) const
 	{
 		if (length_ < sizeof(T))
@@ -69,13 +71,13 @@ private:
 	uint16_t type_ = 0;
 };
 
-// One message of an answer: its body begins at `data`.
+// One message of an answer, without its nlmsghdr. Valid during the call that passes it.
 struct NetlinkMessage {
-	uint16_t type;
+	uint16_t type; // nlmsg_type
 	const unsigned char *data;
 	const unsigned char *end;
 
-	// The family header; false when the message is too short for it.
+	// Copies the family header; false if the message is too short for it.
 	template <typename T> bool head(T *out) const
 	{
 		if (static_cast<size_t>(end - data) < sizeof(T))
@@ -83,6 +85,7 @@ struct NetlinkMessage {
 		memcpy(out, data, sizeof(T));
 		return true;
 	}
+	// The attributes behind a family header of type T; none if the message is too short for it.
 	template <typename T> AttributeCursor attributes() const
 	{
 		size_t skip = NLMSG_ALIGN(sizeof(T));
@@ -92,27 +95,41 @@ struct NetlinkMessage {
 	}
 };
 
-// Splits one datagram into messages of sequence `sequence`. For tests, and for Netlink itself.
-// Returns true when the answer is complete; `failure` is set when the kernel refused.
-bool netlink_walk(const unsigned char *data, size_t length, uint32_t sequence, bool dump, bool *interrupted,
-                  const std::function<void(const NetlinkMessage &)> &each, Failure *failure, const char *step);
+using NetlinkHandler = std::function<void(const NetlinkMessage &)>;
 
+// What one datagram of an answer held.
+struct NetlinkProgress {
+	bool complete = false;    // the answer's last message was among them, or `status` is an error
+	bool interrupted = false; // NLM_F_DUMP_INTR: the kernel's list changed during the dump
+	Status status;            // the kernel's error; EBADMSG: a message's length is wrong
+};
+
+// Splits one datagram into messages and passes those of `sequence` to `each`. Separate for tests.
+NetlinkProgress netlink_walk(const unsigned char *data, size_t length, uint32_t sequence, bool dump,
+                             const NetlinkHandler &each, const char *step);
+
+// One socket. Not for use by two threads at a time.
 class Netlink
 {
 public:
-	Failure open(int protocol = NETLINK_ROUTE);
-	// Sends, and calls `each` for every message of the answer. `step` names the request in a failure.
-	Failure ask(NetlinkRequest &request, const char *step, const std::function<void(const NetlinkMessage &)> &each);
-	// The same for a long dump: messages are handed out as they come and are not kept. `begin` is called before each try;
-	// what came before it is void, since a change interrupted that dump. What came before a failure is void, too.
-	Failure stream(NetlinkRequest &request, const char *step, const std::function<void()> &begin,
-	               const std::function<void(const NetlinkMessage &)> &each);
+	// `protocol`: NETLINK_ROUTE, NETLINK_GENERIC, NETLINK_SOCK_DIAG (netlink(7)).
+	Status open(int protocol = NETLINK_ROUTE);
+	// Sends `request` and passes every message of the answer to `each`, after the answer is complete. `step` names the
+	// request in an error. ETIMEDOUT: no answer for a second. EAGAIN: changes interrupted each of four dumps.
+	Status ask(NetlinkRequest &request, const char *step, const NetlinkHandler &each);
+	// The same without keeping the answer, for long dumps: messages are passed as they arrive. `begin` is called before
+	// each try and voids what an interrupted try has passed. What came before an error is void as well.
+	Status stream(NetlinkRequest &request, const char *step, const std::function<void()> &begin,
+	              const NetlinkHandler &each);
 
 private:
-	Failure ask_once(NetlinkRequest &request, const char *step, bool *interrupted,
-	                 const std::function<void(const NetlinkMessage &)> &each);
+	struct Close {
+		void operator()(mnl_socket *socket) const;
+	};
 
-	Descriptor socket_;
+	NetlinkProgress ask_once(NetlinkRequest &request, const char *step, const NetlinkHandler &each);
+
+	std::unique_ptr<mnl_socket, Close> socket_;
 	uint32_t sequence_ = 0;
 };
 

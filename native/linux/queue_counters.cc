@@ -10,7 +10,7 @@
 #include <map>
 #include <net/if.h>
 
-#include "linux/netlink.h"
+#include "linux/netdev_family.h"
 
 namespace shunt
 {
@@ -18,9 +18,9 @@ namespace shunt
 namespace
 {
 
-// Where the queue's number (%) stands in a name, and in which direction it counts. What follows is looked up in KINDS.
+// Where a name has the queue's number (%), and the direction. The rest of the name is looked up in KINDS.
 struct Shape {
-	const char *begins;
+	const char *prefix;
 	bool transmit;
 };
 const Shape SHAPES[] = {
@@ -38,7 +38,7 @@ const Shape SHAPES[] = {
 
 struct Kind {
 	const char *name;
-	QueueCounter counter; // of the receiving direction
+	QueueCounter counter; // of the receive direction
 };
 const Kind KINDS[] = {
 	{"packets", QUEUE_RX_PACKETS},
@@ -58,8 +58,8 @@ const Kind KINDS[] = {
 	{"discards", QUEUE_RX_DROPS},
 };
 
-// `shape` against the beginning of `name`: the number, and where the rest begins. 0: it is no such name.
-size_t match(const char *shape, const std::string &name, u32 *number)
+// Matches `shape` with the beginning of `name`: the queue's number, and the offset of the rest. 0: no match.
+size_t match(const char *shape, const std::string &name, uint32_t *number)
 {
 	size_t at = 0;
 
@@ -72,17 +72,17 @@ size_t match(const char *shape, const std::string &name, u32 *number)
 		}
 		size_t first = at;
 		for (*number = 0; at < name.size() && name[at] >= '0' && name[at] <= '9' && at - first < 6; at++)
-			*number = *number * 10 + (u32)(name[at] - '0');
+			*number = *number * 10 + (uint32_t)(name[at] - '0');
 		if (at == first)
 			return 0;
 	}
 	return at;
 }
 
-bool kind_of(const std::string &what, bool transmit, QueueCounter *counter)
+bool kind_of(const std::string &name, bool transmit, QueueCounter *counter)
 {
 	for (const Kind &kind : KINDS) {
-		if (what != kind.name)
+		if (name != kind.name)
 			continue;
 		*counter = (QueueCounter)(kind.counter + (transmit ? (int)QUEUE_TX_PACKETS : 0));
 		return true;
@@ -90,39 +90,24 @@ bool kind_of(const std::string &what, bool transmit, QueueCounter *counter)
 	return false;
 }
 
-// <linux/netdev.h> is newer than some headers we build with.
-enum { NETDEV_QSTATS_GET = 12 };
-enum {
-	QSTATS_IFINDEX = 1,
-	QSTATS_QUEUE_TYPE = 2,
-	QSTATS_QUEUE_ID = 3,
-	QSTATS_SCOPE = 4,
-	QSTATS_RX_PACKETS = 8,
-	QSTATS_RX_BYTES = 9,
-	QSTATS_TX_PACKETS = 10,
-	QSTATS_TX_BYTES = 11,
-	QSTATS_RX_HW_DROPS = 13,
-	QSTATS_TX_HW_DROPS = 24,
-};
-constexpr u32 SCOPE_QUEUE = 1;
-
-void read_queue(const NetlinkMessage &message, std::map<u32, QueueRow> *rows)
+void read_queue(const NetlinkMessage &message, std::map<uint32_t, QueueRow> *rows)
 {
-	static const u16 places[QUEUE_COUNTERS] = {QSTATS_RX_PACKETS, QSTATS_RX_BYTES, QSTATS_RX_HW_DROPS,
-	                                           QSTATS_TX_PACKETS, QSTATS_TX_BYTES, QSTATS_TX_HW_DROPS};
+	static const uint16_t attributes[QUEUE_COUNTERS] = {NETDEV_A_QSTATS_RX_PACKETS,  NETDEV_A_QSTATS_RX_BYTES,
+	                                                    NETDEV_A_QSTATS_RX_HW_DROPS, NETDEV_A_QSTATS_TX_PACKETS,
+	                                                    NETDEV_A_QSTATS_TX_BYTES,    NETDEV_A_QSTATS_TX_HW_DROPS};
 	QueueRow row = {};
-	bool named = false;
+	bool has_queue = false;
 
 	for (AttributeCursor at = message.attributes<genlmsghdr>(); at.next();) {
-		u32 narrow;
-		u64 value;
+		uint32_t narrow;
+		uint64_t value;
 
-		if (at.type() == QSTATS_QUEUE_ID)
-			named = at.read(&row.queue);
+		if (at.type() == NETDEV_A_QSTATS_QUEUE_ID)
+			has_queue = at.read(&row.queue);
 		for (int i = 0; i < QUEUE_COUNTERS; i++) {
-			if (at.type() != places[i])
+			if (at.type() != attributes[i])
 				continue;
-			// A number that fits 32 bits comes as such.
+			// Type uint: a number below 2^32 is sent in 4 bytes.
 			if (!at.read(&value)) {
 				if (!at.read(&narrow))
 					continue;
@@ -132,7 +117,7 @@ void read_queue(const NetlinkMessage &message, std::map<u32, QueueRow> *rows)
 			row.known |= 1U << i;
 		}
 	}
-	if (!named)
+	if (!has_queue)
 		return;
 	QueueRow &sum = (*rows)[row.queue];
 	sum.queue = row.queue;
@@ -141,35 +126,22 @@ void read_queue(const NetlinkMessage &message, std::map<u32, QueueRow> *rows)
 		sum.counters[i] += row.counters[i];
 }
 
-// Kernels before 6.10 and most drivers don't know them: then there are no rows.
+// Kernels before 6.10 and most drivers don't report them: then there are no rows.
 std::vector<QueueRow> netdev_rows(const std::string &interface)
 {
-	std::map<u32, QueueRow> rows;
+	std::map<uint32_t, QueueRow> rows;
 	std::vector<QueueRow> out;
-	Netlink netlink;
-	u16 family = 0;
-	u32 index = if_nametoindex(interface.c_str());
-	genlmsghdr lookup = {CTRL_CMD_GETFAMILY, 1, 0}, ask = {NETDEV_QSTATS_GET, 1, 0};
+	NetdevFamily netdev;
+	uint32_t index = if_nametoindex(interface.c_str());
 
-	if (index == 0 || netlink.open(NETLINK_GENERIC))
+	if (index == 0 || !netdev.open().ok())
 		return out;
-	NetlinkRequest name(GENL_ID_CTRL, 0);
-	name.body(&lookup, sizeof(lookup));
-	name.attribute(CTRL_ATTR_FAMILY_NAME, "netdev", sizeof("netdev"));
-	Failure failure = netlink.ask(name, "the netlink family netdev", [&](const NetlinkMessage &message) {
-		for (AttributeCursor at = message.attributes<genlmsghdr>(); at.next();)
-			if (at.type() == CTRL_ATTR_FAMILY_ID)
-				at.read(&family);
-	});
-	if (failure || family == 0)
-		return out;
-	NetlinkRequest request(family, NLM_F_DUMP);
-	request.body(&ask, sizeof(ask));
-	request.attribute(QSTATS_IFINDEX, &index, sizeof(index));
-	request.attribute(QSTATS_SCOPE, &SCOPE_QUEUE, sizeof(SCOPE_QUEUE));
-	failure = netlink.ask(request, "statistics of queues",
-	                      [&](const NetlinkMessage &message) { read_queue(message, &rows); });
-	if (!failure)
+	NetlinkRequest request = netdev.request(NETDEV_CMD_QSTATS_GET, NLM_F_DUMP);
+	request.attribute(NETDEV_A_QSTATS_IFINDEX, &index, sizeof(index));
+	request.attribute(NETDEV_A_QSTATS_SCOPE, &NETDEV_QSTATS_SCOPE_QUEUE, sizeof(NETDEV_QSTATS_SCOPE_QUEUE));
+	Status status = netdev.ask(request, "statistics of queues",
+	                           [&](const NetlinkMessage &message) { read_queue(message, &rows); });
+	if (status.ok())
 		for (const auto &[queue, row] : rows)
 			out.push_back(row);
 	return out;
@@ -177,7 +149,7 @@ std::vector<QueueRow> netdev_rows(const std::string &interface)
 
 } // namespace
 
-bool queue_counter_of(const std::string &name, u32 *queue, QueueCounter *counter)
+bool queue_counter_of(const std::string &name, uint32_t *queue, QueueCounter *counter)
 {
 	// "rx_packets[0]" (gve)
 	size_t bracket = name.rfind('[');
@@ -189,7 +161,7 @@ bool queue_counter_of(const std::string &name, u32 *queue, QueueCounter *counter
 		       kind_of(name.substr(3, bracket - 3), transmit, counter);
 	}
 	for (const Shape &shape : SHAPES) {
-		size_t rest = match(shape.begins, name, queue);
+		size_t rest = match(shape.prefix, name, queue);
 
 		if (rest != 0 && kind_of(name.substr(rest), shape.transmit, counter))
 			return true;
@@ -199,12 +171,12 @@ bool queue_counter_of(const std::string &name, u32 *queue, QueueCounter *counter
 
 std::vector<QueueRow> queue_rows(const std::vector<RawCounter> &counters)
 {
-	std::map<u32, QueueRow> rows;
+	std::map<uint32_t, QueueRow> rows;
 	std::vector<QueueRow> out;
 
 	for (const RawCounter &raw : counters) {
-		QueueCounter counter;
-		u32 queue;
+		QueueCounter counter = {};
+		uint32_t queue = 0;
 
 		if (!queue_counter_of(raw.name, &queue, &counter))
 			continue;
@@ -218,9 +190,9 @@ std::vector<QueueRow> queue_rows(const std::vector<RawCounter> &counters)
 	return out;
 }
 
-std::vector<QueueRow> filled(const std::vector<QueueRow> &rows, const std::vector<QueueRow> &others)
+std::vector<QueueRow> merge_queue_rows(const std::vector<QueueRow> &rows, const std::vector<QueueRow> &others)
 {
-	std::map<u32, QueueRow> sum;
+	std::map<uint32_t, QueueRow> sum;
 	std::vector<QueueRow> out;
 
 	for (const QueueRow &row : rows)
@@ -241,44 +213,47 @@ std::vector<QueueRow> filled(const std::vector<QueueRow> &rows, const std::vecto
 	return out;
 }
 
-Failure QueueCounters::open(const std::string &interface)
+Status QueueCounters::open(const std::string &interface)
 {
 	if (interface.empty() || interface.size() >= IFNAMSIZ || if_nametoindex(interface.c_str()) == 0)
-		return {"SIOCETHTOOL", ENODEV};
+		return Status::system("SIOCETHTOOL", ENODEV);
 	interface_ = interface;
 	names_.clear();
 	return ethtool_.open(interface);
 }
 
-Failure QueueCounters::raw(std::vector<RawCounter> *out)
+Result<std::vector<RawCounter>> QueueCounters::raw()
 {
-	std::vector<uint64_t> values;
+	std::vector<RawCounter> out;
+	Result<std::vector<uint64_t>> values = ethtool_.statistics();
 
-	out->clear();
-	// A driver without statistics refuses the question; an interface that is gone is another matter.
-	Failure failure = ethtool_.statistics(&values);
-	if (!failure && values.size() != names_.size()) {
-		failure = ethtool_.names(ETH_SS_STATS, &names_); // the first time, or queues have come or gone
-		if (!failure)
-			failure = ethtool_.statistics(&values);
+	if (values.ok() && values->size() != names_.size()) {
+		Result<std::vector<std::string>> names = ethtool_.names(ETH_SS_STATS); // at first, and as queues change
+		if (names.ok()) {
+			names_ = names.take();
+			values = ethtool_.statistics();
+		} else {
+			values = names.status();
+		}
 	}
-	if (failure)
-		return failure.code == EOPNOTSUPP ? Failure{} : failure;
-	if (values.size() != names_.size())
-		return {"ETHTOOL_GSTATS", EAGAIN};
-	for (size_t i = 0; i < values.size(); i++)
-		out->push_back({names_[i], values[i]});
-	return {};
+	// A driver without statistics refuses the request with EOPNOTSUPP; every other error is one.
+	if (!values.ok())
+		return values.status().code() == EOPNOTSUPP ? Result(out)
+		                                            : Result<std::vector<RawCounter>>(values.status());
+	if (values->size() != names_.size())
+		return Status::system("ETHTOOL_GSTATS", EAGAIN);
+	for (size_t i = 0; i < values->size(); i++)
+		out.push_back({names_[i], (*values)[i]});
+	return out;
 }
 
-Failure QueueCounters::read(std::vector<QueueRow> *rows)
+Result<std::vector<QueueRow>> QueueCounters::read()
 {
-	std::vector<RawCounter> counters;
+	Result<std::vector<RawCounter>> counters = raw();
 
-	if (Failure failure = raw(&counters))
-		return failure;
-	*rows = filled(queue_rows(counters), netdev_rows(interface_));
-	return {};
+	if (!counters.ok())
+		return counters.status();
+	return merge_queue_rows(queue_rows(*counters), netdev_rows(interface_));
 }
 
 } // namespace shunt

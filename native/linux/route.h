@@ -1,76 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// route.h - the way to an address, as this host's kernel sees it: route, neighbour, link.
+// route.h - routes, neighbours and interface addresses, from rtnetlink(7).
 //
-// Owns: the questions to rtnetlink and the reading of its answers. Addresses are 16 bytes, IPv4 in mapped form.
+// Owns: the requests and the reading of the answers.
 // Must never: wait for ARP or neighbour discovery, or change a route.
 #ifndef SHUNT_LINUX_ROUTE_H
 #define SHUNT_LINUX_ROUTE_H
 
-#include <string>
+#include <cstdint>
+#include <optional>
 #include <vector>
 
-#include "datapath/types.h"
+#include "linux/interface.h"
+#include "linux/ip_address.h"
 #include "linux/netlink.h"
+#include "linux/status.h"
 
 namespace shunt
 {
 
-struct HostAddress {
-	sh_addr address;
-	u8 prefix; // as the family counts: 0..32 or 0..128
-	u8 family; // SH_IPV4, SH_IPV6
-	u8 scope;  // RT_SCOPE_*
-	u32 flags; // IFA_F_*
+struct InterfaceAddress {
+	IpAddress address;
+	uint8_t prefix = 0; // as the family counts: 0..32 or 0..128
+	uint8_t family = 0; // 4, 6
+	uint8_t scope = 0;  // RT_SCOPE_*
+	uint32_t flags = 0; // IFA_F_*
 };
 
-struct HostLink {
-	u32 ifindex = 0;
-	std::string name;
-	u32 mtu = 0;
-	u32 flags = 0;    // IFF_*
-	u16 hardware = 0; // ARPHRD_*
+struct Route {
+	uint8_t kind = 0;                 // RTN_UNICAST, RTN_LOCAL, RTN_BROADCAST, RTN_MULTICAST, …
+	uint32_t mtu = 0;                 // bytes; the smaller one of the route's and the interface's
+	std::optional<IpAddress> gateway; // of either family (RTA_GATEWAY, RTA_VIA); none: on-link
+	std::optional<IpAddress> source;  // RTA_PREFSRC
+	Interface interface;              // by which the packet leaves (RTA_OIF)
+};
+
+struct Neighbour {
+	uint16_t state = 0; // NUD_*
 	bool has_mac = false;
-	u8 mac[6] = {};
-	std::vector<HostAddress> addresses;
+	uint8_t mac[6] = {};
 };
 
-struct HostRoute {
-	u8 kind = 0; // RTN_UNICAST, RTN_LOCAL, RTN_BROADCAST, RTN_MULTICAST...
-	u32 ifindex = 0;
-	bool has_gateway = false;
-	sh_addr gateway = {};
-	bool has_source = false;
-	sh_addr source = {};
-	u32 mtu = 0; // of the route, else of the link
-	bool has_mac = false;
-	u8 own_mac[6] = {};
-	u16 hardware = 0;
-};
-
-struct HostNeighbour {
-	bool found = false;
-	bool has_mac = false;
-	u8 mac[6] = {};
-	u16 state = 0; // NUD_*
-};
-
-class Route
+class RouteSocket
 {
 public:
-	Failure open() { return netlink_.open(); }
-	Failure link(u32 ifindex, bool with_addresses, HostLink *out);
-	Failure link(const std::string &name, bool with_addresses, HostLink *out);
-	// ENETUNREACH, EHOSTUNREACH, EACCES or EINVAL: no way (unreachable, prohibit and blackhole routes included).
-	Failure route(const sh_addr &destination, HostRoute *out);
-	Failure neighbour(u32 ifindex, const sh_addr &address, HostNeighbour *out);
-	// Has the kernel send ARP or a neighbour solicitation, if its entry needs one. Returns at once.
-	Failure resolve(u32 ifindex, const sh_addr &address);
+	Status open() { return netlink_.open(); }
+	Result<std::vector<InterfaceAddress>> addresses(uint32_t ifindex);
+	// The route that a packet to `destination` takes. ENETUNREACH, EHOSTUNREACH, EACCES or EINVAL: there is none (routes of
+	// type unreachable, prohibit and blackhole included).
+	Result<Route> route(const IpAddress &destination);
+	// None: the kernel has no entry.
+	Result<std::optional<Neighbour>> neighbour(uint32_t ifindex, const IpAddress &address);
+	// Has the kernel send ARP or a neighbour solicitation, if its entry needs one (NTF_USE). Returns at once.
+	Status resolve(uint32_t ifindex, const IpAddress &address);
 
 private:
-	Failure link(u32 ifindex, const std::string *name, bool with_addresses, HostLink *out);
-	Failure addresses(u32 ifindex, std::vector<HostAddress> *out);
-
 	Netlink netlink_;
 };
 

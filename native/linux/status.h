@@ -30,7 +30,7 @@ public:
 	{
 		Status status;
 
-		status.detail_ = std::make_shared<const Detail>(Detail{message, message, 0});
+		status.detail_ = std::make_shared<const Detail>(Detail{message, std::move(message), 0});
 		return status;
 	}
 

@@ -17,52 +17,44 @@ namespace shunt
 namespace
 {
 
-constexpr u32 STATES = 1U << TCP_ESTABLISHED | 1U << TCP_CLOSE_WAIT | 1U << TCP_FIN_WAIT1;
+constexpr uint32_t STATES = 1U << TCP_ESTABLISHED | 1U << TCP_CLOSE_WAIT | 1U << TCP_FIN_WAIT1;
 constexpr size_t CODE_MAX = 60000;    // an attribute ends at 65535 bytes, and so does a jump
 constexpr size_t CONDITIONS_MAX = 16; // of addresses at one port: a look at one costs 1 % of a message
 constexpr const char *STEP = "NETLINK_SOCK_DIAG";
 
-const sh_addr ANY = {};
-
-sh_addr any_ipv4()
-{
-	return sh_addr_v4(0);
-}
-
-bool is_ipv4(const sh_addr &address)
-{
-	return address.w[0] == 0 && address.w[1] == 0 && address.w[2] == sh_htonl(0xffff);
-}
+const IpAddress ANY = {};
+const IpAddress ANY_IPV4 = IpAddress::ipv4(0, 0, 0, 0);
 
 int compare(const TcpEndpoint &a, const TcpEndpoint &b)
 {
-	return a.port != b.port ? (a.port < b.port ? -1 : 1) : memcmp(&a.address, &b.address, sizeof(sh_addr));
+	if (a.port != b.port)
+		return a.port < b.port ? -1 : 1;
+	return a.address == b.address ? 0 : a.address < b.address ? -1 : 1;
 }
 
-// What a dump of one family has to let through at a port.
+// The sockets that a dump of one family must accept at a port.
 struct Leaf {
-	u16 port;
-	bool all = false;               // whatever the address
-	std::vector<sh_addr> addresses; // else these
+	uint16_t port;
+	bool all = false;                 // at every address
+	std::vector<IpAddress> addresses; // else at these
 };
 
-std::vector<Leaf> leaves_of(std::vector<TcpEndpoint> asked, u8 family)
+std::vector<Leaf> leaves_of(std::vector<TcpEndpoint> endpoints, uint8_t family)
 {
 	std::vector<Leaf> leaves;
 
-	std::sort(asked.begin(), asked.end(), [](const auto &a, const auto &b) { return compare(a, b) < 0; });
-	for (const TcpEndpoint &one : asked) {
-		bool any = sh_addr_equal(&one.address, &ANY);
+	std::sort(endpoints.begin(), endpoints.end(), [](const auto &a, const auto &b) { return compare(a, b) < 0; });
+	for (const TcpEndpoint &one : endpoints) {
+		bool any = one.address == ANY;
 
-		if (family == AF_INET && !any && !is_ipv4(one.address))
+		if (family == AF_INET && !any && !one.address.is_ipv4())
 			continue;
 		if (leaves.empty() || leaves.back().port != one.port)
 			leaves.push_back({one.port, false, {}});
 		Leaf &leaf = leaves.back();
-		sh_addr any4 = any_ipv4();
-		if (any || (family == AF_INET && sh_addr_equal(&one.address, &any4)))
+		if (any || (family == AF_INET && one.address == ANY_IPV4))
 			leaf.all = true;
-		else if (leaf.addresses.empty() || !sh_addr_equal(&leaf.addresses.back(), &one.address))
+		else if (leaf.addresses.empty() || leaf.addresses.back() != one.address)
 			leaf.addresses.push_back(one.address);
 		if (leaf.addresses.size() > CONDITIONS_MAX)
 			leaf.all = true;
@@ -70,12 +62,13 @@ std::vector<Leaf> leaves_of(std::vector<TcpEndpoint> asked, u8 family)
 	return leaves;
 }
 
-// An operation's "yes" always leads to the next one, its "no" somewhere behind: to the end, which lets the socket through,
-// or four bytes beyond, which doesn't. The kernel wants it so, and checks it.
+// An operation's "yes" jump goes to the next one, its "no" jump forward: to the end, which accepts the socket, or four
+// bytes beyond, which rejects it. The kernel demands both (net/ipv4/inet_diag.c, inet_diag_bc_audit()).
+
 class FilterCode
 {
 public:
-	// The first leaf from which on the port may be is `from`, the last before `to`.
+	// A binary search among leaves[from] to leaves[to - 1].
 	void tree(const std::vector<Leaf> &leaves, size_t from, size_t to)
 	{
 		if (to - from == 1) {
@@ -89,7 +82,7 @@ public:
 		tree(leaves, from, middle);
 	}
 
-	void range(u16 least, u16 most)
+	void range(uint16_t least, uint16_t most)
 	{
 		rejects_.push_back(compare_port(INET_DIAG_BC_S_GE, least));
 		rejects_.push_back(compare_port(INET_DIAG_BC_S_LE, most));
@@ -127,7 +120,7 @@ private:
 
 	void accept() { accepts_.push_back(operation(INET_DIAG_BC_JMP, sizeof(inet_diag_bc_op))); }
 
-	size_t compare_port(u8 code, u16 port)
+	size_t compare_port(uint8_t code, uint16_t port)
 	{
 		size_t at = operation(code, 2 * sizeof(inet_diag_bc_op));
 		inet_diag_bc_op argument = {0, 0, port};
@@ -136,25 +129,25 @@ private:
 		return at;
 	}
 
-	size_t compare_address(const sh_addr &address)
+	size_t compare_address(const IpAddress &address)
 	{
-		bool ipv4 = is_ipv4(address);
-		size_t length = ipv4 ? 4 : 16;
+		bool any = address == ANY_IPV4;
 		inet_diag_hostcond condition = {};
 
-		condition.family = ipv4 ? AF_INET : AF_INET6;
-		condition.prefix_len = (u8)(ipv4 && address.w[3] == 0 ? 0 : length * 8);
+		condition.family = address.family();
+		condition.prefix_len = static_cast<uint8_t>(any ? 0 : address.size() * 8);
 		condition.port = -1;
-		size_t at = operation(INET_DIAG_BC_S_COND, sizeof(inet_diag_bc_op) + sizeof(condition) + length);
+		size_t at =
+			operation(INET_DIAG_BC_S_COND, sizeof(inet_diag_bc_op) + sizeof(condition) + address.size());
 		append(&condition, sizeof(condition));
-		append(ipv4 ? address.b + 12 : address.b, length);
+		append(address.data(), address.size());
 		return at;
 	}
 
-	size_t operation(u8 code, size_t length)
+	size_t operation(uint8_t code, size_t length)
 	{
 		size_t at = code_.size();
-		inet_diag_bc_op op = {code, (u8)length, 0};
+		inet_diag_bc_op op = {code, (uint8_t)length, 0};
 
 		append(&op, sizeof(op));
 		return at;
@@ -169,7 +162,7 @@ private:
 
 	void set_no(size_t at, size_t distance)
 	{
-		u16 no = (u16)distance;
+		uint16_t no = (uint16_t)distance;
 
 		memcpy(code_.data() + at + offsetof(inet_diag_bc_op, no), &no, sizeof(no));
 	}
@@ -178,68 +171,69 @@ private:
 	std::vector<size_t> accepts_, rejects_;
 };
 
-// The port, when there is but one: the kernel then passes over all other sockets before it runs the filter.
-be16 only_port(const std::vector<TcpEndpoint> &asked)
+// The port in network order if there is only one, else 0: the kernel then skips other sockets before it runs the filter.
+uint16_t only_port(const std::vector<TcpEndpoint> &endpoints)
 {
-	for (const TcpEndpoint &one : asked)
-		if (one.port != asked[0].port)
+	for (const TcpEndpoint &one : endpoints)
+		if (one.port != endpoints[0].port)
 			return 0;
-	return sh_htons(asked[0].port);
+	return htons(endpoints[0].port);
 }
 
 template <typename Head>
-Failure dump(Netlink *netlink, u16 type, const Head &head, const std::vector<unsigned char> &code,
-             TcpSessionCounter *counter)
+Status dump(Netlink *netlink, uint16_t type, const Head &head, const std::vector<unsigned char> &code,
+            TcpSessionCounter *counter)
 {
 	NetlinkRequest request(type, NLM_F_DUMP, 256 + code.size());
-	bool whole = true;
+	bool complete = true;
 
-	request.body(&head, sizeof(head));
+	request.family_header(head);
 	request.attribute(INET_DIAG_REQ_BYTECODE, code.data(), code.size());
-	Failure failure = netlink->stream(
+	Status status = netlink->stream(
 		request, STEP,
 		[&] {
 			counter->clear();
-			whole = true;
+			complete = true;
 		},
-		[&](const NetlinkMessage &message) { whole = counter->add(message) && whole; });
-	return failure ? failure : whole ? Failure{} : Failure{STEP, EBADMSG};
+		[&](const NetlinkMessage &message) { complete = counter->add(message) && complete; });
+	return status.ok() && !complete ? Status::system(STEP, EBADMSG) : status;
 }
 
-// The older request has no family, and so the kernel goes through its sockets once instead of once for each family.
-Failure dump_both(Netlink *netlink, const std::vector<TcpEndpoint> &asked, TcpSessionCounter *counter)
+// The older request has no family, so the kernel visits its sockets once instead of once a family.
+Status dump_both(Netlink *netlink, const std::vector<TcpEndpoint> &endpoints, TcpSessionCounter *counter)
 {
 	std::vector<unsigned char> code;
 	inet_diag_req head = {};
 
-	tcp_session_filter(asked, AF_UNSPEC, &code);
-	head.idiag_family = AF_INET; // is not looked at
+	tcp_session_filter(endpoints, AF_UNSPEC, &code);
+	head.idiag_family = AF_INET; // ignored
 	head.idiag_states = STATES;
-	head.id.idiag_sport = only_port(asked);
+	head.id.idiag_sport = only_port(endpoints);
 	return dump(netlink, TCPDIAG_GETSOCK, head, code, counter);
 }
 
-Failure dump_family(Netlink *netlink, const std::vector<TcpEndpoint> &asked, u8 family, TcpSessionCounter *counter)
+Status dump_family(Netlink *netlink, const std::vector<TcpEndpoint> &endpoints, uint8_t family,
+                   TcpSessionCounter *counter)
 {
 	std::vector<unsigned char> code;
 	inet_diag_req_v2 head = {};
 
 	counter->clear();
-	if (!tcp_session_filter(asked, family, &code))
+	if (!tcp_session_filter(endpoints, family, &code))
 		return {};
 	head.sdiag_family = family;
 	head.sdiag_protocol = IPPROTO_TCP;
 	head.idiag_states = STATES;
-	head.id.idiag_sport = only_port(asked);
+	head.id.idiag_sport = only_port(endpoints);
 	return dump(netlink, SOCK_DIAG_BY_FAMILY, head, code, counter);
 }
 
 } // namespace
 
-TcpSessionCounter::TcpSessionCounter(const std::vector<TcpEndpoint> &asked)
+TcpSessionCounter::TcpSessionCounter(const std::vector<TcpEndpoint> &endpoints)
 {
-	for (const TcpEndpoint &one : asked)
-		entries_.push_back({one, (u32)entries_.size(), 0});
+	for (const TcpEndpoint &one : endpoints)
+		entries_.push_back({one, static_cast<uint32_t>(entries_.size()), 0});
 	std::sort(entries_.begin(), entries_.end(),
 	          [](const Entry &a, const Entry &b) { return compare(a.endpoint, b.endpoint) < 0; });
 }
@@ -250,21 +244,21 @@ void TcpSessionCounter::clear()
 		entry.count = 0;
 }
 
-// Of equal entries the first one counts for all.
-void TcpSessionCounter::add_at(const sh_addr &address, u16 port)
+// Of equal entries the first one holds the count of all.
+void TcpSessionCounter::add_at(const IpAddress &address, uint16_t port)
 {
-	TcpEndpoint wanted = {address, port};
-	auto before = [](const Entry &entry, const TcpEndpoint &w) { return compare(entry.endpoint, w) < 0; };
-	auto found = std::lower_bound(entries_.begin(), entries_.end(), wanted, before);
+	TcpEndpoint endpoint = {address, port};
+	auto before = [](const Entry &entry, const TcpEndpoint &other) { return compare(entry.endpoint, other) < 0; };
+	auto found = std::lower_bound(entries_.begin(), entries_.end(), endpoint, before);
 
-	if (found != entries_.end() && compare(found->endpoint, wanted) == 0)
+	if (found != entries_.end() && compare(found->endpoint, endpoint) == 0)
 		found->count++;
 }
 
 bool TcpSessionCounter::add(const NetlinkMessage &message)
 {
 	inet_diag_msg socket;
-	sh_addr address;
+	IpAddress address;
 
 	if (message.type != SOCK_DIAG_BY_FAMILY && message.type != TCPDIAG_GETSOCK)
 		return true;
@@ -273,36 +267,35 @@ bool TcpSessionCounter::add(const NetlinkMessage &message)
 	if (socket.idiag_state >= 32 || !(1U << socket.idiag_state & STATES))
 		return true;
 	if (socket.idiag_family == AF_INET)
-		address = sh_addr_v4(socket.id.idiag_src[0]);
+		address = *IpAddress::from_bytes(socket.id.idiag_src, 4);
 	else if (socket.idiag_family == AF_INET6)
-		memcpy(&address, socket.id.idiag_src, sizeof(address));
+		memcpy(address.bytes.data(), socket.id.idiag_src, sizeof(address));
 	else
 		return true;
-	u16 port = sh_ntohs(socket.id.idiag_sport);
+	uint16_t port = ntohs(socket.id.idiag_sport);
 	add_at(address, port);
-	if (!sh_addr_equal(&address, &ANY))
+	if (address != ANY)
 		add_at(ANY, port);
-	sh_addr any4 = any_ipv4();
-	if (is_ipv4(address) && !sh_addr_equal(&address, &any4))
-		add_at(any4, port);
+	if (address.is_ipv4() && address != ANY_IPV4)
+		add_at(ANY_IPV4, port);
 	return true;
 }
 
-std::vector<u32> TcpSessionCounter::counts() const
+std::vector<uint32_t> TcpSessionCounter::counts() const
 {
-	std::vector<u32> out(entries_.size());
+	std::vector<uint32_t> out(entries_.size());
 
 	for (size_t i = 0, first = 0; i < entries_.size(); i++) {
 		if (compare(entries_[i].endpoint, entries_[first].endpoint) != 0)
 			first = i;
-		out[entries_[i].place] = entries_[first].count;
+		out[entries_[i].index] = entries_[first].count;
 	}
 	return out;
 }
 
-bool tcp_session_filter(const std::vector<TcpEndpoint> &asked, u8 family, std::vector<unsigned char> *code)
+bool tcp_session_filter(const std::vector<TcpEndpoint> &endpoints, uint8_t family, std::vector<unsigned char> *code)
 {
-	std::vector<Leaf> leaves = leaves_of(asked, family);
+	std::vector<Leaf> leaves = leaves_of(endpoints, family);
 	FilterCode tree, range;
 
 	if (leaves.empty())
@@ -313,36 +306,34 @@ bool tcp_session_filter(const std::vector<TcpEndpoint> &asked, u8 family, std::v
 	return true;
 }
 
-Failure tcp_sessions(const std::vector<TcpEndpoint> &asked, std::vector<u32> *counts, TcpDump way)
+Result<std::vector<uint32_t>> tcp_sessions(const std::vector<TcpEndpoint> &endpoints, TcpDump mode)
 {
-	TcpSessionCounter counter(asked);
+	TcpSessionCounter counter(endpoints);
 	Netlink netlink;
 
-	counts->assign(asked.size(), 0);
-	if (asked.empty())
-		return {};
-	if (Failure failure = netlink.open(NETLINK_SOCK_DIAG))
-		return failure;
-	if (way == TcpDump::at_once) {
-		Failure failure = dump_both(&netlink, asked, &counter);
+	if (endpoints.empty())
+		return std::vector<uint32_t>();
+	if (Status status = netlink.open(NETLINK_SOCK_DIAG); !status.ok())
+		return status;
+	if (mode == TcpDump::at_once) {
+		Status status = dump_both(&netlink, endpoints, &counter);
 
-		if (!failure)
-			*counts = counter.counts();
-		// A kernel that no longer knows the older request.
-		if (failure.code != EINVAL && failure.code != ENOENT && failure.code != EOPNOTSUPP)
-			return failure;
+		if (status.ok())
+			return counter.counts();
+		// Any other error than these of a kernel without the older request.
+		if (status.code() != EINVAL && status.code() != ENOENT && status.code() != EOPNOTSUPP)
+			return status;
 	}
-	// A socket belongs to one family only, so that no connection comes twice.
-	std::vector<u32> sum(asked.size());
-	for (u8 family : {AF_INET, AF_INET6}) {
-		if (Failure failure = dump_family(&netlink, asked, family, &counter))
-			return failure;
-		std::vector<u32> part = counter.counts();
+	// A socket belongs to one family only, so no connection counts twice.
+	std::vector<uint32_t> sum(endpoints.size());
+	for (uint8_t family : {AF_INET, AF_INET6}) {
+		if (Status status = dump_family(&netlink, endpoints, family, &counter); !status.ok())
+			return status;
+		std::vector<uint32_t> part = counter.counts();
 		for (size_t i = 0; i < part.size(); i++)
 			sum[i] += part[i];
 	}
-	*counts = std::move(sum);
-	return {};
+	return sum;
 }
 
 } // namespace shunt

@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// capture_pcap.cc - packets through libpcap: live, and from a file.
+// capture_pcap.cc - packets from an interface through libpcap.
 //
-// Owns: pcap handles for capture. libpcap lends a packet for the length of a callback and leaves no room before it, so
-// each is copied once, into a buffer that has both.
+// Ingress and egress frames come by two handles, since libpcap does not tell the direction of a frame. A filter on each
+// socket decides by the kernel's own packet type, so a change of the interface's MAC address needs no attention here:
+//
+//   ingress handle   PACKET_OUTGOING is not captured; of a frame for another station one byte is, which marks it
+//   egress handle    PACKET_OUTGOING alone, cut off at EGRESS_BYTES; a TSO segment has up to 64 KiB
+//
+// Owns: both handles, and what libpcap has no call for: fanout, busy polling and the filters, set on its sockets.
 // Must never: meet libbpf's headers in one translation unit (both define bpf_insn).
 #include "user/capture.h"
 
-#include <cstring>
+#include <cerrno>
+#include <linux/filter.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
-#include <pcap/pcap.h>
+#include <sys/socket.h>
 
-#include "engine/mapping.h"
-#include "user/link.h"
+#include "linux/clock.h"
+#include "user/ethernet_interface.h"
+#include "user/frame_buffers.h"
+#include "user/partial_checksum.h"
+#include "user/pcap_handle.h"
 
 namespace shunt
 {
@@ -20,66 +30,46 @@ namespace shunt
 namespace
 {
 
-constexpr u32 LARGEST = 65536 + 18; // an IP packet and Ethernet with a tag
-constexpr u32 SLOT = (HEADROOM + LARGEST + 63) / 64 * 64;
-constexpr int DEFAULT_BUFFER = 16 * 1024 * 1024;
+constexpr u32 OTHER_STATION = 1;        // captured bytes of a frame for another station
+constexpr u32 EGRESS_BYTES = 256;       // all headers that a stack sends
+constexpr u32 WHOLE = 0x40000;          // longer than any frame
+constexpr u32 EGRESS_SHARE = BATCH / 4; // of a batch, so that a full ingress ring does not starve egress frames
+constexpr u32 EGRESS_GROUP = 0x8000;    // egress handles of several workers make a fanout group of their own
+// The kernel hands over a block of 256 KiB that is not full after 1 ms. At a low rate the number of blocks is therefore
+// the number of milliseconds that a worker may be kept from its processor without loss.
+constexpr u32 DEFAULT_BUFFER = 64 * 1024 * 1024;
+constexpr int RETIRE_MS = 1;
 
-class PcapBuffers
+class PcapCapture final : public Capture
 {
 public:
-	bool allocate() { return memory_.allocate((size_t)SLOT * BATCH); }
-	void add(Batch *batch, const u8 *data, u32 length)
+	Status open(const CaptureOptions &options)
 	{
-		u8 *floor = memory_.data() + (size_t)SLOT * batch->count;
+		Result<Interface> interface = read_ethernet_interface(options.interface);
 
-		length = length < LARGEST ? length : LARGEST;
-		memcpy(floor + HEADROOM, data, length);
-		batch->frames[batch->count++] = sh_frame{floor + HEADROOM, floor + HEADROOM + length, floor};
-	}
-
-private:
-	Mapping memory_;
-};
-
-class LiveCapture final : public Capture
-{
-public:
-	~LiveCapture() override
-	{
-		if (pcap_)
-			pcap_close(pcap_);
-	}
-
-	bool open(const CaptureOptions &options)
-	{
-		char error[PCAP_ERRBUF_SIZE] = "";
-
-		if (!read_link(options.interface, &link_, &problem_))
-			return false;
-		ifindex_ = link_.ifindex;
-		any_station_ = options.any_station;
-		sent_ = options.sent;
+		if (!interface.ok())
+			return interface.status();
+		name_ = interface->name;
+		ifindex_ = interface->index;
 		if (!buffers_.allocate())
-			return fail("no memory");
-		pcap_ = pcap_create(options.interface.c_str(), error);
-		if (!pcap_)
-			return fail(error);
-		pcap_set_snaplen(pcap_, options.snaplen ? (int)options.snaplen : (int)LARGEST);
-		pcap_set_buffer_size(pcap_, options.buffer_bytes ? (int)options.buffer_bytes : DEFAULT_BUFFER);
-		// Not immediate mode: it makes libpcap use a ring of fixed frames, and costs a third of the rate.
-		pcap_set_timeout(pcap_, 1);
-		pcap_set_promisc(pcap_, options.any_station ? 1 : 0);
-		if (pcap_activate(pcap_) < 0)
-			return fail(pcap_geterr(pcap_));
-		if (pcap_datalink(pcap_) != DLT_EN10MB)
-			return fail("it does not speak Ethernet");
-		if (pcap_setdirection(pcap_, sent_ ? PCAP_D_INOUT : PCAP_D_IN) < 0 ||
-		    pcap_setnonblock(pcap_, 1, error) < 0)
-			return fail(pcap_geterr(pcap_));
-		return true;
+			return failure("out of memory for the frame buffers");
+		u32 other = options.any_station ? WHOLE : OTHER_STATION;
+		Status status = open_handle(options, options.snaplen ? options.snaplen : FrameBuffers::LARGEST,
+		                            {0, other, WHOLE}, options.fanout, &ingress_);
+		if (!status.ok() || !options.sent)
+			return status;
+		return open_handle(options, EGRESS_BYTES, {EGRESS_BYTES, 0, 0},
+		                   options.fanout < 0 ? -1 : (int)(options.fanout ^ EGRESS_GROUP), &egress_);
 	}
 
-	int fd() const override { return pcap_get_selectable_fd(pcap_); }
+	std::vector<int> fds() const override
+	{
+		std::vector<int> list = {pcap_get_selectable_fd(ingress_.pcap.get())};
+
+		if (egress_.pcap)
+			list.push_back(pcap_get_selectable_fd(egress_.pcap.get()));
+		return list;
+	}
 
 	Taken take(Batch *batch) override
 	{
@@ -87,11 +77,9 @@ public:
 		batch->sent = 0;
 		batch->time_ns = 0;
 		batch_ = batch;
-		int got = pcap_dispatch(pcap_, BATCH, on_packet, reinterpret_cast<u_char *>(this));
-		if (got < 0) {
-			fail(pcap_geterr(pcap_));
+		if (!dispatch(ingress_, BATCH - (egress_.pcap ? EGRESS_SHARE : 0), on_ingress) ||
+		    (egress_.pcap && !dispatch(egress_, BATCH - batch->count, on_egress)))
 			return Taken::failed;
-		}
 		return batch->count ? Taken::packets : Taken::nothing;
 	}
 
@@ -101,130 +89,154 @@ public:
 
 		if (if_indextoname(ifindex_, name))
 			return Taken::nothing;
-		problem_ = "interface " + link_.name + " is gone";
+		problem_ = failure("the interface is gone");
 		return Taken::failed;
 	}
 
 	u64 dropped() override
 	{
-		struct pcap_stat stats = {};
+		u64 sum = 0;
 
-		return pcap_stats(pcap_, &stats) == 0 ? stats.ps_drop : 0;
+		for (const Handle *handle : {&ingress_, &egress_}) {
+			struct pcap_stat stats = {};
+
+			if (handle->pcap && pcap_stats(handle->pcap.get(), &stats) == 0)
+				sum += stats.ps_drop;
+		}
+		return sum;
 	}
 
 private:
-	static void on_packet(u_char *self, const struct pcap_pkthdr *header, const u_char *data)
-	{
-		LiveCapture *capture = reinterpret_cast<LiveCapture *>(self);
+	struct Handle {
+		PcapHandle pcap;
+		u64 since_ns = 0; // realtime: frames before it came before the filter; 0: none of them is left
+	};
+	// Captured bytes by the kernel's packet type; 0: the frame is not captured.
+	struct CapturedBytes {
+		u32 outgoing, other_station, rest;
+	};
 
-		// libpcap tells no direction either; what this link sends has its address as the source.
-		if (capture->sent_ && header->caplen >= 12 && memcmp(data + 6, capture->link_.mac, 6) == 0) {
-			capture->batch_->sent |= 1ull << capture->batch_->count;
-			capture->buffers_.add(capture->batch_, data, header->caplen);
+	Status failure(const std::string &why) const { return Status::error("interface " + name_ + ": " + why); }
+	Status refused(const char *step) const { return Status::system("interface " + name_ + ": " + step, errno); }
+
+	Status open_handle(const CaptureOptions &options, u32 snaplen, const CapturedBytes &bytes, int fanout,
+	                   Handle *handle)
+	{
+		char error[PCAP_ERRBUF_SIZE] = "";
+		u32 buffer = options.buffer_bytes ? options.buffer_bytes : DEFAULT_BUFFER;
+
+		handle->pcap.reset(pcap_create(name_.c_str(), error));
+		pcap_t *pcap = handle->pcap.get();
+		if (!pcap)
+			return failure(error);
+		pcap_set_snaplen(pcap, (int)snaplen);
+		pcap_set_buffer_size(pcap, (int)buffer);
+		// Not immediate mode: it makes libpcap use a ring of fixed frames, and costs a third of the rate.
+		pcap_set_timeout(pcap, RETIRE_MS);
+		pcap_set_promisc(pcap, options.any_station ? 1 : 0);
+		pcap_set_tstamp_precision(pcap, PCAP_TSTAMP_PRECISION_NANO);
+		if (pcap_activate(pcap) < 0)
+			return failure(pcap_geterr(pcap));
+		if (pcap_datalink(pcap) != DLT_EN10MB)
+			return failure("the link type is not Ethernet (DLT_EN10MB)");
+		if (pcap_setnonblock(pcap, 1, error) < 0)
+			return failure(error);
+		if (Status status = set_filter(pcap_fileno(pcap), bytes); !status.ok())
+			return status;
+		handle->since_ns = realtime_ns();
+		return set_options(pcap_fileno(pcap), options.busy_poll_us, fanout);
+	}
+
+	// Not by pcap_setfilter: libpcap would run the filter again in user space, where no packet type is known.
+	Status set_filter(int fd, const CapturedBytes &bytes) const
+	{
+		struct sock_filter code[] = {
+			{BPF_LD | BPF_B | BPF_ABS, 0, 0, (u32)(SKF_AD_OFF + SKF_AD_PKTTYPE)},
+			{BPF_JMP | BPF_JEQ | BPF_K, 0, 1, PACKET_OUTGOING},
+			{BPF_RET | BPF_K, 0, 0, bytes.outgoing},
+			{BPF_JMP | BPF_JEQ | BPF_K, 0, 1, PACKET_OTHERHOST},
+			{BPF_RET | BPF_K, 0, 0, bytes.other_station},
+			{BPF_RET | BPF_K, 0, 0, bytes.rest},
+		};
+		struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+
+		if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0)
+			return refused("SO_ATTACH_FILTER");
+		return {};
+	}
+
+	Status set_options(int fd, u32 busy_poll_us, int fanout) const
+	{
+		int busy_poll = (int)busy_poll_us;
+		// By flow, so that a flow's packets stay in order.
+		int group = (fanout & 0xffff) | PACKET_FANOUT_HASH << 16;
+
+		if (busy_poll) // best effort: not every driver supports it
+			setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &busy_poll, sizeof(busy_poll));
+		if (fanout >= 0 && setsockopt(fd, SOL_PACKET, PACKET_FANOUT, &group, sizeof(group)) < 0)
+			return refused("PACKET_FANOUT");
+		return {};
+	}
+
+	bool dispatch(Handle &handle, u32 most, pcap_handler on_packet)
+	{
+		current_ = &handle;
+		if (pcap_dispatch(handle.pcap.get(), (int)most, on_packet, reinterpret_cast<u_char *>(this)) >= 0)
+			return true;
+		problem_ = failure(pcap_geterr(handle.pcap.get()));
+		return false;
+	}
+
+	bool before_filter(const struct pcap_pkthdr *header)
+	{
+		if (!current_->since_ns)
+			return false;
+		if ((u64)header->ts.tv_sec * 1000000000 + (u64)header->ts.tv_usec < current_->since_ns)
+			return true;
+		current_->since_ns = 0;
+		return false;
+	}
+
+	static void on_ingress(u_char *self, const struct pcap_pkthdr *header, const u_char *data)
+	{
+		PcapCapture *capture = reinterpret_cast<PcapCapture *>(self);
+
+		if (capture->before_filter(header))
 			return;
-		}
-		// The kernel's own test (for us, broadcast or multicast), which libpcap does not hand on.
-		if (!capture->any_station_ && header->caplen >= 6 && !(data[0] & 1) &&
-		    memcmp(data, capture->link_.mac, 6) != 0) {
+		if (header->caplen == OTHER_STATION) {
 			capture->not_for_us_++;
 			return;
 		}
+		const sh_frame &frame = capture->buffers_.add(capture->batch_, data, header->caplen);
+		finish_partial_checksum(frame.data, frame.end);
+	}
+
+	static void on_egress(u_char *self, const struct pcap_pkthdr *header, const u_char *data)
+	{
+		PcapCapture *capture = reinterpret_cast<PcapCapture *>(self);
+
+		if (capture->before_filter(header))
+			return;
+		capture->batch_->sent |= 1ull << capture->batch_->count;
 		capture->buffers_.add(capture->batch_, data, header->caplen);
 	}
 
-	bool fail(const char *why)
-	{
-		problem_ = "interface " + link_.name + ": " + why;
-		return false;
-	}
-
-	pcap_t *pcap_ = nullptr;
-	Link link_;
-	PcapBuffers buffers_;
-	Batch *batch_ = nullptr;
-	bool any_station_ = false;
-	bool sent_ = false;
-};
-
-class FileCapture final : public Capture
-{
-public:
-	~FileCapture() override
-	{
-		if (pcap_)
-			pcap_close(pcap_);
-	}
-
-	bool open(const CaptureOptions &options)
-	{
-		char error[PCAP_ERRBUF_SIZE] = "";
-
-		name_ = options.file;
-		if (!buffers_.allocate())
-			return fail("no memory");
-		pcap_ = pcap_open_offline_with_tstamp_precision(name_.c_str(), PCAP_TSTAMP_PRECISION_NANO, error);
-		if (!pcap_)
-			return fail(error);
-		if (pcap_datalink(pcap_) != DLT_EN10MB)
-			return fail("it does not hold Ethernet frames");
-		return true;
-	}
-
-	int fd() const override { return -1; }
-
-	// One packet a batch: each has its own time.
-	Taken take(Batch *batch) override
-	{
-		struct pcap_pkthdr *header;
-		const u_char *data;
-		int got = pcap_next_ex(pcap_, &header, &data);
-
-		batch->count = 0;
-		batch->sent = 0;
-		if (got == PCAP_ERROR_BREAK)
-			return Taken::ended;
-		if (got != 1) {
-			fail(pcap_geterr(pcap_));
-			return Taken::failed;
-		}
-		batch->time_ns = (u64)header->ts.tv_sec * 1000000000 + (u64)header->ts.tv_usec;
-		buffers_.add(batch, data, header->caplen);
-		return Taken::packets;
-	}
-
-private:
-	bool fail(const char *why)
-	{
-		problem_ = std::string(why).find(name_) == 0 ? why : name_ + ": " + why;
-		return false;
-	}
-
-	pcap_t *pcap_ = nullptr;
 	std::string name_;
-	PcapBuffers buffers_;
+	Handle ingress_, egress_;
+	Handle *current_ = nullptr; // of the dispatch in progress
+	FrameBuffers buffers_;
+	Batch *batch_ = nullptr; // of the take() in progress
 };
-
-template <typename Kind> std::unique_ptr<Capture> open_as(const CaptureOptions &options, std::string *problem)
-{
-	std::unique_ptr<Kind> capture(new Kind);
-
-	if (!capture->open(options)) {
-		*problem = capture->problem();
-		return nullptr;
-	}
-	return capture;
-}
 
 } // namespace
 
-std::unique_ptr<Capture> open_pcap_capture(const CaptureOptions &options, std::string *problem)
+Result<std::unique_ptr<Capture>> open_pcap_capture(const CaptureOptions &options)
 {
-	return open_as<LiveCapture>(options, problem);
-}
+	auto capture = std::make_unique<PcapCapture>();
 
-std::unique_ptr<Capture> open_file_capture(const CaptureOptions &options, std::string *problem)
-{
-	return open_as<FileCapture>(options, problem);
+	if (Status status = capture->open(options); !status.ok())
+		return status;
+	return std::unique_ptr<Capture>(std::move(capture));
 }
 
 } // namespace shunt

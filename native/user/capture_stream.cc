@@ -4,9 +4,9 @@
 // Must never: meet libbpf's headers in one translation unit (both define bpf_insn).
 #include "user/capture_stream.h"
 
-#include <cerrno>
-#include <pcap/pcap.h>
 #include <poll.h>
+
+#include "user/pcap_handle.h"
 
 namespace shunt
 {
@@ -17,78 +17,86 @@ namespace
 class PcapStream final : public CaptureStream
 {
 public:
-	~PcapStream() override
-	{
-		if (pcap_)
-			pcap_close(pcap_);
-	}
-
-	bool open(const StreamOptions &options, std::string *problem)
+	Status open(const StreamOptions &options)
 	{
 		char error[PCAP_ERRBUF_SIZE] = "";
-		struct bpf_program program;
 		bool live = options.file.empty();
 
 		name_ = live ? "interface " + options.interface : options.file;
-		pcap_ = live ? pcap_create(options.interface.c_str(), error)
-		             : pcap_open_offline_with_tstamp_precision(options.file.c_str(), PCAP_TSTAMP_PRECISION_NANO,
-		                                                       error);
+		pcap_.reset(live ? pcap_create(options.interface.c_str(), error)
+		                 : pcap_open_offline_with_tstamp_precision(options.file.c_str(),
+		                                                           PCAP_TSTAMP_PRECISION_NANO, error));
 		if (!pcap_)
-			return fail(error, problem);
-		if (live) {
-			pcap_set_snaplen(pcap_, (int)options.snaplen);
-			pcap_set_promisc(pcap_, options.promiscuous);
-			pcap_set_buffer_size(pcap_, 16 * 1024 * 1024);
-			pcap_set_immediate_mode(pcap_, 1); // people want to see a packet when it comes
-			pcap_set_tstamp_precision(pcap_, PCAP_TSTAMP_PRECISION_NANO);
-			if (pcap_activate(pcap_) < 0 || pcap_setnonblock(pcap_, 1, error) < 0)
-				return fail(*error ? error : pcap_geterr(pcap_), problem);
-			fd_ = pcap_get_selectable_fd(pcap_);
-		}
-		nanoseconds_ = pcap_get_tstamp_precision(pcap_) == PCAP_TSTAMP_PRECISION_NANO;
-		if (options.filter.empty())
-			return true;
-		if (pcap_compile(pcap_, &program, options.filter.c_str(), 1, PCAP_NETMASK_UNKNOWN) < 0)
-			return fail(("the filter '" + options.filter + "' is not understood: " + pcap_geterr(pcap_))
-			                    .c_str(),
-			            problem);
-		bool set = pcap_setfilter(pcap_, &program) == 0;
-		pcap_freecode(&program);
-		return set || fail(pcap_geterr(pcap_), problem);
+			return failure(error);
+		if (live)
+			if (Status status = activate(options); !status.ok())
+				return status;
+		nanoseconds_ = pcap_get_tstamp_precision(pcap_.get()) == PCAP_TSTAMP_PRECISION_NANO;
+		return options.filter.empty() ? Status() : set_filter(options.filter);
 	}
 
-	bool read(u32 max, int timeout_ms, std::vector<StreamPacket> *packets, bool *ended,
-	          std::string *problem) override
+	Result<StreamBatch> read(u32 max, int timeout_ms) override
 	{
-		*ended = false;
-		packets_ = packets;
-		if (fd_ < 0) {
-			int got = pcap_dispatch(pcap_, (int)max, on_packet, reinterpret_cast<u_char *>(this));
+		StreamBatch batch;
 
-			*ended = got == 0;
-			return got >= 0 || fail(pcap_geterr(pcap_), problem);
-		}
-		// With a memory-mapped ring, packets may be there although poll would wait: look first.
-		int got = pcap_dispatch(pcap_, (int)max, on_packet, reinterpret_cast<u_char *>(this));
-		if (got == 0 && timeout_ms > 0) {
+		packets_ = &batch.packets;
+		// With a memory-mapped ring, packets may be there although poll would wait: dispatch first.
+		int got = dispatch(max);
+		if (fd_ < 0) {
+			batch.ended = got == 0;
+		} else if (got == 0 && timeout_ms > 0) {
 			struct pollfd wait = {fd_, POLLIN, 0};
 
 			poll(&wait, 1, timeout_ms);
-			got = pcap_dispatch(pcap_, (int)max, on_packet, reinterpret_cast<u_char *>(this));
+			got = dispatch(max);
 		}
-		return got >= 0 || fail(pcap_geterr(pcap_), problem);
+		if (got < 0)
+			return failure(pcap_geterr(pcap_.get()));
+		return batch;
 	}
 
 	int fd() const override { return fd_; }
-	int linktype() const override { return pcap_datalink(pcap_); }
+	int linktype() const override { return pcap_datalink(pcap_.get()); }
 	u64 dropped() override
 	{
 		struct pcap_stat stats = {};
 
-		return fd_ >= 0 && pcap_stats(pcap_, &stats) == 0 ? stats.ps_drop : 0;
+		return fd_ >= 0 && pcap_stats(pcap_.get(), &stats) == 0 ? stats.ps_drop : 0;
 	}
 
 private:
+	Status activate(const StreamOptions &options)
+	{
+		char error[PCAP_ERRBUF_SIZE] = "";
+		pcap_t *pcap = pcap_.get();
+
+		pcap_set_snaplen(pcap, (int)options.snaplen);
+		pcap_set_promisc(pcap, options.promiscuous);
+		pcap_set_buffer_size(pcap, 16 * 1024 * 1024);
+		pcap_set_immediate_mode(pcap, 1); // a packet is shown when it arrives
+		pcap_set_tstamp_precision(pcap, PCAP_TSTAMP_PRECISION_NANO);
+		if (pcap_activate(pcap) < 0 || pcap_setnonblock(pcap, 1, error) < 0)
+			return failure(*error ? error : pcap_geterr(pcap));
+		fd_ = pcap_get_selectable_fd(pcap);
+		return {};
+	}
+
+	Status set_filter(const std::string &filter)
+	{
+		struct bpf_program program;
+
+		if (pcap_compile(pcap_.get(), &program, filter.c_str(), 1, PCAP_NETMASK_UNKNOWN) < 0)
+			return failure("the filter '" + filter + "' is not understood: " + pcap_geterr(pcap_.get()));
+		bool set = pcap_setfilter(pcap_.get(), &program) == 0;
+		pcap_freecode(&program);
+		return set ? Status() : failure(pcap_geterr(pcap_.get()));
+	}
+
+	int dispatch(u32 max)
+	{
+		return pcap_dispatch(pcap_.get(), (int)max, on_packet, reinterpret_cast<u_char *>(this));
+	}
+
 	static void on_packet(u_char *self, const struct pcap_pkthdr *header, const u_char *data)
 	{
 		PcapStream *stream = reinterpret_cast<PcapStream *>(self);
@@ -98,29 +106,28 @@ private:
 		                                         std::vector<u8>(data, data + header->caplen)});
 	}
 
-	bool fail(const char *why, std::string *problem)
+	// libpcap names the file in some of its messages.
+	Status failure(const std::string &why) const
 	{
-		// libpcap names the file in some of its sentences.
-		*problem = std::string(why).find(name_) == 0 ? why : name_ + ": " + why;
-		return false;
+		return Status::error(why.rfind(name_, 0) == 0 ? why : name_ + ": " + why);
 	}
 
-	pcap_t *pcap_ = nullptr;
-	int fd_ = -1;
+	PcapHandle pcap_;
+	int fd_ = -1; // pcap_'s; -1: a file
 	bool nanoseconds_ = false;
 	std::string name_;
-	std::vector<StreamPacket> *packets_ = nullptr;
+	std::vector<StreamPacket> *packets_ = nullptr; // of the read in progress
 };
 
 } // namespace
 
-std::unique_ptr<CaptureStream> open_capture_stream(const StreamOptions &options, std::string *problem)
+Result<std::unique_ptr<CaptureStream>> open_capture_stream(const StreamOptions &options)
 {
-	std::unique_ptr<PcapStream> stream(new PcapStream);
+	auto stream = std::make_unique<PcapStream>();
 
-	if (!stream->open(options, problem))
-		return nullptr;
-	return stream;
+	if (Status status = stream->open(options); !status.ok())
+		return status;
+	return std::unique_ptr<CaptureStream>(std::move(stream));
 }
 
 } // namespace shunt

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// capture_stream.h - captured packets for people: `shunt dump`, live with a filter or from a file.
+// capture_stream.h - captured packets for display (`shunt dump`), live with a filter or from a file.
 //
 // Owns: a pcap handle, and copies of a few packets at a time.
-// Must never: stand in the packets' way; it looks at copies, and what it can't keep up with is dropped and counted.
+// Must never: delay the packets themselves. It reads copies; copies that it is too slow for are dropped and counted.
 #ifndef SHUNT_USER_CAPTURE_STREAM_H
 #define SHUNT_USER_CAPTURE_STREAM_H
 
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "datapath/types.h"
+#include "linux/status.h"
 
 namespace shunt
 {
@@ -30,14 +31,17 @@ struct StreamPacket {
 	std::vector<u8> data;
 };
 
+struct StreamBatch {
+	std::vector<StreamPacket> packets;
+	bool ended = false; // no packet follows
+};
+
 class CaptureStream
 {
 public:
 	virtual ~CaptureStream() = default;
-	// Appends at most `max` packets, waiting at most `timeout_ms` for the first. *ended: no more will come.
-	// False, and one sentence, when the capture has failed.
-	virtual bool read(u32 max, int timeout_ms, std::vector<StreamPacket> *packets, bool *ended,
-	                  std::string *problem) = 0;
+	// At most `max` packets, waiting at most `timeout_ms` for the first.
+	virtual Result<StreamBatch> read(u32 max, int timeout_ms) = 0;
 	// Readable when there may be packets; -1 for a file.
 	virtual int fd() const = 0;
 	// The DLT_ value of the packets: 1 Ethernet, 12 or 101 raw IP, ...
@@ -45,7 +49,7 @@ public:
 	virtual u64 dropped() = 0;
 };
 
-std::unique_ptr<CaptureStream> open_capture_stream(const StreamOptions &options, std::string *problem);
+Result<std::unique_ptr<CaptureStream>> open_capture_stream(const StreamOptions &options);
 
 } // namespace shunt
 

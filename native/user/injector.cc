@@ -8,9 +8,8 @@
 
 #include "datapath/parse/parse.h"
 #include "engine/mapping.h"
-#include "user/link.h"
-#include "user/pipeline.h"
-#include "user/transmit.h"
+#include "linux/clock.h"
+#include "user/ethernet_interface.h"
 
 namespace shunt
 {
@@ -21,7 +20,7 @@ namespace
 constexpr u32 FIRST_PORT = 1024;
 constexpr u32 PORTS = 65536 - FIRST_PORT; // of one source address
 
-// Where the fields that make a flow stand in a frame.
+// Offsets of the fields of a frame that make its flow.
 struct Template {
 	const std::vector<u8> *frame;
 	size_t source;      // the low 32 bits of the source address
@@ -38,8 +37,8 @@ bool read_template(const std::vector<u8> &frame, Template *t)
 	sh_parsed p = {};
 	u16 checksum;
 
-	if (sh_parse_link(&view, &p) != SH_GO_ON || sh_parse_ip(&view, &p) != SH_GO_ON ||
-	    sh_parse_transport(&view, &p) != SH_GO_ON || p.icmp_error || p.fragmentation == SH_FRAGMENT_LATER)
+	if (sh_parse_link(&view, &p) != SH_CONTINUE || sh_parse_ip(&view, &p) != SH_CONTINUE ||
+	    sh_parse_transport(&view, &p) != SH_CONTINUE || p.icmp_error || p.fragmentation == SH_FRAGMENT_LATER)
 		return false;
 	bool v4 = p.flow.family == SH_IPV4;
 	t->frame = &frame;
@@ -101,32 +100,26 @@ struct Burst {
 	u8 reasons[BATCH];
 };
 
-bool read_templates(const Injection &injection, u32 longest, std::vector<Template> *templates, std::string *problem)
+Status read_templates(const Injection &injection, u32 longest, std::vector<Template> *templates)
 {
-	if (injection.frames.empty() || (injection.count == 0 && injection.seconds <= 0)) {
-		*problem = "an injection needs frames, and a bound by count or by time";
-		return false;
-	}
+	if (injection.frames.empty() || (injection.count == 0 && injection.seconds <= 0))
+		return Status::error("an injection needs frames, and a bound: count or seconds");
 	for (size_t i = 0; i < injection.frames.size(); i++) {
 		const std::vector<u8> &frame = injection.frames[i];
 		Template t = {&frame, 0, 0, 0, 0};
 
-		if (frame.size() > longest || frame.size() < 14) {
-			*problem = "frames[" + std::to_string(i) +
-			           "] is too short for Ethernet or too long for the interface";
-			return false;
-		}
-		if (injection.flows > 1 && !read_template(frame, &t)) {
-			*problem = "frames[" + std::to_string(i) +
-			           "] is not whole UDP or TCP, so its flow can't be varied";
-			return false;
-		}
+		if (frame.size() > longest || frame.size() < 14)
+			return Status::error("frames[" + std::to_string(i) + "] has " + std::to_string(frame.size()) +
+			                     " bytes; the interface takes 14 to " + std::to_string(longest));
+		if (injection.flows > 1 && !read_template(frame, &t))
+			return Status::error("frames[" + std::to_string(i) +
+			                     "] is not a whole UDP or TCP packet, so its flow can't be varied");
 		templates->push_back(t);
 	}
-	return true;
+	return {};
 }
 
-// Frames that may be sent now, at the rate asked for; 0 after having slept.
+// Frames that may be sent now by Injection::pps; 0 after having slept.
 u64 allowance(const Injection &injection, u64 began, u64 now, u64 until, u64 sent)
 {
 	u64 burst = injection.count && injection.count - sent < BATCH ? injection.count - sent : BATCH;
@@ -143,34 +136,32 @@ u64 allowance(const Injection &injection, u64 began, u64 now, u64 until, u64 sen
 
 } // namespace
 
-bool inject(const Injection &injection, const std::atomic<bool> &cancelled, InjectionResult *result,
-            std::string *problem)
+Result<InjectionResult> inject(const Injection &injection, const std::atomic<bool> &cancelled)
 {
+	Result<Interface> interface = read_ethernet_interface(injection.interface);
 	std::vector<Template> templates;
-	std::unique_ptr<Burst> burst(new Burst);
-	Link link;
+	auto burst = std::make_unique<Burst>();
+	InjectionResult result;
 
-	if (!read_link(injection.interface, &link, problem))
-		return false;
-	const u32 longest = link.mtu + 18; // Ethernet with a tag
-	if (!read_templates(injection, longest, &templates, problem))
-		return false;
-	std::unique_ptr<Transmit> way =
-		open_transmit(injection.transmit, link.ifindex, injection.qdisc_bypass, problem);
-	if (!way)
-		return false;
-	if (!burst->memory.allocate((size_t)longest * BATCH)) {
-		*problem = "no memory";
-		return false;
-	}
+	if (!interface.ok())
+		return interface.status();
+	const u32 longest = interface->mtu + 18; // Ethernet with a tag
+	if (Status status = read_templates(injection, longest, &templates); !status.ok())
+		return status;
+	auto opened = open_transmit(injection.transmit, interface->index, injection.qdisc_bypass);
+	if (!opened.ok())
+		return opened.status();
+	std::unique_ptr<Transmit> transmit = opened.take();
+	if (!burst->memory.allocate((size_t)longest * BATCH))
+		return Status::error("out of memory for the frames of one burst");
 
 	const u64 began = monotonic_ns();
 	const u64 until = injection.seconds > 0 ? began + (u64)(injection.seconds * 1e9) : ~0ull;
 	u64 now = began;
 	u32 frame = 0, flow = 0;
-	while ((!injection.count || result->sent < injection.count) && now < until &&
+	while ((!injection.count || result.sent < injection.count) && now < until &&
 	       !cancelled.load(std::memory_order_relaxed)) {
-		u64 count = allowance(injection, began, now, until, result->sent);
+		u64 count = allowance(injection, began, now, until, result.sent);
 
 		for (u64 i = 0; i < count; i++) {
 			const Template &t = templates[frame];
@@ -184,22 +175,21 @@ bool inject(const Injection &injection, const std::atomic<bool> &cancelled, Inje
 			burst->frames[i] = {data, data + t.frame->size(), data};
 			burst->reasons[i] = SH_R_forwarded;
 			frame = frame + 1 == templates.size() ? 0 : frame + 1;
-			way->queue(burst->frames[i], &burst->reasons[i]);
+			transmit->queue(burst->frames[i], &burst->reasons[i]);
 		}
-		way->flush();
+		transmit->flush();
 		for (u64 i = 0; i < count; i++) {
-			result->sent += burst->reasons[i] == SH_R_forwarded;
-			result->full += burst->reasons[i] == SH_R_transmit_full;
-			result->refused += burst->reasons[i] == SH_R_transmit_failed;
+			result.sent += burst->reasons[i] == SH_R_forwarded;
+			result.full += burst->reasons[i] == SH_R_transmit_full;
+			result.refused += burst->reasons[i] == SH_R_transmit_failed;
 		}
 		now = monotonic_ns();
-		if (result->refused && !result->sent) {
-			*problem = "interface " + injection.interface + " takes no frames: is it up?";
-			return false;
-		}
+		if (result.refused && !result.sent)
+			return Status::error("interface " + injection.interface +
+			                     " accepts no frames; set it up first");
 	}
-	result->seconds = (double)(monotonic_ns() - began) / 1e9;
-	return true;
+	result.seconds = (double)(monotonic_ns() - began) / 1e9;
+	return result;
 }
 
 } // namespace shunt

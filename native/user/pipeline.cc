@@ -3,20 +3,11 @@
 // pipeline.cc - see the header for the order of the steps.
 #include "user/pipeline.h"
 
+#include "linux/clock.h"
 #include "user/served.h"
-
-#include <ctime>
 
 namespace shunt
 {
-
-u64 monotonic_ns()
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
-}
 
 Pipeline::Pipeline(const Sessions &sessions, u64 *statistics) : statistics_(statistics)
 {
@@ -30,53 +21,53 @@ Pipeline::Pipeline(const Sessions &sessions, u64 *statistics) : statistics_(stat
 	env_.kept = &kept_;
 }
 
-bool Pipeline::add_way(u32 ifindex, std::unique_ptr<Transmit> way)
+bool Pipeline::add_link(u32 ifindex, std::unique_ptr<Transmit> transmit)
 {
-	u32 count = way_count_.load(std::memory_order_relaxed);
+	u32 count = link_count_.load(std::memory_order_relaxed);
 
-	if (count == WAYS)
+	if (count == LINKS)
 		return false;
-	ways_[count] = Way{ifindex, std::move(way)};
-	way_count_.store(count + 1, std::memory_order_release);
+	links_[count] = Link{ifindex, std::move(transmit)};
+	link_count_.store(count + 1, std::memory_order_release);
 	return true;
 }
 
-bool Pipeline::has_way(u32 ifindex) const
+bool Pipeline::has_link(u32 ifindex) const
 {
-	u32 count = way_count_.load(std::memory_order_relaxed);
+	u32 count = link_count_.load(std::memory_order_relaxed);
 
-	if (every_way_)
+	if (output_)
 		return true;
 	for (u32 i = 0; i < count; i++)
-		if (ways_[i].ifindex == ifindex)
+		if (links_[i].ifindex == ifindex)
 			return true;
 	return false;
 }
 
-Transmit *Pipeline::way(u32 ifindex)
+Transmit *Pipeline::transmit_of(u32 ifindex)
 {
-	if (every_way_)
-		return every_way_.get();
-	u32 count = way_count_.load(std::memory_order_acquire);
+	if (output_)
+		return output_.get();
+	u32 count = link_count_.load(std::memory_order_acquire);
 	for (u32 i = 0; i < count; i++)
-		if (ways_[i].ifindex == ifindex)
-			return ways_[i].transmit.get();
+		if (links_[i].ifindex == ifindex)
+			return links_[i].transmit.get();
 	return nullptr;
 }
 
-void Pipeline::send(Transmit *way, const sh_frame &frame, u8 *reason)
+void Pipeline::send(Transmit *transmit, const sh_frame &frame, u8 *reason)
 {
 	u32 i = 0;
 
-	if (!way) {
+	if (!transmit) {
 		*reason = SH_R_transmit_failed;
 		return;
 	}
-	while (i < dirty_count_ && dirty_[i] != way)
+	while (i < dirty_count_ && dirty_[i] != transmit)
 		i++;
 	if (i == dirty_count_)
-		dirty_[dirty_count_++] = way;
-	way->queue(frame, reason);
+		dirty_[dirty_count_++] = transmit;
+	transmit->queue(frame, reason);
 }
 
 void Pipeline::count(u32 packets)
@@ -93,32 +84,33 @@ void Pipeline::count(u32 packets)
 	}
 }
 
-// Takes the frames that this host sends out of the batch: they are none of those that came.
+// Moves egress frames out of the batch, so that only ingress frames remain.
 void Pipeline::set_sent_aside(Batch *batch)
 {
-	u32 kept = 0;
+	u32 ingress = 0;
 
 	for (u32 i = 0; i < batch->count; i++)
 		if (batch->sent >> i & 1)
 			sent_[sent_count_++] = batch->frames[i];
 		else
-			batch->frames[kept++] = batch->frames[i];
-	batch->count = kept;
+			batch->frames[ingress++] = batch->frames[i];
+	batch->count = ingress;
 	batch->sent = 0;
 }
 
 void Pipeline::note_sent(u32 from)
 {
 	for (u32 i = 0; i < sent_count_; i++) {
-		bool tell;
-		Sent outcome = run_sent(env_, sent_[i], &tell);
+		bool signal;
+		Sent outcome = run_sent(env_, sent_[i], &signal);
 
-		if (tell) {
-			u32 length = run_tell(env_, sent_[i], tell_[i]);
+		if (signal) {
+			u32 length = write_signal(env_, sent_[i], signals_[i]);
 			u8 failed = 0;
 
 			if (length)
-				send(way(from), sh_frame{tell_[i], tell_[i] + length, tell_[i]}, &failed);
+				send(transmit_of(from), sh_frame{signals_[i], signals_[i] + length, signals_[i]},
+				     &failed);
 			statistics_[length && !failed ? word::told : word::untold]++;
 		}
 
@@ -147,23 +139,23 @@ void Pipeline::run(Batch *batch, u32 from, const sh_tables *tables)
 	dirty_count_ = 0;
 	run_program(env_, batch->frames, results_, batch->count);
 	if (sent_count_)
-		note_sent(from); // an answer comes after its question
+		note_sent(from); // after the ingress frames: an answer follows its question
 	for (u32 i = 0; i < batch->count; i++) {
 		ProgramResult &r = results_[i];
 
 		bytes_out_[i] = static_cast<u32>(batch->frames[i].end - batch->frames[i].data);
 		switch (sh_verdict_of(r.reason)) {
 		case SH_FORWARD:
-			send(way(r.ifindex), batch->frames[i], &r.reason);
+			send(transmit_of(r.ifindex), batch->frames[i], &r.reason);
 			break;
 		case SH_RETURN:
 		case SH_INDICATE:
 		case SH_CONTROL:
-			send(way(from), batch->frames[i], &r.reason);
+			send(transmit_of(from), batch->frames[i], &r.reason);
 			break;
 		case SH_PASS:
 			if (r.popped)
-				send(inner_way_.get(), batch->frames[i], &r.reason);
+				send(inner_.get(), batch->frames[i], &r.reason);
 			break;
 		default:
 			break;

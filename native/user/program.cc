@@ -24,38 +24,38 @@ void run_program(const sh_env &env, sh_frame *frames, ProgramResult *results, u3
 	}
 }
 
-Sent run_sent(const sh_env &env, const sh_frame &frame, bool *tell)
+Sent run_sent(const sh_env &env, const sh_frame &frame, bool *signal)
 {
 	sh_work *work = reinterpret_cast<sh_work *>(env.scratch);
 
-	u32 outcome = sh_sent(&env, &frame, work);
+	u32 outcome = sh_egress(&env, &frame, work);
 
-	*tell = outcome & SH_SENT_TELL;
-	switch (outcome & ~(u32)SH_SENT_TELL) {
-	case SH_SENT_RENEWED:
+	*signal = outcome & SH_EGRESS_REDIRECT;
+	switch (outcome & ~(u32)SH_EGRESS_REDIRECT) {
+	case SH_EGRESS_RENEWED:
 		return Sent::renewed;
-	case SH_SENT_MADE:
+	case SH_EGRESS_INSERTED:
 		return Sent::made;
 	default:
 		return Sent::nothing;
 	}
 }
 
-u32 run_tell(const sh_env &env, const sh_frame &reply, u8 *out)
+u32 write_signal(const sh_env &env, const sh_frame &reply, u8 *out)
 {
 	sh_work *work = reinterpret_cast<sh_work *>(env.scratch);
 	const sh_parsed *p = &work->passage.parsed;
 
-	if (p->l3 > TELL_BYTES - sizeof(sh_answer6) - SH_CONTROL_BYTES)
+	if (p->l3 > SIGNAL_BYTES - sizeof(sh_control6) - SH_CONTROL_BYTES)
 		return 0;
-	sh_answer_compose(&env, &work->answer, &work->header, &p->flow, 1);
-	u32 length = sh_answer_datagram_bytes(p, &work->answer);
-	if (length > work->asked_length)
+	sh_control_compose(&env, &work->reply, &work->header, &p->flow, 1);
+	u32 length = sh_control_bytes(p, &work->reply);
+	if (length > work->request_length)
 		return 0;
 	sh_frame frame = {out, out + p->l3 + length, out};
-	std::memcpy(out, reply.data, p->l3); // the reply's own way
-	return sh_answer_write(&frame, p, &work->answer, (u32)sizeof(sh_udp) + work->answer.length,
-	                       sh_answer_sum(&work->answer))
+	std::memcpy(out, reply.data, p->l3); // the reply's link header
+	return sh_control_write(&frame, p, &work->reply, (u32)sizeof(sh_udp) + work->reply.length,
+	                        sh_control_sum(&work->reply))
 	               ? 0
 	               : p->l3 + length;
 }

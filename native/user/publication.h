@@ -2,7 +2,7 @@
 //
 // publication.h - the swap of a whole set of tables under running workers.
 //
-// Owns: the set in force, sets that some worker may still be reading, and the rule by which they are freed: a worker
+// Owns: the set in force, sets that a worker may still be reading, and the rule by which they are freed: a worker
 // announces, between two batches, the generation it has seen; an old set is freed when all have seen a later one.
 // Must never: make a worker wait.
 #ifndef SHUNT_USER_PUBLICATION_H
@@ -41,7 +41,7 @@ public:
 	};
 
 	~Publication() { delete current_.load(); }
-	// Everything but enter() and leave() is the control thread's.
+	// Everything but enter() and leave() is called by the control thread alone.
 	void add_reader(Reader *reader) { readers_.push_back(reader); }
 	void publish(std::unique_ptr<TableBlock> block)
 	{
@@ -52,7 +52,7 @@ public:
 			retired_.push_back({generation, std::unique_ptr<const TableBlock>(old)});
 		reclaim();
 	}
-	// Frees what no worker can be reading any more; returns how many sets still wait.
+	// Frees the sets that no worker can be reading any more; returns how many are left.
 	size_t reclaim()
 	{
 		u64 oldest = ~0ull;

@@ -9,9 +9,8 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "user/link.h"
+#include "user/ethernet_interface.h"
 #include "user/transmit.h"
 
 namespace shunt
@@ -23,23 +22,22 @@ SendRing::~SendRing()
 {
 	if (ring_)
 		munmap(ring_, ring_bytes_);
-	if (fd_ >= 0)
-		close(fd_);
 }
 
-bool SendRing::open(u32 ifindex, bool qdisc_bypass, u32 slots, std::string *problem)
+Status SendRing::open(u32 ifindex, bool qdisc_bypass, u32 slots)
 {
+	Result<Interface> interface = read_ethernet_interface(ifindex);
 	struct tpacket_req request = {};
 	int version = TPACKET_V2;
 	int yes = 1;
-	Link link;
 
-	if (!read_link(ifindex, &link, problem))
-		return false;
-	fd_ = open_send_socket(ifindex, qdisc_bypass, problem);
-	if (fd_ < 0)
-		return false;
-	frame_bytes_ = std::bit_ceil(link.mtu + 22 + DATA_OFFSET);
+	if (!interface.ok())
+		return interface.status();
+	Result<Descriptor> fd = open_send_socket(ifindex, qdisc_bypass);
+	if (!fd.ok())
+		return fd.status();
+	fd_ = fd.take();
+	frame_bytes_ = std::bit_ceil(interface->mtu + 22 + DATA_OFFSET);
 	if (frame_bytes_ < 2048)
 		frame_bytes_ = 2048;
 	request.tp_frame_size = frame_bytes_;
@@ -50,19 +48,15 @@ bool SendRing::open(u32 ifindex, bool qdisc_bypass, u32 slots, std::string *prob
 	slot_bytes_ = frame_bytes_ - DATA_OFFSET;
 	ring_bytes_ = (size_t)slots_ * frame_bytes_;
 	// PACKET_LOSS: a frame that the link can't take is dropped and its slot freed, instead of blocking the ring.
-	if (setsockopt(fd_, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0 ||
-	    setsockopt(fd_, SOL_PACKET, PACKET_LOSS, &yes, sizeof(yes)) < 0 ||
-	    setsockopt(fd_, SOL_PACKET, PACKET_TX_RING, &request, sizeof(request)) < 0) {
-		*problem = system_problem("interface " + link.name + ": a transmit ring cannot be set up", errno);
-		return false;
-	}
-	void *ring = mmap(nullptr, ring_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
-	if (ring == MAP_FAILED) {
-		*problem = system_problem("interface " + link.name + ": the transmit ring cannot be mapped", errno);
-		return false;
-	}
+	if (setsockopt(fd_.get(), SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0 ||
+	    setsockopt(fd_.get(), SOL_PACKET, PACKET_LOSS, &yes, sizeof(yes)) < 0 ||
+	    setsockopt(fd_.get(), SOL_PACKET, PACKET_TX_RING, &request, sizeof(request)) < 0)
+		return Status::system("interface " + interface->name + ": a transmit ring cannot be set up", errno);
+	void *ring = mmap(nullptr, ring_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0);
+	if (ring == MAP_FAILED)
+		return Status::system("interface " + interface->name + ": the transmit ring cannot be mapped", errno);
 	ring_ = static_cast<u8 *>(ring);
-	return true;
+	return {};
 }
 
 u8 *SendRing::slot()
@@ -88,14 +82,14 @@ void SendRing::commit(u32 length)
 
 int SendRing::kick()
 {
-	if (sendto(fd_, nullptr, 0, MSG_DONTWAIT, nullptr, 0) >= 0)
+	if (sendto(fd_.get(), nullptr, 0, MSG_DONTWAIT, nullptr, 0) >= 0)
 		return 0;
 	return errno;
 }
 
 void SendRing::wait(int timeout_ms)
 {
-	struct pollfd wait = {fd_, POLLOUT, 0};
+	struct pollfd wait = {fd_.get(), POLLOUT, 0};
 
 	poll(&wait, 1, timeout_ms);
 }

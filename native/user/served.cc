@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// served.cc - see the header. Who can bind the port finds nobody there.
+// served.cc - see the header. If bind(2) succeeds, no local socket owns the port.
 #include "user/served.h"
 
 #include <cerrno>
 #include <cstring>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
+
+#include "linux/descriptor.h"
 
 namespace shunt
 {
@@ -16,13 +17,14 @@ int is_served(const sh_flow *flow)
 {
 	bool tcp = flow->protocol == SH_TCP;
 	bool ipv4 = flow->family == SH_IPV4;
-	int fd = socket(ipv4 ? AF_INET : AF_INET6, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
+	Descriptor socket(::socket(ipv4 ? AF_INET : AF_INET6, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0));
+	int fd = socket.get();
 	int on = 1;
 	int failed;
 
 	if (fd < 0)
 		return 1;
-	// Connections that stand, or are just being forgotten, hold no port that anybody could connect to.
+	// Established connections, and those in TIME_WAIT, do not accept new ones on their port.
 	if (tcp)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (ipv4) {
@@ -41,9 +43,7 @@ int is_served(const sh_flow *flow)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 		failed = bind(fd, reinterpret_cast<sockaddr *>(&at), sizeof(at));
 	}
-	int why = errno;
-	close(fd);
-	return failed && why != EADDRNOTAVAIL;
+	return failed && errno != EADDRNOTAVAIL;
 }
 
 } // namespace shunt

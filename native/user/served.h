@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// served.h - does anybody on this host listen there?
+// served.h - whether a local socket owns a flow's destination.
 //
-// Owns: the question, asked of the kernel once per probe: a few system calls, which limits on probes keep few.
-// Must never: take a port from anybody, for longer than the question lasts.
+// Owns: the test by bind(2), once per probe: a few system calls, which the limits on probes keep rare.
+// Must never: keep the port bound.
 #ifndef SHUNT_USER_SERVED_H
 #define SHUNT_USER_SERVED_H
 
@@ -12,7 +12,7 @@
 namespace shunt
 {
 
-// For what comes to the flow's destination address and port, by its protocol. When the kernel can't say, yes.
+// 1: a socket of this host owns the flow's destination address and port, by its protocol, or that is unknown; 0: none does.
 int is_served(const sh_flow *flow);
 
 } // namespace shunt

@@ -22,10 +22,7 @@ constexpr u32 SLOTS = 2048;
 class RingTransmit final : public Transmit
 {
 public:
-	bool open(u32 ifindex, bool qdisc_bypass, std::string *problem)
-	{
-		return ring_.open(ifindex, qdisc_bypass, SLOTS, problem);
-	}
+	Status open(u32 ifindex, bool qdisc_bypass) { return ring_.open(ifindex, qdisc_bypass, SLOTS); }
 
 	void queue(const sh_frame &frame, u8 *reason) override
 	{
@@ -56,8 +53,8 @@ public:
 	{
 		int error = count_ ? ring_.kick() : 0;
 
-		// What is left in the ring after "full" is sent by a later kick. Another error means that the link is down
-		// or gone: the kernel then sends nothing of what stands in the ring.
+		// Frames left in the ring after "full" are sent by a later kick. Another error means that the link is down
+		// or gone: the kernel then sends none of the ring's frames.
 		if (error && error != EAGAIN && error != ENOBUFS && error != EINTR)
 			for (u32 i = 0; i < count_; i++)
 				*reasons_[i] = SH_R_transmit_failed;
@@ -72,13 +69,13 @@ private:
 
 } // namespace
 
-std::unique_ptr<Transmit> open_ring_transmit(u32 ifindex, bool qdisc_bypass, std::string *problem)
+Result<std::unique_ptr<Transmit>> open_ring_transmit(u32 ifindex, bool qdisc_bypass)
 {
-	std::unique_ptr<RingTransmit> transmit(new RingTransmit);
+	auto transmit = std::make_unique<RingTransmit>();
 
-	if (!transmit->open(ifindex, qdisc_bypass, problem))
-		return nullptr;
-	return transmit;
+	if (Status status = transmit->open(ifindex, qdisc_bypass); !status.ok())
+		return status;
+	return std::unique_ptr<Transmit>(std::move(transmit));
 }
 
 } // namespace shunt

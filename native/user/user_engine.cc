@@ -6,118 +6,102 @@
 namespace shunt
 {
 
-static std::unique_ptr<Capture> open_capture(const WorkerOptions &worker, std::string *problem)
-{
-	switch (worker.kind) {
-	case CaptureKind::ring:
-		return open_ring_capture(worker.capture, problem);
-	case CaptureKind::pcap:
-		return open_pcap_capture(worker.capture, problem);
-	case CaptureKind::file:
-		return open_file_capture(worker.capture, problem);
-	}
-	return nullptr;
-}
-
-std::unique_ptr<UserEngine> UserEngine::create(UserEngineOptions options, std::string *problem)
+Result<std::unique_ptr<UserEngine>> UserEngine::create(UserEngineOptions options)
 {
 	std::unique_ptr<UserEngine> engine(new UserEngine);
 
 	engine->options_ = std::move(options);
-	const UserEngineOptions &o = engine->options_;
-	if (o.workers.empty()) {
-		*problem = "an engine needs at least one worker";
-		return nullptr;
-	}
-	if (!o.output_file.empty() && o.workers.size() > 1) {
-		*problem = "only one worker can write to " + o.output_file;
-		return nullptr;
-	}
-	if (!engine->sessions_.allocate(o.sessions4, o.sessions6, o.fragments, true) ||
-	    !engine->statistics_->allocate(engine->workers())) {
-		*problem = "no memory for " + std::to_string(o.sessions4) + " and " + std::to_string(o.sessions6) +
-		           " sessions";
-		return nullptr;
-	}
-	for (u32 i = 0; i < engine->workers(); i++)
-		if (!engine->open_worker(i, problem))
-			return nullptr;
+	if (Status status = engine->open(); !status.ok())
+		return status;
 	return engine;
 }
 
-bool UserEngine::open_worker(u32 i, std::string *problem)
+Status UserEngine::open()
+{
+	const UserEngineOptions &o = options_;
+
+	if (o.workers.empty())
+		return Status::error("workers: an engine needs at least one");
+	if (!o.output_file.empty() && o.workers.size() > 1)
+		return Status::error("outputFile: " + o.output_file + " takes the packets of one worker, not of " +
+		                     std::to_string(o.workers.size()));
+	if (!sessions_.allocate(o.sessions4, o.sessions6, o.fragments, true) || !statistics_->allocate(workers()))
+		return Status::error("out of memory for " + std::to_string(o.sessions4) + " IPv4 and " +
+		                     std::to_string(o.sessions6) + " IPv6 sessions");
+	for (u32 i = 0; i < workers(); i++)
+		if (Status status = open_worker(i); !status.ok())
+			return status;
+	return {};
+}
+
+Status UserEngine::open_worker(u32 i)
 {
 	const WorkerOptions &o = options_.workers[i];
 	u64 *statistics = statistics_->worker(i);
-	std::unique_ptr<Capture> capture = open_capture(o, problem);
+	auto capture = o.file.empty() ? open_pcap_capture(o.capture) : open_file_capture(o.file);
 
-	if (!capture)
-		return false;
-	std::unique_ptr<Pipeline> pipeline(new Pipeline(sessions_, statistics));
+	if (!capture.ok())
+		return capture.status();
+	auto pipeline = std::make_unique<Pipeline>(sessions_, statistics);
 	if (!options_.output_file.empty()) {
-		auto way = open_file_transmit(options_.output_file, pipeline->clock_ns(), problem);
-		if (!way)
-			return false;
-		pipeline->set_every_way(std::move(way));
+		auto output = open_file_transmit(options_.output_file, pipeline->clock_ns());
+		if (!output.ok())
+			return output.status();
+		pipeline->set_output(output.take());
 	}
 	if (options_.tun >= 0)
-		pipeline->set_inner_way(open_tun_transmit(options_.tun));
-	u32 from = capture->ifindex();
-	workers_.emplace_back(new Worker(std::move(capture), std::move(pipeline), &publication_, statistics,
-	                                 o.capture.busy_poll_us, o.cpu));
-	return !from || open_way(*workers_.back(), from, problem);
+		pipeline->set_inner(open_tun_transmit(options_.tun));
+	workers_.push_back(std::make_unique<Worker>(capture.take(), std::move(pipeline), &publication_, statistics,
+	                                            o.capture.busy_poll_us, o.cpu));
+	u32 from = workers_.back()->ifindex();
+	return from ? open_link(*workers_.back(), from) : Status();
 }
 
-bool UserEngine::open_way(Worker &worker, u32 ifindex, std::string *problem)
+Status UserEngine::open_link(Worker &worker, u32 ifindex)
 {
-	if (worker.pipeline().has_way(ifindex))
-		return true;
-	std::unique_ptr<Transmit> way = open_transmit(options_.transmit, ifindex, options_.qdisc_bypass, problem);
-	if (!way)
-		return false;
-	if (worker.pipeline().add_way(ifindex, std::move(way)))
-		return true;
-	*problem = "targets are reached by more than " + std::to_string(WAYS) + " interfaces";
-	return false;
+	if (worker.pipeline().has_link(ifindex))
+		return {};
+	auto transmit = open_transmit(options_.transmit, ifindex, options_.qdisc_bypass);
+	if (!transmit.ok())
+		return transmit.status();
+	if (!worker.pipeline().add_link(ifindex, transmit.take()))
+		return Status::error("targets are reached over more than " + std::to_string(LINKS) + " interfaces");
+	return {};
 }
 
-bool UserEngine::publish(const TableSpec &spec, std::string *problem, std::vector<std::string> *warnings)
+Status UserEngine::publish(const TableSpec &spec, std::vector<std::string> *warnings)
 {
-	std::unique_ptr<TableBlock> block = TableBlock::build(spec, sessions_.geometry(), problem);
+	auto built = TableBlock::build(spec, sessions_.geometry());
 
-	if (!block)
-		return false;
-	for (u32 link : block->links()) {
-		std::string why;
-
+	if (!built.ok())
+		return built.status();
+	std::unique_ptr<TableBlock> block = built.take();
+	for (u32 link : block->links())
 		for (auto &worker : workers_)
-			if (!open_way(*worker, link, &why)) {
-				warnings->push_back(why);
-				break; // the next worker would meet the same
+			if (Status status = open_link(*worker, link); !status.ok()) {
+				warnings->push_back(status.message());
+				break; // it is the same for the next worker
 			}
-	}
 	publication_.publish(std::move(block));
-	return true;
+	return {};
 }
 
-bool UserEngine::start(std::string *problem)
+Status UserEngine::start()
 {
-	if (started_) {
-		*problem = "an engine can be started once";
-		return false;
-	}
+	if (started_)
+		return Status::error("the engine has been started before; make a new one");
 	started_ = true;
 	for (u32 i = 0; i < workers_.size(); i++) {
-		auto ended = [this, i](const std::string &why) {
+		auto ended = [this, i](const Status &status) {
 			if (options_.on_end)
-				options_.on_end(i, why);
+				options_.on_end(i, status);
 		};
-		if (!workers_[i]->start(ended, problem)) {
+		if (Status status = workers_[i]->start(ended); !status.ok()) {
 			stop();
-			return false;
+			return status;
 		}
 	}
-	return true;
+	return {};
 }
 
 void UserEngine::stop()

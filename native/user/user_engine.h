@@ -2,23 +2,23 @@
 //
 // user_engine.h - the user-space engine: workers that capture, run the packet program, and transmit.
 //
-// Owns: published tables, workers and their ways out, and the order in which they live and die.
+// Owns: published tables, workers and their transmits, and the order in which they start and end.
 // Must never: be called per packet.
 #ifndef SHUNT_USER_USER_ENGINE_H
 #define SHUNT_USER_USER_ENGINE_H
 
 #include "engine/engine.h"
+#include "user/capture.h"
+#include "user/transmit.h"
 #include "user/worker.h"
 
 namespace shunt
 {
 
-enum class CaptureKind { ring, pcap, file };
-
 struct WorkerOptions {
-	CaptureKind kind = CaptureKind::ring;
 	CaptureOptions capture;
-	int cpu = -1; // -1: wherever the scheduler likes
+	std::string file; // a pcap file in place of capture.interface
+	int cpu = -1;     // -1: not pinned
 };
 
 struct UserEngineOptions {
@@ -26,21 +26,21 @@ struct UserEngineOptions {
 	std::vector<WorkerOptions> workers;
 	TransmitKind transmit = TransmitKind::sendmmsg;
 	bool qdisc_bypass = false;
-	std::string output_file; // instead of links: every frame sent goes here; with one worker only
-	int tun = -1;            // where popped packets go; the descriptor stays the caller's
-	std::function<void(u32 worker, const std::string &problem)> on_end;
+	std::string output_file; // a pcap file in place of every link; with one worker only
+	int tun = -1;            // device of decapsulated packets; the descriptor stays the caller's
+	std::function<void(u32 worker, const Status &status)> on_end; // ok: the file is at its end
 };
 
 class UserEngine final : public Engine
 {
 public:
-	// NULL, and one sentence, when an interface or memory is missing.
-	static std::unique_ptr<UserEngine> create(UserEngineOptions options, std::string *problem);
+	// Fails if an interface or memory is missing.
+	static Result<std::unique_ptr<UserEngine>> create(UserEngineOptions options);
 	~UserEngine() override { stop(); }
 
-	// `warnings` names the links that can't be sent on; packets to targets behind them are counted as transmit_failed.
-	bool publish(const TableSpec &spec, std::string *problem, std::vector<std::string> *warnings) override;
-	bool start(std::string *problem) override;
+	// `warnings` names the links that can't be opened; packets to targets behind them are counted as transmit_failed.
+	Status publish(const TableSpec &spec, std::vector<std::string> *warnings) override;
+	Status start() override;
 	void stop() override;
 	const TableBlock *current() const override { return publication_.current(); }
 	size_t retired_tables() override { return publication_.reclaim(); }
@@ -49,8 +49,9 @@ public:
 
 private:
 	UserEngine() = default;
-	bool open_worker(u32 i, std::string *problem);
-	bool open_way(Worker &worker, u32 ifindex, std::string *problem);
+	Status open();
+	Status open_worker(u32 i);
+	Status open_link(Worker &worker, u32 ifindex);
 
 	UserEngineOptions options_;
 	Publication publication_;

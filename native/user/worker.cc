@@ -4,19 +4,18 @@
 #include "user/worker.h"
 
 #include <cerrno>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "user/link.h"
+#include "linux/clock.h"
 
 namespace shunt
 {
 
-constexpr int WAIT_MS = 100;             // so that drops and sets of tables are looked after when nothing comes
+constexpr int WAIT_MS = 100;             // an idle worker still notes drops and lets go of old tables
 constexpr u64 NOTE_EVERY_BATCHES = 1024; // the kernel's drop counter costs a system call
 
 Worker::Worker(std::unique_ptr<Capture> capture, std::unique_ptr<Pipeline> pipeline, Publication *publication,
@@ -30,21 +29,20 @@ Worker::Worker(std::unique_ptr<Capture> capture, std::unique_ptr<Pipeline> pipel
 Worker::~Worker()
 {
 	stop();
-	if (stop_fd_ >= 0)
-		close(stop_fd_);
 }
 
-bool Worker::start(std::function<void(const std::string &)> ended, std::string *problem)
+Status Worker::start(std::function<void(const Status &)> ended)
 {
 	sigset_t all, before;
 
-	stop_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (stop_fd_ < 0) {
-		*problem = system_problem("eventfd", errno);
-		return false;
-	}
+	stop_event_ = Descriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	if (!stop_event_.is_open())
+		return Status::system("eventfd", errno);
+	polled_.assign(1, {stop_event_.get(), POLLIN, 0});
+	for (int fd : capture_->fds())
+		polled_.push_back({fd, POLLIN, 0});
 	ended_ = std::move(ended);
-	// Signals are Node's business: a worker inherits a mask that blocks them all.
+	// Node handles signals: a worker inherits a mask that blocks them all.
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	thread_ = std::thread([this] { run(); });
@@ -55,9 +53,9 @@ bool Worker::start(std::function<void(const std::string &)> ended, std::string *
 
 		CPU_ZERO(&set);
 		CPU_SET(cpu_, &set);
-		pthread_setaffinity_np(thread_.native_handle(), sizeof(set), &set); // a wish
+		pthread_setaffinity_np(thread_.native_handle(), sizeof(set), &set); // best effort
 	}
-	return true;
+	return {};
 }
 
 void Worker::stop()
@@ -67,7 +65,7 @@ void Worker::stop()
 	if (!thread_.joinable())
 		return;
 	stopping_.store(true, std::memory_order_release);
-	while (write(stop_fd_, &one, sizeof(one)) < 0 && errno == EINTR)
+	while (write(stop_event_.get(), &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 	thread_.join();
 }
@@ -78,30 +76,27 @@ void Worker::note_capture()
 	set(word::not_for_us, capture_->not_for_us());
 }
 
-bool Worker::wait(std::string *problem)
+Status Worker::wait()
 {
-	struct pollfd waits[2] = {{capture_->fd(), POLLIN, 0}, {stop_fd_, POLLIN, 0}};
-
 	statistics_[word::waits]++;
 	note_capture();
-	bool quiet = poll(waits, 2, WAIT_MS) == 0;
-	bool error = waits[0].revents & (POLLERR | POLLHUP | POLLNVAL);
+	bool quiet = poll(polled_.data(), polled_.size(), WAIT_MS) == 0;
+	bool error = false;
+	for (size_t i = 1; i < polled_.size(); i++)
+		error |= (polled_[i].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
 
-	// The kernel tells once that a link went, and whoever reads the socket first hears it: so silence is looked into too.
+	// A socket reports the end of its link once, to its first reader; so the link is also checked after a quiet interval.
 	if (!error && !quiet)
-		return true;
-	if (capture_->check() == Taken::failed) {
-		*problem = capture_->problem();
-		return false;
-	}
+		return {};
+	if (capture_->check() == Taken::failed)
+		return capture_->problem();
 	statistics_[word::link_down] += error;
-	return true;
+	return {};
 }
 
 void Worker::run()
 {
-	std::string problem;
-	bool failed = false;
+	Status status;
 	u64 idle_since = 0;
 	u64 batches = 0;
 
@@ -120,8 +115,7 @@ void Worker::run()
 		if (taken == Taken::ended)
 			break;
 		if (taken == Taken::failed) {
-			problem = capture_->problem();
-			failed = true;
+			status = capture_->problem();
 			break;
 		}
 		if (spin_us_) {
@@ -131,16 +125,15 @@ void Worker::run()
 			if (now - idle_since < (u64)spin_us_ * 1000)
 				continue;
 		}
-		if (!wait(&problem)) {
-			failed = true;
+		status = wait();
+		if (!status.ok())
 			break;
-		}
 	}
 	reader_.leave();
 	note_capture();
-	set_state(failed ? WorkerState::failed : WorkerState::ended);
+	set_state(status.ok() ? WorkerState::ended : WorkerState::failed);
 	if (!stopping_.load(std::memory_order_acquire) && ended_)
-		ended_(problem);
+		ended_(status);
 }
 
 } // namespace shunt

@@ -1,4 +1,4 @@
-// clients.mjs - `npm run bench -- clients [--quick] [--json]`: what a gateway that leaves the way is worth, and what it costs.
+// clients.mjs - `npm run bench -- clients [--quick] [--json]`: gain and cost of a gateway that gets out of the path.
 //
 //   gateway    packets that the gateway sees of one client, by the terms of its redirection
 //   latency    one exchange: straight to the backend, by a lease, by the gateway, by nftables' DNAT, and the first of a lease
@@ -130,10 +130,7 @@ class Bench {
 	configure(terms, more = "") {
 		const text = readFileSync(join(root, "examples/lab.yaml"), "utf8")
 			.replace("\nservices:\n", `\nengine: { mode: ${this.engine} }\nservices:\n`)
-			.replace(
-				"    backends: [b1, b2, b3] # whoever",
-				`${terms === undefined ? "" : `    redirect: ${terms}\n`}    backends: [b1, b2, b3] # whoever`,
-			);
+			.replace(/ {4}backends: \[b1, b2, b3\] # .*/, `${terms === undefined ? "" : `    redirect: ${terms}\n`}$&`);
 		writeFileSync(join(this.work, "shunt.yaml"), `${text}${more}`);
 	}
 

@@ -60,11 +60,11 @@ function neighbour() {
 
 function subjects(work, out) {
 	const node = process.execPath;
-	const ours = (name, capture, transmit, forward) => ({
+	const ours = (name, transmit, forward) => ({
 		name,
 		kind: forward ? "forward" : "capture",
 		ours: true,
-		command: [node, script("ours.mjs"), capture, transmit, forward ? "1" : "0", String(out)],
+		command: [node, script("ours.mjs"), transmit, forward ? "1" : "0", String(out)],
 	});
 	return [
 		{ name: "pcap_dispatch, bare", kind: "capture", base: true, command: [join(work, "pcap_bare"), "d0"] },
@@ -73,8 +73,7 @@ function subjects(work, out) {
 			kind: "capture",
 			command: ["tcpdump", "-i", "d0", "-n", "-B", "65536", "-w", "/dev/null"],
 		},
-		ours("shunt, libpcap", "pcap", "sendmmsg", false),
-		ours("shunt, AF_PACKET ring", "ring", "sendmmsg", false),
+		ours("shunt", "sendmmsg", false),
 		{
 			name: "pcap_dispatch → pcap_inject",
 			kind: "forward",
@@ -83,9 +82,9 @@ function subjects(work, out) {
 		},
 		{ name: "cap → cap.send", kind: "forward", command: [node, script("cap.mjs"), "send"] },
 		{ name: "cap → raw-socket", kind: "forward", command: [node, script("cap.mjs"), "raw"] },
-		ours("shunt, libpcap → sendmmsg", "pcap", "sendmmsg", true),
-		ours("shunt, ring → sendmmsg", "ring", "sendmmsg", true),
-		ours("shunt, ring → TX ring", "ring", "ring", true),
+		ours("shunt → sendmmsg", "sendmmsg", true),
+		ours("shunt → TX ring", "ring", true),
+		ours("shunt → pcap_inject", "pcap", true),
 	];
 }
 

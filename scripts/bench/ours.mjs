@@ -1,13 +1,13 @@
 // ours.mjs - our engine as the device under test, without the daemon around it.
-// Usage: node ours.mjs CAPTURE TRANSMIT SERVICE? IFINDEX   (SERVICE 0: all packets pass, which measures the capture alone)
+// Usage: node ours.mjs TRANSMIT SERVICE? IFINDEX   (SERVICE 0: all packets pass, which measures the capture alone)
 
 import { NativeEngine } from "../../dist/engine/index.js";
 
-const [capture, transmit, service, ifindex] = process.argv.slice(2);
+const [transmit, service, ifindex] = process.argv.slice(2);
 const mapped = (text) => Buffer.from([...Array(10).fill(0), 255, 255, ...text.split(".").map(Number)]);
 const mac = (text) => Buffer.from(text.replaceAll(":", ""), "hex");
 const engine = new NativeEngine({
-	workers: [{ interface: "d0", capture, bufferBytes: 64 << 20 }],
+	workers: [{ interface: "d0", bufferBytes: 64 << 20 }],
 	transmit,
 	qdiscBypass: true,
 	sessions4: 1 << 18,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * pcap_bare.c - the least that libpcap can do, as a baseline: count what comes (one argument), or send each packet on with
+ * pcap_bare.c - the least that libpcap can do, as a baseline: count received packets (one argument), or send each packet on with
  * another Ethernet header (two).
  */
 #include <pcap/pcap.h>

@@ -3,7 +3,7 @@
 //   generator g0 ─── d0 device under test d1 ─── s0 sink
 //
 // Owns: the namespaces, and how often the sink's link has received. The sink runs no program: what arrives is counted by
-// its link and dropped by its kernel, on the processor of whoever sent it.
+// its link and dropped by its kernel, on the processor of the sender.
 // Must never: send for longer than it was told, or outside these namespaces.
 
 import { execFileSync, spawn } from "node:child_process";

@@ -6,7 +6,7 @@
 // same wrapper then runs with live frames, which leave over a veth whose other end drops them; and at last with the subject
 // attached to that other end, in the driver and in the kernel's receive path.
 //
-// A rival is a program of somebody else's that is loaded, set up to serve ADDRESS:PORT, and pinned at PIN: it runs through
+// A rival is another project's program that is loaded, set up to serve ADDRESS:PORT, and pinned at PIN: it runs through
 // the same cases, and its state is its owner's business: COMMAND, a line for the shell, sets it up anew before each case, so
 // that a new session is one in every round.
 //
@@ -138,7 +138,7 @@ function build(kit) {
 	sh("mount", "-t", "bpf", "bpf", kit.bpffs);
 }
 
-/** A veth pair in a namespace of its own; both ends drop what comes. Returns their indices. */
+/** A veth pair in a namespace of its own; both ends drop all packets. Returns their indices. */
 function veth(kit) {
 	const ip = (...args) => execFileSync("ip", args, { encoding: "utf8" });
 	ip("netns", "add", NAMESPACE);

@@ -1,26 +1,26 @@
 // agent.ts - the host agent: services, their machines, and the BPF programs on this host's interfaces.
 //
-// Owns: its life: attach, look, beat, end. Must never: leave a hook behind at a clean end.
+// Owns: the agent's lifecycle: attach, poll, heartbeat, close. Must never: leave a hook behind at a clean end.
 
-import { Cache, type Endpoint, type MachineEvent, type Prefix, type Settings } from "../client/index.js";
+import { type Endpoint, type Notification, type Prefix, RedirectionCache, type Settings } from "../client/index.js";
 import { AgentPrograms } from "../engine/agent-programs.js";
 import { host } from "../engine/host.js";
-import { inject } from "../engine/native.js";
+import { inject } from "../engine/inject.js";
 import { ShuntError } from "../errors.js";
-import { Service, type ServiceName } from "./service.js";
-import { finished } from "./syn.js";
+import { AgentService, type ServiceName } from "./agent-service.js";
+import { withTcpChecksum } from "./tcp-checksum.js";
 
 export interface AgentOptions {
 	readonly interfaces: readonly string[];
 	readonly services: readonly ServiceName[];
 	readonly targets?: readonly Prefix[];
 	readonly controlPort?: number;
-	/** The address to ask from; absent: the host's choice. Only packets from there are redirected. */
+	/** The address to query from; absent: the host's choice. Only packets from this address are redirected. */
 	readonly source?: string;
-	readonly cache?: Cache;
+	readonly cache?: RedirectionCache;
 	readonly settings?: Partial<Settings>;
-	onEvent(service: string, event: MachineEvent): void;
-	/** The programs can no longer be asked. */
+	onEvent(service: string, event: Notification): void;
+	/** The programs can no longer be read or written. */
 	onEnd?(why: unknown): void;
 }
 
@@ -31,20 +31,21 @@ export interface ServiceCounts {
 	readonly counters: Readonly<Record<string, number>>;
 }
 
-const LOOK_MS = 25;
-const BEAT_MS = 500;
+const POLL_MS = 25;
+/** The programs use bindings for three seconds after the last heartbeat. */
+const HEARTBEAT_MS = 500;
 
 export class Agent {
-	readonly cache: Cache;
+	readonly cache: RedirectionCache;
 	readonly #programs: AgentPrograms;
-	readonly #services: Service[];
+	readonly #services: AgentService[];
 	readonly #timers: NodeJS.Timeout[];
-	#ended = false;
+	#closed = false;
 	#reading: Promise<void>;
 
 	constructor(options: AgentOptions) {
-		const links = options.interfaces.map((name) => interfaceNumber(name));
-		this.cache = options.cache ?? new Cache();
+		const ifindexes = options.interfaces.map((name) => interfaceIndex(name));
+		this.cache = options.cache ?? new RedirectionCache();
 		this.#programs = new AgentPrograms(options.interfaces);
 		const settings: Partial<Settings> = {
 			...options.settings,
@@ -52,19 +53,19 @@ export class Agent {
 			...(options.controlPort === undefined ? {} : { controlPort: options.controlPort }),
 		};
 		this.#services = options.services.map((of, index) => {
-			const service: Service = new Service(this.#programs, index, of, {
+			const service: AgentService = new AgentService(this.#programs, index, of, {
 				settings,
 				source: options.source,
 				cache: this.cache,
-				ifindexTo: (address) => reachedBy(address, links),
-				send: (syn, ifindex) => sendAgain(syn, ifindex),
-				tell: (event) => options.onEvent(service.name, event),
+				ifindexTo: (address) => ifindexTo(address, ifindexes),
+				sendSyn: (syn, ifindex) => sendSyn(syn, ifindex),
+				notify: (event) => options.onEvent(service.name, event),
 			});
 			return service;
 		});
 		this.#timers = [
-			setInterval(() => this.#try(options, () => this.#look()), LOOK_MS),
-			setInterval(() => this.#try(options, () => this.#programs.beat()), BEAT_MS),
+			setInterval(() => this.#try(options, () => this.#poll()), POLL_MS),
+			setInterval(() => this.#try(options, () => this.#programs.beat()), HEARTBEAT_MS),
 		];
 		this.#reading = this.#read(options);
 	}
@@ -72,7 +73,7 @@ export class Agent {
 	counts(): ServiceCounts[] {
 		return this.#services.map((one) => {
 			const { toGateway: packetsToGateway, toTarget: packetsToTarget, fromTarget, errors, refused } = one.counts;
-			// The machine counts looks at the counters, where the programs count packets.
+			// The machine counts polls, the programs count packets: their counters replace the machine's.
 			const { toGateway: _, toTarget: __, ...machine } = one.machine.counters;
 			return {
 				service: one.name,
@@ -91,41 +92,41 @@ export class Agent {
 		});
 	}
 
-	/** Every hook is gone when the promise is kept. */
+	/** When the promise resolves, every hook is detached. */
 	async close(): Promise<void> {
-		this.#ended = true;
+		this.#closed = true;
 		for (const timer of this.#timers) clearInterval(timer);
 		for (const service of this.#services) service.close();
 		await this.#reading;
 		this.#programs.close();
 	}
 
-	#look(): void {
-		for (const service of this.#services) service.look();
+	#poll(): void {
+		for (const service of this.#services) service.poll();
 	}
 
 	async #read(options: AgentOptions): Promise<void> {
 		try {
-			while (!this.#ended) {
+			while (!this.#closed) {
 				for (const event of await this.#programs.read(200)) {
-					if (!this.#ended) this.#services[event.index]?.event(event);
+					if (!this.#closed) this.#services[event.index]?.onEvent(event);
 				}
 			}
 		} catch (why) {
-			if (!this.#ended) options.onEnd?.(why);
+			if (!this.#closed) options.onEnd?.(why);
 		}
 	}
 
-	#try(options: AgentOptions, what: () => void): void {
+	#try(options: AgentOptions, action: () => void): void {
 		try {
-			what();
+			action();
 		} catch (why) {
 			options.onEnd?.(why);
 		}
 	}
 }
 
-function interfaceNumber(name: string): number {
+function interfaceIndex(name: string): number {
 	try {
 		return host().link(name).ifindex;
 	} catch (cause) {
@@ -133,23 +134,23 @@ function interfaceNumber(name: string): number {
 	}
 }
 
-/** Past no queueing discipline: the programs at the way out shall see it. What is lost, TCP sends again. */
-function sendAgain(syn: Buffer, ifindex: number): void {
-	const frame = finished(syn);
+/** Through the queueing discipline, so that the egress program handles it. If it is lost, TCP retransmits. */
+function sendSyn(syn: Buffer, ifindex: number): void {
+	const frame = withTcpChecksum(syn);
 	if (frame === undefined) return;
 	try {
 		const { name } = host().link(ifindex);
 		inject({ interface: name, frames: [frame], count: 1, qdiscBypass: false }).catch(() => {});
 	} catch {
-		// The interface is gone.
+		// The interface does not exist any more.
 	}
 }
 
-/** Only by an interface whose way in knows whose answers these are. */
-function reachedBy(address: Uint8Array, links: readonly number[]): number | undefined {
+/** Only an interface with the ingress program, which translates the answers back. */
+function ifindexTo(address: Uint8Array, ifindexes: readonly number[]): number | undefined {
 	try {
 		const { ifindex } = host().route(Buffer.from(address));
-		return links.includes(ifindex) ? ifindex : undefined;
+		return ifindexes.includes(ifindex) ? ifindex : undefined;
 	} catch {
 		return undefined;
 	}

@@ -1,4 +1,4 @@
-// index.ts - what other rooms may use of the host agent.
+// index.ts - the interface of this room.
 
 export * from "./agent.js";
-export type { ServiceName } from "./service.js";
+export type { ServiceName } from "./agent-service.js";

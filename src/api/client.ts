@@ -1,15 +1,16 @@
 /**
- * The other end of the control socket.
+ * The client of the control socket.
  *
- * Owns: one request per call. Errors of the daemon arrive as the ShuntError they were.
- * Must never: keep a connection; the CLI asks once and ends.
+ * Owns: one request per call. An error of the daemon is thrown as the ShuntError that it was there;
+ * SHUNT_DAEMON_UNREACHABLE if there is no answer.
+ * Must never: keep a connection open; the CLI makes one request and ends.
  */
 import { request } from "node:http";
 import { ERRORS, type ErrorCode, ShuntError } from "../errors.js";
 import type { ApiError, Expired, Explanation, Reloaded, SessionCount, SessionList, Status } from "./types.js";
 
 const TIMEOUT_MS = 5000;
-/** Where daemons listen: /run/shunt/<name>.sock, unless told otherwise. */
+/** Daemons listen at /run/shunt/<name>.sock by default. */
 export const SOCKET_FOLDER = "/run/shunt";
 
 export class ApiClient {
@@ -53,25 +54,25 @@ export class ApiClient {
 						if (body.error) reject(toError(body.error));
 						else resolve(body);
 					} catch {
-						unreachable("it answered something that is not JSON");
+						unreachable("its answer is not JSON");
 					}
 				});
 			});
 			call.on("timeout", () => call.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
-			call.on("error", (error: NodeJS.ErrnoException) => unreachable(reachText(error)));
+			call.on("error", (error: NodeJS.ErrnoException) => unreachable(unreachableReason(error)));
 			call.end();
 		});
 	}
 }
 
-function reachText(error: NodeJS.ErrnoException): string {
+function unreachableReason(error: NodeJS.ErrnoException): string {
 	if (error.code === "ENOENT") return "there is no such socket";
-	if (error.code === "ECONNREFUSED") return "nobody listens there any more";
-	if (error.code === "EACCES") return "only root may ask";
+	if (error.code === "ECONNREFUSED") return "no process listens there";
+	if (error.code === "EACCES") return "only root may connect";
 	return error.message;
 }
 
-/** The daemon's sentence is complete; it must not be filled into a template again. */
+/** The daemon's message is complete and must not be filled into a template again. */
 function toError(error: ApiError["error"]): ShuntError {
 	const code: ErrorCode = error.code in ERRORS ? (error.code as ErrorCode) : "SHUNT_ENGINE_FAILED";
 	const same = new ShuntError(code);

@@ -1,6 +1,6 @@
-// The door of this room.
+// index.ts - what other rooms may use of this one.
 
+export { answersOf } from "./answers.js";
 export { ApiClient, SOCKET_FOLDER } from "./client.js";
-export { type DaemonEvent, type DaemonOptions, runBackend, runGateway } from "./daemon.js";
 export { type Answers, type FlowQuery, type SessionQuery, serve } from "./server.js";
 export * from "./types.js";

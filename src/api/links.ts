@@ -1,7 +1,8 @@
 /**
- * The links that packets come by, as their own counters have them.
+ * The counters of the interfaces that the engine takes packets from.
  *
- * Owns: which counters an operator sees. Must never: fail a status because an interface has gone.
+ * Owns: which counters `status` shows.
+ * Must never: fail because an interface is gone.
  */
 import { host, LINK_COUNTERS } from "../engine/index.js";
 import type { Member } from "../member/member.js";

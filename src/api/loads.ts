@@ -1,7 +1,7 @@
 /**
- * Loads, as they are shown: a server's own, and what a gateway believes of its backends.
+ * Loads in `status`: this server's own, and what its role believes of the backends.
  *
- * Must never: weigh; what is believed, gateway/balancing.ts has from policy.
+ * Must never: evaluate a report; the role's view of the backends has done so.
  */
 import type { Backend } from "../config/index.js";
 import type { LoadReport } from "../load/index.js";
@@ -15,18 +15,17 @@ export function ownLoad(member: Member): LoadStatus | null {
 	return { ...reported(report, () => null), known: "fresh", ageMs, load: report.total, factor: null };
 }
 
-export function loadsOfBackends(member: Member): LoadStatus[] {
-	const { balancing } = member;
-	if (balancing === undefined) return [];
-	return member.config.backends.map((backend) => {
-		const believed = balancing.balance?.loads.get(backend.name);
-		const share = (address: string) => shareOf(member, address);
+export function loadsOfBackends({ role, config }: Member): LoadStatus[] {
+	const view = role.backends;
+	if (view === undefined) return [];
+	return config.backends.map((backend) => {
+		const believed = view.believed(backend.name);
 		return {
-			...reported(balancing.reports.get(backend.name) ?? silent(backend), share),
+			...reported(view.report(backend.name) ?? noReport(backend), (address) => view.share(address)),
 			known: believed?.known ?? "unknown",
-			ageMs: balancing.age(backend.name) ?? null,
+			ageMs: view.reportAgeMs(backend.name) ?? null,
 			load: believed?.load ?? null,
-			factor: balancing.balance?.factors.get(backend.name)?.factor ?? 1,
+			factor: view.factor(backend.name),
 		};
 	});
 }
@@ -43,14 +42,9 @@ function reported(report: LoadReport, share: (address: string) => number | null)
 	};
 }
 
-/** One that has not been heard. */
-function silent({ name, uplinks }: Backend): LoadReport {
+/** In place of the report of a backend that has sent none. */
+function noReport({ name, uplinks }: Backend): LoadReport {
 	const nothing = { up: true, rxBps: 0, txBps: 0, rxPps: 0, txPps: 0, drops: 0, errors: 0 };
 	const links = uplinks.map(({ addresses, speedBps }) => ({ addresses, speedBps, ...nothing }));
 	return { server: name, at: 0, total: 0, udpSessions: 0, tcpSessions: 0, cpu: null, link: null, uplinks: links };
-}
-
-function shareOf({ balancing }: Member, address: string): number | null {
-	if (balancing?.balance === undefined) return null;
-	return balancing.balance.down.has(address) ? 0 : (balancing.balance.shares.get(address) ?? null);
 }

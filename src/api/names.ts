@@ -1,15 +1,15 @@
 /**
- * Names for the numbers that tables and records have.
+ * Names for the ids in tables and session records.
  *
- * Owns: the translation of ids and 16-byte addresses into an operator's words, and back.
- * Must never: outlive a question: tables change at a reload.
+ * Owns: the translation of ids and 16-byte addresses into names and text, and back.
+ * Must never: be kept after one answer: ids change at a reload.
  */
 import { parseAddress, type Service } from "../config/index.js";
 import type { Target } from "../database/index.js";
 import { ShuntError } from "../errors.js";
 import type { Member } from "../member/member.js";
 
-/** Names by id, as of now. */
+/** Services and targets by id, in the tables in force now. */
 export class Names {
 	readonly services = new Map<number, Service>();
 	readonly targets = new Map<number, Target>();
@@ -25,12 +25,12 @@ export class Names {
 		}
 	}
 
-	/** Every id of the services of this name: it stands for several families, protocols or addresses. */
+	/** The ids of all services of this name, one for each address and protocol. Throws SHUNT_USAGE if there is none. */
 	serviceIds(name: string): number[] {
 		return idsOf(this.services, (one) => one.name, "service", name);
 	}
 
-	/** Every id of the targets that are this backend's. */
+	/** The ids of all targets of this backend. Throws SHUNT_USAGE if there is none. */
 	targetIds(backend: string): number[] {
 		return idsOf(this.targets, (one) => one.backend, "backend", backend);
 	}
@@ -40,15 +40,16 @@ function idsOf<T>(known: Map<number, T>, nameOf: (one: T) => string, what: strin
 	const ids = [...known].filter(([, one]) => nameOf(one) === name).map(([id]) => id);
 	if (ids.length === 0) {
 		const others = [...new Set([...known.values()].map(nameOf))].sort().join(", ");
-		throw new ShuntError("SHUNT_USAGE", { what: `There is no ${what} named ${name}; there are ${others}.` });
+		throw new ShuntError("SHUNT_USAGE", {
+			what: `There is no ${what} named ${name}; the configuration has ${others}.`,
+		});
 	}
 	return ids;
 }
 
-export function endpoint(address: string, port: number): string {
-	return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
+export { formatEndpoint as endpoint } from "../wire/index.js";
 
+/** 16 bytes. Throws SHUNT_ADDRESS_INVALID. */
 export function bytesOf(text: string): Buffer {
 	const address = parseAddress(text);
 	if (address === undefined) throw new ShuntError("SHUNT_ADDRESS_INVALID", { text });

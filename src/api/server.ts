@@ -2,7 +2,7 @@
  * The daemon's control socket: HTTP with JSON over a Unix socket that only root may open.
  *
  * Owns: the socket file, the routes, and the translation of errors into answers.
- * Must never: know how a gateway or a backend works; it asks the daemon through `Answers`.
+ * Must never: know how a gateway or a backend works; `Answers` does.
  */
 import { chmodSync, mkdirSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -31,14 +31,14 @@ export interface Answers {
 	status(): Status;
 	sessions(query: SessionQuery): Promise<SessionList>;
 	countSessions(filter: SessionFilter): Promise<SessionCount>;
-	/** Ends them. */
+	/** Ends the sessions that match. */
 	expireSessions(filter: SessionFilter): Promise<Expired>;
 	explain(query: FlowQuery): Explanation;
 	reload(): Promise<Reloaded>;
 }
 
-const SESSIONS_DEFAULT = 100;
-const SESSIONS_MOST = 100_000;
+const DEFAULT_SESSIONS = 100;
+const MAX_SESSIONS = 100_000;
 
 /**
  * Serves until `close`. Throws SHUNT_DAEMON_RUNNING if another daemon answers at the socket; a socket file that a dead
@@ -76,9 +76,9 @@ function routes(answers: Answers): Hono {
 	const app = new Hono();
 	app.get("/status", (c) => c.json(answers.status()));
 	app.get("/sessions", async (c) => {
-		const ask: Ask = (name) => c.req.query(name);
-		const limit = wholeNumber(ask, "limit", 1, SESSIONS_MOST, SESSIONS_DEFAULT);
-		return c.json(await answers.sessions({ ...sessionFilter(ask), limit }));
+		const parameter: QueryParameter = (name) => c.req.query(name);
+		const limit = wholeNumber(parameter, "limit", 1, MAX_SESSIONS, DEFAULT_SESSIONS);
+		return c.json(await answers.sessions({ ...sessionFilter(parameter), limit }));
 	});
 	app.get("/sessions/count", async (c) =>
 		c.json(await answers.countSessions(sessionFilter((name) => c.req.query(name)))),
@@ -86,7 +86,7 @@ function routes(answers: Answers): Hono {
 	app.delete("/sessions", async (c) => {
 		const filter = sessionFilter((name) => c.req.query(name));
 		if (Object.keys(filter).length === 0 && c.req.query("all") === undefined)
-			throw usage("what is to be ended is not said; all of them is all=");
+			throw usage("DELETE /sessions needs a filter, or all= for all sessions");
 		return c.json(await answers.expireSessions(filter));
 	});
 	app.get("/explain", (c) => c.json(answers.explain(flowQuery((name) => c.req.query(name)))));
@@ -104,39 +104,39 @@ function failure(code: string, message: string, hint?: string): ApiError {
 	return { error: { code, message, ...(hint === undefined ? {} : { hint }) } };
 }
 
-type Ask = (name: string) => string | undefined;
+type QueryParameter = (name: string) => string | undefined;
 
-function sessionFilter(ask: Ask): SessionFilter {
+function sessionFilter(parameter: QueryParameter): SessionFilter {
 	const filter: SessionFilter = {};
 	for (const name of ["service", "backend", "source"] as const) {
-		const value = ask(name);
+		const value = parameter(name);
 		if (value !== undefined) filter[name] = value;
 	}
-	if (ask("idle") !== undefined) filter.idleMs = wholeNumber(ask, "idle", 0, 86_400_000);
+	if (parameter("idle") !== undefined) filter.idleMs = wholeNumber(parameter, "idle", 0, 86_400_000);
 	return filter;
 }
 
-function flowQuery(ask: Ask): FlowQuery {
-	const protocol = ask("protocol");
-	if (protocol !== "udp" && protocol !== "tcp") throw usage("protocol is udp or tcp");
-	const source = ask("source");
-	const destination = ask("destination");
-	if (!source || !destination) throw usage("source and destination are addresses");
+function flowQuery(parameter: QueryParameter): FlowQuery {
+	const protocol = parameter("protocol");
+	if (protocol !== "udp" && protocol !== "tcp") throw usage("protocol must be udp or tcp");
+	const source = parameter("source");
+	const destination = parameter("destination");
+	if (!source || !destination) throw usage("source and destination must be addresses");
 	return {
 		protocol,
 		source,
-		sourcePort: wholeNumber(ask, "sourcePort", 1, 65535),
+		sourcePort: wholeNumber(parameter, "sourcePort", 1, 65535),
 		destination,
-		destinationPort: wholeNumber(ask, "destinationPort", 1, 65535),
+		destinationPort: wholeNumber(parameter, "destinationPort", 1, 65535),
 	};
 }
 
-function wholeNumber(ask: Ask, name: string, least: number, most: number, otherwise?: number): number {
-	const text = ask(name);
-	if (text === undefined && otherwise !== undefined) return otherwise;
+function wholeNumber(parameter: QueryParameter, name: string, least: number, most: number, fallback?: number): number {
+	const text = parameter(name);
+	if (text === undefined && fallback !== undefined) return fallback;
 	const value = Number(text);
 	if (!Number.isInteger(value) || value < least || value > most)
-		throw usage(`${name} is a whole number from ${least} to ${most}`);
+		throw usage(`${name} must be a whole number from ${least} to ${most}`);
 	return value;
 }
 

@@ -1,8 +1,8 @@
 /**
- * Sessions: listed, counted, and ended by hand.
+ * Sessions: listed, counted, and ended by an operator.
  *
- * Owns: what a question about sessions means, and that the table is walked in slices, with the event loop's turn between.
- * Must never: change a session that was not asked to be ended.
+ * Owns: what a filter matches, and the walk over the table in slices, which yields to the event loop between them.
+ * Must never: change a session outside expireSessions().
  */
 import { setImmediate as turn } from "node:timers/promises";
 import { LOCAL_TARGET, type SessionFilter as NativeFilter, type SessionRow } from "../engine/index.js";
@@ -11,17 +11,17 @@ import { formatAddress } from "../wire/index.js";
 import { bytesOf, endpoint, Names } from "./names.js";
 import type { Session, SessionCount, SessionList } from "./types.js";
 
-/** What is not there matches everything. */
+/** An absent field matches every session. */
 export interface SessionFilter {
 	service?: string;
 	backend?: string;
 	/** One address. */
 	source?: string;
-	/** Idle for at least so long. */
+	/** Least idle time, in milliseconds. */
 	idleMs?: number;
 }
 
-/** Rows fetched at once: a millisecond or two. */
+/** Rows fetched at once: one to two milliseconds. */
 const PAGE = 2048;
 
 export async function listSessions(member: Member, filter: SessionFilter, limit: number): Promise<SessionList> {
@@ -60,7 +60,7 @@ export async function countSessions(member: Member, filter: SessionFilter): Prom
 	return { total, groups: [...groups.values()].sort((a, b) => b.sessions - a.sessions) };
 }
 
-/** Ends every session that matches; each one's next packet chooses anew. */
+/** Ends every session that matches; the next packet of each chooses anew. */
 export async function expireSessions(member: Member, filter: SessionFilter): Promise<{ expired: number }> {
 	let expired = 0;
 	for (const native of nativeFilters(new Names(member), filter)) {
@@ -87,7 +87,7 @@ async function* rowsOf(member: Member, names: Names, filter: SessionFilter, limi
 	}
 }
 
-/** A name of a service stands for several, and the table is walked for each of them. */
+/** One filter per service id: a name may stand for several services. */
 function nativeFilters(names: Names, { service, backend, source, idleMs }: SessionFilter): NativeFilter[] {
 	const common: NativeFilter = {
 		...(backend === undefined ? {} : { targets: names.targetIds(backend) }),

@@ -1,7 +1,7 @@
 /**
- * What a daemon says over its control socket, and the paths it says it at.
+ * The answers of a daemon's control socket, and their paths.
  *
- * Owns: the shapes of every answer. The CLI prints these, `--json` prints them as they are, and the console reads them.
+ * Owns: the shape of every answer. The CLI formats these; `--json` prints them as they are.
  * Must never: hold code.
  */
 
@@ -50,9 +50,9 @@ export interface WorkerStatus {
 	interface: string;
 	capture: string;
 	in: Count;
-	/** Packets the kernel lost before we saw them. */
+	/** Packets that the kernel dropped before the engine captured them. */
 	captureDrops: number;
-	/** What ended the worker, if something did. */
+	/** Why the worker ended by itself; null: it runs. */
 	error: string | null;
 }
 
@@ -69,18 +69,18 @@ export interface UplinkStatus {
 	/** Packets per second. */
 	drops: number;
 	errors: number;
-	/** Of what is handed out of the backend's addresses of one family, 0 to 1; null where this host hands out none. */
+	/** Its part of the backend's addresses of one family, 0 to 1; null where this host chooses no backends. */
 	share: number | null;
 }
 
-/** What a server carries, by its own report. */
+/** A server's load, by its own report. */
 export interface LoadStatus {
 	server: string;
 	/** unknown: there is no report, or it is too old. */
 	known: "fresh" | "fading" | "unknown";
-	/** Since the report came; null: there has been none. */
+	/** Milliseconds since the report was received; null: there has been none. */
 	ageMs: number | null;
-	/** 0 idle, 1 full: what is believed here and now; null: nothing is known of anybody. */
+	/** 0 idle, 1 full: as believed here and now; null: no backend's load is known. */
 	load: number | null;
 	/** As reported. */
 	udpSessions: number;
@@ -88,20 +88,21 @@ export interface LoadStatus {
 	/** Shares in use, 0 to 1; null: unknown. */
 	cpu: number | null;
 	link: number | null;
-	/** What its weight is multiplied by where a service is `choose: weighted`; null where this host chooses nobody. */
+	/** What its weight is multiplied by where a service is `choose: weighted`; null where this host chooses no backends.
+	 * */
 	factor: number | null;
 	uplinks: UplinkStatus[];
 }
 
-/** A link that packets come by: its own counters, since it was made. */
+/** An interface that the engine takes packets from: its own counters, since it was created. */
 export interface LinkStatus {
 	interface: string;
 	up: boolean;
-	/** Bits per second in each direction; 0: the driver doesn't say. */
+	/** Bits per second in each direction; 0: the driver does not report it. */
 	speedBps: number;
 	rx: LinkCount;
 	tx: LinkCount;
-	/** Empty where the driver tells nothing of its queues; null: not this number. */
+	/** Empty if the driver has no counters by queue; null: it lacks this one. */
 	queues: { queue: number; rx: QueueCount; tx: QueueCount }[];
 }
 
@@ -125,10 +126,10 @@ export interface Status {
 	/** The engine that runs, and why this one. */
 	engine: {
 		mode: "native" | "generic" | "user";
-		/** How packets are taken: "ring" or "pcap" in user space, "xdp" in the kernel. */
+		/** How packets are captured: "pcap" in user space, "xdp" in the kernel. */
 		capture: string;
 		why: string;
-		/** Sessions of an earlier daemon have been taken up. */
+		/** The engine has adopted the sessions of an earlier daemon. */
 		adopted: boolean;
 	};
 	config: string;
@@ -140,10 +141,10 @@ export interface Status {
 	reasons: ReasonCount[];
 	/** in = the sum of all reasons. */
 	conserved: boolean;
-	/** A backend's own packets to clients, seen as they leave: those that kept a session alive, and those of them that made one. They
-	 * are no part of `in`. And clients that were told, in such a packet or beside it, where to go. */
+	/** A backend's egress packets to clients, which are not part of `in`: those that refreshed a session, those of them
+	 * that created one, and the redirects sent to clients in or beside them. */
 	sent: { packets: number; made: number; told: number };
-	/** Of those that were forwarded, so many a driver then did not take. */
+	/** Forwarded packets that a driver then rejected. */
 	lost: number;
 	services: ServiceStatus[];
 	/** This server's own; null: not measured yet. */
@@ -167,9 +168,9 @@ export interface Session {
 	backend: string | null;
 	target: string | null;
 	idleMs: number;
-	/** Until it expires, if nothing more comes. */
+	/** Milliseconds until it expires if no packet refreshes it. */
 	leftMs: number;
-	/** More than one packet has come. */
+	/** More than one packet has been received. */
 	proven: boolean;
 }
 
@@ -199,7 +200,7 @@ export interface Expired {
 	expired: number;
 }
 
-/** A row that a new session may get, and the load of its target. */
+/** A candidate row for a new session, and the load of its target. */
 export interface Weighed {
 	row: number;
 	/** Backend, address and port. */
@@ -215,17 +216,18 @@ export interface Explanation {
 	reason: string;
 	text: string;
 	service: { name: string; id: number } | null;
-	/** The rule that names the source: its prefix; null where the service's own redirection answers. */
+	/** Prefix of the rule that matches the source; null: the service's own redirection applies. */
 	rule: string | null;
 	/** Row of the forwarding table, and its number of rows. */
 	row: { index: number; rows: number } | null;
-	/** Where the service chooses by load: the two rows that were weighed, the winner first; null: one row alone. */
+	/** Where the service chooses by load: the two rows that were compared, the chosen one first; null: the hash alone
+	 * chose. */
 	weighed: Weighed[] | null;
 	/** The live session, if there is one. */
 	session: Session | null;
 	/** What the next packet of this flow gets. */
 	target: { backend: string; address: string; port: number; state: string; terms: string } | null;
-	/** The same in sentences, in the order in which the packet program asks. */
+	/** The same in sentences, in the order in which the packet program decides. */
 	why: string[];
 }
 

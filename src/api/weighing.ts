@@ -1,8 +1,8 @@
 /**
- * How a flow comes to its row: by a hash alone, or by the loads of two rows' targets (R18).
+ * How a flow got its row: by a hash alone, or by the loads of two rows' targets (R18).
  *
  * Owns: that sentence of `explain`, and the same as values.
- * Must never: choose again. The packet program's own function has chosen; this only says it.
+ * Must never: choose anew. The packet program's own function has chosen.
  */
 import type { Service } from "../config/index.js";
 import type { Explanation as NativeExplanation } from "../engine/index.js";
@@ -11,7 +11,7 @@ import type { Weighed } from "./types.js";
 
 type NativeChoice = NonNullable<NativeExplanation["choice"]>;
 
-/** The rows that were weighed, whose target won first; null: one row alone. */
+/** The two rows that were compared, the chosen one first; null: the hash alone chose. */
 export function weighedOf(choice: NativeChoice, nameOf: (target: number) => string): Weighed[] | null {
 	const { other } = choice;
 	if (other === undefined) return null;

@@ -1,42 +1,47 @@
 /**
- * The reporter: a backend answers its gateways' questions for its load (load/datagram.ts), from the address that was asked.
+ * The reporter: a backend answers its gateways' load queries (load/datagram.ts), from the address that was queried.
  *
- * Owns: a socket on each of the backend's own addresses, and the nonces of a window, so that each question is answered once:
- * an answer is larger than its question, and a question that somebody recorded must not make us send to whom he likes.
- * Must never: answer who can't sign, or measure anything; the report is given.
+ * Owns: a socket on each of the backend's own addresses, and the nonces of a window, so that each query is answered
+ * once: an answer is larger than its query, and a replayed query must not make this host send to a forged source.
+ * Must never: answer a query without a valid tag, or measure anything; the report is given to it.
  */
 import { createSocket, type Socket } from "node:dgram";
 import type { Config } from "../config/index.js";
 import { decode, encode, type LoadReport } from "../load/index.js";
 
-/** Nonces remembered; more questions than this within a window are answered no more. */
-const MOST_NONCES = 65_536;
+/** Nonces remembered; further queries within the window are not answered. */
+const MAX_NONCES = 65_536;
+const RETRY_MS = 1000;
+
+export interface ReporterOptions {
+	readonly config: Config;
+	/** undefined: there is none yet, and the query is not answered. */
+	readonly report: () => LoadReport | undefined;
+	/** Gets each different problem once. */
+	readonly warn: (problem: string) => void;
+}
 
 export class Reporter {
 	#config: Config;
 	readonly #report: () => LoadReport | undefined;
-	readonly #tell: (problem: string) => void;
+	readonly #warn: (problem: string) => void;
 	#addresses: readonly string[] = [];
+	/** By address. */
 	#sockets = new Map<string, Socket>();
-	/** Nonce -> when it came, in the order in which they came. */
+	/** Arrival time (Date.now()) by nonce, in order of arrival. */
 	#answered = new Map<bigint, number>();
 	#retry: NodeJS.Timeout | undefined;
-	#told = new Set<string>();
+	#warned = new Set<string>();
 	#closed = false;
 
-	constructor(options: {
-		readonly config: Config;
-		/** undefined: there is none yet, and the question stays unanswered. */
-		readonly report: () => LoadReport | undefined;
-		/** Told once of each different problem. */
-		readonly tell: (problem: string) => void;
-	}) {
+	constructor(options: ReporterOptions) {
 		this.#config = options.config;
 		this.#report = options.report;
-		this.#tell = options.tell;
+		this.#warn = options.warn;
 	}
 
-	/** Serves these addresses, and none that it served before. */
+	/** Answers at these addresses, and no longer at others. An address that cannot be bound is tried again every second.
+	 * */
 	listen(config: Config, addresses: readonly string[]): void {
 		const { port } = config.load;
 		if (port !== this.#config.load.port) this.#closeSockets(() => true);
@@ -68,11 +73,11 @@ export class Reporter {
 			socket.close();
 			if (this.#sockets.get(address) !== socket) return;
 			this.#sockets.delete(address);
-			if (!this.#told.has(error.message)) this.#tell(`gateways cannot ask for the load: ${error.message}`);
-			this.#told.add(error.message);
-			// The address may come yet (an interface that is not up), and another program may let go of the port.
+			if (!this.#warned.has(error.message)) this.#warn(`load queries cannot be answered: ${error.message}`);
+			this.#warned.add(error.message);
+			// The interface may come up later, and another program may release the port.
 			clearTimeout(this.#retry);
-			if (!this.#closed) this.#retry = setTimeout(() => this.listen(this.#config, this.#addresses), 1000).unref();
+			if (!this.#closed) this.#retry = setTimeout(() => this.listen(this.#config, this.#addresses), RETRY_MS).unref();
 		});
 		socket.on("message", (datagram, from) => {
 			const answer = this.#answer(datagram);
@@ -85,18 +90,18 @@ export class Reporter {
 	#answer(datagram: Buffer): Buffer | undefined {
 		const { cluster } = this.#config;
 		const now = Date.now();
-		const question = decode(datagram, cluster.keys, now, cluster.windowMs);
-		if (typeof question === "string" || question.kind !== "question") return undefined;
-		for (const [nonce, came] of this.#answered) {
-			// Twice: a question may be of a clock that is ahead by a window.
-			if (now - came <= 2 * cluster.windowMs) break;
+		const query = decode(datagram, cluster.keys, now, cluster.windowMs);
+		if (typeof query === "string" || query.kind !== "question") return undefined;
+		for (const [nonce, receivedAt] of this.#answered) {
+			// Twice: the sender's clock may be ahead by a window.
+			if (now - receivedAt <= 2 * cluster.windowMs) break;
 			this.#answered.delete(nonce);
 		}
-		if (this.#answered.has(question.nonce) || this.#answered.size >= MOST_NONCES) return undefined;
+		if (this.#answered.has(query.nonce) || this.#answered.size >= MAX_NONCES) return undefined;
 		const report = this.#report();
 		const key = cluster.keys.find((one) => one.id === cluster.signKey);
 		if (report === undefined || key === undefined) return undefined;
-		this.#answered.set(question.nonce, now);
-		return encode({ kind: "answer", nonce: question.nonce, at: now, report }, key);
+		this.#answered.set(query.nonce, now);
+		return encode({ kind: "answer", nonce: query.nonce, at: now, report }, key);
 	}
 }

@@ -1,6 +1,6 @@
-// check.ts - `shunt check`: every problem of every configuration named, or what each would publish.
+// check.ts - `shunt check`: every problem of each configuration or, of a valid one, what it would publish.
 //
-// Owns: nothing but the wording. Must never: touch the host, or load the addon.
+// Owns: the text of the answer. Must never: touch the host, or load the addon.
 
 import {
 	addressText,
@@ -26,7 +26,7 @@ interface Published {
 	readonly rules: number;
 	readonly targets: number;
 	readonly redirections: number;
-	/** Of all forwarding tables. */
+	/** Rows of all forwarding tables. */
 	readonly rows: number;
 }
 
@@ -39,7 +39,7 @@ interface PublishedService {
 	readonly spread: "flow" | "source";
 	readonly rules: number;
 	readonly targets: number;
-	/** Of the service's own forwarding table. */
+	/** Rows of the service's own forwarding table. */
 	readonly rows: number;
 }
 
@@ -50,19 +50,19 @@ interface Refused {
 	readonly problems: readonly Problem[];
 }
 
-type Verdict = { file: string; ok: true; published: Published } | { file: string; ok: false; error: Refused };
+type Result = { file: string; ok: true; published: Published } | { file: string; ok: false; error: Refused };
 
 export async function check(files: readonly string[], options: { json?: boolean }): Promise<void> {
-	const verdicts = files.map(verdictOn);
+	const results = files.map(resultOf);
 	const paint = paintFor(process.stdout);
 	const text = options.json
-		? JSON.stringify({ files: verdicts })
-		: verdicts.flatMap((one) => lines(one, paint)).join("\n");
+		? JSON.stringify({ files: results })
+		: results.flatMap((one) => lines(one, paint)).join("\n");
 	process.stdout.write(`${text}\n`);
-	if (verdicts.some((one) => !one.ok)) process.exitCode = EXIT.input;
+	if (results.some((one) => !one.ok)) process.exitCode = EXIT.input;
 }
 
-function verdictOn(file: string): Verdict {
+function resultOf(file: string): Result {
 	try {
 		return { file, ok: true, published: publishedBy(file) };
 	} catch (error) {
@@ -73,7 +73,7 @@ function verdictOn(file: string): Verdict {
 	}
 }
 
-/** Compiled like a gateway does it, but for what only the host knows. */
+/** Compiles the tables as a gateway does, without the facts that only the host knows. */
 function publishedBy(file: string): Published {
 	const config = readConfig(file);
 	const snapshot = snapshotOfConfig(config);
@@ -121,19 +121,19 @@ function serviceKeyOf({ address, port, protocol }: TableService): string {
 	return serviceKey(protocol === PROTOCOL_NUMBER.udp ? "udp" : "tcp", addressText(address), port);
 }
 
-function lines(verdict: Verdict, paint: Paint): string[] {
-	if (!verdict.ok) {
-		const { problems, message } = verdict.error;
+function lines(result: Result, paint: Paint): string[] {
+	if (!result.ok) {
+		const { problems, message } = result.error;
 		if (problems.length === 0) return [message];
 		return [
 			...problems.map((problem) => {
 				const [place, ...sentence] = problemText(problem).split(": ");
 				return `${paint("bold", `${place}:`)} ${sentence.join(": ")}`;
 			}),
-			`${verdict.file}: ${paint("red", count(problems.length, "problem"))}`,
+			`${result.file}: ${paint("red", count(problems.length, "problem"))}`,
 		];
 	}
-	const { published } = verdict;
+	const { published } = result;
 	const head = ["service", "on", "address", "idle", "spread", "rules", "targets", "rows"];
 	const rows = published.services.map((service) => [
 		service.name,
@@ -158,7 +158,7 @@ function lines(verdict: Verdict, paint: Paint): string[] {
 		`${count(published.redirections, "redirection")} of ${count(published.rows, "row")}`,
 	];
 	return [
-		`${verdict.file}: ${paint("green", "OK")}`,
+		`${result.file}: ${paint("green", "OK")}`,
 		`  cluster ${published.cluster}: ${servers}`,
 		`  publishes ${tables.join(", ")}`,
 		"",

@@ -1,19 +1,11 @@
-// client.ts - `shunt client`: redirects this host's applications, which know nothing of it.
+// client.ts - `shunt client`: redirects the packets of this host's applications.
 //
-// Owns: the words for what the agent does. Must never: leave a hook behind when it ends.
+// Owns: the text for the agent's events. Must never: leave a program attached when it ends.
 
 import { Agent, type ServiceCounts, type ServiceName } from "../agent/index.js";
-import {
-	Cache,
-	type MachineEvent,
-	openCache,
-	type Prefix,
-	readEndpoint,
-	readPrefix,
-	saveCache,
-	textOf,
-} from "../client/index.js";
+import { type Notification, openCache, RedirectionCache, saveCache } from "../client/index.js";
 import { ShuntError } from "../errors.js";
+import { endpointText, type Prefix, parseEndpoint, parsePrefix } from "../wire/index.js";
 
 export interface ClientOptions {
 	interface: string[];
@@ -28,18 +20,18 @@ export interface ClientOptions {
 export async function client(options: ClientOptions): Promise<void> {
 	const services = options.service.map(serviceOf);
 	const targets = options.targetPrefix?.map(prefixOf);
-	const source = options.source === undefined ? undefined : readEndpoint(bracketed(options.source))?.address;
+	const source = options.source === undefined ? undefined : parseEndpoint(bracketed(options.source))?.address;
 	if (options.source !== undefined && source === undefined) {
 		throw new ShuntError("SHUNT_ADDRESS_INVALID", { text: options.source });
 	}
 	if (process.getuid?.() !== 0) throw new ShuntError("SHUNT_NOT_ROOT", { command: "shunt client" });
-	const cache = options.cache === undefined ? new Cache() : openCache(options.cache);
+	const cache = options.cache === undefined ? new RedirectionCache() : openCache(options.cache);
 
 	let end: (why?: unknown) => void = () => {};
 	const ended = new Promise<unknown>((resolve) => {
 		end = resolve;
 	});
-	const say = (line: object, text: string) => {
+	const print = (line: object, text: string) => {
 		if (options.json) process.stdout.write(`${JSON.stringify(line)}\n`);
 		else process.stdout.write(`${new Date().toTimeString().slice(0, 8)} ${text}\n`);
 	};
@@ -51,44 +43,44 @@ export async function client(options: ClientOptions): Promise<void> {
 		...(source === undefined ? {} : { source }),
 		...(options.controlPort === undefined ? {} : { controlPort: options.controlPort }),
 		onEvent: (service, event) => {
-			say({ ...plain(event), event: event.name, service }, `${service}: ${words(event)}`);
+			print({ ...eventFields(event), event: event.name, service }, `${service}: ${eventText(event)}`);
 			if (options.cache !== undefined) write(cache, options.cache);
 		},
 		onEnd: end,
 	});
 	for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => end());
-	say(
+	print(
 		{
 			event: "ready",
 			interfaces: options.interface,
-			services: services.map(({ protocol, service }) => `${protocol} ${textOf(service)}`),
+			services: services.map(({ protocol, service }) => `${protocol} ${endpointText(service)}`),
 		},
 		`ready: ${services.length} services on ${options.interface.join(", ")}`,
 	);
 	const why = await ended;
 	const counts = agent.counts();
 	await agent.close();
-	for (const one of counts) say({ event: "end", ...one }, endWords(one));
+	for (const one of counts) print({ event: "end", ...one }, countsText(one));
 	if (options.cache !== undefined) write(cache, options.cache);
 	if (why !== undefined) throw why;
 }
 
 function serviceOf(text: string): ServiceName {
 	const match = /^(udp|tcp)\/(.+)$/.exec(text);
-	const service = readEndpoint(match?.[2] ?? "");
+	const service = parseEndpoint(match?.[2] ?? "");
 	if (service === undefined) {
 		throw new ShuntError("SHUNT_USAGE", {
-			what: `--service is udp/ or tcp/ and an address with a port, like udp/192.0.2.1:53 or tcp/[2001:db8::1]:80, not ${JSON.stringify(text)}.`,
+			what: `--service: ${JSON.stringify(text)} is invalid; must be PROTOCOL/ADDRESS:PORT, such as udp/192.0.2.1:53 or tcp/[2001:db8::1]:80.`,
 		});
 	}
 	return { protocol: match?.[1] as "udp" | "tcp", service };
 }
 
 function prefixOf(text: string): Prefix {
-	const prefix = readPrefix(text);
+	const prefix = parsePrefix(text);
 	if (prefix === undefined) {
 		throw new ShuntError("SHUNT_USAGE", {
-			what: `--target-prefix is a prefix or an address, like 10.0.0.0/8 or 2001:db8::1, not ${JSON.stringify(text)}.`,
+			what: `--target-prefix: ${JSON.stringify(text)} is invalid; must be a prefix or an address, such as 10.0.0.0/8 or 2001:db8::1.`,
 		});
 	}
 	return prefix;
@@ -98,7 +90,7 @@ function bracketed(address: string): string {
 	return address.includes(":") ? `[${address}]:1` : `${address}:1`;
 }
 
-function write(cache: Cache, file: string): void {
+function write(cache: RedirectionCache, file: string): void {
 	try {
 		saveCache(cache, file);
 	} catch (cause) {
@@ -106,24 +98,24 @@ function write(cache: Cache, file: string): void {
 	}
 }
 
-function plain(event: MachineEvent): object {
+function eventFields(event: Notification): object {
 	const { name: _, ...rest } = event;
 	return Object.fromEntries(
-		Object.entries(rest).map(([key, value]) => [key, typeof value === "object" ? textOf(value) : value]),
+		Object.entries(rest).map(([key, value]) => [key, typeof value === "object" ? endpointText(value) : value]),
 	);
 }
 
-function words(event: MachineEvent): string {
+function eventText(event: Notification): string {
 	if (event.name === "redirect") {
-		const from = event.previous === undefined ? "" : `, from ${textOf(event.previous)}`;
-		return `redirected to ${textOf(event.target)} (${event.term})${from}`;
+		const from = event.previous === undefined ? "" : `, from ${endpointText(event.previous)}`;
+		return `redirected to ${endpointText(event.target)} (${event.term})${from}`;
 	}
-	if (event.name === "failover") return `${textOf(event.target)} has failed (${event.cause})`;
-	if (event.name === "lease") return `lease ${event.change} at ${textOf(event.target)}`;
+	if (event.name === "failover") return `${endpointText(event.target)} has failed (${event.cause})`;
+	if (event.name === "lease") return `lease ${event.change} at ${endpointText(event.target)}`;
 	return `stays with the gateway (${event.why})`;
 }
 
-function endWords({ service, state, counters }: ServiceCounts): string {
-	const some = Object.entries(counters).filter(([, value]) => value > 0);
-	return `${service}: ${state}; ${some.map(([name, value]) => `${name} ${value}`).join(", ") || "no traffic"}`;
+function countsText({ service, state, counters }: ServiceCounts): string {
+	const counted = Object.entries(counters).filter(([, value]) => value > 0);
+	return `${service}: ${state}; ${counted.map(([name, value]) => `${name} ${value}`).join(", ") || "no traffic"}`;
 }

@@ -1,9 +1,9 @@
-// daemon.ts - `shunt gateway` and `shunt backend`: run a daemon in the foreground, and tell what happens to it.
+// daemon.ts - `shunt gateway` and `shunt backend`: run a daemon in the foreground and print its events.
 //
 // Owns: the daemon's standard output: a line for each event, or with --json an object for each.
-// Must never: do the daemon's work; api/ does.
+// Must never: do the daemon's work; daemon/ does.
 
-import { type DaemonEvent, runBackend, runGateway } from "../api/index.js";
+import { type DaemonEvent, runBackend, runGateway } from "../daemon/index.js";
 import { type Paint, paintFor } from "./paint.js";
 import { count } from "./units.js";
 
@@ -34,23 +34,23 @@ function eventText(event: DaemonEvent, paint: Paint): string {
 			const what = `${event.name} is ready: ${count(Number(event.services), "service")}, tables of epoch ${event.epoch}`;
 			const sessions = event.adopted ? ", with the sessions of an earlier daemon" : "";
 			const engine = `${event.engine} (${event.why})${sessions}`;
-			return `${paint("green", what)}; ${engine}; process ${event.pid}, asked at ${event.socket}`;
+			return `${paint("green", what)}; ${engine}; process ${event.pid}, control socket ${event.socket}`;
 		}
 		case "reloaded":
 			return `reloaded: tables of epoch ${event.epoch}; ${changed === "" ? "nothing has changed" : `changed: ${changed}`}`;
 		case "refused":
-			return paint("red", `the new configuration is refused, and nothing has changed:\n${problem}`);
+			return paint("red", `the new configuration is invalid, nothing has changed:\n${problem}`);
 		case "worker-ended":
 			return paint("red", `worker ${event.worker} has ended${problem === "" ? "" : `: ${problem}`}`);
 		case "next-hop":
-			return paint("yellow", `the next hop towards ${event.address} ${problem}`);
+			return paint("yellow", `the next hop to ${event.address} ${problem}`);
 		case "warning":
 			return paint("yellow", problem);
 		case "stopping":
 			return `${event.signal}: stopping`;
 		case "stopped":
 			return event.left
-				? "stopped; the kernel goes on, and the next daemon takes over"
-				: "stopped; the host is as it was";
+				? "stopped; the kernel engine continues, and the next daemon takes over"
+				: "stopped; the host is restored";
 	}
 }

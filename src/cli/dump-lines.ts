@@ -1,6 +1,6 @@
-// dump-lines.ts - a captured packet in the lines that `shunt dump` prints, for people and for programs.
+// dump-lines.ts - a captured packet as the lines that `shunt dump` prints, as text and as JSON.
 //
-// Owns: time, hex, the word about the tag, and the shape of --json. The rest is src/wire's.
+// Owns: time, hex, the verdict on the tag, and the shape of --json. src/wire decodes the packet.
 // Must never: throw, on any packet.
 
 import {
@@ -20,16 +20,16 @@ import type { Packet } from "./pcap-file.js";
 
 export interface View {
 	readonly linktype: number;
-	/** Without keys no tag is verified. */
+	/** undefined: tags are not verified. */
 	readonly keys?: ReadonlyMap<number, Uint8Array> | undefined;
 	readonly tunnelPort?: number | undefined;
 }
 
 const [ETHERNET, SLL, SLL2] = [1, 113, 276];
-/** Raw IP: the LINKTYPE_ values, and DLT_RAW as the capturing library gives it. */
+/** Raw IP: the LINKTYPE_ values of files, and DLT_RAW of libpcap. */
 const RAW = [12, 14, 101, 228, 229];
 
-/** Whether packets of this kind of link can be decoded. */
+/** Whether packets of this link type can be decoded. */
 export function isKnownLink(linktype: number): boolean {
 	return [ETHERNET, SLL, SLL2, ...RAW].includes(linktype);
 }
@@ -43,7 +43,7 @@ export function decodePacket(packet: Packet, view: View): Frame {
 	return decodeFrame(asEthernet(packet.data, view.linktype), options);
 }
 
-/** A Linux cooked header says what an Ethernet header says, but for the destination. */
+/** Converts a Linux cooked header to Ethernet; the destination address stays zero. */
 function asEthernet(data: Uint8Array, linktype: number): Uint8Array {
 	if (linktype !== SLL && linktype !== SLL2) return data;
 	const [length, protocolAt, addressAt] = linktype === SLL ? [16, 14, 6] : [20, 0, 12];
@@ -64,13 +64,13 @@ export function packetLine(packet: Packet, frame: Frame, view: View, paint: Pain
 export function packetText(frame: Frame, view: View, paint: Paint): string {
 	const geneve = frame.ip?.udp?.geneve;
 	const word = tagWord(geneve, view);
-	// The word stands at the end: there it is found, however long the line is.
+	// The verdict on the tag ends the line, where it is found however long the line is.
 	const shown = geneve?.tagRight === undefined ? frame : withoutVerdict(frame, geneve);
 	const painted = word === "tag ok" ? paint("green", word) : word === "tag WRONG" ? paint("red", word) : word;
 	return `${describeFrame(shown)}${word === undefined ? "" : `, ${painted}`}`;
 }
 
-/** undefined: there is no header between servers in it. */
+/** undefined: the packet has no redirection header. */
 function tagWord(geneve: GeneveFrame | undefined, view: View): string | undefined {
 	if (!geneve?.header?.ok) return undefined;
 	if (geneve.tagRight !== undefined) return geneve.tagRight ? "tag ok" : "tag WRONG";
@@ -85,7 +85,7 @@ function withoutVerdict(frame: Frame, { tagRight: _, ...geneve }: GeneveFrame): 
 	return { ...frame, ip: { ...ip, udp: { ...ip.udp, geneve } } };
 }
 
-/** Local time, as tcpdump has it. */
+/** Local time, like tcpdump. */
 function clock(timestampNs: bigint): string {
 	const time = new Date(Number(timestampNs / 1_000_000n));
 	const two = (value: number) => String(value).padStart(2, "0");
@@ -93,7 +93,7 @@ function clock(timestampNs: bigint): string {
 	return `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}.${micro}`;
 }
 
-/** From the IP header on, as `tcpdump -x` prints it. */
+/** The bytes from the IP header on, like `tcpdump -x`. */
 export function hexLines(packet: Packet, view: View): string[] {
 	const frame = asEthernet(packet.data, view.linktype);
 	const bytes = RAW.includes(view.linktype) ? frame : frame.subarray(linkHeaderLength(frame));
@@ -112,7 +112,7 @@ function linkHeaderLength(frame: Uint8Array): number {
 	return at + 2;
 }
 
-/** One line of JSON. Addresses are text, flags are names, and 64-bit numbers are 16 hex digits. */
+/** One line of JSON. Addresses are text, flags are names, 64-bit numbers are 16 hex digits. */
 export function packetJson(packet: Packet, frame: Frame, view: View): string {
 	const tag = tagWord(frame.ip?.udp?.geneve, view);
 	const { length: _, ...rest } = frame;

@@ -1,6 +1,6 @@
-// dump-options.ts - what `shunt dump` is asked for: where packets come from, which, and how they are shown.
+// dump-options.ts - the options of `shunt dump`: the source of the packets, their selection and their form.
 
-/** What chooses packets here; a capture filter can't, since these packets never come to where it works. */
+/** The selection where Shunt's XDP program runs: its packets do not reach a capture filter. */
 export interface FlowOptions {
 	readonly protocol?: string;
 	readonly source?: string;
@@ -20,7 +20,7 @@ export interface DumpOptions extends FlowOptions {
 	readonly count?: number;
 	readonly hex?: boolean;
 	readonly filter?: string;
-	/** Its keys verify tags. */
+	/** Configuration whose keys verify tags. */
 	readonly config?: string;
 	readonly json?: boolean;
 }

@@ -1,39 +1,42 @@
-// dump.ts - `shunt dump`: packets of an interface or a file, decoded like tcpdump does it, redirection header included.
+// dump.ts - `shunt dump`: packets of an interface or a file, decoded like tcpdump, with redirection headers.
 //
-// Owns: where packets come from and where they go. Reading a classic pcap file takes neither the addon nor a privilege;
-// interfaces, filters and pcapng files take libpcap, through the addon.
+// Owns: the source of the packets and their output. A classic pcap file needs neither the addon nor a privilege;
+// interfaces, filters and pcapng files need libpcap, through the addon.
 // Must never: change a packet that it writes.
 
 import { existsSync } from "node:fs";
 import { ShuntError } from "../errors.js";
+import { CaptureWriter } from "./capture-writer.js";
 import { decodePacket, hexLines, isKnownLink, packetJson, packetLine, type View } from "./dump-lines.js";
 import { type DumpOptions, FLOW_OPTIONS } from "./dump-options.js";
 import { paintFor } from "./paint.js";
-import { openPcap, type Packet, PcapWriter } from "./pcap-file.js";
+import { openPcap, type Packet, pcapFormat } from "./pcap-file.js";
 import { count } from "./units.js";
 
 interface Source {
 	readonly linktype: number;
 	readonly nanoseconds: boolean;
 	readonly packets: AsyncIterable<Packet>;
-	/** Lost by the kernel; undefined for a file. */
+	/** Packets that the kernel dropped; undefined for a file. */
 	dropped?(): number;
 	stop(): void;
 }
 
 export async function dump(options: DumpOptions): Promise<void> {
 	if ((options.interface === undefined) === (options.read === undefined))
-		throw new ShuntError("SHUNT_USAGE", { what: "Say where packets come from: -i INTERFACE or -r FILE." });
+		throw new ShuntError("SHUNT_USAGE", {
+			what: "Neither an interface nor a file is given; name one with -i INTERFACE or -r FILE.",
+		});
 	const secrets = await secretsOf(options.config);
-	if (options.interface !== undefined && (await runsOurs(options))) {
+	if (options.interface !== undefined && (await runsShuntXdp(options))) {
 		const { kernelDump } = await import("./kernel-dump.js");
 		return kernelDump(options, { linktype: 1, ...secrets });
 	}
-	refuseFlowOptions(options);
+	rejectFlowOptions(options);
 	const source = options.interface === undefined ? await fileSource(options) : await liveSource(options);
 	const view: View = { linktype: source.linktype, ...secrets };
 	if (!isKnownLink(source.linktype)) {
-		const why = `its packets are of link type ${source.linktype}`;
+		const why = `its link type ${source.linktype} is not supported`;
 		throw new ShuntError("SHUNT_CAPTURE_INVALID", { file: options.read ?? String(options.interface), why });
 	}
 	const writer = options.write === undefined ? undefined : await openWriter(options.write, source);
@@ -60,11 +63,11 @@ export async function dump(options: DumpOptions): Promise<void> {
 	if (writer !== undefined && options.write !== "-")
 		process.stderr.write(`${count(seen, "packet")} written to ${options.write}\n`);
 	if (dropped !== undefined)
-		process.stderr.write(`${count(seen, "packet")} captured, ${dropped} dropped by the kernel for want of room\n`);
+		process.stderr.write(`${count(seen, "packet")} captured, ${dropped} dropped by the kernel (buffer full)\n`);
 }
 
-/** Whether packets of this interface never come to where others capture, because our XDP program has them first. */
-async function runsOurs(options: DumpOptions): Promise<boolean> {
+/** Whether Shunt's XDP program handles this interface's packets before AF_PACKET could capture them. */
+async function runsShuntXdp(options: DumpOptions): Promise<boolean> {
 	const name = options.interface as string;
 	if (name === "any") return false;
 	needLink(name);
@@ -72,21 +75,21 @@ async function runsOurs(options: DumpOptions): Promise<boolean> {
 	if (!xdpProgram(name)?.ours) return false;
 	if (options.filter !== undefined)
 		throw new ShuntError("SHUNT_USAGE", {
-			what: `${name} runs Shunt's XDP program, which has packets before a capture filter could see them: choose by --protocol, --source, --destination, --reason and --verdict.`,
+			what: `--filter: ${name} runs Shunt's XDP program, which handles packets before a capture filter sees them; use --protocol, --source, --destination, --reason or --verdict instead.`,
 		});
 	return true;
 }
 
-function refuseFlowOptions(options: DumpOptions): void {
+function rejectFlowOptions(options: DumpOptions): void {
 	const given = FLOW_OPTIONS.find((one) => options[one] !== undefined);
 	if (given === undefined) return;
 	const option = given.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 	throw new ShuntError("SHUNT_USAGE", {
-		what: `--${option} is for an interface where Shunt's XDP program runs; here, choose by --filter.`,
+		what: `--${option} needs an interface that runs Shunt's XDP program; use --filter instead.`,
 	});
 }
 
-/** Throws where there is no such interface, or we may not listen. */
+/** Throws if the interface does not exist or the user may not capture. */
 function needLink(name: string): void {
 	if (name !== "any" && !existsSync(`/sys/class/net/${name}`))
 		throw new ShuntError("SHUNT_INTERFACE_MISSING", { interface: name });
@@ -123,7 +126,10 @@ async function fileSource(options: DumpOptions): Promise<Source> {
 	if (file !== "-" && !existsSync(file))
 		throw new ShuntError("SHUNT_CAPTURE_INVALID", { file, why: "there is no such file" });
 	if (file === "-" && options.filter === undefined)
-		throw new ShuntError("SHUNT_CAPTURE_INVALID", { file: "Standard input", why: "pcapng is read from files only" });
+		throw new ShuntError("SHUNT_CAPTURE_INVALID", {
+			file: "Standard input",
+			why: "pcapng is read from files only; save it to a file first",
+		});
 	const { dropped: _, ...source } = await captureSource({
 		file,
 		...(options.filter === undefined ? {} : { filter: options.filter }),
@@ -143,7 +149,7 @@ async function liveSource(options: DumpOptions): Promise<Source> {
 }
 
 async function captureSource(from: { interface?: string; file?: string; filter?: string }): Promise<Source> {
-	const { CaptureStream } = await import("../engine/native.js");
+	const { CaptureStream } = await import("../engine/capture-stream.js");
 	const stream = new CaptureStream(from);
 	let stopped = false;
 	let dropped = 0;
@@ -170,8 +176,8 @@ async function captureSource(from: { interface?: string; file?: string; filter?:
 	};
 }
 
-/** Raw IP has one number in the capturing library and another one in files. */
-function openWriter(file: string, source: Source): Promise<PcapWriter> {
+/** libpcap has another number for raw IP (DLT_RAW) than files have (LINKTYPE_RAW). */
+function openWriter(file: string, source: Source): Promise<CaptureWriter<Packet>> {
 	const linktype = source.linktype === 12 || source.linktype === 14 ? 101 : source.linktype;
-	return PcapWriter.open(file, { linktype, nanoseconds: source.nanoseconds });
+	return CaptureWriter.open(file, pcapFormat({ linktype, nanoseconds: source.nanoseconds }));
 }

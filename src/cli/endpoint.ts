@@ -1,28 +1,24 @@
-// endpoint.ts - ADDRESS:PORT of the command line: 192.0.2.1:53, [2001:db8::1]:53.
+// endpoint.ts - ADDRESS:PORT on the command line: 192.0.2.1:53, [2001:db8::1]:53.
 //
 // Must never: resolve a name.
 
 import { ShuntError } from "../errors.js";
-import { formatAddress, parseAddress } from "../wire/address.js";
+import { parseEndpoint as parse } from "../wire/index.js";
 
 export interface Endpoint {
-	/** In canonical spelling. */
+	/** Canonical. */
 	readonly address: string;
 	readonly port: number;
 	readonly family: 4 | 6;
 }
 
-/** `what` names the argument in the complaint. */
+/** `what` names the argument in the error. */
 export function parseEndpoint(text: string, what: string): Endpoint {
-	const match = /^(?:\[([^\]]*)\]|([^:]*)):([0-9]{1,5})$/.exec(text);
-	const host = match?.[1] ?? match?.[2];
-	const bytes = host === undefined ? undefined : parseAddress(host);
-	const port = Number(match?.[3]);
-	const six = match?.[1] !== undefined;
-	if (bytes === undefined || host?.includes(":") !== six || !(port >= 1 && port <= 65_535)) {
+	const endpoint = parse(text);
+	if (endpoint === undefined) {
 		throw new ShuntError("SHUNT_USAGE", {
-			what: `${what} is an address with a port, like 192.0.2.1:53 or [2001:db8::1]:53, not ${JSON.stringify(text)}.`,
+			what: `${what}: ${JSON.stringify(text)} is invalid; must be ADDRESS:PORT, such as 192.0.2.1:53 or [2001:db8::1]:53.`,
 		});
 	}
-	return { address: formatAddress(bytes), port, family: six ? 6 : 4 };
+	return { ...endpoint, family: text.startsWith("[") ? 6 : 4 };
 }

@@ -14,11 +14,15 @@ export interface ExplainOptions extends Which {
 
 export async function explain(protocol: string, from: string, to: string, options: ExplainOptions): Promise<void> {
 	if (protocol !== "udp" && protocol !== "tcp")
-		throw new ShuntError("SHUNT_USAGE", { what: `The protocol is udp or tcp, not ${JSON.stringify(protocol)}.` });
+		throw new ShuntError("SHUNT_USAGE", {
+			what: `PROTOCOL: ${JSON.stringify(protocol)} is invalid; must be udp or tcp.`,
+		});
 	const source = parseEndpoint(from, "SOURCE");
 	const destination = parseEndpoint(to, "DESTINATION");
 	if (source.family !== destination.family)
-		throw new ShuntError("SHUNT_USAGE", { what: `${from} and ${to} are of different families.` });
+		throw new ShuntError("SHUNT_USAGE", {
+			what: `SOURCE ${from} and DESTINATION ${to} are of different address families; must be of the same.`,
+		});
 	const daemon = await daemonOf(options, "explain");
 	const answer = await daemon.explain({
 		protocol,
@@ -44,7 +48,7 @@ function explanationLines(answer: Explanation, paint: Paint, columns: number): s
 	];
 	if (service !== null) {
 		facts.push(
-			["rule", rule ?? "none for this source: the service's own"],
+			["rule", rule ?? "no rule for this source: the service's redirection"],
 			["row", row === null ? "none" : `${number(row.index)} of ${number(row.rows)}`],
 			["session", session === null ? "none" : sessionText(session)],
 			[
@@ -73,6 +77,6 @@ function explanationLines(answer: Explanation, paint: Paint, columns: number): s
 }
 
 function sessionText(session: Session): string {
-	const seen = session.proven ? "seen often" : "seen once";
+	const seen = session.proven ? "several packets" : "one packet";
 	return `with ${session.backend ?? "this host"}, idle ${duration(session.idleMs)}, ${duration(session.leftMs)} left, ${seen}`;
 }

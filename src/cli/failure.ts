@@ -1,14 +1,14 @@
-// failure.ts - how a command ends that could not do its work: one sentence, what to do about it, and an exit status.
+// failure.ts - how a failed command ends: one sentence, a remedy and an exit status.
 //
-// Owns: standard error and the exit status in that case. With --json it is one line, {"error": {...}}, on standard error,
-// so that standard output holds answers only.
-// Must never: show a stack trace, unless SHUNT_DEBUG is set.
+// Owns: standard error and the exit status in that case. With --json the error is one line, {"error": {...}}, on
+// standard error, so that standard output holds answers only.
+// Must never: print a stack trace, unless SHUNT_DEBUG is set.
 
 import { CommanderError } from "commander";
 import { ShuntError } from "../errors.js";
 import { paintFor } from "./paint.js";
 
-/** Tells what went wrong, and sets the exit status. */
+/** Prints the error and sets the exit status. */
 export function fail(error: unknown, options: { json: boolean; command: string | undefined }): void {
 	const known = toShuntError(error);
 	if (known === undefined) return;
@@ -24,7 +24,7 @@ export function fail(error: unknown, options: { json: boolean; command: string |
 	process.exitCode = known.exitStatus;
 }
 
-/** undefined: it is no failure, only commander's way to say that help was shown. */
+/** undefined: commander reports that help was printed, which is not an error. */
 function toShuntError(error: unknown): ShuntError | undefined {
 	if (error instanceof ShuntError) return error;
 	if (error instanceof CommanderError) {
@@ -34,11 +34,15 @@ function toShuntError(error: unknown): ShuntError | undefined {
 	return new ShuntError("SHUNT_INTERNAL", { why }, { cause: error });
 }
 
-/** "error: unknown command 'statsu'\n(Did you mean status?)" -> "Unknown command 'statsu' (did you mean status?)." */
+/**
+ * "error: unknown command 'statsu'\n(Did you mean status?)" -> "Unknown command 'statsu' (did you mean status?)."
+ * "error: option '--use <fraction>' argument '2' is invalid. must be …" -> "Option '--use <fraction>' … is invalid; must be …."
+ */
 function sentence(message: string): string {
 	const text = message
 		.replace(/^error: /, "")
 		.replace(/\s*\n\(Did/, " (did")
+		.replace(/( argument '.*' is invalid)\. /s, "$1; ")
 		.replace(/\.$/, "");
 	return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }

@@ -1,7 +1,7 @@
-// kernel-dump.ts - `shunt dump -i` where Shunt's XDP program runs: each packet as it came and as it left, with its verdict.
+// kernel-dump.ts - `shunt dump -i` where Shunt's XDP program runs: each packet before and after it, with its verdict.
 //
-// Owns: the choice of packets by flow, reason and verdict, and what is printed or written of each.
-// Must never: change a packet, or leave anything in the kernel.
+// Owns: the selection of packets by flow, reason and verdict, and the form of each in print and in a file.
+// Must never: change a packet, or leave a program in the kernel.
 
 import { parseAddress, parsePrefix } from "../config/index.js";
 import {
@@ -16,13 +16,14 @@ import {
 } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 import { formatEndpoint } from "../wire/index.js";
+import { CaptureWriter } from "./capture-writer.js";
 import { decodePacket, hexLines, isoTime, packetJson, packetLine, packetText, type View } from "./dump-lines.js";
 import type { DumpOptions, FlowOptions } from "./dump-options.js";
 import { paintFor } from "./paint.js";
-import { DIRECTION, PcapngWriter } from "./pcapng-file.js";
+import { DIRECTION, type NgPacket, pcapngFormat } from "./pcapng-file.js";
 import { count, number } from "./units.js";
 
-/** Packets a second: so many lines can be looked at, and so many can be written, without harm to a busy host. */
+/** Packets a second, printed and written to a file, that do not slow down a busy host. */
 const RATE = { lines: 1000, file: 20_000 } as const;
 const PROTOCOLS: Record<string, number> = { icmp: 1, tcp: 6, udp: 17, icmp6: 58 };
 
@@ -74,12 +75,12 @@ export async function kernelDump(options: DumpOptions, view: View): Promise<void
 	if (options.json) return;
 	if (writer !== undefined && options.write !== "-")
 		process.stderr.write(`${count(seen, "packet")} written to ${options.write}\n`);
-	const left = `${number(counts.suppressed)} left out by the cap, ${number(counts.lost)} lost for want of room`;
-	process.stderr.write(`${number(counts.matched)} of ${count(counts.seen, "packet")} matched; ${left}\n`);
+	const missing = `${number(counts.suppressed)} above the rate limit, ${number(counts.lost)} lost (buffer full)`;
+	process.stderr.write(`${number(counts.matched)} of ${count(counts.seen, "packet")} matched; ${missing}\n`);
 	if (ended !== undefined) process.stderr.write(`${ended}\n`);
 }
 
-// ---- which packets
+// ---- selection
 
 function flowOf(options: FlowOptions): FlowFilter {
 	const { protocol, source, destination, sourcePort, destinationPort } = options;
@@ -98,7 +99,7 @@ function protocolOf(text: string): number {
 	const protocol = PROTOCOLS[text] ?? (/^\d{1,3}$/.test(text) ? Number(text) : 0);
 	if (protocol < 1 || protocol > 255)
 		throw new ShuntError("SHUNT_USAGE", {
-			what: `${text} is no protocol; it is ${Object.keys(PROTOCOLS).join(", ")} or a number from 1 to 255.`,
+			what: `--protocol: ${JSON.stringify(text)} is invalid; must be ${Object.keys(PROTOCOLS).join(", ")} or a number from 1 to 255.`,
 		});
 	return protocol;
 }
@@ -111,23 +112,27 @@ function prefixOf(text: string): { bytes: Buffer; bits: number } {
 	return { bytes: prefix.bytes, bits: prefix.mappedLength };
 }
 
-/** By name, and by verdict; undefined: all. */
+/** Reasons of these names and verdicts; undefined: all. */
 function reasonsOf({ reason, verdict }: FlowOptions): string[] | undefined {
 	if (reason === undefined && verdict === undefined) return undefined;
 	const known = reasons();
 	for (const name of reason ?? [])
 		if (!known.some((one) => one.name === name))
-			throw new ShuntError("SHUNT_USAGE", { what: `There is no reason ${name}; shunt reasons lists them.` });
+			throw new ShuntError("SHUNT_USAGE", {
+				what: `--reason: ${JSON.stringify(name)} is not a reason; shunt reasons lists them.`,
+			});
 	const verdicts = [...new Set(known.map((one) => one.verdict))];
 	for (const name of verdict ?? [])
 		if (!verdicts.some((one) => one === name))
-			throw new ShuntError("SHUNT_USAGE", { what: `There is no verdict ${name}; there are ${verdicts.join(", ")}.` });
+			throw new ShuntError("SHUNT_USAGE", {
+				what: `--verdict: ${JSON.stringify(name)} is not a verdict; must be one of ${verdicts.join(", ")}.`,
+			});
 	return known
 		.filter((one) => (reason?.includes(one.name) ?? true) && (verdict?.includes(one.verdict) ?? true))
 		.map((one) => one.name);
 }
 
-// ---- what is shown
+// ---- printed form
 
 function captured({ timestampNs }: DumpedPacket, { length, data }: DumpedBytes) {
 	return { timestampNs, length, data: new Uint8Array(data) };
@@ -189,16 +194,21 @@ function json(packet: DumpedPacket, view: View, { stage = "both" }: DumpOptions)
 	return `${facts.slice(0, -1)},${sides.join(",")}}`;
 }
 
-// ---- what is written
+// ---- written form
 
-function openWriter(file: string, name: string): Promise<PcapngWriter> {
-	return PcapngWriter.open(file, "shunt dump", [
-		{ name, description: "as it came to the packet program" },
-		{ name: `${name} after`, description: "as it left the packet program" },
-	]);
+function openWriter(file: string, name: string): Promise<CaptureWriter<NgPacket>> {
+	const interfaces = [
+		{ name, description: "before the packet program" },
+		{ name: `${name} after`, description: "after the packet program" },
+	];
+	return CaptureWriter.open(file, pcapngFormat("shunt dump", interfaces));
 }
 
-async function write(writer: PcapngWriter, packet: DumpedPacket, { stage = "both" }: DumpOptions): Promise<void> {
+async function write(
+	writer: CaptureWriter<NgPacket>,
+	packet: DumpedPacket,
+	{ stage = "both" }: DumpOptions,
+): Promise<void> {
 	const rest = {
 		timestampNs: packet.timestampNs,
 		comment: `verdict ${packet.verdict}, reason ${packet.reason}${packet.target === 0 ? "" : `, target ${packet.target}`}`,

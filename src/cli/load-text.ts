@@ -1,6 +1,6 @@
-// load-text.ts - what servers carry, at one look.
+// load-text.ts - the loads of backends, as text.
 //
-// Owns: the picture. Must never: ask anybody; what it draws is what it is given.
+// Owns: the table of loads. Must never: query a daemon; it formats what it is given.
 
 import type { LoadStatus, UplinkStatus } from "../api/types.js";
 import type { Paint } from "./paint.js";
@@ -8,10 +8,10 @@ import { bar, table } from "./table.js";
 import { bps, count, duration, number, percent } from "./units.js";
 
 const BAR = 8;
-/** Of its capacity: from here on it is worth a look. */
+/** Load from which it is highlighted. */
 const NEARLY_FULL = 0.9;
 
-/** This server's own, in one line's words. */
+/** A backend's own load, in one line. */
 export function ownLoadText(load: LoadStatus | null, paint: Paint): string {
 	if (load === null) return "not measured yet";
 	const sessions = `${count(load.udpSessions, "UDP session")}, ${count(load.tcpSessions, "TCP session")}`;
@@ -24,12 +24,12 @@ export function ownLoadText(load: LoadStatus | null, paint: Paint): string {
 	return [total >= NEARLY_FULL ? paint("yellow", full) : full, sessions, ...used].join(", ");
 }
 
-/** A gateway's backends. */
+/** The loads of a gateway's backends. */
 export function loadLines(loads: readonly LoadStatus[], paint: Paint): string[] {
 	if (loads.length === 0) return [];
-	if (loads.every((one) => one.ageMs === null)) return [paint("dim", "no backend has told its load yet")];
+	if (loads.every((one) => one.ageMs === null)) return [paint("dim", "no backend has reported its load yet")];
 	const rows = loads.flatMap((one) => [cells(one, paint), ...uplinkCells(one, paint)]);
-	const head = ["load of", "", "full", "UDP", "TCP", "CPU", "link", "told"];
+	const head = ["load of", "", "full", "UDP", "TCP", "CPU", "link", "reported"];
 	const [title, ...body] = table(
 		["left", "left", "right", "right", "right", "right", "right", "left"],
 		[head, ...rows],
@@ -41,7 +41,7 @@ function cells(one: LoadStatus, paint: Paint): string[] {
 	const share = (part: number | null) => (part === null ? "" : percent(part));
 	if (one.ageMs === null) return [one.server, "", paint("yellow", "unknown")];
 	const load = one.load ?? 0;
-	const told = `${duration(one.ageMs)} ago`;
+	const reported = `${duration(one.ageMs)} ago`;
 	return [
 		one.server,
 		paint(load >= NEARLY_FULL ? "yellow" : "cyan", bar(load, BAR)),
@@ -50,11 +50,11 @@ function cells(one: LoadStatus, paint: Paint): string[] {
 		number(one.tcpSessions),
 		share(one.cpu),
 		share(one.link),
-		one.known === "fresh" ? told : paint("yellow", told),
+		one.known === "fresh" ? reported : paint("yellow", reported),
 	];
 }
 
-/** Where there is a choice between links, or trouble with one. */
+/** Shown if the backend has several uplinks in use, or one that is down. */
 function uplinkCells({ uplinks }: LoadStatus, paint: Paint): string[][] {
 	const several =
 		uplinks.some(({ share }) => share !== null && share < 1 && share > 0) || uplinks.some(({ up }) => !up);
@@ -73,6 +73,6 @@ function uplinkCells({ uplinks }: LoadStatus, paint: Paint): string[][] {
 
 function linkText({ speedBps, rxBps, txBps, drops, errors }: UplinkStatus, paint: Paint): string {
 	const speed = speedBps === 0 ? bps(Math.max(rxBps, txBps)) : bps(speedBps);
-	const trouble = drops + errors > 0 ? paint("red", `, ${number(Math.ceil(drops + errors))}/s lost`) : "";
-	return speed + trouble;
+	const losses = drops + errors > 0 ? paint("red", `, ${number(Math.ceil(drops + errors))}/s lost`) : "";
+	return speed + losses;
 }

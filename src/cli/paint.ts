@@ -1,6 +1,6 @@
-// paint.ts - colours, where standard output is a terminal that wants them.
+// paint.ts - colours, where the output is a terminal that supports them.
 //
-// Must never: be the only carrier of a meaning; every line reads the same without it.
+// Must never: carry a meaning that the text does not; every line reads the same without colour.
 
 import { styleText } from "node:util";
 
@@ -9,14 +9,14 @@ export type Paint = (style: Style, text: string) => string;
 
 export const plain: Paint = (_style, text) => text;
 
-/** Of a stream: https://no-color.org counts, and so does a terminal that can't. */
+/** Colours of a stream: none under NO_COLOR (https://no-color.org), or on a terminal without them. */
 export function paintFor(stream: NodeJS.WriteStream): Paint {
 	const { NO_COLOR, TERM } = process.env;
-	const wanted = stream.isTTY === true && (NO_COLOR === undefined || NO_COLOR === "") && TERM !== "dumb";
-	return wanted ? (style, text) => styleText(style, text) : plain;
+	const enabled = stream.isTTY === true && (NO_COLOR === undefined || NO_COLOR === "") && TERM !== "dumb";
+	return enabled ? (style, text) => styleText(style, text) : plain;
 }
 
-/** Columns of the terminal; 80 where there is none. */
+/** Columns of the terminal; 80 if the stream is not one. */
 export function widthOf(stream: NodeJS.WriteStream): number {
 	return stream.isTTY === true ? Math.max(60, stream.columns) : 80;
 }

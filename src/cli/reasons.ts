@@ -1,6 +1,6 @@
-// reasons.ts - `shunt reasons`: every way a packet can leave, in words.
+// reasons.ts - `shunt reasons`: every reason by which a packet can leave.
 //
-// Must never: have a list of its own; the addon has the packet program's.
+// Must never: hold a list of its own; the addon has the packet program's.
 
 import { reasons } from "../engine/index.js";
 import { paintFor, widthOf } from "./paint.js";
@@ -13,9 +13,9 @@ export async function listReasons(options: { readonly json?: boolean }): Promise
 		return;
 	}
 	const paint = paintFor(process.stdout);
-	const broad = Math.max(...all.map((one) => one.name.length)) + Math.max(...all.map((one) => one.verdict.length)) + 4;
+	const taken = Math.max(...all.map((one) => one.name.length)) + Math.max(...all.map((one) => one.verdict.length)) + 4;
 	const rows = all.flatMap((one) =>
-		wrap(one.text, Math.max(30, widthOf(process.stdout) - broad)).map((line, i) =>
+		wrap(one.text, Math.max(30, widthOf(process.stdout) - taken)).map((line, i) =>
 			i === 0 ? [one.name, paint(one.verdict === "drop" ? "red" : "green", one.verdict), line] : ["", "", line],
 		),
 	);

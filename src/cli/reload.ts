@@ -1,4 +1,4 @@
-// reload.ts - `shunt reload`: has a daemon read its configuration again.
+// reload.ts - `shunt reload`: makes a daemon read its configuration again.
 
 import { daemonOf, type Which } from "./which-daemon.js";
 

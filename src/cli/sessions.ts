@@ -1,4 +1,4 @@
-// sessions.ts - `shunt sessions`: who is there, with whom, and for how long yet; how many; and their end by hand.
+// sessions.ts - `shunt sessions`: lists, counts or expires live sessions.
 
 import type { Expired, Session, SessionCount, SessionList } from "../api/types.js";
 import { ShuntError } from "../errors.js";
@@ -25,25 +25,29 @@ export async function sessions(options: SessionsOptions): Promise<void> {
 	const filter = { service, backend, source, idle };
 	const named = Object.values(filter).some((one) => one !== undefined);
 	if (options.expire && !named && !options.all)
-		throw new ShuntError("SHUNT_USAGE", { what: "Say which sessions are to end, or --all." });
+		throw new ShuntError("SHUNT_USAGE", {
+			what: "--expire needs a selection: --service, --backend, --source or --idle; or --all for every session.",
+		});
 	const daemon = await daemonOf(options, "sessions");
 	if (options.expire)
-		return tell(await daemon.expireSessions({ ...filter, all: named ? undefined : "" }), options, ended);
-	if (options.count) return tell(await daemon.countSessions(filter), options, counted);
-	return tell(await daemon.sessions({ ...filter, limit }), options, listed);
+		return print(await daemon.expireSessions({ ...filter, all: named ? undefined : "" }), options, expiredLines);
+	if (options.count) return print(await daemon.countSessions(filter), options, countLines);
+	return print(await daemon.sessions({ ...filter, limit }), options, listLines);
 }
 
-function tell<T>(answer: T, { json }: SessionsOptions, inWords: (answer: T) => string[]): void {
-	process.stdout.write(`${json ? JSON.stringify(answer) : inWords(answer).join("\n")}\n`);
+function print<T>(answer: T, { json }: SessionsOptions, linesOf: (answer: T) => string[]): void {
+	process.stdout.write(`${json ? JSON.stringify(answer) : linesOf(answer).join("\n")}\n`);
 }
 
-function ended({ expired }: Expired): string[] {
+function expiredLines({ expired }: Expired): string[] {
 	return [
-		expired === 0 ? "no session matched" : `${count(expired, "session")} ended; each one's next packet chooses anew`,
+		expired === 0
+			? "no session matched"
+			: `${count(expired, "session")} expired; each one's next packet is placed anew`,
 	];
 }
 
-function counted({ total, groups }: SessionCount): string[] {
+function countLines({ total, groups }: SessionCount): string[] {
 	const rows = groups.map((one) => [
 		one.service,
 		one.protocol,
@@ -57,17 +61,17 @@ function counted({ total, groups }: SessionCount): string[] {
 	return [...(body.length > 0 ? [paint("dim", title ?? ""), ...body] : []), count(total, "session")];
 }
 
-function listed(answer: SessionList): string[] {
+function listLines(answer: SessionList): string[] {
 	const paint = paintFor(process.stdout);
-	const lastFirst = [...answer.sessions].sort((a, b) => a.idleMs - b.idleMs);
-	const total = count(lastFirst.length, "session");
+	const latestFirst = [...answer.sessions].sort((a, b) => a.idleMs - b.idleMs);
+	const total = count(latestFirst.length, "session");
 	const [title, ...body] = table(
 		["left", "left", "left", "left", "left", "right", "right", "right"],
-		[["service", "on", "source", "backend", "at", "idle", "left", "seen"], ...lastFirst.map(cells)],
+		[["service", "on", "source", "backend", "at", "idle", "left", "packets"], ...latestFirst.map(cells)],
 	);
 	return [
 		...(body.length > 0 ? [paint("dim", title ?? ""), ...body] : []),
-		answer.truncated ? `${total} shown, and there are more: --limit` : total,
+		answer.truncated ? `${total} shown of more; raise --limit to see them` : total,
 	];
 }
 
@@ -80,6 +84,6 @@ function cells(session: Session): string[] {
 		session.target ?? "",
 		duration(session.idleMs),
 		duration(session.leftMs),
-		session.proven ? "often" : "once",
+		session.proven ? "several" : "one",
 	];
 }

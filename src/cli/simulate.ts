@@ -1,16 +1,16 @@
-// simulate.ts - `shunt simulate`: what would become of so many clients, by the policy that the daemon runs.
+// simulate.ts - `shunt simulate`: a simulation of clients, backends and gateways with the policy that the daemon runs.
 //
-// Owns: the words of the answer. Must never: simulate; simulate/ does.
+// Owns: the text of the answer. Must never: simulate; simulate/ does.
 
 import { writeFileSync } from "node:fs";
-import type { Choose } from "../config/index.js";
 import { ShuntError } from "../errors.js";
+import type { StrategyName } from "../policy/index.js";
 import { DEFAULTS, type Link, type Options, plot, type Result, simulate as run } from "../simulate/index.js";
 import { paintFor } from "./paint.js";
 import { bps, count, number, percent } from "./units.js";
 
 export interface SimulateOptions {
-	readonly choose: Choose;
+	readonly choose: StrategyName;
 	readonly backends: number;
 	readonly clients: number;
 	readonly time: number;
@@ -31,16 +31,9 @@ export interface SimulateOptions {
 	readonly json?: boolean;
 }
 
-const MOST = { backends: 1000, clients: 10_000_000, gateways: 16, time: 86_400, uplinks: 8 } as const;
-
 export async function simulate(options: SimulateOptions): Promise<void> {
-	for (const [name, most] of Object.entries(MOST))
-		if (name !== "uplinks" && (options[name as keyof SimulateOptions] as number) > most)
-			throw new ShuntError("SHUNT_USAGE", { what: `--${name} is at most ${number(most)}.` });
-	if ((options.uplinks?.length ?? 0) > MOST.uplinks)
-		throw new ShuntError("SHUNT_USAGE", { what: `--uplinks names at most ${MOST.uplinks}.` });
 	if (options.foreign !== undefined && options.uplinks === undefined)
-		throw new ShuntError("SHUNT_USAGE", { what: "--foreign is traffic on an uplink, and there is none: --uplinks." });
+		throw new ShuntError("SHUNT_USAGE", { what: "--foreign needs an uplink to be on; give --uplinks." });
 	const progress = !options.json && process.stderr.isTTY;
 	const began = performance.now();
 	const result = run(modelOf(options), (part) => {
@@ -52,7 +45,7 @@ export async function simulate(options: SimulateOptions): Promise<void> {
 	process.stdout.write(
 		options.json ? `${JSON.stringify(figures)}\n` : `${lines(result, performance.now() - began).join("\n")}\n`,
 	);
-	if (options.plot !== undefined && !options.json) process.stderr.write(`drawn in ${options.plot}\n`);
+	if (options.plot !== undefined && !options.json) process.stderr.write(`plot written to ${options.plot}\n`);
 }
 
 function modelOf(options: SimulateOptions): Options {
@@ -79,7 +72,7 @@ function modelOf(options: SimulateOptions): Options {
 	};
 }
 
-/** A session brings so many bytes that all links together are used as far as was asked for. */
+/** Sessions have as many bytes as use all links together to the fraction `use`. */
 function linksOf({ uplinks = [], use, foreign, backends, clients, time }: SimulateOptions): Partial<Options> {
 	if (uplinks.length === 0) return {};
 	const speed = uplinks.reduce((sum, one) => sum + one, 0);
@@ -110,34 +103,34 @@ function lines(result: Result, tookMs: number): string[] {
 	const fixed = (value: number, digits = 3) => value.toFixed(digits);
 	return [
 		paint("bold", title),
-		line("load", `${percent(result.load)} of full in the mean, ${number(result.live)} sessions at the end`),
+		line("load", `mean ${percent(result.load)} of capacity, ${number(result.live)} sessions at the end`),
 		line(
 			"balance",
-			`most loaded / mean ${fixed(balance.lasting.max)} for good, ${fixed(balance.now.max)} from second to second, ${fixed(balance.worst)} at worst`,
+			`most loaded / mean ${fixed(balance.lasting.max)} over the run, ${fixed(balance.now.max)} per second, ${fixed(balance.worst)} at worst`,
 		),
 		line(
 			"",
-			`standard deviation ${fixed(balance.lasting.deviation)} for good, ${fixed(balance.now.deviation)} from second to second`,
+			`standard deviation ${fixed(balance.lasting.deviation)} over the run, ${fixed(balance.now.deviation)} per second`,
 		),
 		line(
 			"oscillation",
-			`amplitude ${fixed(oscillation.amplitude)}, where chance alone makes ${fixed(oscillation.noise)}; ${fixed(oscillation.signChangesPerMinute, 1)} changes of sign a minute`,
+			`amplitude ${fixed(oscillation.amplitude)} (random arrivals alone: ${fixed(oscillation.noise)}), ${fixed(oscillation.signChangesPerMinute, 1)} sign changes per minute`,
 		),
 		line(
 			"tables",
-			`${fixed(oscillation.publishedPerMinute, 1)} publications a minute, which move ${percent(oscillation.rowsMovedPerMinute)} of the rows`,
+			`${fixed(oscillation.publishedPerMinute, 1)} publications per minute, which move ${percent(oscillation.rowsMovedPerMinute)} of the rows`,
 		),
 		...(disruption.changes === 0
 			? []
 			: [
 					line(
 						"disruption",
-						`${count(disruption.changes, "change")} of backends: ${fixed(disruption.necessary, 0)} sessions lost theirs each time; of the others' new flows ${percent(disruption.elsewhere)} would go elsewhere`,
+						`${count(disruption.changes, "change")} of backends: ${fixed(disruption.necessary, 0)} sessions moved each time; ${percent(disruption.elsewhere)} of the other clients' new flows would move`,
 					),
 				]),
 		line(
 			"gateways",
-			`${percent(result.gatewayShare)} of all packets pass one; ${percent(result.agreement)} of choices alike`,
+			`${percent(result.gatewayShare)} of all packets pass one; they agree on ${percent(result.agreement)} of choices`,
 		),
 		...(disruption.renewals === 0
 			? []
@@ -150,15 +143,15 @@ function lines(result: Result, tookMs: number): string[] {
 		...result.links.map(({ share, headroom, use }, i) =>
 			line(
 				i === 0 ? "uplinks" : "",
-				`${bps(options.links[i]!.speedBps)}: ${percent(share)} of new sessions, ${percent(headroom)} of the room for them, ${percent(use)} used`,
+				`${bps(options.links[i]!.speedBps)}: ${percent(share)} of new sessions, ${percent(headroom)} of the headroom, ${percent(use)} used`,
 			),
 		),
 		...(result.stale === null
 			? []
 			: [
 					line(
-						"silent",
-						`who reported no more got ${fixed(result.stale.share, 2)} of an equal share, at most ${fixed(result.stale.most, 2)}`,
+						"stale",
+						`backends without reports got ${fixed(result.stale.share, 2)} of an equal share, at most ${fixed(result.stale.most, 2)}`,
 					),
 				]),
 		line("", paint("dim", `seed ${options.seed}; took ${(tookMs / 1000).toFixed(1)} s`)),

@@ -1,6 +1,6 @@
-// status-text.ts - a daemon's status at one look: who serves whom, by what reasons packets left, and that none is missing.
+// status-text.ts - a daemon's status as text: services and their targets, reasons, and the conservation of packets.
 //
-// Owns: the picture. Must never: ask anybody; what it draws is what it is given.
+// Owns: the layout. Must never: query a daemon; it formats what it is given.
 
 import type { ReasonCount, ServiceStatus, Status, TargetStatus } from "../api/types.js";
 import { loadLines, ownLoadText } from "./load-text.js";
@@ -11,10 +11,10 @@ import { bytes, count, duration, endpoint, number, percent, rate } from "./units
 export interface StatusView {
 	readonly width: number;
 	readonly paint: Paint;
-	/** Services and targets without traffic too. */
+	/** Include services and targets without traffic. */
 	readonly all: boolean;
 	readonly now: number;
-	/** An earlier status, for rates. */
+	/** The previous status, for rates. */
 	readonly before?: { readonly status: Status; readonly ms: number } | undefined;
 }
 
@@ -50,11 +50,11 @@ function headLines(status: Status, { paint, now, before }: StatusView): string[]
 	const missed = status.workers.reduce((total, worker) => total + worker.captureDrops, 0);
 	const lost =
 		status.engine.mode === "user"
-			? `${alarm(missed, paint)} lost by the kernel before us`
-			: `${alarm(status.lost, paint)} not taken by a driver after us`;
+			? `${alarm(missed, paint)} dropped before capture`
+			: `${alarm(status.lost, paint)} refused by a driver`;
 	const conserved = status.conserved
-		? paint("green", "every packet has a reason")
-		: paint("yellow", "some are under way");
+		? paint("green", "every packet is accounted for")
+		: paint("yellow", "some are in flight");
 	return [
 		`${name}  ${facts}`,
 		`engine    ${engineText(status)}`,
@@ -68,15 +68,15 @@ function headLines(status: Status, { paint, now, before }: StatusView): string[]
 	];
 }
 
-/** What the packet program has sent of its own, if there is any. */
+/** Packets that the packet program has answered itself, if any. */
 function answeredLine(indicated: number, returned: number, control: number): string[] {
 	if (indicated + returned + control === 0) return [];
 	return [`answered  ${number(indicated)} indicated, ${number(returned)} returned, ${number(control)} control`];
 }
 
 function answersText({ packets, made }: Status["sent"]): string {
-	const began = made === 0 ? "" : `, of which ${number(made)} began one`;
-	return `${count(packets, "packet")} to clients of its sessions${began}`;
+	const began = made === 0 ? "" : `; ${number(made)} of them began a session`;
+	return `${count(packets, "packet")} to clients${began}`;
 }
 
 function spaced(lines: readonly string[]): string[] {
@@ -85,7 +85,7 @@ function spaced(lines: readonly string[]): string[] {
 
 function engineText({ engine }: Status): string {
 	const name = engine.mode === "user" ? `user space, ${engine.capture} capture` : `${engine.mode} XDP`;
-	return `${name} (${engine.why})${engine.adopted ? "; took over the sessions of an earlier daemon" : ""}`;
+	return `${name} (${engine.why})${engine.adopted ? "; sessions of an earlier daemon" : ""}`;
 }
 
 function alarm(value: number, paint: Paint): string {
@@ -96,12 +96,12 @@ function sum(counts: readonly { packets: number }[]): number {
 	return counts.reduce((total, one) => total + one.packets, 0);
 }
 
-// ---- who serves whom
+// ---- services and their targets
 
 function serviceLines(status: Status, view: StatusView): string[] {
 	const { paint } = view;
 	if (status.services.length === 0) return ["no services"];
-	// A backend counts what it was sent by session; the tables' targets are the gateways' business.
+	// A backend counts by session; targets are shown on gateways only.
 	const isGateway = status.role === "gateway";
 	const unreachable = (target: TargetStatus) => isGateway && target.share > 0 && target.nextHop === null;
 	const busy = (service: ServiceStatus) =>
@@ -122,32 +122,23 @@ function serviceLines(status: Status, view: StatusView): string[] {
 		);
 		for (const target of targets) rows.push({ cells: targetCells(target, packets, paint) });
 	}
-	const head = [
-		"service, and who serves it",
-		"traffic",
-		"share",
-		"sessions",
-		...(isGateway ? ["packets", "bytes"] : []),
-	];
+	const head = ["service and targets", "traffic", "share", "sessions", ...(isGateway ? ["packets", "bytes"] : [])];
 	const cells = [head, ...rows.map((row) => row.cells)];
 	const [title, ...body] = isGateway
 		? table(["left", "left", "right", "right", "right", "right"], cells)
 		: table(["left", "right"], [["service", "sessions"], ...cells.slice(1).map((row) => [row[0] ?? "", row[3] ?? ""])]);
 	const lines = body.map((line, i) => (rows[i]?.style === undefined ? line : paint(rows[i].style, line)));
-	const silent = status.services.filter((service) => !shown.includes(service));
-	return [
-		...(shown.length > 0 ? [paint("dim", title ?? ""), ...lines] : []),
-		...silentLine(silent, shown.length, view),
-	];
+	const idle = status.services.filter((service) => !shown.includes(service));
+	return [...(shown.length > 0 ? [paint("dim", title ?? ""), ...lines] : []), ...idleLine(idle, shown.length, view)];
 }
 
 function targetCells(target: TargetStatus, of: number, paint: Paint): string[] {
 	const part = of === 0 ? 0 : target.packets / of;
-	// Only active targets have a share of new sessions; others have a state to tell instead.
+	// Only active targets have a share of new sessions; the state of others is shown instead.
 	const share = target.share > 0 ? percent(target.share) : "by rule";
-	const trouble = target.nextHop === null ? paint("red", " no next hop") : "";
+	const nextHop = target.nextHop === null ? paint("red", " no next hop") : "";
 	return [
-		`  ${target.backend} ${endpoint(target.address, target.port)}${trouble}`,
+		`  ${target.backend} ${endpoint(target.address, target.port)}${nextHop}`,
 		paint("cyan", bar(part, BAR)),
 		target.state === "active" ? share : paint("yellow", target.state),
 		number(target.sessions),
@@ -156,10 +147,10 @@ function targetCells(target: TargetStatus, of: number, paint: Paint): string[] {
 	];
 }
 
-function silentLine(silent: readonly ServiceStatus[], shown: number, view: StatusView): string[] {
-	if (silent.length === 0) return [];
-	const names = [...new Set(silent.map((service) => service.name))].join(", ");
-	const what = `${count(silent.length, shown > 0 ? "other service" : "service")} without traffic (--all): ${names}`;
+function idleLine(idle: readonly ServiceStatus[], shown: number, view: StatusView): string[] {
+	if (idle.length === 0) return [];
+	const names = [...new Set(idle.map((service) => service.name))].join(", ");
+	const what = `${count(idle.length, shown > 0 ? "other service" : "service")} without traffic (--all): ${names}`;
 	return [view.paint("dim", cut(what, view.width))];
 }
 
@@ -185,20 +176,20 @@ function painted(reason: ReasonCount, paint: Paint): string {
 	return reason.verdict === "forward" ? paint("green", reason.verdict) : reason.verdict;
 }
 
-// ---- workers, if there is something to say about them
+// ---- workers, if there are several or one has ended
 
 function workerLines(status: Status, { paint }: StatusView): string[] {
 	const lines = status.workers.flatMap((worker, i) => {
-		const who = `worker ${i} on ${worker.interface}`;
-		if (worker.error) return [paint("red", `${who} has ended: ${worker.error}`)];
-		if (worker.error !== null) return [paint("red", `${who} has ended`)];
-		const took = `${number(worker.in.packets)} packets, ${number(worker.captureDrops)} lost before it`;
-		return status.workers.length > 1 ? [`${who}: ${took}`] : [];
+		const name = `worker ${i} on ${worker.interface}`;
+		if (worker.error) return [paint("red", `${name} has ended: ${worker.error}`)];
+		if (worker.error !== null) return [paint("red", `${name} has ended`)];
+		const counts = `${number(worker.in.packets)} packets, ${number(worker.captureDrops)} dropped before capture`;
+		return status.workers.length > 1 ? [`${name}: ${counts}`] : [];
 	});
 	return lines.length === 0 ? [] : ["", ...lines];
 }
 
-// ---- links, if there is something to say about them
+// ---- links that are down or lose packets
 
 function linkLines(status: Status, { paint }: StatusView): string[] {
 	const lines = status.links.flatMap(({ interface: name, up, rx, tx, queues }) => {
@@ -208,9 +199,9 @@ function linkLines(status: Status, { paint }: StatusView): string[] {
 		const worst = queues
 			.map(({ queue, ...of }) => ({ queue, dropped: (of.rx.dropped ?? 0) + (of.tx.dropped ?? 0) }))
 			.sort((a, b) => b.dropped - a.dropped)[0];
-		const where = worst !== undefined && worst.dropped > 0 ? `, most of them in queue ${worst.queue}` : "";
-		const came = `${number(rx.dropped)} of those that came and ${number(tx.dropped)} of those that went were dropped${where}`;
-		return [paint("yellow", `link ${name}: ${came}; ${number(rx.errors + tx.errors)} were damaged`)];
+		const where = worst !== undefined && worst.dropped > 0 ? `, most in queue ${worst.queue}` : "";
+		const dropped = `${number(rx.dropped)} received and ${number(tx.dropped)} transmitted packets dropped${where}`;
+		return [paint("yellow", `link ${name}: ${dropped}; ${number(rx.errors + tx.errors)} errors`)];
 	});
 	return lines.length === 0 ? [] : ["", ...lines];
 }

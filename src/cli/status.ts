@@ -1,6 +1,6 @@
-// status.ts - `shunt status`: asks a daemon how it is, once or again and again.
+// status.ts - `shunt status`: queries a daemon's status, once or at an interval.
 //
-// Must never: draw; status-text.ts does.
+// Must never: format; status-text.ts does.
 
 import { setTimeout as delay } from "node:timers/promises";
 import type { Status } from "../api/types.js";
@@ -11,7 +11,7 @@ import { daemonOf, type Which } from "./which-daemon.js";
 export interface StatusOptions extends Which {
 	readonly json?: boolean;
 	readonly all?: boolean;
-	/** Seconds between two looks; true: one second. */
+	/** Seconds between two queries; true: one second. */
 	readonly watch?: number | true;
 }
 
@@ -46,8 +46,8 @@ export async function status(options: StatusOptions): Promise<void> {
 	}
 }
 
-/** Over what stood there before, without a flicker; what does not fit is left out. */
+/** Overwrites the previous lines without a flicker; lines below the screen are left out. */
 function screen(lines: readonly string[]): string {
-	const fitting = lines.slice(0, Math.max(1, process.stdout.rows - 1));
-	return `${HOME}${fitting.map((line) => `${line}${REST_OF_LINE}\n`).join("")}${REST_OF_SCREEN}`;
+	const visible = lines.slice(0, Math.max(1, process.stdout.rows - 1));
+	return `${HOME}${visible.map((line) => `${line}${REST_OF_LINE}\n`).join("")}${REST_OF_SCREEN}`;
 }

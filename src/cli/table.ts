@@ -1,12 +1,12 @@
-// table.ts - aligned columns, little bars, and lines broken at the terminal's width.
+// table.ts - aligned columns, bars, and lines wrapped at the terminal's width.
 //
-// Must never: know what stands in a cell. Cells may be painted: what counts is the width that is seen.
+// Must never: interpret a cell. Cells may be coloured: only their visible width counts.
 
 import { stripVTControlCharacters } from "node:util";
 
 export type Align = "left" | "right";
 
-/** Lines without trailing blanks. Two blanks between columns; a row may have fewer cells than there are columns. */
+/** Lines without trailing blanks; two blanks between columns. A row may have fewer cells than there are columns. */
 export function table(columns: readonly Align[], rows: readonly (readonly string[])[], indent = ""): string[] {
 	const widths = columns.map((_, i) => Math.max(0, ...rows.map((row) => width(row[i] ?? ""))));
 	return rows.map((row) => {
@@ -26,14 +26,14 @@ function pad(text: string, to: number, align: Align): string {
 
 const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
-/** A part between 0 and 1 as a bar of so many characters. Whatever is not nothing shows. */
+/** A part between 0 and 1 as a bar of at most this many characters. A part above 0 is never an empty bar. */
 export function bar(part: number, characters: number): string {
 	const eighths = Math.round(Math.min(1, Math.max(0, part)) * characters * 8);
 	const shown = part > 0 ? Math.max(1, eighths) : 0;
 	return "█".repeat(shown >> 3) + EIGHTHS[shown & 7];
 }
 
-/** Unpainted text cut to a width, with an ellipsis if something is missing. */
+/** Uncoloured text cut to a width, with an ellipsis if it was longer. */
 export function cut(text: string, to: number): string {
 	const characters = [...text];
 	if (characters.length <= to) return text;
@@ -43,7 +43,7 @@ export function cut(text: string, to: number): string {
 		.trimEnd()}…`;
 }
 
-/** Unpainted text broken between words; a word longer than a line stands in a line of its own. */
+/** Uncoloured text wrapped between words; a word longer than a line gets a line of its own. */
 export function wrap(text: string, to: number): string[] {
 	const lines: string[] = [];
 	let line = "";

@@ -1,6 +1,6 @@
-// units.ts - numbers as people read them: 1,234,567 · 1.23 MB · 2 m 13 s · 33 %.
+// units.ts - numbers with units, as text: 1,234,567 · 1.23 MB · 2 m 13 s · 33 %.
 //
-// Must never: be used for --json, which has plain numbers.
+// Must never: be used for --json, where numbers are plain.
 
 const GROUPED = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
@@ -18,7 +18,7 @@ export function bytes(value: number): string {
 	return scaled(value, ["B", "kB", "MB", "GB", "TB", "PB"]);
 }
 
-/** Of something per second. */
+/** Events per second. */
 export function rate(perSecond: number): string {
 	return `${scaled(perSecond, ["", "k", "M", "G"])}/s`;
 }
@@ -54,7 +54,7 @@ function pair(first: number, unit: string, second: number, smaller: string): str
 	return second === 0 ? `${first} ${unit}` : `${first} ${unit} ${second} ${smaller}`;
 }
 
-/** Of a part between 0 and 1. What is there is never shown as 0 %, and what is missing never as 100 %. */
+/** Of a part between 0 and 1. A part above 0 is never shown as 0 %, nor one below 1 as 100 %. */
 export function percent(part: number): string {
 	if (part > 0 && part < 0.001) return "<0.1 %";
 	if (part < 1 && part > 0.999) return ">99.9 %";
@@ -62,7 +62,4 @@ export function percent(part: number): string {
 	return `${(part * 100).toFixed(digits)} %`;
 }
 
-/** An address and a port as URLs write them. */
-export function endpoint(address: string, port: number): string {
-	return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
+export { formatEndpoint as endpoint } from "../wire/index.js";

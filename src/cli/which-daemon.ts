@@ -1,6 +1,6 @@
-// which-daemon.ts - the daemon that a question is for: --socket, or --name, or the only one on this host.
+// which-daemon.ts - the daemon that a query goes to: by --socket, by --name, or the only one on this host.
 //
-// Owns: that choice. Must never: ask the daemon anything but whether it is there.
+// Owns: that choice. Must never: query the daemon; it only connects, to find out whether one answers.
 
 import { accessSync, constants, readdirSync } from "node:fs";
 import { connect } from "node:net";
@@ -15,16 +15,17 @@ export interface Which {
 
 export async function daemonOf(which: Which, command: string): Promise<ApiClient> {
 	const socket = await socketOf(which);
-	needAccess(socket, command);
+	requireAccess(socket, command);
 	return new ApiClient(socket);
 }
 
-/** `folder` is another one in tests only. */
+/** Tests alone set `folder`. */
 export async function socketOf(which: Which, folder = SOCKET_FOLDER): Promise<string> {
 	if (which.socket !== undefined) return which.socket;
 	if (which.name !== undefined) return join(folder, `${which.name}.sock`);
 	const sockets = socketsIn(folder);
-	// A daemon that was killed leaves its socket behind; with one alone, its absence is the better complaint.
+	// A killed daemon leaves its socket behind. A single socket is returned in any case: connecting gives the better
+	// error.
 	const answering = sockets.length > 1 ? await filterAnswering(sockets) : sockets;
 	const [only, ...more] = answering.length > 0 ? answering : sockets.slice(0, 1);
 	if (only === undefined)
@@ -34,7 +35,9 @@ export async function socketOf(which: Which, folder = SOCKET_FOLDER): Promise<st
 		});
 	if (more.length > 0) {
 		const names = answering.map((path) => basename(path, ".sock")).join(", ");
-		throw new ShuntError("SHUNT_USAGE", { what: `Several daemons run on this host: say with --name which: ${names}.` });
+		throw new ShuntError("SHUNT_USAGE", {
+			what: `Several daemons run on this host; choose one of ${names} with --name.`,
+		});
 	}
 	return only;
 }
@@ -49,23 +52,23 @@ function socketsIn(folder: string): string[] {
 }
 
 async function filterAnswering(sockets: readonly string[]): Promise<string[]> {
-	const there = await Promise.all(sockets.map(answers));
-	return sockets.filter((_, i) => there[i]);
+	const answering = await Promise.all(sockets.map(answers));
+	return sockets.filter((_, i) => answering[i]);
 }
 
 function answers(socket: string): Promise<boolean> {
 	return new Promise((resolve) => {
-		const end = (there: boolean) => {
+		const end = (answered: boolean) => {
 			connection.destroy();
-			resolve(there);
+			resolve(answered);
 		};
 		const connection = connect(socket, () => end(true));
-		// Not allowed to ask is not the same as gone.
+		// A socket that this user may not open can belong to a live daemon.
 		connection.on("error", (error: NodeJS.ErrnoException) => end(error.code === "EACCES"));
 	});
 }
 
-function needAccess(socket: string, command: string): void {
+function requireAccess(socket: string, command: string): void {
 	try {
 		accessSync(socket, constants.R_OK | constants.W_OK);
 	} catch (error) {

@@ -1,9 +1,9 @@
 // connection.ts - node:net's connect, for a service whose gateway may name a target.
 //
-// net.connect hands out its socket before there is a connection, and such a socket can't try a second way. So this one is a shell around
-// the socket that a Dialer has connected.
+// net.connect returns its socket before it is connected, and such a socket cannot attempt a second address. So this one
+// wraps the socket that a Dialer connects.
 //
-// Owns: the interface of net.Socket. Must never: choose a way (dialer.ts does).
+// Owns: the interface of net.Socket. Must never: choose a path (dialer.ts does).
 
 import {
 	type AddressInfo,
@@ -21,8 +21,8 @@ export type ConnectionOptions = NetConnectOpts & {
 	readonly dialer?: Dialer;
 };
 
-/** As net.connect; `options.redirection` says the rest. Connections that share their options object, or a Dialer, share what they learn
- * of services; so do all that say nothing. */
+/** As net.connect, with `options.redirection` or `options.dialer`. Connections with the same options object, or the
+ * same Dialer, share their machines; so do all connections without either. */
 export function connect(options: ConnectionOptions, listener?: () => void): Socket;
 export function connect(port: number, host?: string, listener?: () => void): Socket;
 export function connect(path: string, listener?: () => void): Socket;
@@ -40,22 +40,25 @@ export function connect(first: ConnectionOptions | number | string, ...rest: unk
 export const createConnection = connect;
 
 const dialers = new WeakMap<object, Dialer>();
-const NOTHING: RedirectionOptions = {};
+const DEFAULTS: RedirectionOptions = {};
 
-export function dialerOf({ dialer, redirection = NOTHING }: Pick<ConnectionOptions, "dialer" | "redirection">): Dialer {
+export function dialerOf({
+	dialer,
+	redirection = DEFAULTS,
+}: Pick<ConnectionOptions, "dialer" | "redirection">): Dialer {
 	if (dialer !== undefined) return dialer;
 	const known = dialers.get(redirection);
 	if (known !== undefined) return known;
-	const made = new Dialer(redirection);
-	dialers.set(redirection, made);
-	return made;
+	const created = new Dialer(redirection);
+	dialers.set(redirection, created);
+	return created;
 }
 
 export class Connection extends Socket {
 	#inner: Socket | undefined;
-	readonly #stop = new AbortController();
-	/** What was asked of the socket before there was one. */
-	#wishes: ((inner: Socket) => void)[] = [];
+	readonly #abort = new AbortController();
+	/** Calls made before the inner socket exists. */
+	#deferred: ((inner: Socket) => void)[] = [];
 
 	constructor(options: TcpNetConnectOpts & ConnectionOptions) {
 		super({ allowHalfOpen: options.allowHalfOpen ?? false });
@@ -67,7 +70,7 @@ export class Connection extends Socket {
 		} = options as TcpNetConnectOpts & ConnectionOptions & { signal?: unknown };
 		(this as { connecting: boolean }).connecting = true;
 		dialerOf(options)
-			.dial(plain, this.#stop.signal)
+			.dial(plain, this.#abort.signal)
 			.then(
 				(inner) => this.#adopt(inner),
 				(error: Error) => this.destroy(error),
@@ -82,8 +85,8 @@ export class Connection extends Socket {
 		this.#inner = inner;
 		inners.set(this, inner);
 		(this as { connecting: boolean }).connecting = false;
-		for (const wish of this.#wishes) wish(inner);
-		this.#wishes = [];
+		for (const call of this.#deferred) call(inner);
+		this.#deferred = [];
 		inner.on("data", (chunk: Buffer) => {
 			if (!this.push(chunk)) inner.pause();
 		});
@@ -98,9 +101,9 @@ export class Connection extends Socket {
 		this.emit("ready");
 	}
 
-	#with(wish: (inner: Socket) => void): this {
-		if (this.#inner !== undefined) wish(this.#inner);
-		else this.#wishes.push(wish);
+	#withInner(call: (inner: Socket) => void): this {
+		if (this.#inner !== undefined) call(this.#inner);
+		else this.#deferred.push(call);
 		return this;
 	}
 
@@ -109,11 +112,11 @@ export class Connection extends Socket {
 	}
 
 	override _write(chunk: Buffer, encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-		this.#with((inner) => inner.write(chunk, encoding, done));
+		this.#withInner((inner) => inner.write(chunk, encoding, done));
 	}
 
 	override _writev(chunks: { chunk: Buffer; encoding: BufferEncoding }[], done: (error?: Error | null) => void): void {
-		this.#with((inner) => {
+		this.#withInner((inner) => {
 			inner.cork();
 			for (const [i, { chunk, encoding }] of chunks.entries())
 				inner.write(chunk, encoding, i === chunks.length - 1 ? done : undefined);
@@ -122,15 +125,15 @@ export class Connection extends Socket {
 	}
 
 	override _final(done: (error?: Error | null) => void): void {
-		this.#with((inner) => inner.end(() => done()));
+		this.#withInner((inner) => inner.end(() => done()));
 	}
 
 	override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
 		(this as { connecting: boolean }).connecting = false;
-		this.#stop.abort();
+		this.#abort.abort();
 		this.#inner?.destroy();
 		done(error);
-		process.nextTick(() => this.emit("close", error !== null)); // as net.Socket does, once its handle is closed
+		process.nextTick(() => this.emit("close", error !== null)); // as net.Socket does when its handle is closed
 	}
 
 	override setTimeout(timeout: number, callback?: () => void): this {
@@ -138,23 +141,23 @@ export class Connection extends Socket {
 			if (timeout === 0) this.removeListener("timeout", callback);
 			else this.once("timeout", callback);
 		}
-		return this.#with((inner) => inner.setTimeout(timeout));
+		return this.#withInner((inner) => inner.setTimeout(timeout));
 	}
 
 	override setNoDelay(flag?: boolean): this {
-		return this.#with((inner) => inner.setNoDelay(flag));
+		return this.#withInner((inner) => inner.setNoDelay(flag));
 	}
 
 	override setKeepAlive(enable?: boolean, delay?: number): this {
-		return this.#with((inner) => inner.setKeepAlive(enable, delay));
+		return this.#withInner((inner) => inner.setKeepAlive(enable, delay));
 	}
 
 	override ref(): this {
-		return this.#with((inner) => inner.ref());
+		return this.#withInner((inner) => inner.ref());
 	}
 
 	override unref(): this {
-		return this.#with((inner) => inner.unref());
+		return this.#withInner((inner) => inner.unref());
 	}
 
 	override resetAndDestroy(): this {
@@ -176,7 +179,7 @@ Object.defineProperty(Connection.prototype, "pending", {
 		return inners.get(this)?.pending ?? true;
 	},
 });
-// What net.Socket has as getters of its handle.
+// Getters that net.Socket derives from its handle.
 for (const name of [
 	"remoteAddress",
 	"remotePort",

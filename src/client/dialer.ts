@@ -1,97 +1,109 @@
 // dialer.ts - TCP connections that go to the target which a service's gateway names.
 //
-// The questions are control datagrams over UDP; the answer holds for every connection while its lease lasts. Which way a connection
-// goes is decided before its SYN, and never later.
+// Queries are control datagrams over UDP; the answer holds for every connection while its lease lasts. The path of a
+// connection is decided before its SYN, and never changed later.
 //
-// Owns: one flow per service, the two UDP sockets that ask, and the order of attempts: the target, then the gateway.
-// Must never: break a connection that stands, or fail one that the gateway would serve, save in mode required.
+// Owns: one machine per service, the UDP sockets that query, and the order of attempts: the target, then the gateway.
+// Must never: break an established connection, or fail one that the gateway would serve, except in mode required.
 
-import { createSocket as createDgram, type Socket as Datagrams } from "node:dgram";
+import { createSocket as createDgram, type Socket as DatagramSocket } from "node:dgram";
 import { lookup as dnsLookup } from "node:dns";
 import { EventEmitter } from "node:events";
 import { isIP, connect as netConnect, type Socket, type TcpNetConnectOpts } from "node:net";
-import { decodeControl, formatAddress } from "../wire/index.js";
-import { type Endpoint, endpoint, same, textOf } from "./endpoint.js";
-import { Flow } from "./flow.js";
-import { COUNTERS, type Counters, SETTINGS } from "./machine.js";
-import { Memory } from "./memory.js";
-import { type RedirectionOptions, type Resolved, resolveOptions } from "./options.js";
+import {
+	canonicalEndpoint,
+	decodeControl,
+	type Endpoint,
+	endpointText,
+	formatAddress,
+	sameEndpoint,
+} from "../wire/index.js";
+import { ServiceCache } from "./cache.js";
+import { codedError, noTargetError } from "./coded-error.js";
+import { MachineDriver, PROTOCOL } from "./driver.js";
+import { COUNTERS, type Counters, SETTINGS, zeroCounters } from "./machine/index.js";
+import { type RedirectionOptions, type ResolvedOptions, resolveOptions } from "./options.js";
 
-const LEAST_PATIENCE_MS = 500;
-/** Ways that one connection tries, the gateway's included. */
-const ATTEMPTS = 7;
+const MIN_CONNECT_TIMEOUT_MS = 500;
+/** Of one connection, the one to the gateway included. */
+const MAX_ATTEMPTS = 7;
 
 interface Service {
-	readonly flow: Flow;
+	readonly driver: MachineDriver;
+	/** Connections that wait for the machine to progress. */
 	readonly waiting: Set<() => void>;
 }
 
 export class Dialer extends EventEmitter {
-	readonly #options: Resolved;
-	/** A connection to a target that is not there by then goes another way. */
-	readonly #patienceMs: number;
+	readonly #options: ResolvedOptions;
+	/** A target that has not accepted a connection by then has failed. */
+	readonly #connectTimeoutMs: number;
 	readonly #services = new Map<string, Service>();
-	/** By the local address, or the family where that is left open: a ticket is for the address that asked. */
-	readonly #asking = new Map<string, Datagrams>();
-	readonly #past = Object.fromEntries(COUNTERS.map((name) => [name, 0])) as Counters;
+	/** Sockets that query, by local address, or by family if that is unspecified: a ticket is valid for the address
+	 * that queried. */
+	readonly #querySockets = new Map<string, DatagramSocket>();
+	/** Counters of machines that are closed. */
+	readonly #closedCounters = zeroCounters();
 
 	constructor(options: RedirectionOptions = {}) {
 		super();
 		this.#options = resolveOptions(options);
-		this.#patienceMs = Math.max(options.silence ?? SETTINGS.silence, LEAST_PATIENCE_MS);
+		this.#connectTimeoutMs = Math.max(options.silence ?? SETTINGS.silenceMs, MIN_CONNECT_TIMEOUT_MS);
 	}
 
 	get counters(): Counters {
-		const sum = { ...this.#past };
-		for (const { flow } of this.#services.values()) for (const name of COUNTERS) sum[name] += flow.counters[name];
+		const sum = { ...this.#closedCounters };
+		for (const { driver } of this.#services.values()) for (const name of COUNTERS) sum[name] += driver.counters[name];
 		return sum;
 	}
 
-	/** Where connections to this service go now: its target, or undefined, by the gateway. */
+	/** The target that connections to this service go to; undefined: they go to the gateway. */
 	target(address: string, port: number, localAddress?: string): Endpoint | undefined {
-		const at = endpoint(address, port);
-		return at === undefined ? undefined : this.#services.get(keyOf(at, localAddress))?.flow.machine.target;
+		const service = canonicalEndpoint(address, port);
+		return service === undefined ? undefined : this.#services.get(keyOf(service, localAddress))?.driver.machine.target;
 	}
 
-	/** A connected socket; rejects with the error of the last way that was tried. `signal` gives up. */
+	/** A connected socket; rejects with the error of the last attempt. `signal` aborts. */
 	async dial(options: TcpNetConnectOpts, signal?: AbortSignal): Promise<Socket> {
 		const service = await resolveName(options);
 		if (service === undefined || this.#options.mode === "off" || !this.#options.isService(service))
 			return attempt(options, undefined, signal);
-		for (let left = ATTEMPTS; ; left--) {
-			const to = await this.#way(service, options.localAddress, signal);
-			const direct = !same(to, service);
+		for (let left = MAX_ATTEMPTS; ; left--) {
+			const to = await this.#destination(service, options.localAddress, signal);
+			const direct = !sameEndpoint(to, service);
 			try {
-				// By the gateway as the application said it: where a name has several addresses, Node finds the one that answers.
-				const way = direct ? { ...options, host: to.address, port: to.port } : options;
-				const socket = await attempt(way, direct ? this.#patienceMs : undefined, signal);
-				if (direct) this.#arrived(keyOf(service, options.localAddress), to);
+				// To the gateway with the application's own options: if a name has several addresses, Node finds the
+				// one that answers.
+				const attempted = direct ? { ...options, host: to.address, port: to.port } : options;
+				const socket = await attempt(attempted, direct ? this.#connectTimeoutMs : undefined, signal);
+				if (direct) this.#onConnected(keyOf(service, options.localAddress), to);
 				return socket;
 			} catch (error) {
 				if (!direct || left <= 1 || signal?.aborted) throw error;
-				this.#services.get(keyOf(service, options.localAddress))?.flow.refused(to);
+				this.#services.get(keyOf(service, options.localAddress))?.driver.refused(to);
 			}
 		}
 	}
 
-	/** Ends the sockets that ask. Connections stay. */
+	/** Closes the sockets that query. Connections stay open. */
 	close(): void {
-		for (const { flow } of this.#services.values()) flow.close();
+		for (const { driver } of this.#services.values()) driver.close();
 		this.#services.clear();
-		for (const socket of this.#asking.values()) socket.close();
-		this.#asking.clear();
+		for (const socket of this.#querySockets.values()) socket.close();
+		this.#querySockets.clear();
 	}
 
-	/** The way of the next connection, waited for as long as the application has patience, or, in mode required, until it is known. */
-	async #way(to: Endpoint, local: string | undefined, signal?: AbortSignal): Promise<Endpoint> {
+	/** Where the next connection goes. Waits for the gateway's answer for `patience`, or, in mode required, until it is
+	 * known. */
+	async #destination(to: Endpoint, local: string | undefined, signal?: AbortSignal): Promise<Endpoint> {
 		const service = this.#serviceOf(to, local);
 		const until = Date.now() + this.#options.patience;
 		for (;;) {
-			const route = service.flow.route();
-			if (route.go === "refuse")
-				throw coded("ERR_SHUNT_REQUIRED", `${textOf(to)} names no target, and mode is required`);
+			const route = service.driver.route();
+			if (route.go === "refuse") throw noTargetError(endpointText(to));
 			const left = until - Date.now();
-			if (route.go === "send" && (!same(route.to, to) || left <= 0 || !service.flow.machine.busy)) return route.to;
+			if (route.go === "send" && (!sameEndpoint(route.to, to) || left <= 0 || !service.driver.machine.busy))
+				return route.to;
 			await new Promise<void>((resolve, reject) => {
 				const wake = () => {
 					clearTimeout(timer);
@@ -107,16 +119,17 @@ export class Dialer extends EventEmitter {
 		}
 	}
 
-	#arrived(key: string, target: Endpoint): void {
-		const one = this.#services.get(key);
-		if (one === undefined) return;
-		one.flow.heard(target);
-		if (one.flow.machine.until !== Infinity) return;
-		// Once: for this connection alone.
-		for (const name of COUNTERS) this.#past[name] += one.flow.counters[name];
-		one.flow.close();
+	#onConnected(key: string, target: Endpoint): void {
+		const service = this.#services.get(key);
+		if (service === undefined) return;
+		const { driver, waiting } = service;
+		driver.reply(target);
+		if (driver.machine.until !== Infinity) return;
+		// Term "once": for this connection only.
+		for (const name of COUNTERS) this.#closedCounters[name] += driver.counters[name];
+		driver.close();
 		this.#services.delete(key);
-		for (const wake of one.waiting) wake();
+		for (const wake of waiting) wake();
 	}
 
 	#serviceOf(to: Endpoint, local: string | undefined): Service {
@@ -125,75 +138,80 @@ export class Dialer extends EventEmitter {
 		if (known !== undefined) return known;
 		const waiting = new Set<() => void>();
 		const send = (at: Endpoint, datagram: Uint8Array) =>
-			this.#askingBy(at.address.includes(":") ? 6 : 4, local).send(datagram, at.port, at.address, () => {});
-		const flow = new Flow("tcp", to, this.#options.settings, this.#cacheOf(to, local), {
-			ask: send,
+			this.#querySocket(at.address.includes(":") ? 6 : 4, local).send(datagram, at.port, at.address, () => {});
+		const driver = new MachineDriver("tcp", to, this.#options.settings, this.#cacheOf(to, local), {
+			query: send,
 			probe: send,
 			bind: () => {},
 			unbind: () => {},
-			resend: () => {}, // a connection that stands is left to itself
-			tell: (event) => this.emit(event.name, { ...event, service: to }),
-			moved: () => {
+			resend: () => {}, // TCP retransmits by itself
+			notify: (event) => this.emit(event.name, { ...event, service: to }),
+			progressed: () => {
 				for (const wake of [...waiting]) wake();
 			},
 		});
-		flow.ref(false);
-		const service = { flow, waiting };
+		driver.ref(false);
+		const service = { driver, waiting };
 		this.#services.set(key, service);
 		return service;
 	}
 
-	/** What one address was told is not for another one of this host. */
-	#cacheOf(to: Endpoint, local: string | undefined): Memory {
-		return local === undefined ? this.#options.cache.of("tcp", to) : new Memory();
+	/** A redirection granted to one local address is not valid for another. */
+	#cacheOf(to: Endpoint, local: string | undefined): ServiceCache {
+		return local === undefined ? this.#options.cache.of("tcp", to) : new ServiceCache();
 	}
 
-	#askingBy(family: 4 | 6, local: string | undefined): Datagrams {
+	#querySocket(family: 4 | 6, local: string | undefined): DatagramSocket {
 		const key = local ?? `any ${family}`;
-		const known = this.#asking.get(key);
+		const known = this.#querySockets.get(key);
 		if (known !== undefined) return known;
 		const socket = createDgram(family === 6 ? { type: "udp6", ipv6Only: true } : { type: "udp4" });
 		socket.unref();
-		socket.on("error", () => {}); // unanswered questions are the machine's to judge
+		socket.on("error", () => {}); // the machine handles unanswered queries
 		socket.on("message", (message, rinfo) => {
-			const from = endpoint(rinfo.address.split("%")[0] as string, rinfo.port);
+			const from = canonicalEndpoint(rinfo.address.split("%")[0] as string, rinfo.port);
 			const control = decodeControl(message);
-			if (from === undefined || control?.about === undefined || !control.header.ok || control.about.protocol !== 6)
+			if (
+				from === undefined ||
+				control?.about === undefined ||
+				!control.header.ok ||
+				control.about.protocol !== PROTOCOL.tcp
+			)
 				return;
 			const at = { address: formatAddress(control.about.address), port: control.about.port };
-			this.#services.get(keyOf(at, local))?.flow.receive(control.header.header, from);
+			this.#services.get(keyOf(at, local))?.driver.receive(control.header.header, from);
 		});
 		if (local !== undefined) socket.bind({ address: local });
-		this.#asking.set(key, socket);
+		this.#querySockets.set(key, socket);
 		return socket;
 	}
 }
 
 function keyOf(service: Endpoint, local: string | undefined): string {
-	return local === undefined ? textOf(service) : `${textOf(service)} ${local}`;
+	return local === undefined ? endpointText(service) : `${endpointText(service)} ${local}`;
 }
 
-/** One attempt. A target that does not answer within `silence` milliseconds has failed. */
-function attempt(options: TcpNetConnectOpts, silence: number | undefined, signal?: AbortSignal): Promise<Socket> {
+/** One attempt to connect; rejects after `timeoutMs`. */
+function attempt(options: TcpNetConnectOpts, timeoutMs: number | undefined, signal?: AbortSignal): Promise<Socket> {
 	return new Promise((resolve, reject) => {
 		const socket = netConnect(options);
 		const end = (error: Error) => {
-			settle();
+			cleanUp();
 			socket.on("error", () => {});
 			socket.destroy();
 			reject(error);
 		};
-		const aborted = () => end(signal?.reason instanceof Error ? signal.reason : coded("ABORT_ERR", "aborted"));
-		const late = () => end(coded("ETIMEDOUT", `connect ETIMEDOUT ${options.host}:${options.port}`));
-		const timer = silence === undefined ? undefined : setTimeout(late, silence);
-		const settle = () => {
+		const aborted = () => end(signal?.reason instanceof Error ? signal.reason : codedError("ABORT_ERR", "aborted"));
+		const late = () => end(codedError("ETIMEDOUT", `connect ETIMEDOUT ${options.host}:${options.port}`));
+		const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
+		const cleanUp = () => {
 			clearTimeout(timer);
 			signal?.removeEventListener("abort", aborted);
 			socket.removeListener("error", end);
 			socket.removeListener("connect", connected);
 		};
 		const connected = () => {
-			settle();
+			cleanUp();
 			resolve(socket);
 		};
 		socket.once("error", end);
@@ -203,18 +221,14 @@ function attempt(options: TcpNetConnectOpts, silence: number | undefined, signal
 	});
 }
 
-/** The address that the name has; undefined where Node shall find out, and tell what is wrong. */
+/** The address of the name; undefined if it has none, so that Node's own attempt reports the error. */
 function resolveName(options: TcpNetConnectOpts): Promise<Endpoint | undefined> {
 	const host = options.host ?? "localhost";
-	if (isIP(host)) return Promise.resolve(endpoint(host, options.port));
+	if (isIP(host)) return Promise.resolve(canonicalEndpoint(host, options.port));
 	const lookup = options.lookup ?? dnsLookup;
 	return new Promise((resolve) => {
 		lookup(host, { family: options.family ?? 0, all: false }, (error, found) => {
-			resolve(error || typeof found !== "string" ? undefined : endpoint(found, options.port));
+			resolve(error || typeof found !== "string" ? undefined : canonicalEndpoint(found, options.port));
 		});
 	});
-}
-
-export function coded(code: string, message: string): NodeJS.ErrnoException {
-	return Object.assign(new Error(message), { code });
 }

@@ -1,10 +1,12 @@
-// http.ts - agents for node:http and node:https, and a connector for undici, whose connections go where a service's gateway says.
+// http.ts - agents for node:http and node:https, and a connector for undici, with connections of a Dialer.
 //
-// Owns: nothing but the joints. A request's URL, Host header and TLS identity stay the service's (docs/protocol.md, section 8).
+// Must never: change a request's URL, Host header or TLS identity: they are the service's (docs/protocol.md, section
+// 8).
 
 import { Agent, type AgentOptions, type ClientRequestArgs } from "node:http";
-import { Agent as SecureAgent, type AgentOptions as SecureAgentOptions } from "node:https";
+import { type RequestOptions, Agent as SecureAgent, type AgentOptions as SecureAgentOptions } from "node:https";
 import { isIP, type Socket, type TcpNetConnectOpts } from "node:net";
+import type { Duplex } from "node:stream";
 import { type ConnectionOptions as SecureOptions, connect as tlsConnect } from "node:tls";
 import { dialerOf } from "./connection.js";
 import type { Dialer } from "./dialer.js";
@@ -15,7 +17,8 @@ export interface Redirected {
 	readonly dialer?: Dialer;
 }
 
-type Created = (error: Error | null, socket?: Socket) => void;
+/** As Node's types declare it. Node itself reads no stream where there is an error. */
+type Callback = (error: Error | null, stream: Duplex) => void;
 
 export class RedirectedAgent extends Agent {
 	readonly dialer: Dialer;
@@ -25,9 +28,8 @@ export class RedirectedAgent extends Agent {
 		this.dialer = dialerOf({ ...(dialer ? { dialer } : {}), ...(redirection ? { redirection } : {}) });
 	}
 
-	// @ts-expect-error Node calls back where nothing is returned; its types know only the socket that is.
-	override createConnection(options: ClientRequestArgs, created: Created): undefined {
-		this.dialer.dial(options as TcpNetConnectOpts).then((socket) => created(null, socket), created);
+	override createConnection(options: ClientRequestArgs, callback?: Callback): undefined {
+		pass(this.dialer.dial(options as TcpNetConnectOpts), callback);
 	}
 }
 
@@ -39,13 +41,16 @@ export class RedirectedSecureAgent extends SecureAgent {
 		this.dialer = dialerOf({ ...(dialer ? { dialer } : {}), ...(redirection ? { redirection } : {}) });
 	}
 
-	// @ts-expect-error as above
-	override createConnection(options: ClientRequestArgs & SecureOptions, created: Created): undefined {
-		this.dialer.dial(options as TcpNetConnectOpts).then((socket) => created(null, secured(socket, options)), created);
+	override createConnection(options: RequestOptions, callback?: Callback): undefined {
+		const dialled = this.dialer.dial(options as TcpNetConnectOpts);
+		pass(
+			dialled.then((socket) => withTls(socket, options as SecureOptions)),
+			callback,
+		);
 	}
 }
 
-/** What undici hands a connector, as far as this one reads it. */
+/** The options of an undici connector that this one reads. */
 export interface ConnectorOptions {
 	readonly hostname: string;
 	readonly port: string | number;
@@ -55,10 +60,10 @@ export interface ConnectorOptions {
 	readonly httpSocket?: Socket | undefined;
 }
 
-/** For `new Agent({ connect: connector() })` of undici, and so for fetch. `secure` goes to tls.connect. */
+/** For `new Agent({ connect: connector() })` of undici, and so for fetch. `secure` is passed to tls.connect. */
 export function connector(options: Redirected = {}, secure: SecureOptions = {}) {
 	const dialer = dialerOf(options);
-	return (to: ConnectorOptions, created: (...result: [Error, null] | [null, Socket]) => void): void => {
+	return (to: ConnectorOptions, callback: (...result: [Error, null] | [null, Socket]) => void): void => {
 		const tls = to.protocol === "https:";
 		const port = Number(to.port || (tls ? 443 : 80));
 		const host = to.hostname.replace(/^\[(.*)\]$/, "$1");
@@ -69,24 +74,31 @@ export function connector(options: Redirected = {}, secure: SecureOptions = {}) 
 			(socket) => {
 				socket.setNoDelay(true);
 				if (!tls) {
-					created(null, socket);
+					callback(null, socket);
 					return;
 				}
 				const servername = to.servername || (isIP(host) ? "" : host);
-				const wrapped = secured(socket, { ALPNProtocols: ["http/1.1"], ...secure, host, servername });
+				const wrapped = withTls(socket, { ALPNProtocols: ["http/1.1"], ...secure, host, servername });
 				wrapped.once("secureConnect", () => {
 					wrapped.removeListener("error", failed);
-					created(null, wrapped);
+					callback(null, wrapped);
 				});
-				const failed = (error: Error) => created(error, null);
+				const failed = (error: Error) => callback(error, null);
 				wrapped.once("error", failed);
 			},
-			(error: Error) => created(error, null),
+			(error: Error) => callback(error, null),
 		);
 	};
 }
 
-function secured(socket: Socket, options: SecureOptions & { readonly host?: string | null | undefined }) {
+function pass(stream: Promise<Duplex>, callback: Callback | undefined): void {
+	stream.then(
+		(ready) => callback?.(null, ready),
+		(error: Error) => (callback as ((error: Error) => void) | undefined)?.(error),
+	);
+}
+
+function withTls(socket: Socket, options: SecureOptions & { readonly host?: string | null | undefined }) {
 	const { host } = options;
 	const servername = options.servername ?? (host && !isIP(host) ? host : "");
 	return tlsConnect({ ...options, socket, servername } as SecureOptions);

@@ -1,11 +1,13 @@
-// index.ts - what programs that import "shunt/client" may use: sockets, agents, and the machine beneath them.
+// index.ts - the interface of this room, and of the package's export "shunt/client": sockets, agents, and the machine
+// beneath them.
 
+export type { Endpoint, Prefix } from "../wire/index.js";
+export * from "./cache.js";
+export * from "./cache-file.js";
 export * from "./connection.js";
 export * from "./datagram.js";
 export { Dialer } from "./dialer.js";
-export * from "./endpoint.js";
 export * from "./http.js";
-export * from "./kept.js";
-export * from "./machine.js";
-export * from "./memory.js";
+export * from "./machine/index.js";
 export type { RedirectionOptions } from "./options.js";
+export { isPermittedTarget } from "./targets.js";

@@ -1,50 +1,53 @@
-// options.ts - what an application may say about redirection, in its own words, and what the machine takes.
+// options.ts - the options of an application, and the settings that the machine takes.
 //
-// Owns: defaults and the refusal of what can't be meant. Must never: read a file.
+// Owns: defaults, and the refusal of invalid values. Must never: read a file.
 
-import { type Endpoint, type Prefix, readPrefix } from "./endpoint.js";
-import { type Mode, SETTINGS, type Settings } from "./machine.js";
-import { Cache } from "./memory.js";
+import { type Endpoint, type Prefix, parsePrefix } from "../wire/index.js";
+import { RedirectionCache } from "./cache.js";
+import { type Mode, SETTINGS, type Settings } from "./machine/index.js";
 
 export interface RedirectionOptions {
-	/** off: as without this library. preferred: by the gateway until there is a target, and where there is none. required: not by the
-	 * gateway at all, save the questions. Default preferred. */
+	/** off: as without this library. preferred: to the gateway until a target is bound. required: never to the gateway,
+	 * except queries. Default preferred. */
 	readonly mode?: Mode;
-	/** Where gateways take questions. Default 3575. */
+	/** The gateways' port for control datagrams. Default 3575. */
 	readonly controlPort?: number;
-	/** Prefixes that targets may be in (`10.0.0.0/8`). Default: any but private addresses, which must be listed for a service with a
-	 * public one. */
+	/** Prefixes that targets must be in (`10.0.0.0/8`). Default: any address, except private ones for a service with a
+	 * public address; these must be listed. */
 	readonly targets?: readonly string[];
-	/** Which destinations are services; the others are left alone. Default: every unicast one is asked, once in ten minutes. */
+	/** Which destinations are services; others are never queried. Default: every unicast destination, at most once in
+	 * ten minutes. */
 	readonly services?: (service: Endpoint) => boolean;
-	/** What is remembered, to be shared by sockets and kept across restarts. Default: one for all sockets of this process. */
-	readonly cache?: Cache;
-	/** After each question, how long its answer is waited for, milliseconds. Default [250, 500, 1000]. */
+	/** Shared by sockets, and stored across restarts by saveCache(). Default: one cache per process. */
+	readonly cache?: RedirectionCache;
+	/** Timeout of each transmission of a query, in milliseconds. Default [250, 500, 1000]. */
 	readonly questions?: readonly number[];
-	/** The same of probes. Default [100, 120, 150]. */
+	/** Timeout of each transmission of a probe, in milliseconds. Default [100, 120, 150]. */
 	readonly probes?: readonly number[];
-	/** How long a target that is sent to may be silent before it is probed, milliseconds. Default 200. */
+	/** How long a target may leave datagrams unanswered before it is probed, in milliseconds. Default 200. */
 	readonly silence?: number;
-	/** Datagrams that are sent again, by the gateway, when their target fails before it has answered: the last so many. Default 8. */
+	/** How many of the latest unanswered datagrams are sent again, to the gateway, when their target fails. Default
+	 * 8. */
 	readonly resend?: number;
-	/** Connections: how long the first one waits for an answer, milliseconds, before it goes by the gateway. Default 0. */
+	/** Connections: how long the first one waits for the gateway's answer, in milliseconds, before it goes to the
+	 * gateway. Default 0. */
 	readonly patience?: number;
 }
 
-export interface Resolved {
+export interface ResolvedOptions {
 	readonly settings: Partial<Settings>;
 	readonly mode: Mode;
 	readonly controlPort: number;
 	readonly isService: (service: Endpoint) => boolean;
-	readonly cache: Cache;
+	readonly cache: RedirectionCache;
 	readonly resend: number;
 	readonly patience: number;
 }
 
-const shared = new Cache();
+const processCache = new RedirectionCache();
 
 /** Throws a RangeError or TypeError that names the option. */
-export function resolveOptions(options: RedirectionOptions = {}): Resolved {
+export function resolveOptions(options: RedirectionOptions = {}): ResolvedOptions {
 	const { mode = "preferred", controlPort = SETTINGS.controlPort, resend = 8, patience = 0 } = options;
 	if (!["off", "preferred", "required"].includes(mode))
 		throw new TypeError(`mode is ${String(mode)}; it must be off, preferred or required`);
@@ -56,27 +59,29 @@ export function resolveOptions(options: RedirectionOptions = {}): Resolved {
 		mode,
 		controlPort,
 		targets: options.targets?.map(prefix),
-		...(options.questions === undefined ? {} : { questions: waits("questions", options.questions) }),
-		...(options.probes === undefined ? {} : { probes: waits("probes", options.probes) }),
-		...(options.silence === undefined ? {} : { silence: options.silence }),
+		...(options.questions === undefined ? {} : { queryTimeoutsMs: timeouts("questions", options.questions) }),
+		...(options.probes === undefined ? {} : { probeTimeoutsMs: timeouts("probes", options.probes) }),
+		...(options.silence === undefined ? {} : { silenceMs: options.silence }),
 	};
 	const isService = options.services ?? (() => true);
-	return { settings, mode, controlPort, isService, cache: options.cache ?? shared, resend, patience };
+	return { settings, mode, controlPort, isService, cache: options.cache ?? processCache, resend, patience };
 }
 
 function number(name: string, value: number, low: number, high: number): void {
 	if (!Number.isInteger(value) || value < low || value > high)
-		throw new RangeError(`${name} is ${value}; it must be a whole number from ${low} to ${high}`);
+		throw new RangeError(`${name} is ${value}; it must be an integer from ${low} to ${high}`);
 }
 
-function waits(name: string, list: readonly number[]): readonly number[] {
-	if (list.length === 0 || list.length > 16) throw new RangeError(`${name} must be 1 to 16 times in milliseconds`);
+function timeouts(name: string, list: readonly number[]): readonly number[] {
+	if (list.length === 0 || list.length > 16)
+		throw new RangeError(`${name} has ${list.length} entries; it must have 1 to 16, each a timeout in milliseconds`);
 	for (const [i, one] of list.entries()) number(`${name}[${i}]`, one, 1, 60_000);
 	return list;
 }
 
 function prefix(text: string): Prefix {
-	const read = readPrefix(text);
-	if (read === undefined) throw new TypeError(`targets: ${text} is no prefix, such as 10.0.0.0/8, and no address`);
-	return read;
+	const prefix = parsePrefix(text);
+	if (prefix === undefined)
+		throw new TypeError(`targets: ${text} is not a prefix or an address; write it as 10.0.0.0/8 or 2001:db8::1`);
+	return prefix;
 }

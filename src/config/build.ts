@@ -1,27 +1,18 @@
-// build.ts - from the fields of a configuration to its meaning: defaults between fields, services by family and
-// protocol, and every check that looks from one field at another.
+// build.ts - from the fields of a configuration to a Config: defaults that depend on other fields, services by family
+// and protocol, and every check that compares fields.
 //
-// Must never: stop at a problem, or trust a field that schema.ts has refused (it is left out, and so are the checks
-// that would need it; names are still taken from it, so that one bad backend is one problem).
+// Must never: stop at a problem, or use a field that schema.ts has refused (it is left out, and so are the checks that
+// would need it; its name still counts as known, so that one invalid backend is one problem).
 
 import type { z } from "zod";
 import { type Address, parseAddress } from "./address.js";
-
+import { list, SECRET_PATTERN } from "./field-types.js";
 import type { Backend, Config, Gateway, Key, Service, Uplink } from "./model.js";
 import type { ProblemList } from "./problems.js";
 import { ms, parseShare, parseSpeed } from "./quantities.js";
-import {
-	type BackendFields,
-	backendSchema,
-	clusterSchema,
-	engineSchema,
-	gatewaySchema,
-	list,
-	loadSchema,
-	SECRET_PATTERN,
-	serviceSchema,
-	sessionsSchema,
-} from "./schema.js";
+import { serviceSchema } from "./schema.js";
+import { clusterSchema, engineSchema, loadSchema, sessionsSchema } from "./schema-cluster.js";
+import { type BackendFields, backendSchema, gatewaySchema } from "./schema-members.js";
 import { buildServices } from "./services.js";
 
 export type ReadSecret = (name: string) => string;
@@ -63,7 +54,8 @@ export function build(
 	);
 
 	if (load !== undefined && ms(load.stale) < 2 * ms(load.report)) {
-		const message = `is ${load.stale}, less than two periods of report (${load.report}); one lost report would make a load unknown`;
+		const least = `${2 * ms(load.report)}ms`;
+		const message = `${load.stale} is less than twice load.report (${load.report}), so one lost report makes a load unknown; write at least ${least}`;
 		problems.add("SHUNT_CONFIG_REFERENCE", ["load", "stale"], message);
 	}
 
@@ -90,7 +82,6 @@ export function build(
 		},
 		engine: {
 			mode: engine.mode,
-			capture: engine.capture,
 			workers: engine.workers,
 			busyPollUs: Math.round(ms(engine.busyPoll) * 1000),
 			qdiscBypass: engine.qdiscBypass,
@@ -101,7 +92,7 @@ export function build(
 	};
 }
 
-/** Those configured, and one for each address that none of them names. */
+/** The configured uplinks, and one more for each address that none of them names. */
 function buildUplinks(backend: string, fields: BackendFields, problems: ProblemList): Uplink[] {
 	const own = canonical(list(fields.address));
 	const holder = new Map<string, number>();
@@ -109,11 +100,11 @@ function buildUplinks(backend: string, fields: BackendFields, problems: ProblemL
 		const addresses = canonical(list(uplink.address));
 		for (const [j, address] of addresses.entries()) {
 			const path = ["backends", backend, "uplinks", i, "address", ...(Array.isArray(uplink.address) ? [j] : [])];
-			const complain = (message: string) => problems.add("SHUNT_CONFIG_REFERENCE", path, message);
+			const report = (message: string) => problems.add("SHUNT_CONFIG_REFERENCE", path, message);
 			const other = holder.get(address);
 			if (!own.includes(address))
-				complain(`is ${address}, which is not an address of ${backend}; its addresses are ${own.join(", ")}`);
-			else if (other !== undefined) complain(`is ${address}, which uplinks[${other}] has already`);
+				report(`${address} is not an address of ${backend}; must be one of ${own.join(", ")}`);
+			else if (other !== undefined) report(`${address} is already in uplinks[${other}]; each address has one uplink`);
 			holder.set(address, i);
 		}
 		return {
@@ -125,10 +116,10 @@ function buildUplinks(backend: string, fields: BackendFields, problems: ProblemL
 		};
 	});
 	const rest = own.filter((address) => !holder.has(address));
-	const alone = rest.map(
+	const implied = rest.map(
 		(address): Uplink => ({ addresses: [address], interface: null, speedBps: 0, cost: 1, cap: 0.95 }),
 	);
-	return [...uplinks, ...alone];
+	return [...uplinks, ...implied];
 }
 
 function buildCluster(data: unknown, problems: ProblemList, readSecret: ReadSecret): Config["cluster"] | undefined {
@@ -137,16 +128,16 @@ function buildCluster(data: unknown, problems: ProblemList, readSecret: ReadSecr
 	const keys: Key[] = [];
 	for (const [i, key] of fields.keys.entries()) {
 		const path = ["cluster", "keys", i];
-		const complain = (field: string, message: string) =>
+		const report = (field: string, message: string) =>
 			problems.add("SHUNT_CONFIG_REFERENCE", [...path, field], message);
 		if (keys.some((other) => other.id === key.id))
-			complain("id", `${key.id} stands twice; each key has an id of its own`);
+			report("id", `${key.id} is already the id of another key; each key needs its own`);
 		if (key.secret !== undefined && key.secretFile !== undefined) {
-			complain("secretFile", "stands beside secret; a key has one or the other");
+			report("secretFile", "given together with secret; a key has one of the two; remove one");
 		} else if (key.secret === undefined && key.secretFile === undefined) {
-			complain("secret", "is missing, and so is secretFile; a key needs one of the two");
+			report("secret", "missing, and so is secretFile; a key needs one of the two");
 		}
-		keys.push({ id: key.id, secret: key.secret ?? secretOf(key.secretFile, complain, readSecret) });
+		keys.push({ id: key.id, secret: key.secret ?? secretOf(key.secretFile, report, readSecret) });
 	}
 	const signKey = fields.sign ?? fields.keys.at(-1)?.id ?? 0;
 	if (!keys.some((key) => key.id === signKey)) {
@@ -154,7 +145,7 @@ function buildCluster(data: unknown, problems: ProblemList, readSecret: ReadSecr
 		problems.add(
 			"SHUNT_CONFIG_REFERENCE",
 			["cluster", "sign"],
-			`is ${signKey}, which is the id of no key; the ids are ${known}`,
+			`${signKey} is not the id of a key; must be one of ${known}`,
 		);
 	}
 	return {
@@ -170,58 +161,58 @@ function buildCluster(data: unknown, problems: ProblemList, readSecret: ReadSecr
 	};
 }
 
-/** What comes to the control port must be the control datagrams' alone. */
+/** Packets to the control port are taken for control datagrams, so no other use may share it. */
 function checkControlPort(cluster: Config["cluster"], loadPort: number | undefined, problems: ProblemList): void {
 	const { controlPort, tunnelPort } = cluster;
-	const complain = (other: string) =>
+	const report = (other: string) =>
 		problems.add(
 			"SHUNT_CONFIG_REFERENCE",
 			["cluster", "controlPort"],
-			`is ${controlPort}, which is ${other} too; control datagrams need a port of their own`,
+			`${controlPort} is also ${other}; control datagrams need their own port; change one of them`,
 		);
-	if (controlPort === tunnelPort) complain("cluster.tunnelPort");
-	if (controlPort === loadPort) complain("load.port");
+	if (controlPort === tunnelPort) report("cluster.tunnelPort");
+	if (controlPort === loadPort) report("load.port");
 }
 
 function secretOf(
 	name: string | undefined,
-	complain: (field: string, message: string) => void,
+	report: (field: string, message: string) => void,
 	readSecret: ReadSecret,
 ): string {
 	if (name === undefined) return "";
 	try {
 		const secret = readSecret(name);
 		if (!SECRET_PATTERN.test(secret))
-			complain("secretFile", `names ${name}, which does not hold 32 hex digits and nothing else`);
+			report("secretFile", `${name} does not hold a key; must be a file of 32 hex digits and nothing else`);
 		return secret;
 	} catch (error) {
-		const why = (error as { code?: string }).code ?? String(error);
-		complain("secretFile", `names ${name}, which cannot be read (${why})`);
+		const why = (error as Error).message;
+		report("secretFile", `${name} cannot be read: ${why}; must be a file of 32 hex digits`);
 		return "";
 	}
 }
 
-/** One address belongs to one server, once. */
-function checkAddresses(section: string, servers: readonly (Backend | Gateway)[], problems: ProblemList): void {
+/** One address belongs to one member, once. */
+function checkAddresses(section: string, members: readonly (Backend | Gateway)[], problems: ProblemList): void {
 	const owner = new Map<string, string>();
-	for (const server of servers) {
-		for (const [i, address] of server.addresses.entries()) {
+	for (const member of members) {
+		for (const [i, address] of member.addresses.entries()) {
 			const other = owner.get(address);
 			if (other !== undefined) {
-				const whose = other === server.name ? "stands here twice" : `belongs to ${other} already`;
-				const message = `is ${address}, which ${whose}; each address belongs to one server, once`;
-				problems.add("SHUNT_CONFIG_REFERENCE", [section, server.name, "address", i], message);
+				const where = other === member.name ? "is already in this list" : `is already an address of ${other}`;
+				const message = `${address} ${where}; each address belongs to one member, once`;
+				problems.add("SHUNT_CONFIG_REFERENCE", [section, member.name, "address", i], message);
 			}
-			owner.set(address, server.name);
+			owner.set(address, member.name);
 		}
 	}
 }
 
-/** Those entries of a section that have the right shape. */
+/** The entries of a section that have the right shape. */
 function* entries<T extends z.ZodType>(schema: T, section: unknown): Generator<[string, z.output<T>]> {
 	for (const [name, fields] of Object.entries(record(section))) {
-		const good = parsed(schema, fields);
-		if (good !== undefined) yield [name, good];
+		const entry = parsed(schema, fields);
+		if (entry !== undefined) yield [name, entry];
 	}
 }
 

@@ -1,4 +1,4 @@
-// The door of this room.
+// index.ts - what other rooms may import from config/.
 
 export { type Address, addressText, maskBytes, type Prefix, parseAddress, parsePrefix } from "./address.js";
 export { exportJsonSchema, fieldTable } from "./json-schema.js";

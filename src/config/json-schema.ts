@@ -1,4 +1,4 @@
-// json-schema.ts - the schema as editors read it (schema/shunt.schema.json) and as people do (docs/configuration.md).
+// json-schema.ts - the schema for editors (schema/shunt.schema.json) and as the table of docs/configuration.md.
 
 import { z } from "zod";
 import { configSchema } from "./schema.js";
@@ -29,7 +29,7 @@ export function exportJsonSchema(): object {
 	};
 }
 
-/** The table of all fields in Markdown. */
+/** The table of all fields, in Markdown. */
 export function fieldTable(): string {
 	const rows: string[] = ["| field | type | default | meaning |", "|---|---|---|---|"];
 	walk(exportJsonSchema() as JsonSchema, "", rows);

@@ -1,25 +1,25 @@
-// model.ts - what a configuration means, once read: every default filled in, every reference known to be good.
+// model.ts - a configuration once read: every default filled in, every reference checked.
 //
-// Owns: the words that all other rooms use for services, backends and rules. Plain JSON-able values, deeply frozen.
-// Must never: hold a table, a socket, or a value that changes while running.
+// Owns: the types that all other rooms use for services, backends and rules. Plain JSON values, deeply frozen.
+// Must never: hold a table, a socket, or a value that changes at run time.
+
+import type { StrategyName } from "../policy/strategy/index.js";
+import type { CopiedServiceFields } from "./service-fields.js";
 
 export type Family = 4 | 6;
 export type Protocol = "udp" | "tcp";
-/** active: gets new sessions · draining: keeps those it has · inactive: gets nothing. */
+/** active: gets new sessions · draining: keeps its sessions, gets no new ones · inactive: gets no packets. */
 export type State = "active" | "draining" | "inactive";
 export type Spread = "flow" | "source";
-/** maglev: one row of the forwarding table. source-hash: the same, by the source alone. weighted: one row, and rows follow
- * loads. least-load: the less loaded of two rows. */
-export type Choose = "maglev" | "source-hash" | "weighted" | "least-load";
 export type Term = "once" | "leased" | "permanent";
 /** What a gateway does with a packet that carries a capability (docs/protocol.md, section 6). */
 export type CapabilityAnswer = "forward" | "forward-and-indicate" | "indicate" | "return";
 
 export const PROTOCOL_NUMBER = { tcp: 6, udp: 17 } as const;
 
-/** What a redirecting client is told; carried in the header's flags (R4-R7). */
+/** The terms of a redirection; carried in the header's flags (R4-R7). */
 export interface Terms {
-	/** R4: a client is expected to redirect itself. */
+	/** R4: the client is expected to redirect itself. */
 	readonly clients: boolean;
 	readonly term: Term;
 	/** Seconds; 0 unless leased. */
@@ -28,15 +28,15 @@ export interface Terms {
 	readonly answer: CapabilityAnswer;
 }
 
-/** One backend that a redirection may name. */
+/** One backend of a redirection. */
 export interface Choice {
 	readonly backend: string;
-	/** Where the service listens at the backend (R3). */
+	/** Port of the service at the backend (R3). */
 	readonly port: number;
 	readonly weight: number;
 }
 
-/** A redirection: the record that answers a source of a service. */
+/** The record for a source of a service: its backends and terms. */
 export interface Redirection {
 	readonly choices: readonly Choice[];
 	readonly terms: Terms;
@@ -49,27 +49,28 @@ export interface Rule {
 	readonly redirection: Redirection;
 }
 
-/** One address, port and protocol that clients use. A configured service with two addresses and two protocols is four. */
-export interface Service {
-	/** "udp/203.0.113.53/53": unique, and all that identity depends on (ids.ts). */
+/**
+ * One address, port and protocol that clients use. A configured service with two addresses and two protocols is four.
+ */
+export interface Service extends CopiedServiceFields {
+	/** "udp/203.0.113.53/53": unique; identifiers depend on it alone (ids.ts). */
 	readonly key: string;
 	readonly name: string;
 	readonly address: string;
 	readonly family: Family;
-	readonly port: number;
 	readonly protocol: Protocol;
 	readonly idleMs: number;
-	/** After a packet that a backend sent; 0: such a packet keeps no session alive. */
+	/** The same after the backend's last packet; 0: egress session refresh is disabled. */
 	readonly idleSentMs: number;
 	/** What one UDP session is in the load: a 4-tuple, or a sender address (R10). */
 	readonly count: "flow" | "source";
 	readonly spread: Spread;
-	readonly choose: Choose;
+	readonly choose: StrategyName;
 	/** Family of the backend's address that the tunnel uses; null: the service's own if the backend has it. */
 	readonly via: Family | null;
-	/** A backend takes packets that come straight to its own address only from clients that were redirected. */
+	/** A backend accepts packets to its own address only from clients that were redirected. */
 	readonly invitedOnly: boolean;
-	/** For a source that no rule names. */
+	/** Of sources that no rule matches. */
 	readonly redirection: Redirection;
 	/** Longest prefix first. */
 	readonly rules: readonly Rule[];
@@ -77,35 +78,35 @@ export interface Service {
 
 export interface Backend {
 	readonly name: string;
-	/** In the order configured; several of one family are several uplinks. */
+	/** In the configured order; several of one family are several uplinks. */
 	readonly addresses: readonly string[];
 	/** Empty: the interface that carries the address. */
 	readonly interfaces: readonly string[];
 	readonly state: State;
-	/** Sessions that make it full. */
+	/** Sessions at which it is full. */
 	readonly capacity: number;
-	/** Each address in exactly one; what is configured first, then one for each other address. */
+	/** Each address is in exactly one: the configured uplinks, then one for each other address. */
 	readonly uplinks: readonly Uplink[];
 }
 
-/** One of the links by which a backend is reached (R12). */
+/** One of the links through which a backend is reached (R12). */
 export interface Uplink {
 	/** Not empty. */
 	readonly addresses: readonly string[];
 	/** null: the one that carries the addresses. */
 	readonly interface: string | null;
-	/** Bits per second, in each direction; 0: what the driver says. */
+	/** Bits per second, in each direction; 0: the driver's value. */
 	readonly speedBps: number;
 	/** At least 1, relative. */
 	readonly cost: number;
-	/** 0 to 1: used as far as this, it is handed out no more. */
+	/** 0 to 1: the use above which it gets no new sessions. */
 	readonly cap: number;
 }
 
 export interface Gateway {
 	readonly name: string;
 	readonly interfaces: readonly string[];
-	/** Outer source addresses; empty: taken from the interfaces. */
+	/** Outer source addresses; empty: those of the interfaces. */
 	readonly addresses: readonly string[];
 }
 
@@ -123,20 +124,20 @@ export interface Cluster {
 	readonly signKey: number;
 	readonly windowMs: number;
 	readonly tunnelPort: number;
-	/** Where a gateway answers control datagrams, at every service's address. */
+	/** UDP port of control datagrams, at every service's address. */
 	readonly controlPort: number;
 	readonly indications: Indications;
 	readonly maxHops: number;
 }
 
-/** How many redirects a gateway sends at most: so many a second to one source after a first few, and so many to all. */
+/** Rate limits of a gateway's redirects: per second to one source after a burst, and per second to all. */
 export interface Indications {
 	readonly source: number;
 	readonly burst: number;
 	readonly all: number;
 }
 
-/** What a server's total load is made of, and how it is told (R10, R13). */
+/** How a backend's total load is computed and reported (R10, R13). */
 export interface Load {
 	readonly reportMs: number;
 	readonly smoothMs: number;
@@ -150,14 +151,13 @@ export interface Load {
 }
 
 export interface Config {
-	/** Where it was read from. */
+	/** The file that it was read from. */
 	readonly file: string;
 	readonly cluster: Cluster;
 	readonly sessions: { readonly capacity: number; readonly capacityIpv6: number; readonly checkMs: number };
 	readonly load: Load;
 	readonly engine: {
 		readonly mode: "auto" | "native" | "generic" | "user";
-		readonly capture: "ring" | "pcap";
 		readonly workers: number;
 		readonly busyPollUs: number;
 		readonly qdiscBypass: boolean;
@@ -171,7 +171,7 @@ export function serviceKey(protocol: Protocol, address: string, port: number): s
 	return `${protocol}/${address}/${port}`;
 }
 
-/** The same without secrets, for logs and `--json`. */
+/** A copy without secrets, for logs and `--json`. */
 export function withoutSecrets(config: Config): Config {
 	const keys = config.cluster.keys.map((key) => ({ ...key, secret: "(secret)" }));
 	return { ...config, cluster: { ...config.cluster, seed: "(secret)", keys } };

@@ -1,7 +1,7 @@
-// problems.ts - what is wrong with a configuration: the list of all problems, each with its place in the file.
+// problems.ts - the list of all problems of a configuration, each with its place in the file.
 //
-// Owns: how a problem reads, "file:line:column: field: sentence", and the way from a field's path to its place.
-// Must never: know what any field means.
+// Owns: how a problem reads, "file:line:column: field: value; rule; remedy", and the step from a field's path to its
+// place in the file. Must never: know what a field means.
 
 import { type Document, isAlias, isCollection, isMap, isScalar, type LineCounter, type Node, type Pair } from "yaml";
 import type { z } from "zod";
@@ -20,11 +20,11 @@ export interface Problem {
 	readonly column: number;
 	/** "services.dns.backends[1].port"; empty for the file as a whole. */
 	readonly field: string;
-	/** What is wrong and what would be right, to be read after the field. */
+	/** The wrong value, the rule and the remedy, to be read after the field. */
 	readonly message: string;
 }
 
-/** Every problem of one file; its message has one line for each. */
+/** Every problem of one file; its message has a line for each. */
 export class ConfigError extends ShuntError {
 	readonly problems: readonly Problem[];
 
@@ -44,7 +44,7 @@ export class ConfigError extends ShuntError {
 
 export function problemText(problem: Problem): string {
 	const place = `${problem.file}:${problem.line}:${problem.column}`;
-	const sentence = problem.field === "" ? problem.message : `${problem.field} ${problem.message}`;
+	const sentence = problem.field === "" ? problem.message : `${problem.field}: ${problem.message}`;
 	return `${place}: ${sentence}${sentence.endsWith("?") ? "" : "."}`;
 }
 
@@ -58,9 +58,9 @@ export class ProblemList {
 		private readonly lines: LineCounter,
 	) {}
 
-	/** At the place of a field's value; of the nearest field around it if there is none. */
+	/** At the place of a field's value or, where the field is missing, of the nearest field around it. */
 	add(code: ProblemCode, path: Path, message: string): void {
-		// Where one value may stand for a list of one, its place is that value, not its first entry.
+		// Where a single value is written in place of a list of one, the place is that value.
 		if (typeof path.at(-1) === "number" && isScalar(this.document.getIn(path.slice(0, -1), true)))
 			path = path.slice(0, -1);
 		this.push(code, this.offset(path, false), path, message);
@@ -70,21 +70,21 @@ export class ProblemList {
 		this.push("SHUNT_CONFIG_SYNTAX", offset, [], message);
 	}
 
-	/** Every issue that zod found, each unknown key for itself and each union by the branch that was meant. */
+	/** Every issue that zod found: unknown keys one by one, unions by the branch that fits the value's type. */
 	addIssues(issues: readonly z.core.$ZodIssue[], base: Path = []): void {
 		for (const issue of issues) {
 			const path = [...base, ...issue.path];
 			if (issue.code === "unrecognized_keys") {
 				for (const key of issue.keys) this.unknownKey([...path, key], key, issue.message.split(", "));
 			} else if (issue.code === "invalid_union") {
-				const meant = issue.errors.find(
+				const fitting = issue.errors.find(
 					(branch) => !branch.some((i) => i.path.length === 0 && i.code === "invalid_type"),
 				);
-				if (meant !== undefined && meant.length > 0 && issue.errors.length > 1) this.addIssues(meant, path);
+				if (fitting !== undefined && fitting.length > 0 && issue.errors.length > 1) this.addIssues(fitting, path);
 				else this.add("SHUNT_CONFIG_INVALID", path, issue.message);
 			} else if (issue.code === "invalid_key") {
 				const message = issue.issues[0]?.message ?? issue.message;
-				this.push("SHUNT_CONFIG_INVALID", this.offset(path, true), path.slice(0, -1), `has a bad name: ${message}`);
+				this.push("SHUNT_CONFIG_INVALID", this.offset(path, true), path.slice(0, -1), message);
 			} else {
 				this.add("SHUNT_CONFIG_INVALID", path, issue.message);
 			}
@@ -92,9 +92,11 @@ export class ProblemList {
 	}
 
 	private unknownKey(path: Path, key: string, known: readonly string[]): void {
-		const meant = nearest(key, known);
-		const advice = meant === undefined ? `the fields here are ${known.join(", ")}` : `did you mean ${meant}?`;
-		this.push("SHUNT_CONFIG_INVALID", this.offset(path, true), path, `is unknown; ${advice}`);
+		const similar = nearest(key, known);
+		const remedy = similar === undefined ? `the fields here are ${known.join(", ")}` : `did you mean ${similar}?`;
+		const message =
+			key === "<<" ? "YAML merge keys are not supported; write the fields out" : `unknown field; ${remedy}`;
+		this.push("SHUNT_CONFIG_INVALID", this.offset(path, true), path, message);
 	}
 
 	private push(code: ProblemCode, offset: number, path: Path, message: string): void {
@@ -127,7 +129,7 @@ export class ProblemList {
 				if (value === undefined) break;
 			}
 			const last = depth === path.length - 1;
-			// A collection is pointed at by its key: where its first entry stands helps nobody.
+			// A collection is located by its key: the place of its first entry would mislead.
 			const byKey = key !== undefined && ((last && ofKey) || isCollection(value) || startOf(value) === undefined);
 			offset = startOf(byKey ? key : value) ?? startOf(key) ?? offset;
 			node = value;

@@ -1,6 +1,6 @@
-// read.ts - from the text of a configuration file to a Config, or to the list of everything that is wrong with it.
+// read.ts - from the text of a configuration file to a Config, or to the list of all its problems.
 //
-// Owns: the order of steps: YAML, shape (schema.ts), sense (build.ts). Must never: stop at the first problem.
+// Owns: the order of steps: YAML, shape (schema.ts), references (build.ts). Must never: stop at the first problem.
 
 import { readFileSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
@@ -10,6 +10,9 @@ import { build } from "./build.js";
 import type { Config } from "./model.js";
 import { ConfigError, ProblemList } from "./problems.js";
 import { configSchema } from "./schema.js";
+
+/** Nested aliases multiply: a small file could otherwise expand beyond memory. */
+const MAX_ALIASES = 100;
 
 /** Throws ShuntError: SHUNT_CONFIG_UNREADABLE, or a ConfigError with every problem. */
 export function readConfig(file: string): Config {
@@ -22,7 +25,7 @@ export function readConfig(file: string): Config {
 	return parseConfig(text, file);
 }
 
-/** The same for a text; `file` is used for messages, and its folder is where secretFile is looked for. */
+/** The same for a text; `file` names it in messages, and secretFile is relative to its folder. */
 export function parseConfig(text: string, file: string): Config {
 	const lines = new LineCounter();
 	const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, version: "1.2" });
@@ -30,35 +33,41 @@ export function parseConfig(text: string, file: string): Config {
 	if (document === undefined || document.contents === null) {
 		const place = { code: "SHUNT_CONFIG_SYNTAX", file, line: 1, column: 1, field: "" } as const;
 		throw new ConfigError([
-			{ ...place, message: "the file is empty; docs/configuration.md has an example to begin with" },
+			{ ...place, message: "the file is empty; must be a configuration; docs/configuration.md has an example" },
 		]);
 	}
 
-	// 1. YAML. Nothing more can be said about a file that is none.
+	// 1. YAML. A file that is not YAML cannot be checked any further.
 	const problems = new ProblemList(file, document, lines);
 	if ("length" in documents && documents.length > 1) {
 		const second = documents[1]?.range[0] ?? 0;
-		problems.syntax(second, "a second YAML document begins here; a configuration is one document");
+		problems.syntax(second, "a second YAML document begins here; a configuration is one document; remove the line ---");
 	}
-	for (const error of document.errors) problems.syntax(error.pos[0], syntaxText(error.code, error.message));
+	for (const error of withoutConsequences(document.errors))
+		problems.syntax(error.pos[0], syntaxText(error.code, error.message));
 	visit(document, {
 		Pair(_, pair) {
-			// The one key that JavaScript would lose on the way.
+			// The one key that JavaScript would drop silently.
 			if (isScalar(pair.key) && pair.key.value === "__proto__") {
-				problems.syntax(pair.key.range?.[0] ?? 0, "__proto__ cannot be a name here");
+				problems.syntax(pair.key.range?.[0] ?? 0, "__proto__ cannot be a key; choose another name");
 			}
+		},
+		Alias(_, alias) {
+			if (alias.resolve(document) !== undefined) return;
+			const message = `the alias *${alias.source} has no anchor; write &${alias.source} before it, or the value itself`;
+			problems.syntax(alias.range?.[0] ?? 0, message);
 		},
 	});
 	if (problems.list.length > 0) throw new ConfigError(problems.list);
 	let data: unknown;
 	try {
-		data = document.toJS({ maxAliasCount: 100 });
-	} catch (cause) {
-		problems.syntax(0, `the aliases cannot be resolved (${reasonOf(cause)})`);
+		data = document.toJS({ maxAliasCount: MAX_ALIASES });
+	} catch {
+		problems.syntax(0, `the aliases expand to too many values (${MAX_ALIASES} times at most); write the values out`);
 		throw new ConfigError(problems.list);
 	}
 	if (!isMap(document.contents)) {
-		problems.syntax(0, "the file holds no map; it must begin with version: 1");
+		problems.syntax(0, "the file is not a map of fields; must begin with version: 1");
 		throw new ConfigError(problems.list);
 	}
 
@@ -66,24 +75,34 @@ export function parseConfig(text: string, file: string): Config {
 	const shape = configSchema.safeParse(data);
 	if (!shape.success) problems.addIssues(shape.error.issues);
 
-	// 3. Sense, of whatever has the right shape: the other problems are worth knowing in the same run.
+	// 3. References, of all parts that have the right shape, so that one run reports every problem.
 	const config = build(data as Record<string, unknown>, file, problems, (name) => readSecret(file, name));
 	if (config === undefined || problems.list.length > 0) throw new ConfigError(problems.list);
 	return deepFreeze(config);
 }
 
 function readSecret(file: string, name: string): string {
-	return readFileSync(isAbsolute(name) ? name : join(dirname(file), name), "utf8").trim();
+	try {
+		return readFileSync(isAbsolute(name) ? name : join(dirname(file), name), "utf8").trim();
+	} catch (cause) {
+		throw new Error(reasonOf(cause), { cause });
+	}
+}
+
+/** The parser's errors after a first error of structure are mostly consequences of that one, and are left out. */
+function withoutConsequences<T extends { readonly code: string }>(errors: readonly T[]): T[] {
+	const first = errors.find((error) => error.code !== "DUPLICATE_KEY");
+	return errors.filter((error) => error.code === "DUPLICATE_KEY" || error === first);
 }
 
 function syntaxText(code: string, message: string): string {
 	switch (code) {
 		case "DUPLICATE_KEY":
-			return "this key stands here for the second time in the same map; each key may stand once";
+			return "this key is already in the same map; each key may be given once; remove or rename one of them";
 		case "TAB_AS_INDENT":
-			return "YAML is indented with spaces, and here stands a tab";
+			return "the line is indented with a tab; YAML allows spaces only; replace the tab";
 		default:
-			return `this is not valid YAML (${message.split("\n")[0]?.replace(/\.$/, "") ?? code})`;
+			return `invalid YAML: ${message.split("\n")[0]?.replace(/\.$/, "") ?? code}`;
 	}
 }
 
@@ -91,7 +110,7 @@ function reasonOf(cause: unknown): string {
 	const code = (cause as { code?: unknown }).code;
 	if (code === "ENOENT") return "there is no such file";
 	if (code === "EACCES") return "permission denied";
-	if (code === "EISDIR") return "it is a folder";
+	if (code === "EISDIR") return "it is a directory";
 	return cause instanceof Error ? cause.message : String(cause);
 }
 

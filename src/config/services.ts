@@ -1,22 +1,25 @@
 // services.ts - the services of a configuration: one per family and protocol, with rules, terms and backends resolved.
 //
-// Owns: what a service's fields mean together. Must never: stop at a problem (see build.ts).
+// Owns: the checks and defaults among a service's fields. Must never: stop at a problem (see build.ts).
 
+import { strategyOf } from "../policy/strategy/index.js";
 import { parseAddress, parsePrefix } from "./address.js";
+import { list } from "./field-types.js";
 import type { Backend, Choice, Family, Redirection, Rule, Service, Terms } from "./model.js";
 import { serviceKey } from "./model.js";
 import type { Path, ProblemList } from "./problems.js";
 import { ms } from "./quantities.js";
-import { type ChoiceFields, list, type ServiceFields, type TermsFields } from "./schema.js";
+import type { ChoiceFields, ServiceFields, TermsFields } from "./schema.js";
+import { copiedServiceFields } from "./service-fields.js";
 import { nearest } from "./suggest.js";
 
-/** tables.h: SH_PREFIX_LENGTHS */
+/** SH_PREFIX_LENGTHS of the packet program. */
 const MAX_PREFIX_LENGTHS = 16;
 
 interface Known {
-	/** Backends of the right shape. */
+	/** Backends whose fields are valid. */
 	readonly backends: ReadonlyMap<string, Backend>;
-	/** All names, also of those whose shape is wrong. */
+	/** Names of all backends, of invalid ones too. */
 	readonly names: ReadonlySet<string>;
 	readonly problems: ProblemList;
 }
@@ -48,15 +51,15 @@ export function buildServices(
 			const path: Path = many ? ["services", name, "address", i] : ["services", name, "address"];
 			const owner = ownerOfAddress.get(address.text);
 			if (owner !== undefined) {
-				const message = `is ${address.text}, which is the own address of backend ${owner}; a service needs an address that no single backend owns`;
+				const message = `${address.text} is the address of backend ${owner}; a service needs an address that no backend has`;
 				problems.add("SHUNT_CONFIG_REFERENCE", path, message);
 			}
 			for (const protocol of new Set(list(fields.protocol))) {
 				const key = serviceKey(protocol, address.text, fields.port);
 				const other = holder.get(key);
 				if (other !== undefined) {
-					const whose = other === name ? "this service already" : `service ${other}`;
-					const message = `${address.text} with ${protocol} port ${fields.port} is taken by ${whose}; address, port and protocol together name one service`;
+					const where = other === name ? "listed twice in this service" : `already used by service ${other}`;
+					const message = `${address.text} with ${protocol} port ${fields.port} is ${where}; address, protocol and port identify one service`;
 					problems.add("SHUNT_CONFIG_REFERENCE", path, message);
 				}
 				holder.set(key, name);
@@ -65,12 +68,12 @@ export function buildServices(
 					name,
 					address: address.text,
 					family: address.family,
-					port: fields.port,
 					protocol,
+					...copiedServiceFields(fields),
 					idleMs: ms(fields.idle),
 					idleSentMs: ms(fields.idleSent ?? fields.idle),
 					count: fields.count,
-					spread: fields.choose === "source-hash" ? "source" : fields.spread,
+					spread: strategyOf(fields.choose).spread ?? fields.spread,
 					choose: fields.choose,
 					via: familyOf(fields.via),
 					invitedOnly: fields.uninvited === "drop",
@@ -80,26 +83,28 @@ export function buildServices(
 			}
 		}
 	}
-	checkWayBack(services, problems);
+	checkReturnPath(services, problems);
 	return services;
 }
 
-/** A backend's answers leave from the service's address and the port it has there: that must tell which port clients know. */
-function checkWayBack(services: readonly Service[], problems: ProblemList): void {
-	const known = new Map<string, Service>();
-	const told = new Set<string>();
+/**
+ * A reply leaves the backend from the service's address and backend port: that pair must identify the service's port.
+ */
+function checkReturnPath(services: readonly Service[], problems: ProblemList): void {
+	const serviceOf = new Map<string, Service>();
+	const reported = new Set<string>();
 	for (const service of services) {
 		const redirections = [service.redirection, ...service.rules.map((rule) => rule.redirection)];
 		for (const { backend, port } of redirections.flatMap((redirection) => redirection.choices)) {
 			const from = `${backend} ${serviceKey(service.protocol, service.address, port)}`;
-			const other = known.get(from) ?? service;
-			known.set(from, other);
-			if (other.port === service.port || told.has(from)) continue;
-			told.add(from);
+			const other = serviceOf.get(from) ?? service;
+			serviceOf.set(from, other);
+			if (other.port === service.port || reported.has(from)) continue;
+			reported.add(from);
 			problems.add(
 				"SHUNT_CONFIG_REFERENCE",
 				["services", service.name, "backends"],
-				`give ${service.address} port ${port} at ${backend} to ${service.protocol} port ${service.port} here and to port ${other.port} of service ${other.name}; the answers from there could be either's, so one of them needs another port`,
+				`${backend} serves ${service.address} at ${service.protocol} port ${port} for port ${service.port} here and for port ${other.port} of service ${other.name}, so its replies are ambiguous; give one of them another backend port`,
 			);
 		}
 	}
@@ -112,7 +117,7 @@ function checkProtocols(name: string, fields: ServiceFields, problems: ProblemLi
 			problems.add(
 				"SHUNT_CONFIG_REFERENCE",
 				["services", name, "protocol", i],
-				`is ${protocol} for the second time; name each protocol once`,
+				`${protocol} is already in this list; name each protocol once`,
 			);
 		}
 	}
@@ -127,7 +132,7 @@ function buildRules(name: string, fields: ServiceFields, known: Known): Readonly
 	for (const [i, rule] of fields.sources.entries()) {
 		const base: Path = ["services", name, "sources", i];
 		if (rule.backends === undefined && rule.redirect === undefined) {
-			problems.add("SHUNT_CONFIG_REFERENCE", base, "changes nothing; a rule needs backends, or redirect, or both");
+			problems.add("SHUNT_CONFIG_REFERENCE", base, "the rule changes nothing; must have backends, redirect or both");
 		}
 		const redirection: Redirection = {
 			choices:
@@ -141,7 +146,7 @@ function buildRules(name: string, fields: ServiceFields, known: Known): Readonly
 			const prefix = parsePrefix(text);
 			if (prefix === undefined) continue;
 			if (!families.has(prefix.family)) {
-				const message = `is ${text}, an IPv${prefix.family} prefix, but the service has no IPv${prefix.family} address`;
+				const message = `${text} is an IPv${prefix.family} prefix, but the service has no IPv${prefix.family} address; remove it, or add such an address`;
 				problems.add("SHUNT_CONFIG_REFERENCE", path, message);
 			}
 			const before = seen.get(prefix.text);
@@ -149,7 +154,7 @@ function buildRules(name: string, fields: ServiceFields, known: Known): Readonly
 				problems.add(
 					"SHUNT_CONFIG_REFERENCE",
 					path,
-					`is ${prefix.text}, which ${before} names already; each prefix may stand once in a service`,
+					`${prefix.text} is already in ${before}; each prefix may be given once in a service`,
 				);
 			}
 			seen.set(prefix.text, `sources[${i}]`);
@@ -161,7 +166,7 @@ function buildRules(name: string, fields: ServiceFields, known: Known): Readonly
 	for (const [family, ofFamily] of rules) {
 		const lengths = new Set(ofFamily.map((rule) => rule.length));
 		if (lengths.size > MAX_PREFIX_LENGTHS) {
-			const message = `has IPv${family} prefixes of ${lengths.size} different lengths; a service may have ${MAX_PREFIX_LENGTHS}`;
+			const message = `IPv${family} prefixes of ${lengths.size} different lengths; a service may have at most ${MAX_PREFIX_LENGTHS}`;
 			problems.add("SHUNT_CONFIG_REFERENCE", ["services", name, "sources"], message);
 		}
 		ofFamily.sort((a, b) => b.length - a.length);
@@ -179,20 +184,20 @@ function buildChoices(
 ): Choice[] {
 	const choices: Choice[] = [];
 	for (const [i, field] of fields.entries()) {
-		const written: Exclude<ChoiceFields, string> = typeof field === "string" ? { name: field, weight: 1 } : field;
+		const map: Exclude<ChoiceFields, string> = typeof field === "string" ? { name: field, weight: 1 } : field;
 		const at: Path = typeof field === "string" ? [...path, i] : [...path, i, "name"];
-		const choice: Choice = { backend: written.name, port: written.port ?? service.port, weight: written.weight };
-		const complain = (message: string) => known.problems?.add("SHUNT_CONFIG_REFERENCE", at, message);
+		const choice: Choice = { backend: map.name, port: map.port ?? service.port, weight: map.weight };
+		const report = (message: string) => known.problems?.add("SHUNT_CONFIG_REFERENCE", at, message);
 		const backend = known.backends.get(choice.backend);
 		if (!known.names.has(choice.backend)) {
-			const meant = nearest(choice.backend, known.names);
+			const similar = nearest(choice.backend, known.names);
 			const names =
-				known.names.size === 0 ? "there are none at all" : `the backends are ${[...known.names].join(", ")}`;
-			const advice = meant === undefined ? names : `did you mean ${meant}?`;
-			complain(`is ${JSON.stringify(choice.backend)}, and there is no such backend; ${advice}`);
+				known.names.size === 0 ? "no backend is configured" : `must be one of ${[...known.names].join(", ")}`;
+			const remedy = similar === undefined ? names : `did you mean ${similar}?`;
+			report(`${JSON.stringify(choice.backend)} is not a backend; ${remedy}`);
 		}
 		if (choices.some((other) => other.backend === choice.backend && other.port === choice.port)) {
-			complain(`is ${choice.backend} for the second time; raise its weight instead`);
+			report(`${choice.backend} at port ${choice.port} is already in this list; list it once, and raise its weight`);
 		}
 		const via = familyOf(service.via);
 		if (
@@ -200,36 +205,36 @@ function buildChoices(
 			backend !== undefined &&
 			!backend.addresses.some((text) => parseAddress(text)?.family === via)
 		) {
-			complain(`is ${choice.backend}, which has no IPv${via} address, but the service says via: ipv${via}`);
+			report(`${choice.backend} has no IPv${via} address, which via: ipv${via} requires; add one, or change via`);
 		}
 		choices.push(choice);
 	}
 	return choices;
 }
 
-/** A rule's terms stand over the service's, field by field. */
-function buildTerms(path: Path, fields: TermsFields | undefined, around: TermsFields, problems: ProblemList): Terms {
-	const term = fields?.term ?? around.term ?? "once";
+/** A rule's terms override the service's, field by field. */
+function buildTerms(path: Path, fields: TermsFields | undefined, outer: TermsFields, problems: ProblemList): Terms {
+	const term = fields?.term ?? outer.term ?? "once";
 	if (fields?.lease !== undefined && term !== "leased") {
 		problems.add(
 			"SHUNT_CONFIG_REFERENCE",
 			[...path, "lease"],
-			`stands beside term: ${term}; only term: leased has a lease`,
+			`given with term: ${term}; only term: leased has a lease; set term: leased, or remove lease`,
 		);
 	}
-	const clients = fields?.clients ?? around.clients ?? false;
+	const clients = fields?.clients ?? outer.clients ?? false;
 	if (fields?.answer !== undefined && !clients) {
 		problems.add(
 			"SHUNT_CONFIG_REFERENCE",
 			[...path, "answer"],
-			"stands without clients: true; a gateway answers no clients but those that redirect themselves",
+			"given without clients: true; a gateway answers only clients that redirect themselves; set clients: true, or remove answer",
 		);
 	}
 	return {
 		clients,
 		term,
-		leaseS: term === "leased" ? ms(fields?.lease ?? around.lease ?? "60s") / 1000 : 0,
-		answer: clients ? (fields?.answer ?? around.answer ?? "forward-and-indicate") : "forward",
+		leaseS: term === "leased" ? ms(fields?.lease ?? outer.lease ?? "60s") / 1000 : 0,
+		answer: clients ? (fields?.answer ?? outer.answer ?? "forward-and-indicate") : "forward",
 	};
 }
 

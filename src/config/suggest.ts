@@ -1,6 +1,6 @@
-// suggest.ts - "did you mean": the nearest known word to one that is unknown.
+// suggest.ts - "did you mean": the known word that is most similar to an unknown one.
 
-/** The nearest candidate, or undefined if none is near enough to be meant. */
+/** The most similar candidate, or undefined if none is similar enough. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
 	let best: string | undefined;
 	let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
@@ -14,7 +14,7 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
 	return best;
 }
 
-/** Edits between two words, where two letters that changed places are one edit. */
+/** Damerau-Levenshtein distance: two adjacent letters that are swapped count as one edit. */
 function distance(a: string, b: string): number {
 	let beforeLast: number[] = [];
 	let last = Array.from({ length: b.length + 1 }, (_, j) => j);

@@ -1,11 +1,11 @@
-// The door of this room.
+// index.ts - what other rooms import from this one.
 
+export * from "./endpoints.js";
 export * from "./epochs.js";
 export * from "./ids.js";
 export * from "./loads.js";
 export * from "./lookup.js";
 export { MemoryStore } from "./memory.js";
-export * from "./places.js";
 export * from "./pools.js";
 export * from "./records.js";
 export { StaticStore } from "./static.js";

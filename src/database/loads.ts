@@ -4,12 +4,12 @@
 // Owns: whose load counts against which weight. Must never: count sessions itself, or see a service that does not
 // choose by load: then there is nothing to publish.
 
-import { type Carrying, type Loads, relativeLoads } from "../policy/index.js";
+import { type Carrying, type Loads, relativeLoads, strategyOf } from "../policy/index.js";
 import type { TableIds } from "./ids.js";
 import { targetsOf } from "./lookup.js";
 import type { Snapshot } from "./records.js";
 
-/** `total`: by backend, undefined: nothing is known of anybody. `sessions` gives live sessions by target id; it is not asked
+/** `total`: by backend, undefined: no backend has reported. `sessions` gives live sessions by target id; it is not asked
  * if no service chooses by load, or if loads are known. */
 export function targetLoads(
 	snapshot: Snapshot,
@@ -17,7 +17,7 @@ export function targetLoads(
 	sessions: () => Uint32Array,
 	total?: ReadonlyMap<string, number>,
 ): Loads {
-	const services = snapshot.services.filter((service) => service.choose === "least-load");
+	const services = snapshot.services.filter((service) => strategyOf(service.choose).needsLoads);
 	if (services.length === 0) return new Map();
 	const counts = total === undefined ? sessions() : undefined;
 	const targets = new Map<string, Carrying>();
@@ -28,7 +28,7 @@ export function targetLoads(
 			const all = targetsOf(snapshot, service, redirection);
 			for (const { backend, weight } of all) weights.set(backend, (weights.get(backend) ?? 0) + weight);
 			for (const { key, backend, state, weight } of all) {
-				// Who is draining gets no new session, and must not set the scale of those who do. A target that several
+				// A draining target gets no new session, and must not set the scale of those that do. A target that several
 				// redirections name is one server all the same: the first weight counts, which is the service's own.
 				if (state !== "active" || targets.has(key)) continue;
 				const one = { key, service: service.key };

@@ -1,6 +1,6 @@
 // memory.ts - the whole contract of a store, in memory: what the embedded database puts its journal under.
 //
-// Owns: revisions, history for watches, leases. Must never: read a clock of its own; `now` is given, and whoever owns
+// Owns: revisions, history for watches, leases. Must never: read a clock of its own; `now` is given, and the owner of
 // the store calls expire() (a daemon does so once per tick).
 
 import { ShuntError } from "../errors.js";
@@ -139,7 +139,7 @@ export class MemoryStore implements Store {
 		};
 	}
 
-	/** Ends the leases whose time has passed. Called before every operation, too: nobody reads what has expired. */
+	/** Ends the leases whose time has passed. Called before every operation, too: expired entries are never read. */
 	expire(): void {
 		const now = this.#now();
 		for (const [id, grant] of this.#leases) if (grant.endsMs <= now) this.#end(id);

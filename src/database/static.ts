@@ -1,7 +1,7 @@
 // static.ts - the redirection database that stands in the configuration, and changes only when that is reloaded; and that
 // collects the load reports of its servers beside it (R13).
 //
-// Must never: take a write of anything else from anybody else.
+// Must never: accept any other write.
 
 import type { Config } from "../config/index.js";
 import { ShuntError } from "../errors.js";
@@ -27,7 +27,7 @@ export class StaticStore implements Store {
 	}
 
 	/**
-	 * Only what differs changes, so that a watch sees a reload as the changes it makes. Nobody reads a half of it: all
+	 * Only what differs changes, so that a watch sees a reload as the changes it makes. No read sees half of it: all
 	 * writes are begun in one turn of the event loop, and in memory a write is done when it has begun.
 	 */
 	async reload(config: Config): Promise<void> {

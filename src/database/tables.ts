@@ -1,15 +1,14 @@
 // tables.ts - from the redirection database to a whole set of tables, ready to be published.
 //
 // Read downwards: identities, epochs, redirections with their forwarding tables, services and rules, targets.
-// The same configuration gives the same choices on every gateway (R19): ids may differ between hosts, rows may not
-// differ in whom they name. Loads may differ: which of its two rows a new flow gets is then each gateway's own.
+// The same configuration gives the same choices on every gateway (R19): ids may differ between hosts, rows name
+// the same targets. Loads may differ: which of its two rows a new flow gets is then each gateway's own.
 // Must never: change what it is given (save the allocators, which remember), or ask the host for anything; host facts
 // are passed in.
 
 import { createHash } from "node:crypto";
 import {
 	type CapabilityAnswer,
-	type Choose,
 	type Config,
 	PROTOCOL_NUMBER,
 	parseAddress,
@@ -21,13 +20,14 @@ import {
 import { ShuntError } from "../errors.js";
 import {
 	ANSWER,
-	CHOICE,
 	forwardingTable,
 	type Loads,
 	MAX_INDEX,
 	nextBest,
 	ROLE,
 	SPREAD,
+	serviceTableFields,
+	strategyOf,
 	TARGET_STATE,
 	type TableDirect,
 	type TableRedirection,
@@ -38,13 +38,13 @@ import {
 	tableSize,
 } from "../policy/index.js";
 import { FLAG } from "../wire/index.js";
+import { directEndpoints } from "./endpoints.js";
 import { nextEpochs, type TargetEpochs } from "./epochs.js";
 import type { TableIds } from "./ids.js";
 import { type Target, targetsOf } from "./lookup.js";
-import { placesOf } from "./places.js";
 import type { Snapshot } from "./records.js";
 
-/** What this host knows of the way to one target address. */
+/** How this host reaches one target address. */
 export interface HostFacts {
 	/** Outer source address: this host's own on that link. */
 	readonly source: string;
@@ -72,14 +72,14 @@ export interface CompileInput {
 	/** The last compilation of this host; undefined at the first. */
 	readonly previous?: Pick<Compiled, "epochs" | "forwarding"> | undefined;
 	readonly wallOffsetNs: bigint;
-	/** By target key; who is not named has 0. Read where a service chooses by load. */
+	/** By target key; a target without an entry has 0. Read where a service chooses by load. */
 	readonly loads?: Loads | undefined;
 	readonly balance?: Shares | undefined;
 }
 
 /** What loads and links have made of the configured weights. What is not named is as configured. */
 export interface Shares {
-	/** By backend: its weight times this, where a service is `choose: weighted`. Above 0. */
+	/** By backend: its weight times this, where a service's strategy needs factors. Above 0. */
 	readonly factors: ReadonlyMap<string, number>;
 	/** By address: its part of its backend's weight, relative to the backend's other addresses. Not all of them 0. */
 	readonly addresses: ReadonlyMap<string, number>;
@@ -92,7 +92,7 @@ export interface Compiled {
 	/** For the next compilation: the targets' epochs, and forwarding tables that need not be computed again. */
 	readonly epochs: TargetEpochs;
 	readonly forwarding: ReadonlyMap<string, Uint16Array>;
-	/** Target addresses without a way: they keep their rows, because all gateways choose alike, and their packets are
+	/** Target addresses without a next hop: they keep their rows, because all gateways choose alike, and their packets are
 	 * dropped under a reason of their own. */
 	readonly unresolved: readonly string[];
 }
@@ -131,15 +131,11 @@ export function compile(input: CompileInput): Compiled {
 		const id = serviceIds.get(service.key)!;
 		services.push({
 			id,
+			...serviceTableFields(service),
 			address: bytesOf(service.address),
-			port: service.port,
 			protocol: PROTOCOL_NUMBER[service.protocol],
-			family: service.family,
 			redirection: indices[0]!,
-			idleMs: service.idleMs,
-			idleSentMs: service.idleSentMs,
 			countSources: service.count === "source",
-			invitedOnly: service.invitedOnly,
 		});
 		for (const [i, rule] of service.rules.entries()) {
 			const prefix = parsePrefix(rule.from)!;
@@ -204,20 +200,13 @@ export function compile(input: CompileInput): Compiled {
 
 /** Where redirected clients reach this backend's services. */
 function directOf(snapshot: Snapshot, own: readonly string[], ids: ReadonlyMap<string, number>): TableDirect[] {
-	return placesOf(snapshot, own).map(({ service, address, port, family }) => ({
+	return directEndpoints(snapshot, own).map(({ service, address, port, family }) => ({
 		service: ids.get(service.key)!,
 		address: bytesOf(address),
 		port,
 		family,
 	}));
 }
-
-const CHOICE_BY = {
-	maglev: CHOICE.row,
-	"source-hash": CHOICE.row,
-	weighted: CHOICE.row,
-	"least-load": CHOICE.lessLoaded,
-} as const satisfies Record<Choose, number>;
 
 const ANSWER_BY = {
 	forward: ANSWER.forward,
@@ -226,7 +215,7 @@ const ANSWER_BY = {
 	return: ANSWER.return,
 } as const satisfies Record<CapabilityAnswer, number>;
 
-/** The redirections of one set, and who stands in for whom. */
+/** The redirections of one set, and the alternative of each target. */
 class Redirections {
 	readonly list: TableRedirection[] = [];
 	/** By all that a forwarding table follows from. */
@@ -253,7 +242,7 @@ class Redirections {
 
 	index(service: Service, targets: readonly Target[]): number {
 		const spread = SPREAD[service.spread];
-		const choice = CHOICE_BY[service.choose];
+		const { choice } = strategyOf(service.choose);
 		const weights = weightsOf(targets, service, this.#balance);
 		const members = targets.map((target, i) => [this.#ids.get(target.key), weights[i], target.state]);
 		const identity = JSON.stringify([spread, choice, members]);
@@ -317,7 +306,7 @@ function weightsOf(targets: readonly Target[], service: Service, balance: Shares
 	}
 	return targets.map((target) => {
 		const total = shared.get(choice(target))!;
-		const factor = service.choose === "weighted" ? (balance.factors.get(target.backend) ?? 1) : 1;
+		const factor = strategyOf(service.choose).needsFactors ? (balance.factors.get(target.backend) ?? 1) : 1;
 		return total === 0 ? target.weight : (factor * configured.get(choice(target))! * share(target)) / total;
 	});
 }

@@ -1,6 +1,6 @@
 // addon.ts - the native addon itself: loading it, and its table of reasons.
 //
-// Owns: where it lies. Must never: be loaded before somebody needs packets; commands that need none run without it.
+// Owns: its path. Must never: be loaded at import: commands that handle no packets run without it.
 
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,4 @@
-// agent-programs.ts - the typed door to the host agent's BPF programs.
+// agent-programs.ts - typed binding of the host agent's BPF programs.
 //
 // Owns: the shape of what crosses. Must never: decide which target serves a service; src/agent does.
 

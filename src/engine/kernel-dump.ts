@@ -1,4 +1,4 @@
-// kernel-dump.ts - the typed door to the kernel's capture: packets before and after the packet program in XDP.
+// kernel-dump.ts - typed binding of the kernel's capture: packets before and after the packet program in XDP.
 //
 // Owns: the shape of what crosses, and names instead of numbers. What AF_PACKET captures is native.ts's CaptureStream.
 // Must never: be open without a reader; while it is, every packet is copied for it.
@@ -102,7 +102,7 @@ export interface DumpRead {
 	readonly counts: DumpCounts;
 	/** The one that is watched; it changes when a daemon puts another in its place. */
 	readonly programId: number;
-	/** This kernel lets nobody attach probes, so a copy of the program that tells what it does stands in for it. */
+	/** This kernel refuses probes, so an instrumented copy of the program is attached instead of it. */
 	readonly standIn: boolean;
 	/** Why no more will come. */
 	readonly ended?: string;

@@ -23,7 +23,7 @@ export interface Counters {
 	/** A backend's own packets, none of packetsIn: those that kept a session alive, and those of them that made one. */
 	sent: number;
 	sentMade: number;
-	/** A backend's clients that were told where to go, in a reply or beside it; and those that could not be. */
+	/** Redirects that a backend sent to its clients, in a reply or beside it; and those that it could not send. */
 	told: number;
 	untold: number;
 	/** By reason's name; only those that are not 0. Bytes are as they came. */
@@ -33,7 +33,7 @@ export interface Counters {
 export type WorkerState = "created" | "running" | "ended" | "failed";
 const WORKER_STATES: readonly WorkerState[] = ["created", "running", "ended", "failed"];
 
-/** Places in a worker's block, in words of 64 bits. Packets and bytes stand side by side. */
+/** Offsets in a worker's block, in words of 64 bits. Packets and bytes stand side by side. */
 interface Layout {
 	readonly packetsIn: number;
 	readonly bytesIn: number;

@@ -1,36 +1,64 @@
 /**
- * Balancing: a gateway's loop from what it hears of its backends to what its tables are compiled from.
+ * Balancing: a gateway's loop from what backends report to the inputs of table compilation.
  *
  *   collector → redirection database → reports ┐
- *   sweep → this gateway's own sessions        ├→ policy/balance.ts → loads, factors, shares, downs → tables
+ *   sweep → this gateway's own sessions        ├→ policy/balance.ts → loads, factors, shares, down → tables
  *   collector → which addresses answer         ┘
  *
- * Owns: the state that the loop goes on from. Must never: weigh anything; what is done with what is heard is policy's.
+ * Owns: the state that the next step starts from, and when tables must follow it.
+ * Must never: weigh anything; what follows from reports is policy's.
  */
 import type { Config } from "../config/index.js";
-import { poolsOf, readLoads, type Shares, type Store } from "../database/index.js";
+import { poolsOf, readLoads, type Shares, type Store, targetLoads } from "../database/index.js";
 import type { LoadReport } from "../load/index.js";
-import { type Balance, type BalancedUplink, balance, balanceMoved, smoothed } from "../policy/index.js";
+import type { BackendView, MemberView } from "../member/role.js";
+import {
+	type Balance,
+	type BalancedUplink,
+	type Believed,
+	balance,
+	balanceMoved,
+	type Loads,
+	loadsMoved,
+	smoothed,
+	strategyOf,
+} from "../policy/index.js";
 import { Collector } from "./collector.js";
 
-export class Balancing {
-	/** undefined: before the first step. */
-	balance: Balance | undefined;
-	/** As last read from the database. */
-	reports: ReadonlyMap<string, LoadReport> = new Map();
+/** Between two steps, however short the passes of the sweep are: a step that moves loads publishes whole tables. */
+const MIN_INTERVAL_MS = 100;
+
+export class Balancing implements BackendView {
+	/** By target key; for compile(). */
+	loads: Loads = new Map();
+	readonly #member: MemberView;
 	readonly #store: Store;
 	readonly #collector: Collector;
-	/** This gateway's sessions by backend: what the last report's smoothing has made of them, and now. A session that came within
-	 * its time constant is not yet in the report, and all of it is to be added. */
-	#sessionsThen = new Map<string, { readonly receivedAt: number; readonly sessions: number }>();
+	/** undefined: before the first step. */
+	#balance: Balance | undefined;
+	/** By backend, as last read from the database. */
+	#reports: ReadonlyMap<string, LoadReport> = new Map();
+	/** This gateway's sessions by backend, smoothed as of the last report. A session younger than the smoothing's time
+	 * constant is not fully in the report; the rest of it is added. */
+	#sessionsAtReport = new Map<string, { readonly receivedAt: number; readonly sessions: number }>();
+	/** This gateway's sessions by backend, now. */
 	#sessions: ReadonlyMap<string, number> = new Map();
+	#stepping = false;
+	#steppedAt = 0;
+	#closed = false;
 
-	constructor(config: Config, store: Store, tell: (problem: string) => void) {
-		this.#store = store;
-		this.#collector = new Collector({ config, store, tell });
+	constructor(member: MemberView, warn: (problem: string) => void) {
+		this.#member = member;
+		this.#store = member.store;
+		this.#collector = new Collector({ config: member.config, store: member.store, warn });
 	}
 
-	/** Begins to ask. */
+	/** The step before the first tables: what is configured of uplinks counts before any report. */
+	async prepare(): Promise<void> {
+		await this.#step(this.#member.config, new Map());
+	}
+
+	/** Begins to query backends. */
 	start(): void {
 		this.#collector.start();
 	}
@@ -40,86 +68,135 @@ export class Balancing {
 	}
 
 	close(): Promise<void> {
+		this.#closed = true;
 		return this.#collector.close();
 	}
 
-	/** Milliseconds since the server's last report; undefined: there has been none. */
-	age(server: string): number | undefined {
-		const heard = this.#collector.heard.get(server);
+	/** A step after a pass of the sweep; publishes when a load, weight or uplink state has changed beyond its threshold.
+	 * Skipped while the previous step is publishing: a pass may be shorter than a publication. */
+	async afterSweep(): Promise<void> {
+		if (this.#stepping || Date.now() - this.#steppedAt < MIN_INTERVAL_MS) return;
+		this.#stepping = true;
+		this.#steppedAt = Date.now();
+		try {
+			const member = this.#member;
+			const sessions = member.engine.sessionCounts().targetSessions;
+			const moved = await this.#step(member.config, sessionsByBackend(member, sessions));
+			const loads = targetLoads(member.snapshot, member.ids, () => sessions, this.#totalLoads());
+			if (this.#closed || (!moved && !loadsMoved(this.loads, loads))) return;
+			this.loads = loads;
+			await member.publish();
+		} finally {
+			this.#stepping = false;
+		}
+	}
+
+	/** For compile(); undefined: before the first step. */
+	shares(): Shares | undefined {
+		if (this.#balance === undefined) return undefined;
+		const factors = new Map([...this.#balance.factors].map(([name, { factor }]) => [name, factor]));
+		return { factors, addresses: this.#balance.shares, down: this.#balance.down };
+	}
+
+	report(backend: string): LoadReport | undefined {
+		return this.#reports.get(backend);
+	}
+
+	reportAgeMs(backend: string): number | undefined {
+		const heard = this.#collector.heard.get(backend);
 		return heard === undefined ? undefined : performance.now() - heard.receivedAt;
 	}
 
-	/** One step. `sessions`: this gateway's own, by backend, as of the last sweep. True: the tables must follow. */
-	async step(config: Config, sessions: ReadonlyMap<string, number>): Promise<boolean> {
-		this.reports = await readLoads(this.#store);
+	believed(backend: string): Believed | undefined {
+		return this.#balance?.loads.get(backend);
+	}
+
+	factor(backend: string): number {
+		return this.#balance?.factors.get(backend)?.factor ?? 1;
+	}
+
+	share(address: string): number | null {
+		if (this.#balance === undefined) return null;
+		return this.isDown(address) ? 0 : (this.#balance.shares.get(address) ?? null);
+	}
+
+	isDown(address: string): boolean {
+		return this.#balance?.down.has(address) ?? false;
+	}
+
+	/** `sessions`: this gateway's own, by backend, at the last sweep. True: the tables must follow. */
+	async #step(config: Config, sessions: ReadonlyMap<string, number>): Promise<boolean> {
+		this.#reports = await readLoads(this.#store);
 		this.#sessions = sessions;
 		const pools = poolsOf(config.services, config.backends);
-		const next = balance(this.balance, {
+		const next = balance(this.#balance, {
 			now: performance.now(),
 			staleMs: config.load.staleMs,
 			periodMs: config.load.reportMs,
-			weighted: config.services.some(({ choose }) => choose === "weighted"),
+			weighted: config.services.some(({ choose }) => strategyOf(choose).needsFactors),
 			backends: config.backends.map((backend) => ({
 				name: backend.name,
 				pool: pools.get(backend.name) ?? backend.name,
 				capacity: backend.capacity,
 				active: backend.state === "active",
-				sessions: this.#weighed(config, backend.name),
-				report: this.#heard(config, backend.name),
-				uplinks: backend.uplinks.map((uplink): BalancedUplink => {
-					const reported = this.reports
+				sessions: this.#weightedSessions(config, backend.name),
+				report: this.#lastReport(config, backend.name),
+				uplinks: backend.uplinks.map(({ addresses, cost, cap }): BalancedUplink => {
+					const reported = this.#reports
 						.get(backend.name)
-						?.uplinks.find(({ addresses }) => addresses.includes(uplink.addresses[0]!));
-					const { addresses, cost, cap } = uplink;
+						?.uplinks.find((uplink) => uplink.addresses.includes(addresses[0]!));
 					if (reported === undefined) return { addresses, cost, cap };
 					const { up, speedBps, rxBps, txBps } = reported;
 					return { addresses, cost, cap, reported: { up, speedBps, usedBps: Math.max(rxBps, txBps) } };
 				}),
 			})),
 			asked: new Map(
-				[...this.#collector.asked].map(([address, since]) => {
+				[...this.#collector.queriedSince].map(([address, since]) => {
 					const answers = [...this.#collector.heard.values()].map((one) => one.addresses.get(address));
 					return [address, { since, answered: answers.find((one) => one !== undefined) }];
 				}),
 			),
 		});
-		const moved = balanceMoved(this.balance, next);
-		this.balance = next;
+		const moved = balanceMoved(this.#balance, next);
+		this.#balance = next;
 		return moved;
 	}
 
-	/** For compile(). */
-	shares(): Shares | undefined {
-		if (this.balance === undefined) return undefined;
-		const factors = new Map([...this.balance.factors].map(([name, { factor }]) => [name, factor]));
-		return { factors, addresses: this.balance.shares, down: this.balance.down };
-	}
-
-	/** By backend; undefined: nothing is known of anybody. */
-	loads(): ReadonlyMap<string, number> | undefined {
-		const known = [...(this.balance?.loads ?? [])].flatMap(([name, { load }]): [string, number][] =>
+	/** By backend; undefined: no backend's load is known. */
+	#totalLoads(): ReadonlyMap<string, number> | undefined {
+		const known = [...(this.#balance?.loads ?? [])].flatMap(([name, { load }]): [string, number][] =>
 			load === undefined ? [] : [[name, load]],
 		);
 		return known.length === 0 ? undefined : new Map(known);
 	}
 
-	#heard(config: Config, name: string) {
-		const report = this.reports.get(name);
-		const heard = this.#collector.heard.get(name);
+	/** A backend's last report, with this gateway's sessions that are in it. */
+	#lastReport(config: Config, backend: string) {
+		const report = this.#reports.get(backend);
+		const heard = this.#collector.heard.get(backend);
 		if (report === undefined || heard === undefined) return undefined;
 		const { receivedAt } = heard;
-		let then = this.#sessionsThen.get(name);
-		if (then?.receivedAt !== receivedAt) {
-			const elapsed = then === undefined ? 0 : receivedAt - then.receivedAt;
-			const sessions = smoothed(then?.sessions, this.#weighed(config, name), elapsed, config.load.smoothMs);
-			then = { receivedAt, sessions };
-			this.#sessionsThen.set(name, then);
+		let before = this.#sessionsAtReport.get(backend);
+		if (before?.receivedAt !== receivedAt) {
+			const elapsed = before === undefined ? 0 : receivedAt - before.receivedAt;
+			const now = this.#weightedSessions(config, backend);
+			before = { receivedAt, sessions: smoothed(before?.sessions, now, elapsed, config.load.smoothMs) };
+			this.#sessionsAtReport.set(backend, before);
 		}
-		return { receivedAt, total: report.total, sessions: then.sessions };
+		return { receivedAt, total: report.total, sessions: before.sessions };
 	}
 
-	/** As the load counts them: a gateway can't tell here how many of them are of TCP services, so all weigh what UDP's do. */
-	#weighed(config: Config, name: string): number {
-		return config.load.udp * (this.#sessions.get(name) ?? 0);
+	/** As the load counts sessions. How many are of TCP services is not known here, so all have the weight of UDP
+	 * sessions. */
+	#weightedSessions(config: Config, backend: string): number {
+		return config.load.udp * (this.#sessions.get(backend) ?? 0);
 	}
+}
+
+/** `byTarget`: sessions by target id. */
+function sessionsByBackend(member: MemberView, byTarget: Uint32Array): Map<string, number> {
+	const sessions = new Map<string, number>();
+	for (const { key, backend } of member.targets())
+		sessions.set(backend, (sessions.get(backend) ?? 0) + (byTarget[member.ids.targets.get(key) ?? 0] ?? 0));
+	return sessions;
 }

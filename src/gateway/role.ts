@@ -1,83 +1,112 @@
 /**
- * The gateway's role: what a gateway does to its host, and what it knows of it.
+ * The gateway's role.
  *
- *   prepare   receive offloads off, service addresses on lo
- *   facts     the way to each target
- *   apply     the guard: this kernel drops what the engine takes
+ *   prepare    receive offloads off
+ *   hostFacts  the next hop to each target
+ *   apply      firewall rules (this kernel drops what the engine takes), service addresses on lo
+ *   swept      balancing: reports and sessions → loads, weights, shares → tables
  *
- * Must never: leave a trace at a clean end. What a crash leaves (addresses on lo, offloads) the next start knows by the
- * journal.
+ * Must never: leave a trace at a clean end. What a crash leaves (addresses on lo, offloads) is in the undo log for the
+ * next start.
  */
-import { cpus } from "node:os";
-import type { Config, Gateway, State, Uplink } from "../config/index.js";
-import type { HostFacts, Snapshot, Target } from "../database/index.js";
-import type { EngineOptions, WorkerOptions } from "../engine/index.js";
-import { Addresses } from "../host/addresses.js";
-import { Guard } from "../host/guard.js";
-import { Journal } from "../host/journal.js";
-import { networkNamespace, requireLink } from "../host/network.js";
-import { Ways } from "../host/next-hops.js";
-import { Offloads } from "../host/offloads.js";
+import type { Config, Gateway, Uplink } from "../config/index.js";
+import type { Compiled, HostFacts, Snapshot, Target } from "../database/index.js";
+import { type EngineOptions, host } from "../engine/index.js";
+import { ALL_UNKNOWN } from "../health/index.js";
+import { ServiceAddresses } from "../host/addresses.js";
+import { Firewall } from "../host/firewall.js";
+import { requireInterface } from "../host/interfaces.js";
+import { NextHops } from "../host/next-hops.js";
+import { type EngineMode, Offloads } from "../host/offloads.js";
+import { UndoLog } from "../host/undo-log.js";
 import type { LoadReport } from "../load/index.js";
-import type { EngineKind } from "../member/engines.js";
-import { Measure } from "../member/measure.js";
-import type { Member, MemberEvent, Role } from "../member/member.js";
+import { requireRedirectTargets } from "../member/engines.js";
+import { LoadMeter } from "../member/load-meter.js";
+import type { BackendView, MemberEvent, MemberView, Role, TableInputs } from "../member/role.js";
+import { workersFor } from "../member/workers.js";
 import { ROLE } from "../policy/index.js";
-import { holdBack } from "./hold-back.js";
+import { Balancing } from "./balancing.js";
+import { gatewayRules } from "./firewall-rules.js";
 
 export class GatewayRole implements Role {
 	readonly kind = "gateway";
-	readonly roles = ROLE.gateway;
+	readonly observesEgress = false;
 	readonly #self: Gateway;
 	readonly #offloads: Offloads;
-	readonly #addresses: Addresses;
-	readonly #ways = new Ways();
-	readonly #guard: Guard;
-	readonly #tell: (problem: string) => void;
-	#measure: Measure | undefined;
+	readonly #addresses: ServiceAddresses;
+	readonly #nextHops = new NextHops();
+	readonly #firewall: Firewall;
+	readonly #emit: (event: MemberEvent) => void;
+	readonly #warn: (problem: string) => void;
+	#member: MemberView | undefined;
+	#balancing: Balancing | undefined;
+	#loadMeter: LoadMeter | undefined;
 
 	constructor(
 		config: Config,
 		readonly name: string,
-		tell: (event: MemberEvent) => void,
+		emit: (event: MemberEvent) => void,
 	) {
 		this.#self = config.gateways.find((one) => one.name === name) as Gateway;
-		const journal = journalOf(name);
-		this.#offloads = new Offloads(journal);
-		this.#addresses = new Addresses("lo", journal);
-		this.#tell = (problem) => tell({ event: "warning", problem });
-		this.#guard = new Guard(name, this.#tell);
+		this.#emit = emit;
+		this.#warn = (problem) => emit({ event: "warning", problem });
+		const undoLog = new UndoLog(name);
+		this.#offloads = new Offloads(undoLog);
+		this.#addresses = new ServiceAddresses("lo", undoLog);
+		this.#firewall = new Firewall(name, this.#warn);
+	}
+
+	get backends(): BackendView | undefined {
+		return this.#balancing;
 	}
 
 	async interfaces(): Promise<readonly string[]> {
-		this.#self.interfaces.forEach(requireLink);
+		this.#self.interfaces.forEach(requireInterface);
 		return this.#self.interfaces;
 	}
 
-	async prepare(config: Config, kind: EngineKind): Promise<Pick<EngineOptions, "workers">> {
-		for (const name of this.#self.interfaces) this.#offloads.turnOff(name, kind);
-		return { workers: workersOn(this.#self.interfaces, config) };
+	async prepare(config: Config, mode: EngineMode): Promise<Pick<EngineOptions, "workers">> {
+		for (const name of this.#self.interfaces) this.#offloads.turnOff(name, mode);
+		return { workers: workersFor(this.#self.interfaces, config) };
 	}
 
-	async apply(config: Config, snapshot: Snapshot): Promise<void> {
-		await this.#guard.set(holdBack(snapshot.services, this.#self.interfaces, config.cluster.controlPort));
-		await this.#addresses.set([...new Set(snapshot.services.map((service) => service.address))]);
+	async attach(member: MemberView): Promise<void> {
+		this.#member = member;
+		this.#balancing = new Balancing(member, this.#warn);
+		await this.#balancing.prepare();
 	}
 
-	own(): readonly string[] {
-		return [];
+	async apply(config: Config, { services }: Snapshot): Promise<void> {
+		await this.#firewall.set(gatewayRules(services, this.#self.interfaces, config.cluster.controlPort));
+		await this.#addresses.set([...new Set(services.map((service) => service.address))]);
 	}
 
-	state(): State {
-		return "active";
+	tableInputs(): TableInputs {
+		return {
+			roles: ROLE.gateway,
+			own: [],
+			ownState: "active",
+			loads: this.#balancing?.loads,
+			balance: this.#balancing?.shares(),
+			health: ALL_UNKNOWN,
+		};
 	}
 
-	facts(targets: readonly Target[], changed: () => void): Promise<ReadonlyMap<string, HostFacts>> {
-		return this.#ways.to([...new Set(targets.map((target) => target.address))].sort(), changed);
+	hostFacts(targets: readonly Target[], changed: () => void): Promise<ReadonlyMap<string, HostFacts>> {
+		return this.#nextHops.resolve([...new Set(targets.map((target) => target.address))].sort(), changed);
 	}
 
-	begin(member: Member): void {
-		this.#measure = new Measure(
+	published({ unresolved }: Compiled, previous: Compiled | undefined): void {
+		const before = new Set(previous?.unresolved);
+		for (const address of unresolved)
+			if (!before.has(address)) this.#emit({ event: "next-hop", address, problem: "has not answered" });
+	}
+
+	start(): void {
+		const member = this.#member!;
+		if (member.mode === "native") requireRedirectTargets(usedInterfaces(member));
+		this.#balancing?.start();
+		this.#loadMeter = new LoadMeter(
 			this.name,
 			() => ({
 				load: member.config.load,
@@ -86,48 +115,47 @@ export class GatewayRole implements Role {
 					(name): Uplink => ({ addresses: [name], interface: name, speedBps: 0, cost: 1, cap: 1 }),
 				),
 				udpSessions: member.sessionsOf("udp"),
-				tcpPassing: member.sessionsOf("tcp"),
+				tcpForwarded: member.sessionsOf("tcp"),
 				tcpEndpoints: [],
 			}),
-			this.#tell,
+			this.#warn,
 		);
-		this.#measure.start();
+		this.#loadMeter.start();
+	}
+
+	async swept(): Promise<void> {
+		await this.#balancing?.afterSweep();
+	}
+
+	configure(config: Config): void {
+		this.#balancing?.configure(config);
 	}
 
 	load(): LoadReport | undefined {
-		return this.#measure?.report;
+		return this.#loadMeter?.report;
 	}
 
 	async close(): Promise<void> {
-		this.#measure?.close();
-		this.#ways.close();
+		await this.#endLoops();
 		await this.#addresses.close();
-		await this.#guard.close();
+		await this.#firewall.close();
 		this.#offloads.restore();
 	}
 
-	async leave(): Promise<void> {
-		this.#measure?.close();
-		this.#ways.close();
-		await this.#guard.close();
+	async detach(): Promise<void> {
+		await this.#endLoops();
+		await this.#firewall.close();
+	}
+
+	async #endLoops(): Promise<void> {
+		await this.#balancing?.close();
+		this.#loadMeter?.close();
+		this.#nextHops.close();
 	}
 }
 
-/** Of the daemon of this name, in this network namespace. */
-export function journalOf(name: string): Journal {
-	return new Journal(name, networkNamespace());
-}
-
-/** Workers for these interfaces, as many on each as configured; several on one share its flows by fanout. */
-export function workersOn(interfaces: readonly string[], config: Config): WorkerOptions[] {
-	const { capture, workers, busyPollUs } = config.engine;
-	const processors = cpus().length;
-	return interfaces.flatMap((name, group) =>
-		Array.from({ length: workers }, (_, i) => ({
-			interface: name,
-			capture,
-			busyPollUs,
-			...(workers > 1 ? { fanout: (process.pid + group) & 0xffff, cpu: i % processors } : {}),
-		})),
-	);
+/** Indexes of the interfaces that packets come from and of those that targets are reached by. */
+function usedInterfaces({ interfaces, compiled }: MemberView): number[] {
+	const egress = compiled?.tables.targets.map((target) => target.ifindex).filter((ifindex) => ifindex !== 0) ?? [];
+	return [...interfaces.map((name) => host().link(name).ifindex), ...egress];
 }

@@ -1,72 +1,70 @@
 /**
- * Service addresses on this host: so that the kernel answers what is no service's port (a ping, a closed port), and that a
- * backend's services can answer from them.
+ * Service addresses on one of this host's interfaces: they let the kernel answer for ports that are no service's (ping,
+ * a closed port), and a backend's services answer from them.
  *
- * Owns: those it added itself, each as a /32 or /128, and takes away again; the journal knows them after a crash.
- * Must never: remove an address that somebody else has put there.
+ * Owns: the addresses that it added, each as a /32 or /128; the undo log has them after a crash.
+ * Must never: remove an address that was there before.
  */
-import { command, commandJson } from "./command.js";
-import type { Journal } from "./journal.js";
+import { command } from "./command.js";
+import { interfaceAddresses } from "./interfaces.js";
+import type { UndoLog } from "./undo-log.js";
 
-interface IpAddress {
-	addr_info?: { local?: string; prefixlen?: number }[];
-}
+export class ServiceAddresses {
+	readonly #interface: string;
+	readonly #undoLog: UndoLog;
+	/** Of this interface's keys in the undo log. */
+	readonly #prefix: string;
 
-export class Addresses {
-	readonly #dev: string;
-	readonly #kind: string;
-
-	constructor(
-		dev: string,
-		readonly journal: Journal,
-	) {
-		this.#dev = dev;
-		this.#kind = `address ${dev} `;
+	constructor(interfaceName: string, undoLog: UndoLog) {
+		this.#interface = interfaceName;
+		this.#undoLog = undoLog;
+		this.#prefix = `address ${interfaceName} `;
 	}
 
-	/** From now on exactly these. */
-	async set(wanted: readonly string[]): Promise<void> {
-		const there = await this.#there();
-		for (const address of wanted) {
-			if (there.has(address)) continue;
-			this.journal.note(this.#kind + address, "absent");
-			await command("ip", ["address", "replace", host(address), "dev", this.#dev, ...options(address)]);
+	/** Makes the interface carry exactly these service addresses. Throws SHUNT_COMMAND_FAILED. */
+	async set(addresses: readonly string[]): Promise<void> {
+		const present = await this.#present();
+		for (const address of addresses) {
+			if (present.has(address)) continue;
+			this.#undoLog.record(this.#prefix + address, "absent");
+			await command("ip", ["address", "replace", asPrefix(address), "dev", this.#interface, ...optionsFor(address)]);
 		}
-		for (const { what } of this.journal.noted(this.#kind)) if (!wanted.includes(what)) await this.#remove(what);
+		for (const { object } of this.#undoLog.entries(this.#prefix))
+			if (!addresses.includes(object)) await this.#remove(object);
 	}
 
+	/** Removes every address that was added. Does not throw. */
 	async close(): Promise<void> {
-		const noted = this.journal.noted(this.#kind);
-		if (noted.length === 0) return;
-		// Without the link, its addresses are gone too.
-		const there = await this.#there().catch(() => new Set<string>());
-		for (const { what } of noted) {
-			if (there.has(what)) await this.#remove(what).catch(() => {});
-			else this.journal.forget(this.#kind + what);
+		const added = this.#undoLog.entries(this.#prefix);
+		if (added.length === 0) return;
+		// An interface that has gone has taken its addresses along.
+		const present = await this.#present().catch(() => new Set<string>());
+		for (const { object } of added) {
+			if (present.has(object)) await this.#remove(object).catch(() => {});
+			else this.#undoLog.remove(this.#prefix + object);
 		}
 	}
 
 	async #remove(address: string): Promise<void> {
-		await command("ip", ["address", "del", host(address), "dev", this.#dev]);
-		this.journal.forget(this.#kind + address);
+		await command("ip", ["address", "del", asPrefix(address), "dev", this.#interface]);
+		this.#undoLog.remove(this.#prefix + address);
 	}
 
-	/** Whole addresses on this link. */
-	async #there(): Promise<Set<string>> {
-		const found = await commandJson<IpAddress[]>("ip", ["-json", "address", "show", "dev", this.#dev]);
-		const all = found.flatMap((entry) => entry.addr_info ?? []);
+	/** Host addresses (/32, /128) on this interface. */
+	async #present(): Promise<Set<string>> {
+		const all = await interfaceAddresses(this.#interface);
 		return new Set(
-			all.flatMap(({ local, prefixlen }) => (local && (prefixlen === 32 || prefixlen === 128) ? [local] : [])),
+			all.flatMap(({ address, prefixLength }) => (prefixLength === 32 || prefixLength === 128 ? [address] : [])),
 		);
 	}
 }
 
-function host(address: string): string {
+function asPrefix(address: string): string {
 	return `${address}/${address.includes(":") ? 128 : 32}`;
 }
 
-/** Nobody else has it on this link, so nobody is asked (RFC 4862 5.4 has no meaning on lo and tun); and it must not become
- * the source of this host's own new connections. */
-function options(address: string): string[] {
+/** nodad: duplicate address detection has no meaning on lo and tun (RFC 4862 5.4). preferred_lft 0: the address must
+ * not become the source of this host's own connections. */
+function optionsFor(address: string): string[] {
 	return address.includes(":") ? ["nodad", "preferred_lft", "0"] : [];
 }

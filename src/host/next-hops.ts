@@ -1,31 +1,34 @@
 /**
- * Ways: from this host to each target: source address, next hop, link.
+ * Next hops: source address, interface and MAC address for the path from this host to each target.
  *
- * Owns: asking until the next hops have answered, and looking again each second.
- * Must never: hold up a publication for a target that does not answer: its packets are dropped under a name until then.
+ * Owns: waiting for resolution within a bound, and the comparison every second that detects a change.
+ * Must never: delay a publication beyond that bound: until a target's next hop is resolved, its packets are dropped as
+ * no_next_hop.
  */
 import { parseAddress } from "../config/index.js";
 import type { HostFacts } from "../database/index.js";
 import { formatAddress } from "../wire/index.js";
-import { neighbour, wayTo } from "./network.js";
+import { resolveNextHop, routeTo } from "./routes.js";
 
-const PATIENCE_MS = 2000;
-const ASK_AGAIN_MS = 20;
-const LOOK_MS = 1000;
+const RESOLVE_TIMEOUT_MS = 2000;
+const RESOLVE_POLL_MS = 20;
+const CHECK_INTERVAL_MS = 1000;
 
-export class Ways {
+export class NextHops {
 	#facts: ReadonlyMap<string, HostFacts> = new Map();
 	#timer: NodeJS.Timeout | undefined;
 	#closed = false;
 
-	/** The ways to these addresses; those that are new are waited for, within patience. `changed` replaces the last one. */
-	async to(addresses: readonly string[], changed: () => void): Promise<ReadonlyMap<string, HostFacts>> {
-		const patience = addresses.some((address) => !this.#facts.has(address)) ? PATIENCE_MS : 0;
-		const end = Date.now() + patience;
-		let facts = this.#look(addresses);
+	/** Host facts by address; an address without a route is left out. Waits for new addresses to resolve,
+	 * RESOLVE_TIMEOUT_MS at most. `changed` replaces the callback of the previous call; it is called once, when the facts
+	 * differ from these. */
+	async resolve(addresses: readonly string[], changed: () => void): Promise<ReadonlyMap<string, HostFacts>> {
+		const timeoutMs = addresses.some((address) => !this.#facts.has(address)) ? RESOLVE_TIMEOUT_MS : 0;
+		const end = Date.now() + timeoutMs;
+		let facts = this.#read(addresses);
 		while (Date.now() < end && [...facts.values()].some((one) => one.nextHop === null)) {
-			await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
-			facts = this.#look(addresses);
+			await new Promise((resolve) => setTimeout(resolve, RESOLVE_POLL_MS));
+			facts = this.#read(addresses);
 		}
 		this.#facts = facts;
 		this.#watch(addresses, changed);
@@ -41,28 +44,27 @@ export class Ways {
 		clearTimeout(this.#timer);
 		if (this.#closed) return;
 		this.#timer = setTimeout(() => {
-			if (text(this.#look(addresses)) === text(this.#facts)) this.#watch(addresses, changed);
-			else changed(); // which asks again, by to()
-		}, LOOK_MS);
+			if (asText(this.#read(addresses)) === asText(this.#facts)) this.#watch(addresses, changed);
+			else changed(); // the publication that follows calls resolve() again
+		}, CHECK_INTERVAL_MS);
 		this.#timer.unref();
 	}
 
-	#look(addresses: readonly string[]): Map<string, HostFacts> {
+	#read(addresses: readonly string[]): Map<string, HostFacts> {
 		const facts = new Map<string, HostFacts>();
 		for (const address of addresses) {
-			const way = wayTo(parseAddress(address)!.bytes);
-			if (way === undefined) continue;
+			const route = routeTo(parseAddress(address)!.bytes);
+			if (route === undefined) continue;
 			const before = this.#facts.get(address);
-			// An entry that the kernel is just asking anew does not take the way from packets: what stood there last is right
-			// until somebody says otherwise.
-			const nextHop = neighbour(way) ?? (before?.ifindex === way.ifindex ? before.nextHop : null);
-			const { ifindex, mtu, ownMac } = way;
-			facts.set(address, { source: formatAddress(way.source), nextHop, ownMac, ifindex, mtu });
+			// While the kernel resolves a known neighbour again, its last MAC address stays valid.
+			const nextHop = resolveNextHop(route) ?? (before?.ifindex === route.ifindex ? before.nextHop : null);
+			const { ifindex, mtu, ownMac } = route;
+			facts.set(address, { source: formatAddress(route.source), nextHop, ownMac, ifindex, mtu });
 		}
 		return facts;
 	}
 }
 
-function text(facts: ReadonlyMap<string, HostFacts>): string {
+function asText(facts: ReadonlyMap<string, HostFacts>): string {
 	return JSON.stringify([...facts]);
 }

@@ -1,44 +1,55 @@
 /**
- * Receive offloads that change packets before an engine sees them. GRO and LRO merge packets into ones larger than the
- * link's MTU, which then fit no link again; in the driver, XDP comes before that, and what it leaves may be merged.
+ * Receive offloads that change packets before an engine sees them. GRO and LRO merge packets into larger ones than the
+ * MTU, which then fit no link; XDP in the driver runs before GRO, and packets that it passes may be merged.
  *
- * Owns: turning them off on the interfaces that are captured, and on again at a clean end.
- * Must never: touch an offload that a driver has fixed, or one that was off already.
+ * Owns: switching them off on the captured interfaces, and on again at a clean end.
+ * Must never: touch an offload that is fixed by the driver, or one that was off.
  */
+import type { Config } from "../config/index.js";
 import { host } from "../engine/index.js";
-import type { EngineKind } from "../member/engines.js";
-import type { Journal } from "./journal.js";
+import type { UndoLog } from "./undo-log.js";
 
-/** The kernel's names (net/ethtool/common.c). */
-const MERGING = new Set(["rx-gro", "rx-lro", "rx-gro-hw", "rx-gro-list", "rx-udp-gro-forwarding"]);
+/** The engine that runs: XDP in the driver (native), XDP in the kernel's receive path (generic), or user space. */
+export type EngineMode = Exclude<Config["engine"]["mode"], "auto">;
 
-/** What the card itself does, before its driver's XDP: merge, and take VLAN tags off, which then are missing from the bytes. */
-const IN_THE_CARD = new Set(["rx-lro", "rx-gro-hw", "rx-vlan-hw-parse"]);
+/** Feature names of net/ethtool/common.c. */
+const MERGING = ["rx-gro", "rx-lro", "rx-gro-hw", "rx-gro-list", "rx-udp-gro-forwarding"];
+/** Done by the card, before the driver's XDP hook: merging, and removing VLAN tags, which XDP then does not see. */
+const IN_HARDWARE = ["rx-lro", "rx-gro-hw", "rx-vlan-hw-parse"];
+const UNWANTED: Record<EngineMode, ReadonlySet<string>> = {
+	user: new Set(MERGING),
+	generic: new Set([...MERGING, ...IN_HARDWARE]),
+	native: new Set(IN_HARDWARE),
+};
 
-const KIND = "offload ";
+const KEY = "offload ";
 
 export class Offloads {
-	constructor(readonly journal: Journal) {}
+	readonly #undoLog: UndoLog;
 
-	turnOff(dev: string, kind: EngineKind): void {
-		const unwanted =
-			kind === "user" ? MERGING : kind === "generic" ? new Set([...MERGING, ...IN_THE_CARD]) : IN_THE_CARD;
-		for (const { name, active, changeable } of host().offloads(dev)) {
-			if (!unwanted.has(name) || !active || !changeable) continue;
-			this.journal.note(`${KIND}${dev} ${name}`, "on");
-			host().setOffload(dev, name, false);
+	constructor(undoLog: UndoLog) {
+		this.#undoLog = undoLog;
+	}
+
+	/** Throws if the kernel refuses. */
+	turnOff(interfaceName: string, mode: EngineMode): void {
+		for (const { name, active, changeable } of host().offloads(interfaceName)) {
+			if (!UNWANTED[mode].has(name) || !active || !changeable) continue;
+			this.#undoLog.record(`${KEY}${interfaceName} ${name}`, "on");
+			host().setOffload(interfaceName, name, false);
 		}
 	}
 
+	/** Does not throw. */
 	restore(): void {
-		for (const { what } of this.journal.noted(KIND)) {
-			const [dev = "", name = ""] = what.split(" ");
+		for (const { object } of this.#undoLog.entries(KEY)) {
+			const [interfaceName = "", name = ""] = object.split(" ");
 			try {
-				host().setOffload(dev, name, true);
+				host().setOffload(interfaceName, name, true);
 			} catch {
 				// The interface is gone.
 			}
-			this.journal.forget(KIND + what);
+			this.#undoLog.remove(KEY + object);
 		}
 	}
 }

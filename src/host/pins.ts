@@ -1,8 +1,8 @@
 /**
- * Where the kernel keeps what outlives a daemon: a folder of its own in a BPF file system.
+ * The folder in a BPF file system that holds what outlives a daemon: maps, programs and attachments.
  *
- * Owns: finding such a file system, or mounting one of our own at /run/shunt/bpf where there is none (in a mount namespace
- * of `ip netns exec`, say, /sys is a fresh one); and taking away what an earlier daemon has left there and nobody takes over.
+ * Owns: finding such a file system, or mounting one at /run/shunt/bpf where there is none (in a mount namespace of
+ * `ip netns exec`, /sys is a fresh one); and removing pins that no daemon takes over.
  * Must never: unmount anything.
  */
 import { mkdirSync, readdirSync, rmSync, statfsSync } from "node:fs";
@@ -15,22 +15,27 @@ const BPF_FS_MAGIC = 0xcafe4a11;
 const USUAL = "/sys/fs/bpf";
 const OWN = "/run/shunt/bpf";
 
-/** The folder of the daemon of this name, in this network namespace. The engine makes it. */
-export async function pinsOf(name: string, namespace: string): Promise<string> {
-	const place = [OWN, USUAL].find(isBpf) ?? (await mountOwn());
-	// Such a file system takes no dots in names.
-	return `${place}/shunt-${name.replaceAll(".", "+")}-${namespace}`;
+/** The pin folder of the daemon of this name in this network namespace; the engine creates it. Throws
+ * SHUNT_PINS_FAILED. */
+export async function pinFolder(daemon: string, namespace: string): Promise<string> {
+	const mount = [OWN, USUAL].find(isBpf) ?? (await mountOwn());
+	return `${mount}/shunt-${withoutDots(daemon)}-${namespace}`;
 }
 
-/** Nobody takes over what is pinned here. An attachment ends with its pin: from then on, packets pass. */
+/** Removes all pins of a folder. An attachment ends with its pin: from then on, packets pass to the kernel's stack. */
 export function unpin(pins: string): void {
 	rmSync(pins, { recursive: true, force: true });
 }
 
-/** The same for attachments to other interfaces than these. */
-export function unpinOtherLinks(pins: string, interfaces: readonly string[]): void {
-	const ours = new Set(interfaces.map((name) => `link-${name.replaceAll(".", "+")}`)); // as the engine names them
-	for (const name of readdirSync(pins)) if (name.startsWith("link-") && !ours.has(name)) rmSync(join(pins, name));
+/** Removes the attachments to interfaces other than these. Throws if the folder does not exist. */
+export function unpinOtherInterfaces(pins: string, interfaces: readonly string[]): void {
+	const attached = new Set(interfaces.map((name) => `link-${withoutDots(name)}`)); // as the engine names them
+	for (const name of readdirSync(pins)) if (name.startsWith("link-") && !attached.has(name)) rmSync(join(pins, name));
+}
+
+/** A BPF file system allows no dots in names. */
+function withoutDots(name: string): string {
+	return name.replaceAll(".", "+");
 }
 
 function isBpf(folder: string): boolean {

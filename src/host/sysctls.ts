@@ -1,45 +1,64 @@
 /**
- * Kernel settings (sysctl), by /proc/sys.
+ * Kernel parameters (sysctl), through /proc/sys.
  *
- * Owns: those it has changed, and their values from before, in the journal.
- * Must never: change a setting for all interfaces at once.
+ * Owns: those that it has changed; the undo log has their original values.
+ * Must never: change a parameter for all interfaces at once.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import type { Journal } from "./journal.js";
+import type { UndoLog } from "./undo-log.js";
 
-const KIND = "setting ";
+const KEY = "setting ";
 
-export class Settings {
-	constructor(readonly journal: Journal) {}
+export class Sysctls {
+	readonly #undoLog: UndoLog;
 
-	/** A setting that this kernel does not have is passed over. */
-	set(setting: string, value: string): void {
-		const before = read(setting);
-		if (before === undefined || before === value) return;
-		this.journal.note(KIND + setting, before);
-		writeFileSync(fileOf(setting), value);
+	constructor(undoLog: UndoLog) {
+		this.#undoLog = undoLog;
 	}
 
+	/** A parameter that this kernel does not have is skipped. Throws if it cannot be written. */
+	set(name: string, value: string): void {
+		const before = read(name);
+		if (before === undefined || before === value) return;
+		this.#undoLog.record(KEY + name, before);
+		writeFileSync(fileOf(name), value);
+	}
+
+	/** The same for a parameter of one interface: `setIpv4("eth0.7", "rp_filter", "2")`. */
+	setIpv4(interfaceName: string, parameter: string, value: string): void {
+		this.set(`net.ipv4.conf.${slashed(interfaceName)}.${parameter}`, value);
+	}
+
+	setIpv6(interfaceName: string, parameter: string, value: string): void {
+		this.set(`net.ipv6.conf.${slashed(interfaceName)}.${parameter}`, value);
+	}
+
+	/** Writes every original value back. Does not throw. */
 	restore(): void {
-		for (const { what: setting, before } of this.journal.noted(KIND)) {
+		for (const { object, before } of this.#undoLog.entries(KEY)) {
 			try {
-				writeFileSync(fileOf(setting), before);
+				writeFileSync(fileOf(object), before);
 			} catch {
-				// The interface is gone, and its settings with it.
+				// The interface is gone, and its parameters with it.
 			}
-			this.journal.forget(KIND + setting);
+			this.#undoLog.remove(KEY + object);
 		}
 	}
 }
 
-/** "net.ipv4.conf.eth0.rp_filter"; an interface's own dots are written as slashes, as sysctl(8) has it. */
-function fileOf(setting: string): string {
-	return `/proc/sys/${setting.replaceAll(/[./]/g, (mark) => (mark === "." ? "/" : "."))}`;
+/** A dot in an interface's name is written as a slash in a parameter's name (sysctl(8)). */
+function slashed(interfaceName: string): string {
+	return interfaceName.replaceAll(".", "/");
 }
 
-function read(setting: string): string | undefined {
+/** "net.ipv4.conf.eth0/7.rp_filter" → "/proc/sys/net/ipv4/conf/eth0.7/rp_filter" */
+function fileOf(name: string): string {
+	return `/proc/sys/${name.replaceAll(/[./]/g, (mark) => (mark === "." ? "/" : "."))}`;
+}
+
+function read(name: string): string | undefined {
 	try {
-		return readFileSync(fileOf(setting), "utf8").trim();
+		return readFileSync(fileOf(name), "utf8").trim();
 	} catch {
 		return undefined;
 	}

@@ -1,14 +1,14 @@
-// datagram.ts - how a gateway asks a server for its load, and how the server answers: two UDP datagrams a second.
+// datagram.ts - the datagrams by which a gateway queries a backend's load: two UDP datagrams a second.
 //
 //   0        4       5      6        7    8          16       24
 //   "SHLD"   version kind   key id   0    at, ms     nonce    body (JSON, none in a question)      tag, 16 bytes
 //
-// The tag is HMAC-SHA-256 (RFC 2104), cut to 128 bits, under a key that is derived from the cluster's key of that id for this
-// purpose alone. `at` must be within the cluster's window, and an answer carries the question's nonce: an old answer, or one
-// to somebody else, is worth nothing. An answer is larger than its question, so a question is answered once only: the server
-// remembers the nonces of a window (backend/reporter.ts).
+// The tag is HMAC-SHA-256 (RFC 2104), truncated to 128 bits, under a key derived from the cluster's key of that id for
+// this purpose alone. `at` must be within the cluster's window, and an answer carries the question's nonce, so that an
+// old answer or one to another gateway is refused. An answer is larger than its question, so a question is answered
+// once only: the backend remembers the nonces of a window (backend/reporter.ts).
 //
-// Owns: the bytes. Must never: throw at hostile ones.
+// Owns: the format. Must never: throw on invalid bytes.
 
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { type LoadReport, readReport } from "./report.js";
@@ -33,7 +33,7 @@ export interface LoadAnswer {
 	readonly report: LoadReport;
 }
 
-/** Why a datagram is none of ours. */
+/** Why a datagram is refused. */
 export type Refusal = "short" | "long" | "magic" | "version" | "kind" | "key" | "tag" | "window" | "body";
 
 const MAGIC = 0x53484c44;
@@ -41,7 +41,7 @@ const VERSION = 1;
 const KIND = { question: 1, answer: 2 } as const;
 const HEAD = 24;
 const TAG = 16;
-/** A report of 64 uplinks fits. */
+/** Holds a report of 64 uplinks. */
 export const MOST_BYTES = 16_384;
 
 export function encode(message: LoadQuestion | LoadAnswer, key: Key): Buffer {
@@ -58,7 +58,7 @@ export function encode(message: LoadQuestion | LoadAnswer, key: Key): Buffer {
 	return datagram;
 }
 
-/** `nowMs` since 1970; `windowMs`: how far the sender's clock may be from it. */
+/** `nowMs`: since 1970. `windowMs`: the largest difference between the clocks of sender and receiver. */
 export function decode(
 	datagram: Buffer,
 	keys: readonly Key[],
@@ -89,8 +89,8 @@ export function decode(
 }
 
 function tagOf(datagram: Buffer, key: Key): Buffer {
-	const own = createHmac("sha256", Buffer.from(key.secret, "hex")).update("shunt load datagram 1").digest();
-	return createHmac("sha256", own)
+	const derivedKey = createHmac("sha256", Buffer.from(key.secret, "hex")).update("shunt load datagram 1").digest();
+	return createHmac("sha256", derivedKey)
 		.update(datagram.subarray(0, datagram.length - TAG))
 		.digest()
 		.subarray(0, TAG);

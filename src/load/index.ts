@@ -1,4 +1,4 @@
-// The door of this room.
+// index.ts - what other rooms may import from load/.
 
 export * from "./cpu.js";
 export * from "./datagram.js";

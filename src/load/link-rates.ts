@@ -1,29 +1,30 @@
-// link-rates.ts - from two readings of a link's counters: how fast it carries, how full it is, and what is left of it.
+// link-rates.ts - rates, utilisation and headroom of a link, from two readings of its counters.
 //
-// A counter that fell has wrapped (some drivers count in 32 bits) or begun anew (the driver was reset). Bytes and packets of
-// a direction that fell together have begun anew: two wraps in one interval don't happen. What was counted before a reset is
-// lost, so the rates of that interval are a lower bound, and say so.
+// A counter that decreased has wrapped (some drivers count in 32 bits) or was reset (with the driver). If bytes and
+// packets of a direction decrease together, they were reset: two wraps in one interval do not occur. Counts before a
+// reset are lost, so the rates of that interval are a lower bound and are marked `reset`.
 //
-// Owns: these rules, and the bytes that a frame takes on the wire beside those that the kernel counts.
+// Owns: these rules, and the bytes of a frame on the wire that the kernel does not count.
 // Must never: read a clock or a file, smooth, or judge a rate.
 
-/** The order of a reading's entries; native/linux/link.h has the same. */
+/** Indices into a reading, as in native/linux/link.h. */
 const RX = { packets: 0, bytes: 1, dropped: 2, errors: 3 } as const;
 const TX = { packets: 4, bytes: 5, dropped: 6, errors: 7 } as const;
 const COUNTERS = 8;
+type Direction = typeof RX | typeof TX;
 
-/** Preamble 8, checksum 4, gap 12: on an Ethernet link's wire, and in no counter. */
+/** Preamble 8, frame check sequence 4, gap 12: on the wire of an Ethernet link, but in no counter. */
 export const ETHERNET_OVERHEAD_BYTES = 24;
 
 export interface LinkRatesOptions {
 	/** Bits per second, each direction; 0: unknown. */
 	readonly speedBps: number;
-	/** Of each packet, beyond what the counters have; 0 for what is no Ethernet. */
+	/** Bytes of each packet on the wire that the counters lack; 0 for links other than Ethernet. */
 	readonly overheadBytes?: number;
 }
 
 export interface LinkRates {
-	/** Bits per second, as the kernel counts them: without preamble, checksum and gap. */
+	/** Bits per second as counted by the kernel: without preamble, frame check sequence and gap. */
 	readonly rxBps: number;
 	readonly txBps: number;
 	readonly rxPps: number;
@@ -33,17 +34,17 @@ export interface LinkRates {
 	readonly txDrops: number;
 	readonly rxErrors: number;
 	readonly txErrors: number;
-	/** 0 to 1, of the wire; null: the link's speed is unknown. */
+	/** 0 to 1, on the wire; null: the link's speed is unknown. */
 	readonly rxUtilisation: number | null;
 	readonly txUtilisation: number | null;
-	/** What the wire could carry beyond this, bits per second; null: the link's speed is unknown. */
+	/** Unused bits per second on the wire; null: the link's speed is unknown. */
 	readonly rxHeadroomBps: number | null;
 	readonly txHeadroomBps: number | null;
-	/** Counters began anew in this interval: all of the above may be too low. */
+	/** Counters were reset in this interval: the rates are a lower bound. */
 	readonly reset: boolean;
 }
 
-/** null: no time has passed between the readings, or a reading is short. */
+/** null: no time has passed between the readings, or a reading is incomplete. */
 export function linkRates(
 	before: BigUint64Array,
 	after: BigUint64Array,
@@ -56,10 +57,10 @@ export function linkRates(
 	const rate = (counter: number) => (deltas[counter] as number) / seconds;
 	const overhead = options.overheadBytes ?? ETHERNET_OVERHEAD_BYTES;
 	const speed = Number.isFinite(options.speedBps) && options.speedBps > 0 ? options.speedBps : null;
-	const wire = (way: typeof RX | typeof TX) => 8 * (rate(way.bytes) + overhead * rate(way.packets));
-	// Readings of bytes and time are not of one moment: a full link may come out a little fuller than full.
-	const utilisation = (way: typeof RX | typeof TX) => (speed === null ? null : Math.min(1, wire(way) / speed));
-	const headroom = (way: typeof RX | typeof TX) => (speed === null ? null : Math.max(0, speed - wire(way)));
+	const wire = (direction: Direction) => 8 * (rate(direction.bytes) + overhead * rate(direction.packets));
+	// Counters and clock are not read at the same moment: the rate of a full link can exceed its speed.
+	const utilisation = (direction: Direction) => (speed === null ? null : Math.min(1, wire(direction) / speed));
+	const headroom = (direction: Direction) => (speed === null ? null : Math.max(0, speed - wire(direction)));
 	return {
 		rxBps: 8 * rate(RX.bytes),
 		txBps: 8 * rate(TX.bytes),
@@ -78,28 +79,28 @@ export function linkRates(
 }
 
 function differences(before: BigUint64Array, after: BigUint64Array): { deltas: number[]; reset: boolean } {
-	const was = (counter: number) => before[counter] as bigint;
-	const is = (counter: number) => after[counter] as bigint;
-	const fell = (counter: number) => is(counter) < was(counter);
-	const anew = [RX, TX].some((way) => fell(way.packets) && fell(way.bytes));
-	let reset = anew;
+	const previous = (counter: number) => before[counter] as bigint;
+	const current = (counter: number) => after[counter] as bigint;
+	const decreased = (counter: number) => current(counter) < previous(counter);
+	const allReset = [RX, TX].some(({ packets, bytes }) => decreased(packets) && decreased(bytes));
+	let reset = allReset;
 	const deltas = Array.from({ length: COUNTERS }, (_, counter) => {
-		if (anew) return Number(is(counter)); // all eight are the driver's, and begin anew together
-		if (!fell(counter)) return Number(is(counter) - was(counter));
-		const wrapped = wrap(was(counter), is(counter));
+		if (allReset) return Number(current(counter)); // the driver resets all eight together
+		if (!decreased(counter)) return Number(current(counter) - previous(counter));
+		const wrapped = wrappedBy(previous(counter), current(counter));
 		if (wrapped !== null) return Number(wrapped);
 		reset = true;
-		return Number(is(counter));
+		return Number(current(counter));
 	});
 	return { deltas, reset };
 }
 
-/** How far a counter has come that wrapped, if it may have: by less than half of its range. */
-function wrap(was: bigint, is: bigint): bigint | null {
+/** The increase of a counter that wrapped; null: it is more than half of its range, so the counter was reset. */
+function wrappedBy(previous: bigint, current: bigint): bigint | null {
 	for (const bits of [32n, 64n]) {
 		const range = 1n << bits;
-		if (was >= range) continue;
-		const delta = range - was + is;
+		if (previous >= range) continue;
+		const delta = range - previous + current;
 		return delta < range / 2n ? delta : null;
 	}
 	return null;

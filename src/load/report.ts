@@ -1,19 +1,19 @@
-// report.ts - what a server says of its load (R10, R13), and the reading of it when it comes from elsewhere.
+// report.ts - a backend's load report (R10, R13), and its validation on receipt.
 //
-// Owns: the record's shape and units. Must never: trust a field; what is not exactly a report is none.
+// Owns: the fields and units. Must never: trust a field; a report with an invalid field is refused as a whole.
 
-/** One of a server's uplinks, as its own counters have it (R12). */
+/** One uplink of a backend, from its own counters (R12). */
 export interface UplinkReport {
-	/** In canonical spelling; those of the server's addresses that are reached by it. */
+	/** The backend's addresses on this uplink, canonical. */
 	readonly addresses: readonly string[];
-	/** It has a carrier, and is not down. */
+	/** Up, with carrier. */
 	readonly up: boolean;
 	/** Bits per second in each direction; 0: unknown. */
 	readonly speedBps: number;
 	/** Bits per second on the wire, in the last period. */
 	readonly rxBps: number;
 	readonly txBps: number;
-	/** Packets per second, and those of both directions that were dropped or damaged. */
+	/** Packets per second; drops and errors of both directions. */
 	readonly rxPps: number;
 	readonly txPps: number;
 	readonly drops: number;
@@ -22,16 +22,16 @@ export interface UplinkReport {
 
 export interface LoadReport {
 	readonly server: string;
-	/** Milliseconds since 1970, by the server's clock. */
+	/** Milliseconds since 1970, by the backend's clock. */
 	readonly at: number;
-	/** Total load: 0 is idle, 1 is full, and it can be fuller (policy/total-load.ts). */
+	/** Total load: 0 is idle, 1 is full; can exceed 1 (policy/total-load.ts). */
 	readonly total: number;
-	/** Artificial UDP sessions, as each service counts them. */
+	/** Artificial UDP sessions, by each service's `count`. */
 	readonly udpSessions: number;
 	readonly tcpSessions: number;
-	/** Busy share of all processors, 0 to 1; null: unknown. */
+	/** Busy fraction of all processors, 0 to 1; null: unknown. */
 	readonly cpu: number | null;
-	/** Use of the most used uplink in its busier direction, 0 to 1; null: no speed is known. */
+	/** Use of the busiest uplink in its busier direction, 0 to 1; null: no speed is known. */
 	readonly link: number | null;
 	readonly uplinks: readonly UplinkReport[];
 }
@@ -39,7 +39,7 @@ export interface LoadReport {
 const MOST_UPLINKS = 64;
 const MOST_ADDRESSES = 64;
 
-/** undefined: it is no report. Fields of later versions are left out. */
+/** undefined: not a valid report. Unknown fields, of later versions, are left out. */
 export function readReport(value: unknown): LoadReport | undefined {
 	if (!isMap(value)) return undefined;
 	const { server, at, total, udpSessions, tcpSessions, cpu, link, uplinks } = value;

@@ -1,56 +1,64 @@
 /**
- * Which engine a member runs, and why: the kernel's in the driver, the kernel's in its receive path, or the one in user space.
+ * Which engine a member runs, and why: XDP in the driver, XDP in the kernel's receive path, or the one in user space.
  *
- * Owns: the order in which they are tried, and what an interface must be able to do.
- * Must never: settle for another engine than the one that was asked for by name.
+ * Owns: the order in which they are tried, and what an interface must support.
+ * Must never: run another engine than the one that was configured by name.
  */
 import type { Config } from "../config/index.js";
 import { host, pinnedMode } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
+import type { EngineMode } from "../host/offloads.js";
 
-export type EngineKind = "native" | "generic" | "user";
+/** Fastest first. */
+const ALL: readonly EngineMode[] = ["native", "generic", "user"];
 
-/** Best first. */
-const ALL: readonly EngineKind[] = ["native", "generic", "user"];
+const NAMES: Record<EngineMode, string> = { native: "native XDP", generic: "generic XDP", user: "user space" };
 
-/** What an earlier daemon has attached comes first: to change the mode would mean to let packets pass for a moment. */
+/** An attempt that failed. */
+export interface Refusal {
+	readonly mode: EngineMode;
+	readonly why: string;
+}
+
+/** The mode that an earlier daemon has attached comes first: to change it would let packets pass unprocessed for a
+ * moment. */
 export function enginesToTry(
 	config: Config,
 	pins: string | undefined,
 	interfaces: readonly string[],
-): readonly EngineKind[] {
+): readonly EngineMode[] {
 	if (config.engine.mode !== "auto") return [config.engine.mode];
-	const there = pins === undefined ? undefined : interfaces.map((name) => pinnedMode(pins, name)).find(Boolean);
-	return there === undefined ? ALL : [there, ...ALL.filter((kind) => kind !== there)];
+	const attached = pins === undefined ? undefined : interfaces.map((name) => pinnedMode(pins, name)).find(Boolean);
+	return attached === undefined ? ALL : [attached, ...ALL.filter((mode) => mode !== attached)];
 }
 
-/** <linux/netdev.h>, NETDEV_XDP_ACT_NDO_XMIT */
-const TAKES_FRAMES = 4;
+/** <linux/netdev.h> */
+const NETDEV_XDP_ACT_NDO_XMIT = 4;
 
-/** A driver may take a program and yet no frame that it sends on: such packets would vanish. To be asked once programs are
- * attached, since some drivers make room for such frames only then. */
-export function requireFramesTaken(ifindexes: Iterable<number>): void {
+/** A driver may run an XDP program and yet not accept frames by XDP_REDIRECT: such packets would be lost. To be called
+ * with programs attached, because some drivers provide the queues for such frames only then. Throws
+ * SHUNT_XDP_NO_TRANSMIT. */
+export function requireRedirectTargets(ifindexes: Iterable<number>): void {
 	for (const ifindex of new Set(ifindexes)) {
 		const features = host().xdpFeatures(ifindex);
-		if (features !== null && !(features & TAKES_FRAMES))
+		if (features !== null && !(features & NETDEV_XDP_ACT_NDO_XMIT))
 			throw new ShuntError("SHUNT_XDP_NO_TRANSMIT", { interface: host().link(ifindex).name });
 	}
 }
 
-/** Why this engine, in words for a person: what kept the better ones from it. */
-export function whyEngine(
-	config: Config,
-	kind: EngineKind,
-	refusals: readonly { kind: EngineKind; why: string }[],
-): string {
+/** For an operator: why this engine runs, and why no faster one does. */
+export function engineReason(config: Config, mode: EngineMode, refusals: readonly Refusal[]): string {
 	if (config.engine.mode !== "auto") return "as configured";
-	if (refusals.length === 0)
-		return kind === "native" ? "auto: the fastest that there is" : "auto: as an earlier daemon has left it";
-	return `auto: ${refusals.map((one) => `not ${NAME[one.kind]}, ${one.why}`).join("; ")}`;
+	if (refusals.length === 0) return mode === "native" ? "auto: fastest engine" : "auto: engine of the earlier daemon";
+	return `auto: ${refusals.map((one) => `not ${NAMES[one.mode]}, ${one.why}`).join("; ")}`;
 }
 
-const NAME: Record<EngineKind, string> = { native: "native XDP", generic: "generic XDP", user: "user space" };
+export function engineName(mode: EngineMode): string {
+	return NAMES[mode];
+}
 
-export function engineName(kind: EngineKind): string {
-	return NAME[kind];
+/** The reason within an error, to end a sentence with. */
+export function refusalReason(error: unknown): string {
+	const { why, fields, message } = error as { why?: string; fields?: { why?: string }; message: string };
+	return (fields?.why ?? why ?? message).replace(/\.$/, "");
 }

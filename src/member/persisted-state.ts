@@ -1,26 +1,27 @@
 /**
- * What the sessions in the kernel name: the numbers of services and targets, and the targets' epochs, kept in a file beside
- * the pinned tables, so that the next daemon reads the same sessions in the same way.
+ * What the next daemon needs to read the sessions that a kernel engine keeps: the ids of services and targets, and the
+ * targets' epochs, in a file beside the pinned tables.
  *
- * Owns: that file, under /run. It is written before the tables that hold its numbers are published: a crash between the two
- * leaves numbers that nobody uses, never sessions that nobody can read.
- * Must never: be believed without the sessions, or they without it.
+ * Owns: that file, under /run. It is written before the tables that use its ids are published: a crash between the two
+ * leaves ids that are not used, never sessions that cannot be read.
+ * Must never: be used without the pinned sessions, nor they without it.
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
+import writeFileAtomic from "write-file-atomic";
 import { IdAllocator, type TableIds, type TargetEpoch, type TargetEpochs } from "../database/index.js";
 
-export interface Kept {
+export interface PersistedState {
 	/** Of the last set of tables. */
 	readonly epoch: number;
 	readonly ids: TableIds;
 	readonly epochs: TargetEpochs;
 }
 
-/** Moved when the file's shape changes; another version's is not read. */
+/** Changes with the file's format; a file of another version is ignored. */
 const VERSION = 1;
 
-interface File {
+interface FileContent {
 	version: number;
 	epoch: number;
 	services: ReturnType<IdAllocator["toJSON"]>;
@@ -28,17 +29,17 @@ interface File {
 	epochs: [number, TargetEpoch][];
 }
 
-export class KeptFile {
+export class PersistedStateFile {
 	readonly #file: string;
 
-	constructor(name: string, namespace: string) {
-		this.#file = `/run/shunt/${name}.${namespace}.tables`;
+	constructor(daemon: string, namespace: string) {
+		this.#file = `/run/shunt/${daemon}.${namespace}.tables`;
 	}
 
-	/** undefined: there is none, or none that can be read. */
-	read(): Kept | undefined {
+	/** undefined: there is no file, or it cannot be read. */
+	read(): PersistedState | undefined {
 		try {
-			const { version, epoch, services, targets, epochs } = JSON.parse(readFileSync(this.#file, "utf8")) as File;
+			const { version, epoch, services, targets, epochs } = JSON.parse(readFileSync(this.#file, "utf8")) as FileContent;
 			if (version !== VERSION) return undefined;
 			return {
 				epoch,
@@ -53,12 +54,12 @@ export class KeptFile {
 		}
 	}
 
-	write({ epoch, ids, epochs }: Kept): void {
+	/** Throws if the file cannot be written: then the tables must not be published. */
+	write({ epoch, ids, epochs }: PersistedState): void {
 		const { services, targets } = ids;
 		const text = JSON.stringify({ version: VERSION, epoch, services, targets, epochs: [...epochs] });
 		mkdirSync(dirname(this.#file), { recursive: true });
-		writeFileSync(`${this.#file}.new`, text);
-		renameSync(`${this.#file}.new`, this.#file);
+		writeFileAtomic.sync(this.#file, text);
 	}
 
 	remove(): void {

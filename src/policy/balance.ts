@@ -55,7 +55,7 @@ export interface Balance {
 	/** By address: its part of its backend's addresses of one family, as published. */
 	readonly shares: ReadonlyMap<string, number>;
 	readonly down: ReadonlySet<string>;
-	/** What the next step goes on from: shares before the dead band, and since when who was down is well again. */
+	/** What the next step goes on from: shares before the dead band, and since when an address that was down has been up again. */
 	readonly links: ReadonlyMap<string, UplinkShare>;
 	readonly well: ReadonlyMap<string, number>;
 }
@@ -142,14 +142,14 @@ function factorsOf(
 	/** undefined: it is not time yet. */
 	seconds: number | undefined,
 ): Map<string, Factor> {
-	// Who is draining gets no new session, and must not set the mean of those who do.
+	// A draining backend gets no new session, and must not set the mean of those that do.
 	const active = backends.filter((one) => one.active).map((one) => loads.get(one.name)!.told ?? 0);
 	const mean = active.length === 0 ? 0 : active.reduce((sum, load) => sum + load, 0) / active.length;
 	return new Map(
 		backends.map(({ name, active: takesPart }): [string, Factor] => {
 			const was = before?.factors.get(name) ?? NEUTRAL;
 			const { told, known } = loads.get(name)!;
-			// Of whom nothing is known the load is the mean, which would be no error: and no reason to forget what was learnt.
+			// A backend without a report has the mean as its load: no error, but no reason to forget what was learnt.
 			if (seconds === undefined || !takesPart || told === undefined || known === "unknown") return [name, was];
 			return [name, nextFactor(was, told, mean, seconds)];
 		}),

@@ -2,10 +2,10 @@
 //
 //   0 ── fresh ── stale/2 ── fading ── stale ── unknown
 //
-// A fresh report is believed, and what this gateway has itself added since is added to it: a gateway that sends everybody
-// to who reported little, until the next report, would make a herd of its own (Mitzenmacher, "How useful is old
+// A fresh report is believed, and what this gateway has itself added since is added to it: a gateway that sends all new
+// sessions to the backend that reported little, until the next report, makes a herd of its own (Mitzenmacher, "How useful is old
 // information?", 2000). A fading one gives way to the mean of those that are known. An unknown one is that mean: never idle,
-// which would draw everybody to a server that can't speak.
+// which would draw all new sessions to a server that cannot report.
 //
 // Must never: tell apart servers that nothing is known of.
 
@@ -30,7 +30,7 @@ export interface Heard {
 }
 
 export interface Believed {
-	/** undefined: nothing is known of anybody. */
+	/** undefined: no backend has reported. */
 	readonly load: number | undefined;
 	/** The same without what this gateway has added since: steadier, and the same for every gateway. */
 	readonly told: number | undefined;

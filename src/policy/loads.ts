@@ -43,7 +43,7 @@ export function relativeLoads(targets: readonly Carrying[]): Loads {
 	);
 }
 
-/** Has any load moved far enough? One that was not there was 0; one that is gone is nobody's any more. */
+/** Has any load moved far enough? A target that is new had 0; one that is gone does not count. */
 export function loadsMoved(before: Loads, after: Loads): boolean {
 	for (const [key, load] of after) if (Math.abs(load - (before.get(key) ?? 0)) > LOAD_STEP) return true;
 	return false;

@@ -14,7 +14,7 @@ import { createHash } from "node:crypto";
 /** Primes near the powers of two; 16 bits name a target, so that a larger table could hold no more of them. */
 export const TABLE_SIZES = [251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749, 65_537] as const;
 
-/** Rows for each target of the smallest weight: the paper's M > 100 N, by which shares differ by at most 1 %. */
+/** Rows for each target of the smallest weight: Maglev's M > 100 N, by which shares differ by at most 1 %. */
 const ROWS_PER_TARGET = 100;
 
 export interface Candidate {
@@ -77,8 +77,8 @@ export function forwardingTable(candidates: readonly Candidate[], size: number, 
 }
 
 /**
- * The target that follows `key` in its own order of preference among those that `allowed` takes: whoever holds the
- * first of its rows that is not its own. 0 if there is none.
+ * The target that follows `key` in its own order of preference among those that `allowed` takes: the target in the
+ * first of its preferred rows that is not its own. 0 if there is none.
  */
 export function nextBest(rows: Uint16Array, key: string, seed: string, allowed: (id: number) => boolean): number {
 	if (rows.length === 0) return 0;

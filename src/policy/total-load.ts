@@ -35,7 +35,7 @@ export function totalLoad(parts: LoadParts, weights: LoadWeights): number {
 }
 
 /**
- * Exponential smoothing with a time constant, right for periods of any length: what lasts for `timeConstantMs` is told to
+ * Exponential smoothing with a time constant, right for periods of any length: what lasts for `timeConstantMs` is reported to
  * 1 - 1/e. undefined before, or no time constant: the value itself.
  */
 export function smoothed(before: number | undefined, value: number, elapsedMs: number, timeConstantMs: number): number {

@@ -7,9 +7,9 @@
 // a part that is the smaller the fuller the links are: there a small change of shares is a large one of headrooms, and the
 // whole way at once would swing. It moves when it is worth it (DEAD_BAND), at most by LARGEST_STEP.
 //
-// A link that is used beyond its cap is handed out no more while another is below its own, at once and not in steps; it
+// A link that is used beyond its cap gets no new sessions while another is below its own, at once and not in steps; it
 // comes back RELIEF below it. A link that has room keeps at least FLOOR, so that its headroom is known by traffic and no
-// link has all. Where a speed is unknown nobody's headroom can be compared: shares are even, over costs.
+// link has all. Where a speed is unknown headrooms cannot be compared: shares are even, over costs.
 //
 // Must never: change a session; only new ones follow.
 

@@ -1,25 +1,25 @@
-// clients.ts - ten million clients, in columns: which target each has, and when something will happen to it next.
+// clients.ts - up to ten million clients, in columns: the target of each, and the time of its next event.
 //
-// Owns: the columns, the free places in them, and a calendar with a list of places for each step of time (Brown, CACM 1988, with
-// a day of one step). Must never: make an object for a client.
+// Owns: the columns, their free places, and a calendar queue with a list of places for each step of time (Brown, CACM
+// 1988, with days of one step). Must never: allocate an object per client.
 
 const NONE = -1;
 
 export class Clients {
-	/** Two hashes of each: of its first row and of its second. */
+	/** The two hashes of a client: of its first and of its second row. */
 	first: Uint32Array;
 	second: Uint32Array;
-	/** 0: nobody is in this place. */
+	/** 0: the place is free. */
 	target: Uint16Array;
 	gateway: Uint8Array;
-	/** The gateway remembers it until `forgotten`; it has no lease: as long as it lives. */
+	/** 1: the gateway has a session for it, until step `forgotten` or, without a lease, until its end. */
 	remembered: Uint8Array;
-	/** Steps. */
+	/** The step of its end. */
 	end: Int32Array;
 	forgotten: Int32Array;
-	/** NEVER: it has no lease. */
+	/** The step at which its lease is renewed; NEVER: it has no lease. */
 	renewal: Int32Array;
-	/** Places that were ever used. */
+	/** Places that have been in use. */
 	used = 0;
 	live = 0;
 	#next: Int32Array;
@@ -57,7 +57,7 @@ export class Clients {
 		this.#free = place;
 	}
 
-	/** When something is to be done for it; what lies after the run's end is not remembered. */
+	/** Schedules its next event; one after the end of the run is dropped. */
 	schedule(place: number): void {
 		let step = Math.min(this.end[place]!, this.renewal[place]!);
 		if (this.remembered[place] === 1) step = Math.min(step, this.forgotten[place]!);
@@ -66,7 +66,10 @@ export class Clients {
 		this.#calendar[step] = place;
 	}
 
-	/** Everybody with something to be done at this step; each may be removed or scheduled again meanwhile, for later. */
+	/**
+	 * Calls `each` for every client with an event at this step. It may remove the client, or schedule it for a later
+	 * step.
+	 */
 	due(step: number, each: (place: number) => void): void {
 		let place = this.#calendar[step]!;
 		this.#calendar[step] = NONE;
@@ -79,19 +82,19 @@ export class Clients {
 
 	#grow(): void {
 		const room = Math.ceil(this.target.length * 1.5) + 1024;
-		const larger = <T extends Uint32Array | Int32Array | Uint16Array | Uint8Array>(made: T, from: T): T => {
-			made.set(from);
-			return made;
+		const enlarged = <T extends Uint32Array | Int32Array | Uint16Array | Uint8Array>(to: T, from: T): T => {
+			to.set(from);
+			return to;
 		};
-		this.first = larger(new Uint32Array(room), this.first);
-		this.second = larger(new Uint32Array(room), this.second);
-		this.target = larger(new Uint16Array(room), this.target);
-		this.gateway = larger(new Uint8Array(room), this.gateway);
-		this.remembered = larger(new Uint8Array(room), this.remembered);
-		this.end = larger(new Int32Array(room), this.end);
-		this.forgotten = larger(new Int32Array(room), this.forgotten);
-		this.renewal = larger(new Int32Array(room), this.renewal);
-		this.#next = larger(new Int32Array(room), this.#next);
+		this.first = enlarged(new Uint32Array(room), this.first);
+		this.second = enlarged(new Uint32Array(room), this.second);
+		this.target = enlarged(new Uint16Array(room), this.target);
+		this.gateway = enlarged(new Uint8Array(room), this.gateway);
+		this.remembered = enlarged(new Uint8Array(room), this.remembered);
+		this.end = enlarged(new Int32Array(room), this.end);
+		this.forgotten = enlarged(new Int32Array(room), this.forgotten);
+		this.renewal = enlarged(new Int32Array(room), this.renewal);
+		this.#next = enlarged(new Int32Array(room), this.#next);
 	}
 }
 

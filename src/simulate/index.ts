@@ -1,4 +1,4 @@
-// The door of this room.
+// index.ts - what other rooms may import from simulate/.
 
 export * from "./model.js";
 export { plot } from "./plot.js";

@@ -1,47 +1,54 @@
-// measures.ts - what a run is judged by: docs/balancing.md has each figure's meaning.
+// measures.ts - records what happens in a run: counters, and a series with a value for each second.
 //
-// Owns: the series, a value for each second, and the figures made of them.
-// Must never: change anything that it looks at.
+// Owns: the counters and the series. figures.ts computes the result from them.
+// Must never: change what it observes.
 
 import type { Clients } from "./clients.js";
-import { type Evenness, type Options, type Result, type Series, STEP_MS } from "./model.js";
+import { balanceFigures, linkFigures, staleFigures, swings } from "./figures.js";
+import { type Options, type Result, type Series, STEP_MS } from "./model.js";
 import type { Receiver } from "./receiver.js";
 import type { Servers } from "./servers.js";
+import { average } from "./statistics.js";
 
 const STEPS_PER_SECOND = 1000 / STEP_MS;
-/** Clients asked about a change: one in so many, where there are more than these. */
-const ASKED = 20_000;
-const FLOWS_COMPARED = 64;
+/** Clients sampled at a change of backends; of more clients, every n-th. */
+const SAMPLED_CLIENTS = 20_000;
+/** Flows per second for which the gateways' choices are compared. */
+const COMPARED_FLOWS = 64;
 
 export class Measures {
-	/** Live clients that send all their packets through a gateway. */
+	/** Live clients without a lease: all their packets pass a gateway. */
 	unleased = 0;
 	readonly #options: Options;
 	readonly #servers: Servers;
 	readonly #gateways: readonly Receiver[];
 	readonly #clients: Clients;
 	readonly #series: Series;
-	readonly #settled: number;
+	/** The first second that is measured. */
+	readonly #measuredFrom: number;
 	readonly #seconds: number;
 	readonly #newByTarget: Float64Array;
-	#came = 0;
-	#gatewayPackets = 0;
-	#secondsPackets = 0;
-	#packets = { all: 0, gateway: 0 };
+	#arrivals = 0;
+	/** Packets of leased clients that pass a gateway in this step. */
+	#leasedPackets = 0;
+	/** Packets of this second: all of them, and those that pass a gateway. */
+	#secondPackets = { all: 0, gateway: 0 };
+	/** The same of all measured seconds. */
+	#measuredPackets = { all: 0, gateway: 0 };
 	#changes = 0;
-	#left = 0;
-	#necessary = 0;
-	#elsewhere = 0;
-	#asked = 0;
+	#departures = 0;
+	#movedByDepartures = 0;
+	#movedElsewhere = 0;
+	#sampled = 0;
 	#renewals = 0;
-	#moved = 0;
-	#published = 0;
-	#rowsMoved = 0;
+	#movedAtRenewal = 0;
+	#publishedBefore = 0;
+	#rowsMovedBefore = 0;
 	#agreed = 0;
 	#compared = 0;
-	#silent: readonly number[] = [];
-	#silentFrom = 0;
-	#flow = 1;
+	#staleBackends: readonly number[] = [];
+	#staleFrom = 0;
+	#comparedFlow = 1;
 
 	constructor(options: Options, servers: Servers, gateways: readonly Receiver[], clients: Clients) {
 		this.#options = options;
@@ -49,7 +56,7 @@ export class Measures {
 		this.#gateways = gateways;
 		this.#clients = clients;
 		this.#seconds = Math.floor(options.timeS);
-		this.#settled = Math.min(this.#seconds - 1, Math.floor(options.settleS));
+		this.#measuredFrom = Math.min(this.#seconds - 1, Math.floor(options.settleS));
 		const column = () => new Float32Array(this.#seconds).fill(Number.NaN);
 		this.#newByTarget = new Float64Array(servers.sessions.length);
 		this.#series = {
@@ -61,30 +68,32 @@ export class Measures {
 		};
 	}
 
-	came(target: number): void {
-		this.#came++;
+	/** A client has arrived and was sent to `target`. */
+	arrival(target: number): void {
+		this.#arrivals++;
 		this.#newByTarget[target]!++;
 	}
 
-	atGateway(packets: number): void {
-		this.#gatewayPackets += packets;
+	/** A leased client has sent packets through a gateway. */
+	packetsAtGateway(packets: number): void {
+		this.#leasedPackets += packets;
 	}
 
-	renewed(moved: boolean): void {
+	renewal(moved: boolean): void {
 		this.#renewals++;
-		if (moved) this.#moved++;
+		if (moved) this.#movedAtRenewal++;
 	}
 
-	silent(backends: readonly number[]): void {
-		this.#silent = [...backends];
-		// What was under way is still heard, and then believed for a while.
-		this.#silentFrom = Math.ceil(this.#options.staleAtS);
+	reportsStopped(backends: readonly number[]): void {
+		this.#staleBackends = [...backends];
+		// Reports in flight still arrive, and are believed for a while.
+		this.#staleFrom = Math.ceil(this.#options.staleAtS);
 	}
 
-	/** Whom each of the clients asked would be sent to, if no session remembered it. */
+	/** The targets of the sampled clients if no session remembered them; 0: no client at this place. */
 	choices(): Uint16Array {
 		const { used, gateway, first, second, target } = this.#clients;
-		const every = Math.max(1, Math.floor(used / ASKED));
+		const every = Math.max(1, Math.floor(used / SAMPLED_CLIENTS));
 		const chosen = new Uint16Array(Math.ceil(used / every));
 		for (let i = 0; i < chosen.length; i++) {
 			const place = i * every;
@@ -93,34 +102,36 @@ export class Measures {
 		return chosen;
 	}
 
-	changed(before: Uint16Array, left: number): void {
+	/** A backend has left or joined. `before`: choices() before it; `departed`: the backend, or -1. */
+	backendsChanged(before: Uint16Array, departed: number): void {
 		const after = this.choices();
 		this.#changes++;
-		for (const [i, had] of before.entries()) {
-			if (had === 0 || this.#servers.backendOf(had) === left) continue;
-			this.#asked++;
-			if (this.#servers.backendOf(had) !== this.#servers.backendOf(after[i]!)) this.#elsewhere++;
+		for (const [i, previous] of before.entries()) {
+			if (previous === 0 || this.#servers.backendOf(previous) === departed) continue;
+			this.#sampled++;
+			if (this.#servers.backendOf(previous) !== this.#servers.backendOf(after[i]!)) this.#movedElsewhere++;
 		}
 	}
 
-	necessary(moved: number): void {
-		this.#left++;
-		this.#necessary += moved;
+	/** A backend has left, and `moved` sessions with it. */
+	departure(moved: number): void {
+		this.#departures++;
+		this.#movedByDepartures += moved;
 	}
 
 	/** At the end of each step. */
 	step(now: number): void {
-		const through = this.#gatewayPackets + (this.unleased * this.#options.packets) / STEPS_PER_SECOND;
-		const all = Math.max(through, (this.#clients.live * this.#options.packets) / STEPS_PER_SECOND);
-		this.#secondsPackets += all;
-		this.#gatewayPackets = 0;
-		this.#through += through;
-		if ((now + 1) % STEPS_PER_SECOND === 0) this.#second((now + 1) / STEPS_PER_SECOND - 1);
+		const gateway = this.#leasedPackets + (this.unleased * this.#options.packets) / STEPS_PER_SECOND;
+		const all = Math.max(gateway, (this.#clients.live * this.#options.packets) / STEPS_PER_SECOND);
+		this.#leasedPackets = 0;
+		this.#secondPackets.all += all;
+		this.#secondPackets.gateway += gateway;
+		if ((now + 1) % STEPS_PER_SECOND === 0) this.#endSecond((now + 1) / STEPS_PER_SECOND - 1);
 	}
-	#through = 0;
 
-	#second(at: number): void {
+	#endSecond(at: number): void {
 		const { loads, mean, maxOverMean, gatewayShare, newByTarget } = this.#series;
+		const packets = this.#secondPackets;
 		let sum = 0;
 		let count = 0;
 		let most = 0;
@@ -134,28 +145,28 @@ export class Measures {
 		}
 		mean[at] = count === 0 ? Number.NaN : sum / count;
 		maxOverMean[at] = sum === 0 ? Number.NaN : most / (sum / count);
-		gatewayShare[at] = this.#secondsPackets === 0 ? Number.NaN : this.#through / this.#secondsPackets;
+		gatewayShare[at] = packets.all === 0 ? Number.NaN : packets.gateway / packets.all;
 		for (let t = 1; t < newByTarget.length; t++) newByTarget[t]![at] = this.#newByTarget[t]!;
 		this.#newByTarget.fill(0);
-		if (at === this.#settled - 1) {
-			this.#published = this.#sum(({ published }) => published);
-			this.#rowsMoved = this.#sum(({ rowsMoved }) => rowsMoved);
+		if (at === this.#measuredFrom - 1) {
+			this.#publishedBefore = this.#sum(({ published }) => published);
+			this.#rowsMovedBefore = this.#sum(({ rowsMoved }) => rowsMoved);
 		}
-		if (at >= this.#settled) {
-			this.#packets.all += this.#secondsPackets;
-			this.#packets.gateway += this.#through;
-			this.#compare();
+		if (at >= this.#measuredFrom) {
+			this.#measuredPackets.all += packets.all;
+			this.#measuredPackets.gateway += packets.gateway;
+			this.#compareGateways();
 		}
-		this.#secondsPackets = 0;
-		this.#through = 0;
+		this.#secondPackets = { all: 0, gateway: 0 };
 	}
 
-	#compare(): void {
+	/** Whether the gateways choose alike, for some flows. */
+	#compareGateways(): void {
 		const [one, ...others] = this.#gateways;
-		for (let i = 0; i < FLOWS_COMPARED && others.length > 0; i++) {
-			// A generator of its own: how much is compared must not change the run.
-			this.#flow = Math.imul(this.#flow, 1_664_525) + 1_013_904_223;
-			const first = this.#flow >>> 0;
+		for (let i = 0; i < COMPARED_FLOWS && others.length > 0; i++) {
+			// A generator of its own: the number of comparisons must not change the run.
+			this.#comparedFlow = Math.imul(this.#comparedFlow, 1_664_525) + 1_013_904_223;
+			const first = this.#comparedFlow >>> 0;
 			const second = Math.imul(first ^ 0x5bd1e995, 0x9e3779b1) >>> 0;
 			const other = others[i % others.length]!;
 			this.#compared++;
@@ -168,162 +179,42 @@ export class Measures {
 	}
 
 	result(): Result {
-		const minutes = (this.#seconds - this.#settled) / 60;
-		const perMinute = (now: number, before: number) => (now - before) / minutes / this.#gateways.length;
+		const measuredFrom = this.#measuredFrom;
+		const minutes = (this.#seconds - measuredFrom) / 60;
+		const perMinute = (total: number, before: number) => (total - before) / minutes / this.#gateways.length;
+		const published = this.#sum((gateway) => gateway.published);
+		const rowsMoved = this.#sum((gateway) => gateway.rowsMoved);
 		const rows = Math.max(1, this.#gateways[0]!.rows.length);
-		const measured = this.#series.mean.subarray(this.#settled);
-		const swing = swings(this.#series, this.#settled);
-		const sessions =
-			this.#clients.live /
-			Math.max(
-				1,
-				this.#servers.active.reduce((sum, one) => sum + one, 0),
-			);
+		const activeBackends = this.#servers.active.reduce((sum, one) => sum + one, 0);
+		const sessions = this.#clients.live / Math.max(1, activeBackends);
 		return {
 			options: this.#options,
-			clients: this.#came,
+			clients: this.#arrivals,
 			live: this.#clients.live,
-			load: average(measured),
-			balance: this.#balance(),
+			load: average(this.#series.mean.subarray(measuredFrom)),
+			balance: balanceFigures(this.#series, measuredFrom),
 			oscillation: {
-				...swing,
+				...swings(this.#series, measuredFrom),
 				noise: sessions === 0 ? 0 : 1 / Math.sqrt(sessions),
-				publishedPerMinute: perMinute(
-					this.#sum(({ published }) => published),
-					this.#published,
-				),
-				rowsMovedPerMinute:
-					perMinute(
-						this.#sum(({ rowsMoved }) => rowsMoved),
-						this.#rowsMoved,
-					) / rows,
+				publishedPerMinute: perMinute(published, this.#publishedBefore),
+				rowsMovedPerMinute: perMinute(rowsMoved, this.#rowsMovedBefore) / rows,
 			},
 			disruption: {
 				changes: this.#changes,
-				necessary: this.#left === 0 ? 0 : this.#necessary / this.#left,
-				elsewhere: this.#asked === 0 ? 0 : this.#elsewhere / this.#asked,
-				movedAtRenewal: this.#renewals === 0 ? 0 : this.#moved / this.#renewals,
+				necessary: part(this.#movedByDepartures, this.#departures),
+				elsewhere: part(this.#movedElsewhere, this.#sampled),
+				movedAtRenewal: part(this.#movedAtRenewal, this.#renewals),
 				renewals: this.#renewals,
 			},
-			gatewayShare: this.#packets.all === 0 ? 0 : this.#packets.gateway / this.#packets.all,
+			gatewayShare: part(this.#measuredPackets.gateway, this.#measuredPackets.all),
 			agreement: this.#compared === 0 ? 1 : this.#agreed / this.#compared,
-			links: this.#links(),
-			stale: this.#stale(),
+			links: linkFigures(this.#series, this.#options, this.#servers, measuredFrom),
+			stale: staleFigures(this.#series, this.#servers, this.#staleBackends, this.#staleFrom),
 			series: this.#series,
 		};
 	}
-
-	#balance(): Result["balance"] {
-		const { loads, maxOverMean } = this.#series;
-		let deviation = 0;
-		let seconds = 0;
-		for (let at = this.#settled; at < this.#seconds; at++) {
-			const one = evenness(loads.map((column) => column[at]!));
-			if (Number.isNaN(one.deviation)) continue;
-			deviation += one.deviation;
-			seconds++;
-		}
-		const measured = maxOverMean.subarray(this.#settled);
-		return {
-			now: { max: average(measured), deviation: seconds === 0 ? Number.NaN : deviation / seconds },
-			worst: measured.reduce((most, one) => Math.max(most, Number.isNaN(one) ? 0 : one), 0),
-			// Over the mean of that second, so that a backend that came late is compared with what there was then.
-			lasting: evenness(
-				loads.map((column) => average(column.subarray(this.#settled).map((load, i) => load / this.#mean(i)))),
-			),
-		};
-	}
-
-	#mean(i: number): number {
-		return this.#series.mean[this.#settled + i]!;
-	}
-
-	#links(): Result["links"] {
-		const { links, bytes, clients, timeS, backends } = this.#options;
-		if (links.length < 2) return [];
-		const perLink = links.map((_, link) => {
-			let sum = 0;
-			for (let b = 0; b < backends; b++)
-				for (const one of this.#series.newByTarget[this.#servers.targetOf(b, link)]!.subarray(this.#settled))
-					sum += one;
-			return sum;
-		});
-		const all = perLink.reduce((sum, one) => sum + one, 0);
-		const rooms = links.map((link) =>
-			link.downFromS === undefined ? Math.max(0, link.speedBps - (link.foreign?.bps ?? 0)) / link.cost : 0,
-		);
-		const room = rooms.reduce((sum, one) => sum + one, 0);
-		const oursBps = (8 * bytes * clients) / timeS / backends;
-		return links.map((link, i) => ({
-			share: perLink[i]! / Math.max(1, all),
-			headroom: rooms[i]! / room,
-			use: ((link.foreign?.bps ?? 0) + (oursBps * perLink[i]!) / Math.max(1, all)) / link.speedBps,
-		}));
-	}
-
-	#stale(): Result["stale"] {
-		const from = this.#silentFrom;
-		if (this.#silent.length === 0 || from >= this.#seconds) return null;
-		const of = (b: number) => {
-			let sum = 0;
-			for (let link = 0; link < this.#servers.perBackend; link++)
-				for (const one of this.#series.newByTarget[this.#servers.targetOf(b, link)]!.subarray(from)) sum += one;
-			return sum;
-		};
-		const each = this.#servers.names.map((_, b) => of(b));
-		const mean = each.reduce((sum, one) => sum + one, 0) / each.length;
-		const theirs = this.#silent.map((b) => each[b]! / mean);
-		return { share: average(theirs), most: Math.max(...theirs) };
-	}
 }
 
-/** Without those that are not there. */
-function evenness(loads: readonly number[]): Evenness {
-	const there = loads.filter((load) => !Number.isNaN(load));
-	const mean = average(there);
-	if (there.length === 0 || mean === 0) return { max: Number.NaN, deviation: Number.NaN };
-	const variance = there.reduce((sum, load) => sum + (load - mean) ** 2, 0) / there.length;
-	return { max: Math.max(...there) / mean, deviation: Math.sqrt(variance) / mean };
-}
-
-function average(values: ArrayLike<number>): number {
-	let sum = 0;
-	let count = 0;
-	for (let i = 0; i < values.length; i++) {
-		if (Number.isNaN(values[i]!)) continue;
-		sum += values[i]!;
-		count++;
-	}
-	return count === 0 ? Number.NaN : sum / count;
-}
-
-/** Of each backend's load over the mean of that second, less its own straight line: how far it swings, and how often. */
-function swings({ loads, mean }: Series, from: number): { amplitude: number; signChangesPerMinute: number } {
-	let squares = 0;
-	let count = 0;
-	let changes = 0;
-	for (const column of loads) {
-		const points: [number, number][] = [];
-		for (let at = from; at < column.length; at++) {
-			const value = column[at]! / mean[at]!;
-			if (Number.isFinite(value)) points.push([at, value]);
-		}
-		if (points.length < 3) continue;
-		const middle = points.reduce((sum, [at]) => sum + at, 0) / points.length;
-		const level = points.reduce((sum, [, value]) => sum + value, 0) / points.length;
-		const spread = points.reduce((sum, [at]) => sum + (at - middle) ** 2, 0);
-		const slope = points.reduce((sum, [at, value]) => sum + (at - middle) * (value - level), 0) / spread;
-		let before = 0;
-		for (const [at, value] of points) {
-			const rest = value - level - slope * (at - middle);
-			squares += rest * rest;
-			count++;
-			if (before * rest < 0) changes++;
-			if (rest !== 0) before = rest;
-		}
-	}
-	return {
-		amplitude: count === 0 ? 0 : Math.sqrt(squares / count),
-		signChangesPerMinute: count === 0 ? 0 : (changes / count) * 60,
-	};
+function part(some: number, all: number): number {
+	return all === 0 ? 0 : some / all;
 }

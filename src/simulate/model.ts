@@ -1,10 +1,9 @@
-// model.ts - what a run is told, and what it tells.
+// model.ts - the options and the result of a run.
 //
-// Owns: the words of this room, and what is taken where nothing is said. What the daemon has a default for has the same one
-// here (a test compares them).
+// Owns: the types of this room and the defaults. A default that the daemon has too is the same here (a test compares
+// them).
 
-import type { Choose } from "../config/index.js";
-import type { LoadWeights } from "../policy/index.js";
+import type { LoadWeights, StrategyName } from "../policy/index.js";
 import type { Life } from "./random.js";
 
 export interface Link {
@@ -12,57 +11,57 @@ export interface Link {
 	readonly speedBps: number;
 	readonly cap: number;
 	readonly cost: number;
-	/** Traffic that is not ours, from a time on. */
+	/** Other traffic on the link, from a time on. */
 	readonly foreign?: { readonly bps: number; readonly fromS: number };
-	/** From here on it has no carrier. */
+	/** The time from which it has no carrier. */
 	readonly downFromS?: number;
 }
 
 export interface Options {
-	readonly choose: Choose;
+	readonly choose: StrategyName;
 	readonly backends: number;
-	/** So many come in the whole time. */
+	/** Clients that arrive in the whole run. */
 	readonly clients: number;
 	readonly timeS: number;
-	/** What comes before is not measured. */
+	/** The time before is not measured. */
 	readonly settleS: number;
 	readonly lifeS: number;
 	readonly life: Life;
 	readonly gateways: number;
-	/** 0: clients that don't redirect themselves. */
+	/** 0: clients do not redirect themselves. */
 	readonly leaseS: number;
-	/** Of the clients, where there are leases. */
+	/** Fraction of the clients that redirect themselves, where there are leases. */
 	readonly capable: number;
-	/** Datagrams of a client in a second. */
+	/** Datagrams of a client per second. */
 	readonly packets: number;
-	/** The strongest backend's capacity over the weakest one's; weights are equal, so that nobody has said so. */
+	/** The strongest backend's capacity over the weakest one's; weights do not reflect it, unless `weighed`. */
 	readonly unequal: number;
-	/** Weights say the capacities. */
+	/** Weights follow the capacities. */
 	readonly weighed: boolean;
-	/** Backends that leave or join, in a minute. */
+	/** Backends that leave or join per minute. */
 	readonly churn: number;
-	/** So many backends' reports stop when a third of the time is over. */
+	/** Backends whose reports stop at `staleAtS`. */
 	readonly stale: number;
 	readonly staleAtS: number;
-	/** Of a report, on its way: mean, and what part is lost. */
+	/** Mean delay of a report, and the fraction of reports that are lost. */
 	readonly delayMs: number;
 	readonly loss: number;
-	/** Each backend's links; empty: one, of which nothing is known. */
+	/** The links of each backend; empty: one link of unknown speed. */
 	readonly links: readonly Link[];
-	/** Of one session, over its life. */
+	/** Bytes of one session, over its life. */
 	readonly bytes: number;
 	readonly seed: number;
 	readonly load: LoadWeights & { readonly reportMs: number; readonly smoothMs: number; readonly staleMs: number };
-	/** How often a gateway counts its sessions, and balances. */
+	/** Interval at which a gateway counts its sessions and balances. */
 	readonly checkMs: number;
-	/** How long a gateway remembers a session of which it sees no packet. */
+	/** Time after which a gateway expires a session without packets. */
 	readonly idleMs: number;
 }
 
-/** One step of time; everything that happens within one happens at its end. */
+/** One step of time; the events within a step happen at its end. */
 export const STEP_MS = 100;
 
-/** A client's packets that a gateway sees for each lease, at most: what is under way until the client has heard. */
+/** Most packets of a client that pass a gateway for each lease, until the client has the redirect. */
 export const PACKETS_PER_LEASE = 3;
 
 export const DEFAULTS: Options = {
@@ -92,7 +91,7 @@ export const DEFAULTS: Options = {
 	idleMs: 30_000,
 };
 
-/** Of loads over all backends that serve, at one time or of means over time: 1 is the mean. */
+/** Of the loads of all active backends, in units of their mean; at one time, or of means over time. */
 export interface Evenness {
 	readonly max: number;
 	readonly deviation: number;
@@ -101,51 +100,51 @@ export interface Evenness {
 export interface Result {
 	readonly options: Options;
 	readonly clients: number;
-	/** At the end. */
+	/** Live clients at the end. */
 	readonly live: number;
 	/** Mean load of the backends, over the measured time. */
 	readonly load: number;
 	readonly balance: {
-		/** Each second's, in the mean. */
+		/** The mean over all seconds. */
 		readonly now: Evenness;
 		/** The largest of any second. */
 		readonly worst: number;
-		/** Of each backend's mean over the measured time: what is wrong for good, without what comes and goes. */
+		/** Of each backend's mean over the measured time: the lasting imbalance, without fluctuations. */
 		readonly lasting: Evenness;
 	};
 	readonly oscillation: {
-		/** Root mean square of each backend's load over the mean of all, less its straight line over the measured time. */
+		/** Root mean square of each backend's load over the mean of all, less its linear trend. */
 		readonly amplitude: number;
-		/** The same, of arrivals and ends that are random and a choice that heeds nothing. */
+		/** The amplitude that random arrivals and ends alone cause. */
 		readonly noise: number;
-		/** How often that difference changes its sign. */
+		/** Sign changes of that difference. */
 		readonly signChangesPerMinute: number;
-		/** Sets of tables that a gateway has published. */
+		/** Sets of tables that a gateway publishes. */
 		readonly publishedPerMinute: number;
-		/** Rows that named somebody else in a new forwarding table, of all. */
+		/** Fraction of the rows that name another target in a new forwarding table. */
 		readonly rowsMovedPerMinute: number;
 	};
 	readonly disruption: {
 		readonly changes: number;
-		/** Clients whose backend left, for each that left. */
+		/** Clients moved for each backend that left, as they must. */
 		readonly necessary: number;
-		/** Of the other live clients, at each change: the part that would be sent elsewhere if no session remembered them. */
+		/** Fraction of the other live clients that would be placed elsewhere if they had no session, at each change. */
 		readonly elsewhere: number;
-		/** Changes of backend at a renewal, though theirs had not left: of all renewals. */
+		/** Fraction of the renewals that move a client from a backend that has not left. */
 		readonly movedAtRenewal: number;
 		readonly renewals: number;
 	};
 	readonly gatewayShare: number;
-	/** Two gateways' choices for one flow that are the same. */
+	/** Fraction of flows for which two gateways choose the same target. */
 	readonly agreement: number;
-	/** By link: of new sessions, and of the headroom for us, after settling. Empty where there is one. */
+	/** By link, of the measured time: share of new sessions, share of the headroom, use. Empty for a single link. */
 	readonly links: readonly { readonly share: number; readonly headroom: number; readonly use: number }[];
-	/** Of those whose reports stopped: new sessions over an equal share, while they were silent. null: nobody was. */
+	/** New sessions of the backends whose reports stopped, over an equal share; null: reports did not stop. */
 	readonly stale: { readonly share: number; readonly most: number } | null;
 	readonly series: Series;
 }
 
-/** A value for each second; loads[backend][second]. NaN: it was not there. */
+/** A value for each second; loads[backend][second]. NaN: the backend was not active. */
 export interface Series {
 	readonly loads: readonly Float32Array[];
 	readonly mean: Float32Array;

@@ -1,18 +1,18 @@
-// random.ts - numbers that look random and are the same for the same seed, on every machine.
+// random.ts - pseudorandom numbers, the same for the same seed on every machine.
 //
 // Owns: the generator (xoshiro128**, Blackman and Vigna, 2018), and the distributions that a run draws from.
-// Must never: ask the machine for anything.
+// Must never: use a source of entropy.
 
 export type Life = "exponential" | "heavy";
 
-/** Of a heavy tail (Pareto): the mean is there, the variance is not. */
+/** Shape of the Pareto distribution: its mean is finite, its variance is not. */
 const TAIL = 1.5;
 
 export class Random {
 	readonly #state = new Uint32Array(4);
 
 	constructor(seed: number) {
-		// splitmix32: seeds that differ by one bit give states that differ everywhere.
+		// splitmix32: seeds that differ in one bit give states that differ in many.
 		let x = seed >>> 0;
 		for (let i = 0; i < 4; i++) {
 			x = (x + 0x9e3779b9) >>> 0;
@@ -23,7 +23,7 @@ export class Random {
 		}
 	}
 
-	/** 32 bits. */
+	/** 32 random bits. */
 	bits(): number {
 		const s = this.#state;
 		const s1 = s[1]!;
@@ -38,7 +38,7 @@ export class Random {
 		return result;
 	}
 
-	/** From 0 up to but not 1. */
+	/** In [0, 1). */
 	part(): number {
 		return this.bits() / 4_294_967_296;
 	}
@@ -56,7 +56,7 @@ export class Random {
 		return ((TAIL - 1) / TAIL) * mean * (1 - this.part()) ** (-1 / TAIL);
 	}
 
-	/** How many events of a steady rate, where so many are to be expected. */
+	/** The number of events of a Poisson process with this mean. */
 	poisson(mean: number): number {
 		if (mean > 50) return Math.max(0, Math.round(mean + Math.sqrt(mean) * this.#normal()));
 		const limit = Math.exp(-mean);
@@ -65,7 +65,7 @@ export class Random {
 		return count;
 	}
 
-	/** Box and Muller's. */
+	/** Standard normal, by Box and Muller. */
 	#normal(): number {
 		return Math.sqrt(-2 * Math.log(1 - this.part())) * Math.cos(2 * Math.PI * this.part());
 	}

@@ -1,8 +1,9 @@
-// receiver.ts - a gateway of a run: it hears reports, balances, compiles tables, and chooses. All that decides is the shipped
-// policy; what is here is what the daemon has around it (src/gateway/balancing.ts, member.ts, src/database/tables.ts).
+// receiver.ts - a gateway of a run: it receives reports, balances, compiles tables and chooses targets. All decisions
+// are the shipped policy's; this file has the part of the daemon around it (src/gateway/balancing.ts, src/member/publisher.ts,
+// src/database/tables.ts).
 //
-// Owns: its own sessions, what it has heard, its balance and its tables.
-// Must never: know what a backend has not told it.
+// Owns: its own sessions, the reports received, its balance and its tables.
+// Must never: use a fact of a backend that is not in a report.
 
 import {
 	type BackendNow,
@@ -10,11 +11,14 @@ import {
 	balance,
 	balanceMoved,
 	type Candidate,
+	CHOICE,
 	forwardingTable,
 	type Loads,
 	loadsMoved,
 	relativeLoads,
+	type Strategy,
 	smoothed,
+	strategyOf,
 	tableSize,
 } from "../policy/index.js";
 import type { Options } from "./model.js";
@@ -22,17 +26,17 @@ import type { Report, Servers } from "./servers.js";
 
 const FORWARDING_SEED = "simulated";
 
-interface Heard {
+interface ReceivedReport {
 	readonly receivedAt: number;
 	readonly total: number;
-	/** Own sessions at the first step after it came, smoothed as the report is. */
+	/** Own sessions at the first step after the report, smoothed like the report. */
 	sessions: number | undefined;
 	readonly before: { readonly receivedAt: number; readonly sessions: number } | undefined;
 	readonly links: Report["links"];
 }
 
 export class Receiver {
-	/** By target id: its own. */
+	/** Own sessions by target id. */
 	readonly sessions: Int32Array;
 	rows: Uint16Array = new Uint16Array(0);
 	/** By target id. */
@@ -42,11 +46,11 @@ export class Receiver {
 	balance: Balance | undefined;
 	readonly #options: Options;
 	readonly #servers: Servers;
-	readonly #heard: (Heard | undefined)[];
-	readonly #askedSince: number[];
+	readonly #reports: (ReceivedReport | undefined)[];
+	readonly #queriedSince: number[];
 	readonly #keys: readonly string[];
 	readonly #size: number;
-	readonly #lessLoaded: boolean;
+	readonly #strategy: Strategy;
 	#publishedLoads: Loads = new Map();
 	#cause = "";
 
@@ -55,30 +59,36 @@ export class Receiver {
 		this.#servers = servers;
 		this.sessions = new Int32Array(servers.sessions.length);
 		this.loads = new Uint16Array(servers.sessions.length);
-		this.#heard = servers.names.map(() => undefined);
-		this.#askedSince = servers.names.map(() => 0);
+		this.#reports = servers.names.map(() => undefined);
+		this.#queriedSince = servers.names.map(() => 0);
 		this.#keys = servers.names.flatMap((name, b) => servers.addresses[b]!.map((address) => `${name}/${address}/53`));
-		this.#lessLoaded = options.choose === "least-load";
+		this.#strategy = strategyOf(options.choose);
 		this.#size = tableSize(
 			servers.names.flatMap((_, b) => servers.addresses[b]!.map(() => servers.weight[b]! / servers.perBackend)),
 		);
 	}
 
-	/** Of a report that is on its way, only the latest counts. */
-	hear(backend: number, report: Report, nowMs: number): void {
-		const last = this.#heard[backend];
+	/** A report has arrived. */
+	receive(backend: number, report: Report, nowMs: number): void {
+		const last = this.#reports[backend];
 		const before =
 			last?.sessions === undefined ? last?.before : { receivedAt: last.receivedAt, sessions: last.sessions };
-		this.#heard[backend] = { receivedAt: nowMs, total: report.total, links: report.links, sessions: undefined, before };
+		this.#reports[backend] = {
+			receivedAt: nowMs,
+			total: report.total,
+			links: report.links,
+			sessions: undefined,
+			before,
+		};
 	}
 
-	/** It left, and is asked no more; when it is back nothing of before is known. */
+	/** A backend has left or joined again: its earlier reports do not count. */
 	forget(backend: number, nowMs: number): void {
-		this.#heard[backend] = undefined;
-		this.#askedSince[backend] = nowMs;
+		this.#reports[backend] = undefined;
+		this.#queriedSince[backend] = nowMs;
 	}
 
-	/** One step of the loop. */
+	/** One iteration of the gateway's loop. */
 	step(nowMs: number): void {
 		const { load } = this.#options;
 		const before = this.balance;
@@ -86,12 +96,12 @@ export class Receiver {
 			now: nowMs,
 			staleMs: load.staleMs,
 			periodMs: load.reportMs,
-			weighted: this.#options.choose === "weighted",
+			weighted: this.#strategy.needsFactors,
 			backends: this.#servers.names.map((name, b) => this.#backendNow(name, b)),
-			asked: this.#asked(),
+			asked: this.#queries(),
 		});
 		this.balance = next;
-		const loads = this.#lessLoaded ? this.#targetLoads() : new Map<string, number>();
+		const loads = this.#strategy.needsLoads ? this.#targetLoads() : new Map<string, number>();
 		if (!balanceMoved(before, next) && !loadsMoved(this.#publishedLoads, loads)) return;
 		this.#publishedLoads = loads;
 		this.publish();
@@ -109,16 +119,18 @@ export class Receiver {
 		for (let i = 0; i < before.length; i++) if (before[i] !== this.rows[i]) this.rowsMoved++;
 	}
 
-	/** As native/datapath/lookup/choose.h: the row that the first hash names or, by load, the less loaded of two rows. 0: nobody. */
+	/**
+	 * As native/datapath/lookup/choose.h: the first hash's row or, by load, the less loaded of two rows. 0: no target.
+	 */
 	choose(first: number, second: number): number {
 		const { rows } = this;
 		const target = rows[Math.floor((first * rows.length) / 4_294_967_296)] ?? 0;
-		if (!this.#lessLoaded) return target;
+		if (this.#strategy.choice !== CHOICE.lessLoaded) return target;
 		const other = rows[Math.floor((second * rows.length) / 4_294_967_296)] ?? 0;
 		return this.loads[other]! < this.loads[target]! ? other : target;
 	}
 
-	#own(backend: number): number {
+	#ownSessions(backend: number): number {
 		let sessions = 0;
 		for (let link = 0; link < this.#servers.perBackend; link++)
 			sessions += this.sessions[this.#servers.targetOf(backend, link)]!;
@@ -127,19 +139,19 @@ export class Receiver {
 
 	#backendNow(name: string, b: number): BackendNow {
 		const servers = this.#servers;
-		const sessions = this.#own(b);
-		const heard = this.#heard[b];
-		if (heard !== undefined)
-			heard.sessions ??= smoothed(
-				heard.before?.sessions,
+		const sessions = this.#ownSessions(b);
+		const received = this.#reports[b];
+		if (received !== undefined)
+			received.sessions ??= smoothed(
+				received.before?.sessions,
 				sessions,
-				heard.receivedAt - (heard.before?.receivedAt ?? 0),
+				received.receivedAt - (received.before?.receivedAt ?? 0),
 				this.#options.load.smoothMs,
 			);
 		const report =
-			heard === undefined
+			received === undefined
 				? undefined
-				: { receivedAt: heard.receivedAt, total: heard.total, sessions: heard.sessions ?? sessions };
+				: { receivedAt: received.receivedAt, total: received.total, sessions: received.sessions ?? sessions };
 		return {
 			name,
 			pool: "all",
@@ -151,24 +163,27 @@ export class Receiver {
 				addresses: [address],
 				cost: this.#options.links[i]?.cost ?? 1,
 				cap: this.#options.links[i]?.cap ?? 0.95,
-				reported: heard?.links[i],
+				reported: received?.links[i],
 			})),
 		};
 	}
 
-	#asked(): Map<string, { since: number; answered: number | undefined }> {
+	#queries(): Map<string, { since: number; answered: number | undefined }> {
 		return new Map(
 			this.#servers.addresses.flatMap((addresses, b) => {
-				const heard = this.#heard[b];
+				const received = this.#reports[b];
 				return addresses.map((address, i): [string, { since: number; answered: number | undefined }] => [
 					address,
-					{ since: this.#askedSince[b]!, answered: heard?.links[i]?.up === false ? undefined : heard?.receivedAt },
+					{
+						since: this.#queriedSince[b]!,
+						answered: received?.links[i]?.up === false ? undefined : received?.receivedAt,
+					},
 				]);
 			}),
 		);
 	}
 
-	/** As database/loads.ts: total loads where any is known, else own sessions. */
+	/** As database/loads.ts: total loads if any is known, else own sessions. */
 	#targetLoads(): Loads {
 		const known = [...this.balance!.loads.values()].some(({ load }) => load !== undefined);
 		const servers = this.#servers;
@@ -192,7 +207,7 @@ export class Receiver {
 		);
 	}
 
-	/** As database/tables.ts: the backend's weight times its factor, shared by its addresses as its links allow. */
+	/** As database/tables.ts: the backend's weight times its factor, divided among its addresses by their shares. */
 	#candidates(): Candidate[] {
 		const { shares, factors, down } = this.balance ?? { shares: new Map(), factors: new Map(), down: new Set() };
 		const servers = this.#servers;
@@ -201,7 +216,7 @@ export class Receiver {
 			const addresses = servers.addresses[b]!;
 			const of = (address: string): number => (down.has(address) ? 0 : (shares.get(address) ?? 1));
 			const all = addresses.reduce((sum, address) => sum + of(address), 0);
-			const factor = this.#options.choose === "weighted" ? (factors.get(name)?.factor ?? 1) : 1;
+			const factor = this.#strategy.needsFactors ? (factors.get(name)?.factor ?? 1) : 1;
 			return addresses.flatMap((address, i) => {
 				if (down.has(address)) return [];
 				const id = servers.targetOf(b, i);

@@ -1,9 +1,10 @@
-// run.ts - one run, from its seed: clients come and go, backends report, gateways balance, and everything is measured.
+// run.ts - one run, from its seed: clients arrive and end, backends report, gateways balance, and all is measured.
 //
 //   each step   backends leave or join → reports → gateways balance → renewals and ends → new clients
 //
-// Owns: time, and the order of things within a step. Must never: decide anything that a gateway decides.
+// Owns: time, and the order of events within a step. Must never: make a decision that belongs to a gateway.
 
+import { strategyOf } from "../policy/index.js";
 import { Clients, NEVER } from "./clients.js";
 import { Measures } from "./measures.js";
 import { type Options, PACKETS_PER_LEASE, type Result, STEP_MS } from "./model.js";
@@ -11,18 +12,18 @@ import { Random } from "./random.js";
 import { Receiver } from "./receiver.js";
 import { type Report, Servers } from "./servers.js";
 
-/** Sessions that a source makes, where the choice is by source. */
+/** Sessions of one source, where the choice is by source. */
 const SESSIONS_PER_SOURCE = 10;
-/** How long somebody who left is away, at least. */
+/** Least time that a backend stays away. */
 const AWAY_S = 30;
 
-interface UnderWay {
+interface ReportInFlight {
 	readonly gateway: number;
 	readonly backend: number;
 	readonly report: Report;
 }
 
-/** `progress`: of the whole, from 0 to 1; asked for now and then. */
+/** `progress` is called from time to time with the fraction of the run that is done. */
 export function simulate(options: Options, progress: (part: number) => void = () => {}): Result {
 	const random = new Random(options.seed);
 	const servers = new Servers(options, random);
@@ -35,36 +36,36 @@ export function simulate(options: Options, progress: (part: number) => void = ()
 	const sources = Math.max(1, Math.round(options.clients / SESSIONS_PER_SOURCE));
 	const idleSteps = Math.round(options.idleMs / STEP_MS);
 	const leaseSteps = Math.round((options.leaseS * 1000) / STEP_MS);
-	const underWay: UnderWay[][] = [];
+	const inFlight: ReportInFlight[][] = [];
 	const every = (ms: number) => Math.max(1, Math.round(ms / STEP_MS));
 	const reportSteps = every(options.load.reportMs);
 	const checkSteps = every(options.checkMs);
 	const phases = servers.names.map(() => random.below(reportSteps));
-	const silent = new Uint8Array(options.backends);
-	const stopped: number[] = [];
+	const isStale = new Uint8Array(options.backends);
+	const stale: number[] = [];
 	const away: { backend: number; since: number }[] = [];
 	let fractionOfChange = 0;
 	let now = 0;
 
-	const come = () => {
+	const arrive = () => {
 		const place = clients.add();
-		if (options.choose === "source-hash") {
+		if (strategyOf(options.choose).spread === "source") {
 			const source = random.below(sources);
 			clients.first[place] = Math.imul(source + 1, 0x9e3779b1) ^ (source >>> 7);
 		} else clients.first[place] = random.bits();
 		clients.second[place] = random.bits();
 		clients.gateway[place] = gateways.length === 1 ? 0 : random.below(gateways.length);
-		const lives =
+		const lifeMs =
 			options.life === "heavy" ? random.heavy(options.lifeS * 1000) : random.exponential(options.lifeS * 1000);
-		clients.end[place] = Math.min(NEVER, now + 1 + Math.floor(lives / STEP_MS));
+		clients.end[place] = Math.min(NEVER, now + 1 + Math.floor(lifeMs / STEP_MS));
 		const leased = leaseSteps > 0 && (options.capable >= 1 || random.part() < options.capable);
 		clients.renewal[place] = leased ? now + leaseSteps : NEVER;
 		clients.forgotten[place] = leased ? now + idleSteps : NEVER;
 		clients.remembered[place] = 1;
 		sendTo(place, chosenFor(place));
-		if (leased) measures.atGateway(Math.min(PACKETS_PER_LEASE, (lives / 1000) * options.packets));
+		if (leased) measures.packetsAtGateway(Math.min(PACKETS_PER_LEASE, (lifeMs / 1000) * options.packets));
 		else measures.unleased++;
-		measures.came(clients.target[place]!);
+		measures.arrival(clients.target[place]!);
 		clients.schedule(place);
 	};
 	const chosenFor = (place: number) =>
@@ -78,46 +79,46 @@ export function simulate(options: Options, progress: (part: number) => void = ()
 		clients.remembered[place] = 0;
 		gateways[clients.gateway[place]!]!.sessions[clients.target[place]!]!--;
 	};
-	const takeOff = (place: number) => {
+	const detach = (place: number) => {
 		if (clients.remembered[place] === 1) forget(place);
 		servers.sessions[clients.target[place]!]!--;
 	};
 
-	const something = (place: number) => {
+	const handleEvent = (place: number) => {
 		if (now >= clients.end[place]!) {
-			takeOff(place);
+			detach(place);
 			if (clients.renewal[place] === NEVER) measures.unleased--;
 			clients.remove(place);
 			return;
 		}
 		if (now >= clients.renewal[place]!) {
-			// A gateway that has forgotten the session chooses anew.
-			const had = clients.target[place]!;
+			// A gateway whose session has expired chooses anew.
+			const previous = clients.target[place]!;
 			if (clients.remembered[place] === 0) {
-				takeOff(place);
+				detach(place);
 				sendTo(place, chosenFor(place));
 				clients.remembered[place] = 1;
 			}
-			measures.renewed(servers.backendOf(had) !== servers.backendOf(clients.target[place]!));
-			measures.atGateway(PACKETS_PER_LEASE);
+			measures.renewal(servers.backendOf(previous) !== servers.backendOf(clients.target[place]!));
+			measures.packetsAtGateway(PACKETS_PER_LEASE);
 			clients.forgotten[place] = now + idleSteps;
 			clients.renewal[place] = now + leaseSteps;
 		} else if (clients.remembered[place] === 1) forget(place);
 		clients.schedule(place);
 	};
 
-	/** Their clients find another at their next packet: the target's epoch has moved. */
+	/** Clients of targets that are gone choose anew at their next packet: the target's epoch has moved. */
 	const moveFrom = (gone: (target: number) => boolean) => {
 		let moved = 0;
 		for (let place = 0; place < clients.used; place++) {
 			const target = clients.target[place]!;
 			if (target === 0 || !gone(target)) continue;
-			takeOff(place);
+			detach(place);
 			clients.remembered[place] = 1;
 			sendTo(place, chosenFor(place));
 			if (clients.renewal[place] !== NEVER) {
-				measures.atGateway(PACKETS_PER_LEASE);
-				// Already in the calendar: it is forgotten with its next event there, which is not much later.
+				measures.packetsAtGateway(PACKETS_PER_LEASE);
+				// Already in the calendar: its session expires with the next event there, shortly after.
 				clients.forgotten[place] = Math.min(clients.forgotten[place]! + idleSteps, now + idleSteps);
 			}
 			moved++;
@@ -125,29 +126,29 @@ export function simulate(options: Options, progress: (part: number) => void = ()
 		return moved;
 	};
 
-	const change = () => {
+	const changeBackends = () => {
 		const returns = away.length > 0 && (away.length > options.backends / 10 || random.below(2) === 0);
 		const first = away[0];
-		const backToday = returns && first !== undefined && now - first.since >= (AWAY_S * 1000) / STEP_MS;
+		const joins = returns && first !== undefined && now - first.since >= (AWAY_S * 1000) / STEP_MS;
 		const before = measures.choices();
-		let left = -1;
-		if (backToday) {
+		let departed = -1;
+		if (joins) {
 			away.shift();
 			servers.active[first.backend] = 1;
 			for (const gateway of gateways) gateway.forget(first.backend, now * STEP_MS);
 		} else {
-			const there = servers.names.map((_, b) => b).filter((b) => servers.active[b] === 1);
-			if (there.length < 2) return;
-			left = there[random.below(there.length)]!;
-			servers.active[left] = 0;
-			away.push({ backend: left, since: now });
+			const active = servers.names.map((_, b) => b).filter((b) => servers.active[b] === 1);
+			if (active.length < 2) return;
+			departed = active[random.below(active.length)]!;
+			servers.active[departed] = 0;
+			away.push({ backend: departed, since: now });
 		}
 		for (const gateway of gateways) {
 			gateway.step(now * STEP_MS);
 			gateway.publish();
 		}
-		measures.changed(before, left);
-		if (left >= 0) measures.necessary(moveFrom((target) => servers.backendOf(target) === left));
+		measures.backendsChanged(before, departed);
+		if (departed >= 0) measures.departure(moveFrom((target) => servers.backendOf(target) === departed));
 	};
 
 	for (const gateway of gateways) {
@@ -158,32 +159,32 @@ export function simulate(options: Options, progress: (part: number) => void = ()
 		const nowMs = now * STEP_MS;
 		if (options.churn > 0 && now > 0) {
 			fractionOfChange += (options.churn * STEP_MS) / 60_000;
-			for (; fractionOfChange >= 1; fractionOfChange--) change();
+			for (; fractionOfChange >= 1; fractionOfChange--) changeBackends();
 		}
 		if (options.stale > 0 && nowMs === options.staleAtS * 1000) {
-			while (stopped.length < Math.min(options.stale, options.backends)) {
+			while (stale.length < Math.min(options.stale, options.backends)) {
 				const backend = random.below(options.backends);
-				if (silent[backend] === 0) stopped.push(backend);
-				silent[backend] = 1;
+				if (isStale[backend] === 0) stale.push(backend);
+				isStale[backend] = 1;
 			}
-			measures.silent(stopped);
+			measures.reportsStopped(stale);
 		}
 		for (let b = 0; b < options.backends; b++) {
 			if (servers.active[b] === 0 || now % reportSteps !== phases[b]) continue;
 			const report = servers.report(b, nowMs / 1000);
-			if (silent[b] === 1) continue;
+			if (isStale[b] === 1) continue;
 			for (let gateway = 0; gateway < gateways.length; gateway++) {
 				if (options.loss > 0 && random.part() < options.loss) continue;
-				const after = options.delayMs === 0 ? 0 : Math.round(random.exponential(options.delayMs) / STEP_MS);
-				const then = underWay[now + after] ?? [];
-				then.push({ gateway, backend: b, report });
-				underWay[now + after] = then;
+				const delaySteps = options.delayMs === 0 ? 0 : Math.round(random.exponential(options.delayMs) / STEP_MS);
+				const arriving = inFlight[now + delaySteps] ?? [];
+				arriving.push({ gateway, backend: b, report });
+				inFlight[now + delaySteps] = arriving;
 			}
 		}
-		for (const { gateway, backend, report } of underWay[now] ?? [])
-			if (servers.active[backend] === 1) gateways[gateway]!.hear(backend, report, nowMs);
-		delete underWay[now];
-		// Gateways balance at different times, as in life.
+		for (const { gateway, backend, report } of inFlight[now] ?? [])
+			if (servers.active[backend] === 1) gateways[gateway]!.receive(backend, report, nowMs);
+		delete inFlight[now];
+		// Gateways balance at different times, as in practice.
 		for (const [i, gateway] of gateways.entries()) {
 			if ((now + Math.floor((i * checkSteps) / gateways.length)) % checkSteps !== 0) continue;
 			const downBefore = gateway.balance?.down;
@@ -194,8 +195,8 @@ export function simulate(options: Options, progress: (part: number) => void = ()
 				moveFrom((target) => targets.has(target));
 			}
 		}
-		clients.due(now, something);
-		for (let arrivals = random.poisson(perStep); arrivals > 0; arrivals--) come();
+		clients.due(now, handleEvent);
+		for (let arrivals = random.poisson(perStep); arrivals > 0; arrivals--) arrive();
 		measures.step(now);
 		if (now % 100 === 0) progress(now / steps);
 	}

@@ -1,13 +1,13 @@
-// servers.ts - the backends of a run: what they carry, and what they report of it.
+// servers.ts - the backends of a run: their sessions, their loads and their reports.
 //
-// Owns: sessions by target, who is there, and each backend's smoothed load. A target is a backend's address on one of its links.
-// Must never: choose, or know of a gateway.
+// Owns: sessions by target, which backends are active, and each one's smoothed load. A target is a backend's address on
+// one of its links. Must never: choose a target, or know of a gateway.
 
 import { smoothed, totalLoad } from "../policy/index.js";
 import type { Link, Options } from "./model.js";
 import type { Random } from "./random.js";
 
-/** Of the weakest. Large, as in life: a session more is a small part of it. */
+/** Sessions of the weakest backend. Large, as in practice: one session is a small part of it. */
 const CAPACITY = 1000;
 
 export interface Report {
@@ -19,7 +19,7 @@ export class Servers {
 	readonly names: readonly string[];
 	readonly capacity: Float64Array;
 	readonly weight: Float64Array;
-	/** By backend, then by link. */
+	/** addresses[backend][link] */
 	readonly addresses: readonly (readonly string[])[];
 	readonly active: Uint8Array;
 	/** By target id, from 1 on. */
@@ -27,7 +27,7 @@ export class Servers {
 	readonly perBackend: number;
 	readonly #total: (number | undefined)[];
 	readonly #options: Options;
-	/** Of one session, while it lives. */
+	/** Bits per second of one session. */
 	readonly #sessionBps: number;
 
 	constructor(options: Options, random: Random) {
@@ -42,7 +42,7 @@ export class Servers {
 			this.capacity[i] = CAPACITY * stronger;
 			if (weighed) this.weight[i] = stronger;
 		}
-		// In no order, so that neighbours are not alike.
+		// Shuffled, so that the capacity does not follow the name.
 		for (let i = backends - 1; i > 0; i--) {
 			const j = random.below(i + 1);
 			for (const column of [this.capacity, this.weight]) [column[i], column[j]] = [column[j]!, column[i]!];
@@ -64,7 +64,7 @@ export class Servers {
 		return 1 + backend * this.perBackend + link;
 	}
 
-	/** Now, before any smoothing: what balance is judged by. */
+	/** The current load without smoothing, by which balance is judged. */
 	load(backend: number, nowS: number): number {
 		let udpSessions = 0;
 		for (let link = 0; link < this.perBackend; link++) udpSessions += this.sessions[this.targetOf(backend, link)]!;
@@ -81,7 +81,7 @@ export class Servers {
 		);
 	}
 
-	/** Once a period. */
+	/** Called once a period. */
 	report(backend: number, nowS: number): Report {
 		const { reportMs, smoothMs } = this.#options.load;
 		const total = smoothed(this.#total[backend], this.load(backend, nowS), reportMs, smoothMs);
@@ -96,7 +96,7 @@ export class Servers {
 		};
 	}
 
-	/** A link carries no more than it can. */
+	/** At most the link's speed. */
 	#used(backend: number, i: number, link: Link, nowS: number): number {
 		const foreign = link.foreign !== undefined && nowS >= link.foreign.fromS ? link.foreign.bps : 0;
 		return Math.min(link.speedBps, foreign + this.sessions[this.targetOf(backend, i)]! * this.#sessionBps);

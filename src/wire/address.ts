@@ -1,29 +1,48 @@
-// address.ts - Internet addresses on the wire: text <-> the 16 bytes that everything here works with.
+// address.ts - IP addresses: text <-> 16 bytes.
 //
-// IPv4 is kept in its IPv6-mapped form (::ffff:a.b.c.d, RFC 4291 2.5.5.2), as in native/datapath/types.h.
-// Must never: resolve a name, or throw on text that is no address.
+// IPv4 has its IPv6-mapped form (::ffff:a.b.c.d, RFC 4291 2.5.5.2), as in native/datapath/types.h.
+// Owns: the parsing and the canonical text of addresses, for every room (endpoint.ts and prefix.ts build on it).
+// Must never: resolve a name, throw on invalid text, or accept spellings that programs read differently (010.0.0.1,
+// 10.1, 0x7f000001).
 
 import ipaddr from "ipaddr.js";
 
-/** 16 bytes of an address written out in full, or undefined. */
-export function parseAddress(text: string): Uint8Array | undefined {
-	if (ipaddr.IPv4.isValidFourPartDecimal(text)) return mapped(ipaddr.IPv4.parse(text).toByteArray());
-	if (text.includes("%") || !ipaddr.IPv6.isValid(text)) return undefined;
-	return Uint8Array.from(ipaddr.IPv6.parse(text).toByteArray());
+export interface Address {
+	/** Of the text: an IPv4-mapped IPv6 address has family 6. */
+	readonly family: 4 | 6;
+	/** Canonical: dotted for IPv4, RFC 5952 for IPv6. */
+	readonly text: string;
+	/** 16 bytes, IPv4 in mapped form. */
+	readonly bytes: Uint8Array;
 }
 
-/** Dotted for IPv4, as RFC 5952 has it for IPv6. Of 4 bytes, or of 16 with IPv4 in mapped form. */
+/** An address written out in full; undefined if the text is not one. */
+export function readAddress(text: string): Address | undefined {
+	if (ipaddr.IPv4.isValidFourPartDecimal(text)) {
+		const four = ipaddr.IPv4.parse(text);
+		return { family: 4, text: four.toString(), bytes: mapped(four.toByteArray()) };
+	}
+	if (text.includes("%") || !ipaddr.IPv6.isValid(text)) return undefined;
+	const bytes = Uint8Array.from(ipaddr.IPv6.parse(text).toByteArray());
+	return { family: 6, text: formatIpv6(bytes), bytes };
+}
+
+/** The 16 bytes of an address; undefined if the text is not one. */
+export function parseAddress(text: string): Uint8Array | undefined {
+	return readAddress(text)?.bytes;
+}
+
+/** Canonical text of 4 bytes, or of 16 with IPv4 in mapped form. */
 export function formatAddress(bytes: Uint8Array): string {
 	if (bytes.length === 4) return bytes.join(".");
 	if (bytes.length !== 16) return "?";
 	if (isMapped(bytes)) return bytes.subarray(12).join(".");
-	return new ipaddr.IPv6([...bytes]).toRFC5952String();
+	return formatIpv6(bytes);
 }
 
-/** Address and port as URLs write them: 192.0.2.1:53, [2001:db8::1]:53. */
-export function formatEndpoint(bytes: Uint8Array, port: number): string {
-	const text = formatAddress(bytes);
-	return text.includes(":") ? `[${text}]:${port}` : `${text}:${port}`;
+/** RFC 5952 text of 16 bytes, also for an IPv4-mapped address. */
+export function formatIpv6(bytes: Uint8Array): string {
+	return new ipaddr.IPv6([...bytes]).toRFC5952String();
 }
 
 /** 4 bytes in mapped form. */

@@ -1,10 +1,10 @@
-// describe.ts - a decoded frame in one line, in the manner of tcpdump, redirection header included.
+// describe.ts - a decoded frame in one line, as tcpdump prints it, with the redirection header.
 //
 // Must never: decide or decode anything.
 
-import { formatEndpoint } from "./address.js";
-import type { ControlFrame, Frame, GeneveFrame, IpPacket, TcpSegment, UdpDatagram } from "./frame.js";
+import { formatEndpoint } from "./endpoint.js";
 import { FLAG, type Header, type HeaderResult } from "./header.js";
+import type { ControlFrame, Frame, GeneveFrame, IpPacket, TcpSegment, UdpDatagram } from "./packet.js";
 
 export function describeFrame(frame: Frame): string {
 	const vlan = (frame.vlans ?? []).map((id) => `vlan ${id}, `).join("");
@@ -57,8 +57,8 @@ function describeGeneve(geneve: GeneveFrame): string {
 function describeControl(control: ControlFrame): string {
 	const { about } = control;
 	const protocol = about?.protocol === 6 ? "tcp" : about?.protocol === 17 ? "udp" : `protocol ${about?.protocol}`;
-	const whom = about === undefined ? "" : ` for ${protocol} ${about.address} port ${about.port}`;
-	return `control${whom}, ${describeResult(control.header)}${control.packet === undefined ? "" : ` | ${describeIp(control.packet)}`}`;
+	const service = about === undefined ? "" : ` for ${protocol} ${about.address} port ${about.port}`;
+	return `control${service}, ${describeResult(control.header)}${control.packet === undefined ? "" : ` | ${describeIp(control.packet)}`}`;
 }
 
 function describeTcp(tcp: TcpSegment): string {
@@ -93,7 +93,7 @@ export function describeHeader(header: Header, tagRight?: boolean): string {
 	return words.join(" ");
 }
 
-/** A tag as its eight bytes stand on the wire, in hex. */
+/** The eight bytes of a tag in wire order, in hex. */
 export function tagText(tag: bigint): string {
 	const bytes = new Uint8Array(8);
 	new DataView(bytes.buffer).setBigUint64(0, tag, true);

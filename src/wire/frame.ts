@@ -1,106 +1,26 @@
-// frame.ts - a captured frame -> a plain object, as far as its bytes carry: what `shunt dump` prints.
+// frame.ts - decodes a captured frame into a plain object, as far as its bytes allow, for `shunt dump` and the tests.
 //
-// Owns: walking Ethernet, VLAN, IPv4, IPv6 and its extension headers, UDP, TCP, ICMP, and our carriers inside them.
-// Must never: throw, on any bytes. What is cut off or impossible is left out, and `problem` says so. It judges nothing:
-// the packet program decides what is refused, this one shows what is there.
+// Owns: parsing of Ethernet, VLAN tags, IPv4, IPv6 with extension headers, UDP, TCP, ICMP, and the header's carriers
+// inside them.
+// Must never: throw on any bytes. Truncated or impossible parts are left out and named in `problem`. It does not judge
+// packets: the packet program decides what is refused.
 
-import { formatAddress, mapped } from "./address.js";
-import { type Control, decodeControl, decodeReset, decodeSurplus, decodeTcpOptions } from "./carriers.js";
-import {
-	decodeGeneve,
-	ETHERTYPE_IPV4,
-	ETHERTYPE_IPV6,
-	GENEVE_PORT,
-	type GeneveReason,
-	geneveRefusal,
-} from "./geneve.js";
-import { type Flow, type HeaderResult, headerTag } from "./header.js";
+import { formatAddress } from "./address.js";
+import { u16, u32 } from "./bytes.js";
+import { type Control, decodeControl } from "./carrier/control.js";
+import { decodeGeneve, ETHERTYPE_IPV4, ETHERTYPE_IPV6, GENEVE_PORT, geneveRefusal } from "./carrier/geneve.js";
+import { decodeTcpOptions } from "./carrier/tcp-option.js";
+import { decodeReset } from "./carrier/tcp-reset.js";
+import { decodeSurplus } from "./carrier/udp-option.js";
+import { headerTag } from "./header.js";
+import type { ControlFrame, Frame, GeneveFrame, IpPacket, TcpSegment, UdpDatagram } from "./packet.js";
+import { tagFlow } from "./tag-flow.js";
 
 export interface FrameOptions {
 	readonly link?: "ethernet" | "ip";
 	readonly tunnelPort?: number;
-	/** Secrets by key id: tags are then verified. */
+	/** Secrets by key id; with them, tags are verified. */
 	readonly keys?: ReadonlyMap<number, Uint8Array>;
-}
-
-export interface Frame {
-	readonly length: number;
-	readonly ethernet?: { readonly source: string; readonly destination: string; readonly type: number };
-	readonly vlans?: readonly number[];
-	readonly ip?: IpPacket;
-	readonly problem?: string;
-}
-
-export interface IpPacket {
-	readonly version: 4 | 6;
-	readonly source: string;
-	readonly destination: string;
-	readonly ttl: number;
-	readonly tos: number;
-	/** Header and payload, as the header says. */
-	readonly length: number;
-	readonly headerLength: number;
-	/** Of what follows the IP header and, in IPv6, its extension headers. */
-	readonly protocol: number;
-	readonly fragment?: { readonly id: number; readonly offset: number; readonly more: boolean };
-	readonly dontFragment?: boolean;
-	readonly udp?: UdpDatagram;
-	readonly tcp?: TcpSegment;
-	readonly icmp?: IcmpMessage;
-	readonly problem?: string;
-}
-
-export interface UdpDatagram {
-	readonly sourcePort: number;
-	readonly destinationPort: number;
-	readonly checksum: number;
-	/** Of the payload. */
-	readonly length: number;
-	readonly geneve?: GeneveFrame;
-	readonly control?: ControlFrame;
-	/** In the surplus area. */
-	readonly option?: HeaderResult;
-}
-
-export interface GeneveFrame {
-	readonly protocol: number;
-	readonly vni: number;
-	readonly critical: boolean;
-	readonly options: readonly { readonly class: number; readonly type: number; readonly length: number }[];
-	readonly header?: HeaderResult;
-	/** Why a backend would refuse it before looking at key, tag and age. */
-	readonly refusal?: GeneveReason;
-	/** Whether the tag is right; absent where the key is not known. */
-	readonly tagRight?: boolean;
-	readonly inner?: IpPacket;
-}
-
-export interface ControlFrame {
-	readonly header: HeaderResult;
-	/** The service that it speaks of; a RST speaks of its own. */
-	readonly about?: { readonly protocol: number; readonly port: number; readonly address: string };
-	readonly packet?: IpPacket;
-}
-
-export interface TcpSegment {
-	readonly sourcePort: number;
-	readonly destinationPort: number;
-	readonly sequence: number;
-	readonly acknowledgment: number;
-	readonly window: number;
-	/** As tcpdump writes them: S, F, R, P, U, E, W and a dot for ACK. */
-	readonly flags: string;
-	/** Of the data. */
-	readonly length: number;
-	readonly option?: HeaderResult;
-	readonly control?: ControlFrame;
-}
-
-export interface IcmpMessage {
-	readonly type: number;
-	readonly code: number;
-	/** The packet that an error is about. */
-	readonly quoted?: IpPacket;
 }
 
 const VLAN_TYPES = [0x8100, 0x88a8, 0x9100];
@@ -137,38 +57,12 @@ export function decodeFrame(bytes: Uint8Array, options: FrameOptions = {}): Fram
 	};
 }
 
-/** The flow that a tag covers, of the packet inside the tunnel: ports are zero in a fragment; an ICMP error has the
- * flow that it quotes, turned round, so that it reads as the client sent it. A quoted first fragment has its ports: the
- * error itself is whole. */
-export function tagFlow(ip: IpPacket, raw: Uint8Array, isQuote = false): Flow | undefined {
-	const size = ip.version === 4 ? 4 : 16;
-	const at = ip.version === 4 ? 12 : 8;
-	if (raw.length < at + 2 * size) return undefined;
-	const source = widen(raw.subarray(at, at + size));
-	const destination = widen(raw.subarray(at + size, at + 2 * size));
-	if (ip.icmp?.quoted !== undefined) {
-		const flow = tagFlow(ip.icmp.quoted, raw.subarray(ip.headerLength + 8), true);
-		if (flow === undefined) return undefined;
-		return {
-			...flow,
-			source: flow.destination,
-			destination: flow.source,
-			sourcePort: flow.destinationPort,
-			destinationPort: flow.sourcePort,
-		};
-	}
-	const ports = ip.fragment === undefined || isQuote ? (ip.udp ?? ip.tcp) : { sourcePort: 0, destinationPort: 0 };
-	if (ports === undefined) return undefined;
-	const { sourcePort, destinationPort } = ports;
-	return { family: ip.version, source, destination, sourcePort, destinationPort, protocol: ip.protocol };
-}
-
 function decodeIp(bytes: Uint8Array, walk: Walk): IpPacket {
 	return (bytes[0] ?? 0x40) >> 4 === 6 ? decodeIpv6(bytes, walk) : decodeIpv4(bytes, walk);
 }
 
 function decodeIpv4(bytes: Uint8Array, walk: Walk): IpPacket {
-	if (bytes.length < 20) return nothing(4, bytes);
+	if (bytes.length < 20) return truncated(4, bytes);
 	const headerLength = ((bytes[0] as number) & 15) * 4;
 	const length = u16(bytes, 2);
 	const bits = u16(bytes, 6);
@@ -191,7 +85,7 @@ function decodeIpv4(bytes: Uint8Array, walk: Walk): IpPacket {
 }
 
 function decodeIpv6(bytes: Uint8Array, walk: Walk): IpPacket {
-	if (bytes.length < 40) return nothing(6, bytes);
+	if (bytes.length < 40) return truncated(6, bytes);
 	const head = {
 		version: 6 as const,
 		source: formatAddress(bytes.subarray(8, 24)),
@@ -249,18 +143,18 @@ function withTransport(ip: IpPacket, bytes: Uint8Array, walk: Walk): IpPacket {
 
 function decodeUdp(bytes: Uint8Array, ip: IpPacket, walk: Walk): UdpDatagram | undefined {
 	if (bytes.length < 8) return undefined;
-	const said = u16(bytes, 4);
-	const end = Math.min(Math.max(said, 8), bytes.length);
+	const declared = u16(bytes, 4);
+	const end = Math.min(Math.max(declared, 8), bytes.length);
 	const payload = bytes.subarray(8, end);
 	const datagram = {
 		sourcePort: u16(bytes, 0),
 		destinationPort: u16(bytes, 2),
 		checksum: u16(bytes, 6),
-		length: Math.max(said - 8, 0),
+		length: Math.max(declared - 8, 0),
 	};
 	if (ip.fragment !== undefined) return datagram;
-	const surplus = ip.length - ip.headerLength > said && said >= 8 ? bytes.subarray(end) : undefined;
-	const option = surplus === undefined ? undefined : decodeSurplus(surplus, said % 2 === 1);
+	const surplus = ip.length - ip.headerLength > declared && declared >= 8 ? bytes.subarray(end) : undefined;
+	const option = surplus === undefined ? undefined : decodeSurplus(surplus, declared % 2 === 1);
 	const geneve = datagram.destinationPort === walk.tunnelPort ? decodeTunnel(payload, walk) : undefined;
 	const control = geneve === undefined ? controlFrame(decodeControl(payload), walk) : undefined;
 	return {
@@ -300,9 +194,9 @@ function decodeTunnel(bytes: Uint8Array, walk: Walk): GeneveFrame | undefined {
 function controlFrame(control: Control | undefined, walk: Walk): ControlFrame | undefined {
 	if (control === undefined) return undefined;
 	const { header, about, packet } = control;
-	const whom = about === undefined ? {} : { about: { ...about, address: formatAddress(about.address) } };
-	if (packet === undefined || packet.length === 0 || walk.depth >= DEPTH) return { header, ...whom };
-	return { header, ...whom, packet: decodeIp(packet, deeper(walk)) };
+	const service = about === undefined ? {} : { about: { ...about, address: formatAddress(about.address) } };
+	if (packet === undefined || packet.length === 0 || walk.depth >= DEPTH) return { header, ...service };
+	return { header, ...service, packet: decodeIp(packet, deeper(walk)) };
 }
 
 function decodeTcp(bytes: Uint8Array, length: number): TcpSegment | undefined {
@@ -325,7 +219,7 @@ function decodeTcp(bytes: Uint8Array, length: number): TcpSegment | undefined {
 	};
 }
 
-function nothing(version: 4 | 6, bytes: Uint8Array): IpPacket {
+function truncated(version: 4 | 6, bytes: Uint8Array): IpPacket {
 	const unknown = { source: "?", destination: "?", ttl: 0, tos: 0, protocol: 0 };
 	return { version, ...unknown, length: bytes.length, headerLength: bytes.length, problem: TOO_SHORT };
 }
@@ -334,18 +228,6 @@ function deeper(walk: Walk): Walk {
 	return { ...walk, depth: walk.depth + 1 };
 }
 
-function widen(address: Uint8Array): Uint8Array {
-	return address.length === 4 ? mapped(address) : address.slice();
-}
-
 function mac(bytes: Uint8Array, at: number): string {
 	return [...bytes.subarray(at, at + 6)].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
-}
-
-function u16(bytes: Uint8Array, at: number): number {
-	return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
-}
-
-function u32(bytes: Uint8Array, at: number): number {
-	return ((u16(bytes, at) << 16) | u16(bytes, at + 2)) >>> 0;
 }

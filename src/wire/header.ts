@@ -1,17 +1,17 @@
-// header.ts - the redirection header: bytes <-> a plain object, and its tag. docs/protocol.md draws it.
+// header.ts - the redirection header: bytes <-> a plain object, and its tag (docs/protocol.md, sections 1 and 3).
 //
-// Owns: what native/datapath/header.h owns, for programs that run without native code. test/vectors holds both together.
-// Must never: throw on hostile bytes. A refusal is a value, and it has the name that native/datapath/reasons.h gives it.
+// Owns: what native/datapath/header.h owns, for programs without native code. test/vectors tests both codecs.
+// Must never: throw on hostile bytes. A refusal is a value, named as in native/datapath/reasons.h.
 
 import { mapped } from "./address.js";
 import { siphash } from "./siphash.js";
 
 export const HEADER_VERSION = 1;
-/** The most a header may have been forwarded anew. */
+/** Maximum of the hops field. */
 export const HEADER_HOPS = 5;
 export const HEADER_MAX = 64;
 
-/** By number; 0 is no type. */
+/** By number; 0 is not a type. */
 export const HEADER_TYPES = [
 	undefined,
 	"capability",
@@ -28,15 +28,15 @@ export const FLAG = {
 	redirect: 0x80, // R: the client is expected to redirect itself
 	permanent: 0x40, // P
 	once: 0x20, // O
-	leased: 0x10, // L; of P, O, L at most one, none means once
-	failure: 0x08, // F: a failure, or the answer to one
+	leased: 0x10, // L; at most one of P, O, L is set, none means once
+	failure: 0x08, // F: a failure report, or a consequence of one
 	packet: 0x04, // X: the original packet follows the header
 	ipv6: 0x02, // V: the service address, and the alternative, are IPv6
 	alternative: 0x01, // A: one alternative follows the service address
 } as const;
 const TERMS = FLAG.permanent | FLAG.once | FLAG.leased;
 
-/** As the decoder checks them, in this order. */
+/** In the order of the decoder's checks. */
 export const HEADER_REASONS = [
 	"header_version",
 	"header_type",
@@ -57,10 +57,10 @@ export interface Header {
 	/** Seconds since 1970, 32 bits. */
 	readonly issued: number;
 	readonly nonce: bigint;
-	/** 16 bytes, IPv4 in mapped form. With port: the service address. */
+	/** 16 bytes, IPv4 in mapped form. Address and port are the service address. */
 	readonly address: Uint8Array;
 	readonly alternative?: { readonly address: Uint8Array; readonly port: number };
-	/** SipHash's number; on the wire its eight bytes stand little-endian. */
+	/** SipHash's output number; little-endian on the wire. */
 	readonly tag: bigint;
 }
 
@@ -77,10 +77,10 @@ export interface Flow {
 	readonly protocol: number;
 }
 
-// What each type may carry (protocol.md, "Fields by type").
+// The flags that each type allows (docs/protocol.md, "Fields by type").
 const ALLOWED: Record<HeaderType, number> = {
 	capability: 0,
-	forward: 0xff & ~FLAG.packet, // its packet always follows
+	forward: 0xff & ~FLAG.packet, // a packet always follows
 	redirect: 0xff,
 	failure: 0xff,
 	probe: 0xff & ~(FLAG.packet | FLAG.failure),
@@ -88,13 +88,29 @@ const ALLOWED: Record<HeaderType, number> = {
 	revoke: FLAG.redirect | TERMS | FLAG.ipv6,
 };
 
-/** Bytes of the whole header, by its flags V and A. */
+/** Length of the header in bytes, from its flags V and A. */
 export function headerLength(flags: number): number {
 	if (flags & FLAG.ipv6) return flags & FLAG.alternative ? 64 : 44;
 	return flags & FLAG.alternative ? 40 : 32;
 }
 
-/** The header's bytes, its tag as given. The flags say which family is written and whether an alternative follows. */
+/** A capability with this nonce; all its other fields are zero. */
+export function capability(nonce: bigint): Header {
+	return {
+		type: "capability",
+		flags: 0,
+		port: 0,
+		lease: 0,
+		hops: 0,
+		keyId: 0,
+		issued: 0,
+		nonce,
+		address: mapped([0, 0, 0, 0]),
+		tag: 0n,
+	};
+}
+
+/** Encodes the header with its tag as given. The flags determine the family and whether an alternative follows. */
 export function encodeHeader(header: Header): Uint8Array {
 	const out = new Uint8Array(headerLength(header.flags));
 	write(out, header, HEADER_TYPES.indexOf(header.type), header.flags);
@@ -120,7 +136,7 @@ function write(out: Uint8Array, header: Header, type: number, flags: number): vo
 	}
 }
 
-/** Reads a header that fills `bytes` exactly (the carrier says how long it is). */
+/** Decodes a header that fills `bytes` exactly (the carrier determines the length). */
 export function decodeHeader(bytes: Uint8Array): HeaderResult {
 	if (bytes.length < 4) return refuse("header_length");
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -171,9 +187,9 @@ function readAddress(bytes: Uint8Array, at: number, flags: number): Uint8Array {
 	return flags & FLAG.ipv6 ? bytes.slice(at, at + 16) : mapped(bytes.subarray(at, at + 4));
 }
 
-/** The tag of a header for a flow, under a 16-byte key: SipHash-2-4 over the header with the tag zero, then the flow
- * block. A failure or a probe carries the tag of the redirect that it speaks of: all three are tagged as a redirect with
- * F and X clear, and for the client's address whatever its port. The header's own `tag` is not looked at. */
+/** The tag of a header for a flow under a 16-byte key: SipHash-2-4 over the header with a zero tag, then the flow
+ * block. Redirect, failure and probe share one tag: that of a redirect with F and X clear, for the client's address and
+ * source port 0. The header's own `tag` is ignored. */
 export function headerTag(header: Header, flow: Flow, key: Uint8Array): bigint {
 	const ticket = header.type === "redirect" || header.type === "failure" || header.type === "probe";
 	const flags = ticket ? header.flags & ~(FLAG.failure | FLAG.packet) : header.flags;

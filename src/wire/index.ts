@@ -1,9 +1,17 @@
-// index.ts - what other rooms, and programs that import "shunt/wire", may use of this one.
+// index.ts - the interface of this room, and of the package's export "shunt/wire".
 
 export * from "./address.js";
-export * from "./carriers.js";
+export * from "./carrier/control.js";
+export * from "./carrier/experiment.js";
+export * from "./carrier/geneve.js";
+export * from "./carrier/tcp-option.js";
+export { decodeReset, encodeReset } from "./carrier/tcp-reset.js";
+export * from "./carrier/udp-option.js";
 export * from "./describe.js";
+export * from "./endpoint.js";
 export * from "./frame.js";
-export * from "./geneve.js";
 export * from "./header.js";
+export * from "./packet.js";
+export * from "./prefix.js";
 export * from "./siphash.js";
+export * from "./tag-flow.js";

@@ -1,8 +1,8 @@
-// siphash.ts - SipHash-2-4 (Aumasson and Bernstein, 2012) in halves of 32 bits, which is what JavaScript computes fast.
+// siphash.ts - SipHash-2-4 (Aumasson and Bernstein, 2012) in 32-bit halves, which JavaScript computes fast.
 //
-// Must never: import anything. The client library runs wherever JavaScript does.
+// Must never: import anything. The client library must run on any JavaScript engine.
 
-/** SipHash-2-4 of `length` bytes of `data` under a 16-byte key, as the number that its paper prints. */
+/** SipHash-2-4 of `length` bytes of `data` under a 16-byte key, as the number that the paper prints. */
 export function siphash(key: Uint8Array, data: Uint8Array, length = data.length): bigint {
 	const k0l = word(key, 0);
 	const k0h = word(key, 4);
@@ -18,7 +18,7 @@ export function siphash(key: Uint8Array, data: Uint8Array, length = data.length)
 	let v3h = k1h ^ 0x74656462;
 
 	const whole = length - (length % 8);
-	// Blocks 0, 8, .. whole bytes; then the tail with the length; then four rounds more that take no word.
+	// Blocks 0, 8, .. whole bytes; then the tail with the length; then four final rounds without a word.
 	for (let at = 0; at <= whole + 8; at += 8) {
 		let ml = 0;
 		let mh = 0;

@@ -6,8 +6,8 @@ const nameOf = (id: number) => `b${id}`;
 const textOf = (loser: { row: number; target: number; load: number }, load = choice.load) =>
 	rowText("flow", 509, 80, weighedOf({ ...choice, load, other: loser }, nameOf));
 
-describe("R18: explain says what was weighed", () => {
-	test("and which load was the smaller", () => {
+describe("R18: explain names the rows that were compared", () => {
+	test("and the smaller load", () => {
 		expect(textOf({ row: 5, target: 2, load: 65_535 })).toBe(
 			"By its 5-tuple it has rows 80 (b1, load 20 %) and 5 (b2, load 100 %), of 509: the smaller load wins.",
 		);
@@ -17,7 +17,7 @@ describe("R18: explain says what was weighed", () => {
 		]);
 	});
 
-	test("as exactly as it takes to tell two loads apart", () => {
+	test("with as many digits as distinguish the loads", () => {
 		expect(textOf({ row: 5, target: 2, load: 40_000 }, 39_999)).toContain(
 			"80 (b1, load 61.035 %) and 5 (b2, load 61.036 %)",
 		);
@@ -29,7 +29,7 @@ describe("R18: explain says what was weighed", () => {
 		);
 	});
 
-	test("that there was nothing to choose", () => {
+	test("two rows of one target", () => {
 		expect(textOf({ row: 5, target: 1, load: 13_107 })).toBe(
 			"By its 5-tuple it has rows 80 and 5, of 509: b1 either way.",
 		);
@@ -38,7 +38,7 @@ describe("R18: explain says what was weighed", () => {
 		);
 	});
 
-	test("and by a row alone, nothing of it", () => {
+	test("a row chosen by hash alone", () => {
 		expect(weighedOf(choice, nameOf)).toBeNull();
 		expect(rowText("source", 509, 80, null)).toBe("By its source address it has row 80 of 509.");
 	});

@@ -1,4 +1,4 @@
-// check.test.ts - `shunt check`: what is wrong, or what would be published.
+// check.test.ts - `shunt check`: problems, or what would be published.
 
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { root, shunt } from "./cli.js";
 
 const BAD = "test/config/bad/address-octal.yaml";
 
-test("a good configuration: OK, and what it would publish", async () => {
+test("a valid configuration is OK, with what it would publish", async () => {
 	const { status, stdout, stderr } = await shunt(["check", "examples/lab.yaml"]);
 	expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
 	expect(stdout).toBe(`examples/lab.yaml: OK
@@ -28,17 +28,17 @@ test("a good configuration: OK, and what it would publish", async () => {
 `);
 });
 
-test("every problem of every file, with its place; the good file is still told; exit status 2", async () => {
+test("every problem of every file has its place; a valid file is reported too; exit status 2", async () => {
 	const { status, stdout } = await shunt(["check", BAD, "nope.yaml", "examples/dns.yaml"]);
 	expect(status).toBe(2);
 	expect(stdout).toContain(
-		`${BAD}:10:14: services.dns.address is "203.0.113.053"; it must be an IPv4 or IPv6 address.\n${BAD}: 1 problem\n`,
+		`${BAD}:10:14: services.dns.address: "203.0.113.053" has an octet with a leading zero; must be an IPv4 or IPv6 address; write octets in decimal.\n${BAD}: 1 problem\n`,
 	);
-	expect(stdout).toContain("nope.yaml cannot be read: there is no such file.\n");
+	expect(stdout).toContain("The configuration nope.yaml cannot be read: there is no such file.\n");
 	expect(stdout).toContain("examples/dns.yaml: OK\n");
 });
 
-test("the same as JSON", async () => {
+test("--json has the same answer", async () => {
 	const { status, stdout } = await shunt(["check", "--json", BAD, "examples/lab.yaml"]);
 	expect(status).toBe(2);
 	const [bad, good] = JSON.parse(stdout).files;
@@ -49,7 +49,7 @@ test("the same as JSON", async () => {
 	expect(stdout).not.toContain("4c61624b65794f66"); // no secret is shown
 });
 
-test("every bad configuration has each of its problems on a line of its own", async () => {
+test("each problem is on a line of its own", async () => {
 	const folder = "test/config/bad";
 	const files = readdirSync(join(root, folder)).filter((file) => file.endsWith(".yaml"));
 	const { status, stdout } = await shunt(["check", ...files.map((file) => `${folder}/${file}`)]);
@@ -60,6 +60,6 @@ test("every bad configuration has each of its problems on a line of its own", as
 
 test("check loads neither the addon nor a daemon", async () => {
 	const env = { NODE_DEBUG: "module" };
-	expect((await shunt(["reasons"], { env })).stderr).toContain("shunt.node"); // so that the next line means something
+	expect((await shunt(["reasons"], { env })).stderr).toContain("shunt.node"); // proves that the next line can fail
 	expect((await shunt(["check", "examples/lab.yaml"], { env })).stderr).not.toContain("shunt.node");
 });

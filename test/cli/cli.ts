@@ -29,7 +29,7 @@ export function shunt(words: readonly string[], options: { input?: Uint8Array; e
 	});
 }
 
-/** Whether a program of this host is there. */
+/** Whether this host has a program. */
 export function has(program: string): boolean {
 	try {
 		execFileSync("sh", ["-c", `command -v ${program}`], { stdio: "ignore" });

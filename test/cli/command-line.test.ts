@@ -1,4 +1,4 @@
-// command-line.test.ts - help, wrong words, errors and exit statuses: what a person meets before anything works.
+// command-line.test.ts - help, invalid arguments, errors and exit statuses.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -12,7 +12,7 @@ import { shunt } from "./cli.js";
 const COMMANDS = ["gateway", "backend", "reload", "status", "sessions", "explain", "check", "schema", "dump", "reasons", "version"];
 
 describe("help", () => {
-	test("shunt alone and shunt --help say the same, with every command and examples", async () => {
+	test("shunt without arguments prints the same as shunt --help: every command, and examples", async () => {
 		const alone = await shunt([]);
 		expect(alone).toEqual(await shunt(["--help"]));
 		expect(alone.status).toBe(0);
@@ -29,7 +29,7 @@ describe("help", () => {
 		for (const line of stdout.split("\n")) expect([...line].length, line).toBeLessThanOrEqual(80);
 	});
 
-	test("shunt help COMMAND is shunt COMMAND --help", async () => {
+	test("shunt help COMMAND prints the same as shunt COMMAND --help", async () => {
 		expect((await shunt(["help", "dump"])).stdout).toBe((await shunt(["dump", "--help"])).stdout);
 	});
 });
@@ -41,27 +41,27 @@ describe("errors", () => {
 		[["status", "--jsno"], "Unknown option '--jsno' (did you mean --json?)."],
 		[["check"], "Missing required argument 'file'."],
 		[["gateway"], "Required option '-c, --config <file>' not specified."],
-		[["dump"], "Say where packets come from: -i INTERFACE or -r FILE."],
+		[["dump"], "Neither an interface nor a file is given; name one with -i INTERFACE or -r FILE."],
 		[
 			["dump", "-i", "lo", "-r", "x"],
 			"Option '-i, --interface <name>' cannot be used with option '-r, --read <file>'.",
 		],
 		[
 			["dump", "-r", "x", "-c", "0"],
-			"Option '-c, --count <count>' argument '0' is invalid. It is a whole number from 1 on.",
+			"Option '-c, --count <count>' argument '0' is invalid; must be a whole number of at least 1.",
 		],
-		[["explain", "sctp", "192.0.2.1:1", "192.0.2.2:2"], 'The protocol is udp or tcp, not "sctp".'],
+		[["explain", "sctp", "192.0.2.1:1", "192.0.2.2:2"], 'PROTOCOL: "sctp" is invalid; must be udp or tcp.'],
 		[
 			["explain", "udp", "192.0.2.1", "192.0.2.2:2"],
-			'SOURCE is an address with a port, like 192.0.2.1:53 or [2001:db8::1]:53, not "192.0.2.1".',
+			'SOURCE: "192.0.2.1" is invalid; must be ADDRESS:PORT, such as 192.0.2.1:53 or [2001:db8::1]:53.',
 		],
 		[
 			["explain", "udp", "192.0.2.1:5", "2001:db8::1:2"],
-			'DESTINATION is an address with a port, like 192.0.2.1:53 or [2001:db8::1]:53, not "2001:db8::1:2".',
+			'DESTINATION: "2001:db8::1:2" is invalid; must be ADDRESS:PORT, such as 192.0.2.1:53 or [2001:db8::1]:53.',
 		],
 		[
 			["explain", "udp", "192.0.2.1:5", "[2001:db8::1]:2"],
-			"192.0.2.1:5 and [2001:db8::1]:2 are of different families.",
+			"SOURCE 192.0.2.1:5 and DESTINATION [2001:db8::1]:2 are of different address families; must be of the same.",
 		],
 	])("shunt %j: one sentence, a hint, exit status 2", async (words, sentence) => {
 		const { status, stdout, stderr } = await shunt(words);
@@ -94,7 +94,7 @@ describe("errors", () => {
 		expect((await shunt(words, { env: { SHUNT_DEBUG: "1" } })).stderr).toMatch(/^\s+at /m);
 	});
 
-	test("a daemon that has no configuration to read ends with its place", async () => {
+	test("a daemon with an invalid configuration ends with the problem's place", async () => {
 		const bad = "test/config/bad/address-octal.yaml";
 		const { status, stderr } = await shunt(["gateway", "--config", bad]);
 		if (process.getuid?.() === 0) {
@@ -116,7 +116,7 @@ test("schema, version and reasons", async () => {
 	for (const line of stdout.split("\n")) expect([...line].length, line).toBeLessThanOrEqual(80);
 });
 
-test("lab hands its words over, options included", async () => {
+test("lab passes its arguments on, options included", async () => {
 	expect((await shunt(["lab", "picture"])).stdout).toContain("gateway");
 	const wrong = await shunt(["lab", "up", "--server-mtu", "12"]);
 	expect(wrong.status).toBe(1);
@@ -130,13 +130,13 @@ describe("which daemon", () => {
 	});
 	afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-	test("--socket, else --name, else the only one; several are named, dead ones passed over", async () => {
+	test("--socket, else --name, else the only daemon; several are listed, dead ones are skipped", async () => {
 		expect(await socketOf({ socket: "/a/b.sock", name: "g1" }, folder)).toBe("/a/b.sock");
 		expect(await socketOf({ name: "g1" }, folder)).toBe(join(folder, "g1.sock"));
 		await expect(socketOf({}, folder)).rejects.toMatchObject({ code: "SHUNT_DAEMON_UNREACHABLE", exitStatus: 4 });
 		const servers = await Promise.all(["b1", "g1"].map((name) => listen(join(folder, `${name}.sock`))));
 		await expect(socketOf({}, folder)).rejects.toThrow(
-			"Several daemons run on this host: say with --name which: b1, g1.",
+			"Several daemons run on this host; choose one of b1, g1 with --name.",
 		);
 		servers[1]?.close();
 		expect(await socketOf({}, folder)).toBe(join(folder, "b1.sock"));

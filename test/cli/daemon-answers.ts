@@ -1,4 +1,4 @@
-// daemon-answers.ts - what a daemon might answer, for tests of how the CLI shows it.
+// daemon-answers.ts - sample answers of a daemon, for tests of their text.
 
 import type {
 	Explanation,
@@ -53,7 +53,7 @@ export function status(): Status {
 		name: "g1",
 		version: "0.1.0",
 		pid: 4711,
-		engine: { mode: "user", capture: "ring", why: "as configured", adopted: false },
+		engine: { mode: "user", capture: "pcap", why: "as configured", adopted: false },
 		config: "/etc/shunt/shunt.yaml",
 		epoch: 3,
 		uptimeMs: 133_000,
@@ -71,7 +71,7 @@ export function status(): Status {
 			reason("no_next_hop", "drop", 7, 721, "the target's next hop has not answered ARP or neighbour discovery"),
 		],
 		conserved: true,
-		sent: { packets: 1180, made: 2 },
+		sent: { packets: 1180, made: 2, told: 0 },
 		lost: 0,
 		services: [
 			{
@@ -137,7 +137,7 @@ export function status(): Status {
 		workers: [
 			{
 				interface: "eth0",
-				capture: "ring",
+				capture: "pcap",
 				in: { packets: 1_234_567, bytes: 987_654_321 },
 				captureDrops: 12,
 				error: null,

@@ -49,10 +49,13 @@ const wrong = forwarded(1, Buffer.alloc(16, 7));
 const foreign = forwarded(9, KEY);
 
 /** The same file in the other byte order, in nanoseconds, or of another link type. */
-function variant(
-	frames: readonly Uint8Array[],
-	options: { big?: boolean; nanoseconds?: boolean; linktype?: number },
-): Buffer {
+interface VariantOptions {
+	big?: boolean;
+	nanoseconds?: boolean;
+	linktype?: number;
+}
+
+function variant(frames: readonly Uint8Array[], options: VariantOptions): Buffer {
 	const { big = false, nanoseconds = false, linktype = 1 } = options;
 	const words = (values: number[]) => {
 		const out = Buffer.alloc(values.length * 4);
@@ -82,7 +85,7 @@ describe("shunt dump -r", () => {
 	});
 	afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-	test("a line for each packet, with the redirection header and what its tag is worth", async () => {
+	test("a line for each packet, with the redirection header and the verdict on its tag", async () => {
 		const packets = file("tags.pcap", pcap([plain, right, wrong, foreign]));
 		const { status, stdout, stderr } = await shunt(["dump", "-r", packets, "--config", CONFIG]);
 		expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
@@ -111,13 +114,13 @@ describe("shunt dump -r", () => {
 		expect((await shunt(["dump", "-r", packets])).stdout).toBe(`${time} ${PLAIN}\n`);
 	});
 
-	test("-x shows the bytes as tcpdump does, from the IP header on; -c ends early; - is standard input", async () => {
+	test("-x prints the bytes from the IP header on, like tcpdump; -c stops early; - is standard input", async () => {
 		const said = await shunt(["dump", "-r", "-", "-x", "-c", "1"], { input: pcap([plain, right]) });
 		expect(said.stdout.split("\n")[1]).toMatch(/^\t0x0000: {2}4500 0024 0000 0000 4011 [0-9a-f]{4} c633 6407$/);
 		expect(said.stdout.match(/^\d\d:/gm)).toHaveLength(1);
 	});
 
-	test("--json: one object for each packet, the header in words", async () => {
+	test("--json: one object for each packet, the header with names", async () => {
 		const { stdout } = await shunt([
 			"dump",
 			"-r",
@@ -149,7 +152,7 @@ describe("shunt dump -r", () => {
 		expect(second.ip.udp.geneve.inner).toMatchObject({ source: CLIENT, destination: SERVICE });
 	});
 
-	test.each([
+	test.each<[string, VariantOptions]>([
 		["microseconds", {}],
 		["nanoseconds", { nanoseconds: true }],
 		["raw IP", { linktype: 101 }],
@@ -164,7 +167,7 @@ describe("shunt dump -r", () => {
 		expect(readFileSync(out).subarray(20, 24)).toEqual(readFileSync(packets).subarray(20, 24));
 	});
 
-	test("-w - can be read by the next one", async () => {
+	test("the output of -w - can be read by -r -", async () => {
 		const packets = file("pipe.pcap", pcap([plain]));
 		const written = execFileSync(process.execPath, [join(root, "dist/cli/main.js"), "dump", "-r", packets, "-w", "-"]);
 		expect((await shunt(["dump", "-r", "-"], { input: written })).stdout).toContain(PLAIN);
@@ -205,12 +208,12 @@ describe("shunt dump -r", () => {
 
 	test.each([
 		["nothing at all", Buffer.alloc(0), "it is too short"],
-		["a text", Buffer.from("this is no capture, but a text"), "it does not begin as one"],
-		["a head cut off", pcap([]).subarray(0, 20), "it ends within its head"],
+		["a text", Buffer.from("this is no capture, but a text"), "it has no pcap or pcapng header"],
+		["a truncated header", pcap([]).subarray(0, 20), "it ends within its header"],
 		["a packet cut off", pcap([plain]).subarray(0, 60), "it ends within packet 1"],
 		["a record cut off", Buffer.concat([pcap([plain]), Buffer.alloc(7)]), "it ends within packet 2"],
-		["an impossible length", Buffer.concat([pcap([]), Buffer.alloc(16, 0xff)]), "packet 1 has an impossible length"],
-		["an unknown link type", variant([plain], { linktype: 105 }), "its packets are of link type 105"],
+		["an invalid length", Buffer.concat([pcap([]), Buffer.alloc(16, 0xff)]), "the length of packet 1 is invalid"],
+		["an unknown link type", variant([plain], { linktype: 105 }), "its link type 105 is not supported"],
 	])("%s is refused in one sentence", async (name, bytes, why) => {
 		const packets = file(`${name}.pcap`, bytes);
 		const { status, stderr } = await shunt(["dump", "-r", packets]);
@@ -218,17 +221,17 @@ describe("shunt dump -r", () => {
 		expect(stderr.split("\n")[0]).toBe(`shunt: ${packets} cannot be read as a capture: ${why}.`);
 	});
 
-	test("no such file, no such interface, nowhere to write", async () => {
+	test("a missing file, a missing interface and a missing directory", async () => {
 		const none = await shunt(["dump", "-r", join(folder, "none")]);
 		expect(none.stderr).toContain("there is no such file");
 		expect(none.status).toBe(2);
 		const filtered = await shunt(["dump", "-r", join(folder, "none"), "--filter", "udp"]);
 		expect(filtered.stderr).toContain("there is no such file");
 		const link = await shunt(["dump", "-i", "nosuch0"]);
-		expect(link.stderr).toContain("There is no interface named nosuch0 on this host.");
+		expect(link.stderr).toContain("This host has no interface nosuch0.");
 		expect(link.status).toBe(3);
 		const out = await shunt(["dump", "-r", file("o.pcap", pcap([plain])), "-w", join(folder, "no/where.pcap")]);
-		expect(out.stderr).toContain("where.pcap cannot be written: its folder is not there.");
+		expect(out.stderr).toContain("where.pcap cannot be written: its directory does not exist.");
 		expect(out.status).toBe(2);
 	});
 });
@@ -240,7 +243,7 @@ function cooked(length: number, protocolAt: number, frame: Buffer): Buffer {
 }
 
 describe.runIf(process.getuid?.() === 0)("shunt dump -i", () => {
-	test("live, with a filter, to the count; then to a file, until it is interrupted", async () => {
+	test("live, with a filter, up to the count; then to a file, until interrupted", async () => {
 		const said = await whileSending(["dump", "-i", "lo", "--filter", `udp port ${LIVE}`, "-c", "1"]);
 		expect(said.stdout).toMatch(/^\d\d:\d\d:\d\d\.\d{6} IP 127\.0\.0\.1\.\d+ > 127\.0\.0\.1\.49321: UDP, length 4\n$/);
 		expect(said.stderr).toMatch(/^listening on lo\n1 packet captured, 0 dropped by the kernel/);

@@ -1,9 +1,9 @@
-// forged-return.test.ts - a datagram that claims to be a returned one (X), from somebody who has not seen the question.
+// forged-return.test.ts - a datagram that claims to be a returned one (X), from a sender that has not seen the query.
 
 import { createSocket as createDgram } from "node:dgram";
 import { once } from "node:events";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Cache, createSocket, type RedirectedSocket } from "../../src/client/index.js";
+import { createSocket, type RedirectedSocket, RedirectionCache } from "../../src/client/index.js";
 import { encodeControl, encodeHeader, FLAG, parseAddress } from "../../src/wire/index.js";
 import { ipv4, udp } from "../wire/pcap.js";
 import { Peer, SERVICE, TARGETS } from "./peer.js";
@@ -14,7 +14,7 @@ beforeEach(async () => {
 	peer = await Peer.start();
 	socket = createSocket({
 		type: "udp4",
-		redirection: { controlPort: peer.controlPort, targets: TARGETS, cache: new Cache() },
+		redirection: { controlPort: peer.controlPort, targets: TARGETS, cache: new RedirectionCache() },
 	});
 });
 afterEach(() => {
@@ -22,7 +22,7 @@ afterEach(() => {
 	peer.close();
 });
 
-test("R20 R22: a forged return, its nonce made up, has the client send nothing that its application has not sent", async () => {
+test("R20 R22: a forged return with a made-up nonce does not make the client send anything", async () => {
 	const bound = once(socket, "redirect");
 	socket.send("one", peer.port, SERVICE);
 	await bound;
@@ -37,7 +37,8 @@ test("R20 R22: a forged return, its nonce made up, has the client send nothing t
 	const stranger = createDgram("udp4");
 	await new Promise<void>((resolve) => stranger.bind(0, "127.0.0.99", resolve));
 	stranger.send(encodeControl(encodeHeader({ ...header, tag: 1n }), about, inner), socket.address().port, "127.0.0.1");
-	// A word of the application's own, sent later, is answered later: what is sent for the forger has come back by then.
+	// A datagram of the application, sent later, is answered later: by then a datagram sent for the forger would have
+	// come back.
 	while (socket.counters.ignoredNonce + socket.counters.ignoredSource === 0)
 		await new Promise((resolve) => setTimeout(resolve, 5));
 	socket.send("two", peer.port, SERVICE);

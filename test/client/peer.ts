@@ -1,7 +1,8 @@
-// peer.ts - a gateway and its backends on loopback, for the library's sockets: real datagrams, real connections, real tags.
+// peer.ts - a gateway and its backends on loopback, for the library's sockets: real datagrams, real connections, real
+// tags.
 //
-// Owns: what a gateway answers by docs/protocol.md, as far as a client sees it. The lab has the gateway itself.
-// Must never: be kinder than a gateway: a wrong ticket is a capability, a short question gets no answer.
+// Owns: a gateway's answers by docs/protocol.md, as far as a client sees them. The lab has the real gateway.
+// Must never: be more tolerant than a gateway: a wrong ticket is a capability, a short query gets no answer.
 
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { createServer, type Server } from "node:net";
@@ -35,19 +36,20 @@ export class Peer {
 	port = 0;
 	controlPort = 0;
 	terms: Terms = LEASED(60);
-	/** Who is named, in order of failures. */
+	/** The targets that redirects name, in order of failures. */
 	order = ["127.0.0.11", "127.0.0.12"];
-	/** Backends that say nothing, or take no connection. */
+	/** Backends that do not answer datagrams, and reset connections. */
 	readonly dead = new Set<string>();
-	/** What the gateway has been asked, by type, and what it has served itself. */
-	readonly asked: string[] = [];
+	/** Types of the queries that the gateway received, and how many requests it served itself. */
+	readonly queries: string[] = [];
 	served = 0;
-	/** Answers, before they leave: changed, or undefined: not sent. */
-	spoil: (header: Header) => Header | undefined = (header) => header;
-	mute = false;
+	/** Rewrites an answer before it is sent; undefined: it is not sent. */
+	rewrite: (header: Header) => Header | undefined = (header) => header;
+	/** The gateway does not answer queries. */
+	silent = false;
 	readonly #sockets: Socket[] = [];
 	readonly #servers: Server[] = [];
-	/** Its control socket, for answers that nobody asked for. */
+	/** The gateway's control socket, for unsolicited answers. */
 	control!: Socket;
 	#lastClient: RemoteInfo | undefined;
 
@@ -58,7 +60,7 @@ export class Peer {
 			socket.send(`gateway ${message}`, from.port, from.address);
 		});
 		peer.port = first.address().port;
-		peer.control = await peer.#udp(SERVICE, 0, (message, from) => peer.#question(message, from));
+		peer.control = await peer.#udp(SERVICE, 0, (message, from) => peer.#query(message, from));
 		peer.controlPort = peer.control.address().port;
 		await peer.#tcp(SERVICE, "gateway");
 		for (const address of ["127.0.0.11", "127.0.0.12", "127.0.0.13"]) await peer.backend(address);
@@ -91,7 +93,7 @@ export class Peer {
 		return signHeader(header, this.#flow(about), KEY);
 	}
 
-	/** To the last client that asked. */
+	/** To the client of the last query. */
 	send(header: Header, about: About): void {
 		const to = this.#lastClient as RemoteInfo;
 		this.control.send(encodeControl(encodeHeader(header), about), to.port, to.address);
@@ -102,20 +104,20 @@ export class Peer {
 		for (const server of this.#servers) server.close();
 	}
 
-	#question(message: Buffer, from: RemoteInfo): void {
+	#query(message: Buffer, from: RemoteInfo): void {
 		const control = decodeControl(message);
-		if (this.mute || message.length < CONTROL_SIZE || !control?.header.ok || control.about === undefined) return;
+		if (this.silent || message.length < CONTROL_SIZE || !control?.header.ok || control.about === undefined) return;
 		const { header } = control.header;
 		this.#lastClient = from;
-		this.asked.push(header.type);
+		this.queries.push(header.type);
 		const failed = header.type === "failure" && this.#right(header, control.about);
-		const at = failed ? this.order.indexOf(textOf(header.address)) + 1 : 0;
-		const target = this.order[at];
-		const fields: Partial<Header> = { nonce: header.nonce };
+		const next = failed ? this.order.indexOf(textOf(header.address)) + 1 : 0;
+		const target = this.order[next];
+		const fields: { -readonly [K in keyof Header]?: Header[K] } = { nonce: header.nonce };
 		if (failed) Object.assign(fields, { flags: this.terms.flags | FLAG.failure, hops: header.hops + 1 });
 		if (target === undefined) Object.assign(fields, { flags: 0, address: bytes(SERVICE) });
 		else fields.address = bytes(target);
-		const answer = this.spoil(this.redirect(fields, control.about));
+		const answer = this.rewrite(this.redirect(fields, control.about));
 		if (answer !== undefined)
 			this.control.send(
 				encodeControl(encodeHeader(answer), control.about, undefined, CONTROL_SIZE),
@@ -171,13 +173,13 @@ export class Peer {
 		});
 	}
 
-	/** This backend takes no connections any more: refused. */
+	/** From now on, this backend refuses connections. */
 	refuse(address: string): Promise<void> {
 		const server = this.#servers.find((one) => (one.address() as { address: string } | null)?.address === address);
 		return new Promise((resolve) => (server === undefined ? resolve() : server.close(() => resolve())));
 	}
 
-	/** Nothing listens there any more: datagrams are refused. */
+	/** From now on, this backend's host refuses datagrams. */
 	leave(address: string): Promise<void> {
 		const socket = this.#sockets.find((one) => one.address().address === address);
 		this.#sockets.splice(this.#sockets.indexOf(socket as Socket), 1);

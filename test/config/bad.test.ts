@@ -1,4 +1,5 @@
-// Every file of bad/ is refused with exactly the sentences that stand in its .expected (rewritten by -u, then read!).
+// bad.test.ts - every file of bad/ is refused with exactly the sentences of its .expected (rewritten by -u: then read
+// it).
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -18,7 +19,7 @@ function problemsOf(file: string): ConfigError {
 }
 
 describe("bad configurations", () => {
-	test.each(cases)("%s is refused with place, field and reason", async (file) => {
+	test.each(cases)("%s is refused with place, field, value, rule and remedy", async (file) => {
 		const error = problemsOf(file);
 		const lines = error.problems.map((problem) => `${problem.code} ${problemText({ ...problem, file })}\n`);
 		await expect(lines.join("")).toMatchFileSnapshot(join(folder, file.replace(".yaml", ".expected")));
@@ -29,5 +30,5 @@ describe("bad configurations", () => {
 		}
 	});
 
-	test("there are enough of them", () => expect(cases.length).toBeGreaterThanOrEqual(60));
+	test("there are at least 60 of them", () => expect(cases.length).toBeGreaterThanOrEqual(60));
 });

@@ -1,4 +1,4 @@
-// What is generated from the sources stands in the tree, and is fresh. `npx vitest run test/config -u` rewrites it.
+// documents.test.ts - what is generated from the sources is up to date. `npx vitest run test/config -u` rewrites it.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -7,22 +7,31 @@ import { ERRORS, errorsDocument, ShuntError } from "../../src/errors.js";
 
 const root = join(import.meta.dirname, "../..");
 
-test("schema/shunt.schema.json is the schema", async () => {
+test("schema/shunt.schema.json is generated from the schema", async () => {
 	await expect(`${JSON.stringify(exportJsonSchema(), null, "\t")}\n`).toMatchFileSnapshot(
 		join(root, "schema/shunt.schema.json"),
 	);
 });
 
-test("docs/errors.md is the table of errors", async () => {
+test("docs/errors.md is generated from the table of errors", async () => {
 	await expect(errorsDocument()).toMatchFileSnapshot(join(root, "docs/errors.md"));
 });
 
-test("docs/configuration.md has the table of all fields", async () => {
+test("docs/configuration.md has the table of fields that the schema generates", async () => {
 	const file = join(root, "docs/configuration.md");
 	const text = readFileSync(file, "utf8");
 	const fresh = text.replace(/(<!-- fields -->\n)[\s\S]*(<!-- \/fields -->)/, (_, a, b) => `${a}${fieldTable()}\n${b}`);
 	expect(fresh).toContain("| `services.<name>.sources[].from` |");
 	await expect(fresh).toMatchFileSnapshot(file);
+});
+
+test.each(["cli", "configuration", "errors"])("docs/%s.md: prose ends at column 120, no line exceeds 400", (page) => {
+	const lines = readFileSync(join(root, `docs/${page}.md`), "utf8").split("\n");
+	let code = false;
+	for (const line of lines) {
+		if (line.startsWith("```")) code = !code;
+		expect([...line].length, line).toBeLessThanOrEqual(code || line.startsWith("|") ? 400 : 120);
+	}
 });
 
 test("the example in docs/configuration.md is accepted", async () => {
@@ -37,11 +46,11 @@ test.each(["dns", "game"])("examples/%s.yaml is accepted", (name) => {
 	expect(readConfig(join(root, `examples/${name}.yaml`)).services.length).toBeGreaterThan(0);
 });
 
-test("error codes are sorted, and a forgotten field shows as its name", () => {
+test("error codes are sorted, and a missing field shows as its name", () => {
 	const codes = Object.keys(ERRORS);
 	expect(codes).toEqual([...codes].sort());
 	expect(new ShuntError("SHUNT_INTERFACE_MISSING").message).toContain("{interface}");
 	const error = new ShuntError("SHUNT_INTERFACE_MISSING", { interface: "eth9" });
 	expect(error).toMatchObject({ code: "SHUNT_INTERFACE_MISSING", exitStatus: 3 });
-	expect(error.message).toBe("There is no interface named eth9 on this host.");
+	expect(error.message).toBe("This host has no interface eth9.");
 });

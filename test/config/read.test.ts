@@ -38,14 +38,14 @@ describe("reading a configuration", () => {
 		]);
 	});
 
-	test("R4: a rule's terms stand over the service's, field by field", () => {
+	test("R4: a rule's terms override the service's, field by field", () => {
 		const service = readConfig(join(examples, "game.yaml")).services[0];
 		const answer = "forward-and-indicate";
 		expect(service?.redirection.terms).toEqual({ clients: true, term: "leased", leaseS: 60, answer });
 		expect(service?.rules[0]?.redirection.terms).toEqual({ clients: true, term: "permanent", leaseS: 0, answer });
 	});
 
-	test("R4: how a capability is answered: the rule's, else the service's, and by forwarding where no client redirects itself", () => {
+	test("R4: the answer to a capability is the rule's, else the service's; forward where clients do not redirect themselves", () => {
 		const text = `
 version: 1
 cluster: { seed: s, keys: [{ id: 1, secret: "00112233445566778899AABBCCDDEEFF" }] }
@@ -82,17 +82,17 @@ services:
 		expect(config.cluster).toMatchObject({ signKey: 1, windowMs: 30_000, tunnelPort: 6081, maxHops: 5 });
 		expect(config.cluster).toMatchObject({ controlPort: 3575, indications: { source: 8, burst: 32, all: 10_000 } });
 		expect(config.sessions).toEqual({ capacity: 1_048_576, capacityIpv6: 262_144, checkMs: 1000 });
-		expect(config.engine).toEqual({ mode: "auto", capture: "ring", workers: 1, busyPollUs: 0, qdiscBypass: false });
+		expect(config.engine).toEqual({ mode: "auto", workers: 1, busyPollUs: 0, qdiscBypass: false });
 		expect(config.backends[0]).toMatchObject({ state: "active", interfaces: [] });
 	});
 
-	test("the last key signs, and no secret leaves for a log", () => {
+	test("the last key signs, and withoutSecrets leaves no secret", () => {
 		const config = readConfig(join(examples, "game.yaml"));
 		expect(config.cluster.signKey).toBe(2);
 		expect(JSON.stringify(withoutSecrets(config))).not.toMatch(/0123456789abcdef|change me/);
 	});
 
-	test("the model cannot be changed", () => {
+	test("the model is frozen", () => {
 		const config = readConfig(join(examples, "dns.yaml"));
 		expect(() => Object.assign(config.services[0]!.redirection.choices[0]!, { weight: 9 })).toThrow(TypeError);
 	});
@@ -109,7 +109,7 @@ services: { s: { address: 203.0.113.1, port: 1, protocol: udp, backends: [b], vi
 		expect(config.cluster.keys[0]?.secret).toBe("00112233445566778899aabbccddeeff");
 	});
 
-	test("an alias is read like what it names, and its problems are found there", () => {
+	test("an alias has the value of its anchor, and the anchor is the place of its problems", () => {
 		const text = `
 version: 1
 cluster: { seed: s, keys: [{ id: 1, secret: "00112233445566778899AABBCCDDEEFF" }] }
@@ -117,35 +117,39 @@ backends: { b: { address: 10.0.0.1 } }
 services:
   one: { address: 203.0.113.1, port: 1, protocol: udp, backends: &all [b, c] }
   two: { address: 203.0.113.2, port: 1, protocol: udp, backends: *all }`;
-		expect(() => parseConfig(text, "inline.yaml")).toThrow(/inline\.yaml:6:75: services\.one\.backends\[1\] is "c"/);
-		expect(() => parseConfig(text, "inline.yaml")).toThrow(/inline\.yaml:6:75: services\.two\.backends\[1\] is "c"/);
+		expect(() => parseConfig(text, "inline.yaml")).toThrow(
+			/inline\.yaml:6:75: services\.one\.backends\[1\]: "c" is not a backend/,
+		);
+		expect(() => parseConfig(text, "inline.yaml")).toThrow(
+			/inline\.yaml:6:75: services\.two\.backends\[1\]: "c" is not a backend/,
+		);
 	});
 
-	test("a file that is not there is one sentence", () => {
+	test("a missing file is reported in one sentence", () => {
 		expect(() => readConfig("/nowhere/shunt.yaml")).toThrow(
-			"/nowhere/shunt.yaml cannot be read: there is no such file.",
+			"The configuration /nowhere/shunt.yaml cannot be read: there is no such file.",
 		);
 	});
 });
 
-test("durations", () => {
+test("a duration needs a unit", () => {
 	expect(["50us", "500ms", "30s", "1.5m", "1h"].map(parseDuration)).toEqual([0.05, 500, 30_000, 90_000, 3_600_000]);
 	expect(["", "5", "-1s", "1 s", "1d", "1e3s"].map(parseDuration)).toEqual(Array(6).fill(undefined));
 });
 
 describe("addresses", () => {
-	test("IPv4 is kept in mapped form, and its prefix length with it", () => {
+	test("IPv4 addresses and their prefix lengths are kept in mapped form", () => {
 		const prefix = parsePrefix("198.51.100.7/24");
 		expect(prefix).toMatchObject({ text: "198.51.100.0/24", length: 24, mappedLength: 120, hostBits: true });
 		expect(prefix?.bytes.toString("hex")).toBe("00000000000000000000ffffc6336400");
 		expect(addressText(prefix!.bytes)).toBe("198.51.100.0");
 	});
-	test("one spelling for each", () => {
+	test("each address has one spelling", () => {
 		expect(parseAddress("2001:DB8:0:0::0:1")?.text).toBe("2001:db8::1");
 		expect(parsePrefix("::/0")).toMatchObject({ text: "::/0", mappedLength: 0, hostBits: false });
 		expect(parsePrefix("0.0.0.0/0")).toMatchObject({ text: "0.0.0.0/0", mappedLength: 96, hostBits: false });
 	});
-	test("refused spellings", () => {
+	test("ambiguous spellings are refused", () => {
 		for (const text of ["10.1", "0x7f.0.0.1", "010.0.0.1", "1.2.3.4.5", "fe80::1%eth0", "::g", "", "10.0.0.0/8"]) {
 			expect(parseAddress(text), text).toBeUndefined();
 		}

@@ -8,7 +8,7 @@ export interface Harness {
 	readonly store: Store;
 	/** Lets this time pass for leases: a fake clock moves, a real one is waited for. */
 	advance(ms: number): Promise<void>;
-	/** Makes a change that the store's owner can make even where nobody else may write. */
+	/** Makes a change that the store's owner can make even where other writers may not. */
 	touch(): Promise<void>;
 	close(): Promise<void>;
 }
@@ -147,7 +147,7 @@ export function storeContract(name: string, open: () => Promise<Harness>): void 
 			expect((await store.list("")).revision).toBe(revisions[3]);
 		});
 
-		writing("compare-and-swap: of two writers who saw the same entry, one wins", async () => {
+		writing("compare-and-swap: of two writers that saw the same entry, one wins", async () => {
 			await store.put("test/a", "first");
 			const seen = (await store.get("test/a"))!;
 			expect((await store.put("test/a", "second", { expect: seen.revision })).done).toBe(true);

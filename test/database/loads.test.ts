@@ -64,7 +64,7 @@ describe("targetLoads", () => {
 });
 
 describe("compile", () => {
-	test("R18: a target has its load, a redirection its way to choose; who is not named has load 0", () => {
+	test("R18: a target has its load, a redirection its choice; a target without a report has load 0", () => {
 		const snapshot = snapshotOfConfig(
 			config(`  s: { ${SERVICE}, choose: least-load, backends: [b1, b2] }
   t: { address: 203.0.113.54, port: 53, protocol: udp, choose: maglev, backends: [b1, b2] }`),
@@ -130,7 +130,7 @@ function fill(choose: string, targets: number, sessions: number, refresh: number
 		),
 	);
 	const ids = newTableIds();
-	const engine = new NativeEngine({ workers: [{ capture: "file", file: join(folder, "none.pcap") }] });
+	const engine = new NativeEngine({ workers: [{ file: join(folder, "none.pcap") }] });
 	const counts = new Uint32Array(65_536);
 	let loads: Loads = new Map();
 	let publications = 0;

@@ -52,7 +52,7 @@ test("a reload changes only what differs", async () => {
 	expect((await store.get("backend/b1"))?.revision).toBe(before.entries.find((e) => e.key === "backend/b1")?.revision);
 });
 
-test("nobody reads half a reload", async () => {
+test("no read sees half a reload", async () => {
 	const other = "  s: { address: 203.0.113.1, port: 1, protocol: udp, backends: [n1] }";
 	const store = await StaticStore.open(config(DNS));
 	const reloaded = store.reload(config(other, "  n1: { address: 10.77.3.21 }"));

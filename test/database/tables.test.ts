@@ -321,7 +321,7 @@ describe("compile", () => {
 			expect(capped.of.get("10.77.3.11")).toBe(0);
 			expect(capped.of.get("10.77.4.11")).toBeCloseTo(0.5, 2);
 			const state = capped.tables.targets.find((target) => addressText(target.address) === "10.77.3.11")?.state;
-			expect(state, "who has sessions there keeps them").toBe(TARGET_STATE.active);
+			expect(state, "existing sessions stay there").toBe(TARGET_STATE.active);
 		});
 
 		test("R12: an address whose uplink is down is inactive, and its part is the backend's other one's", () => {

@@ -126,7 +126,7 @@ describe.skipIf(!isRoot)("the kernel's engine", () => {
 		}
 	});
 
-	test("a hook that somebody holds is left to him, who is named", () => {
+	test("a hook that another program holds is left to it, and the error names it", () => {
 		pass(client.far);
 		try {
 			for (const mode of ["native", "generic"] as const) {
@@ -265,7 +265,7 @@ describe.skipIf(!isRoot)("the kernel's engine", () => {
 		);
 		expect(() => execFileSync(process.execPath, ["--input-type=module", "-e", script, set])).toThrow(); // it was killed
 		expect(pinnedMode(here(), client.far)).toBe("native");
-		await send(300, 100); // nobody is there but the kernel
+		await send(300, 100); // no process is attached, only the kernel
 
 		const engine = open({ pins: here() });
 		expect(engine.kernel()?.adopted).toBe(true);

@@ -21,6 +21,7 @@ export function tables(change: Partial<TableSet> = {}, link: { ifindex: number; 
 		alternative: 0,
 		headerFlags: 0,
 		leaseS: 0,
+		load: 0,
 	});
 	return {
 		epoch: 1,
@@ -35,7 +36,7 @@ export function tables(change: Partial<TableSet> = {}, link: { ifindex: number; 
 		own: [],
 		services: [{ id: 1, address: v4(SERVICE), port: 53, protocol: 17, family: 4, redirection: 0, idleMs: 30_000 }],
 		rules: [],
-		redirections: [{ rows: Uint16Array.from([1, 2]), spread: 0 }],
+		redirections: [{ rows: Uint16Array.from([1, 2]), spread: 0, choice: 0 }],
 		targets: [target(1), target(2)],
 		...change,
 	};

@@ -1,4 +1,4 @@
-// collector.test.ts - a gateway asks, backends answer: over real sockets on loopback, with a clock of our own for what is stale.
+// collector.test.ts - load queries and reports between a gateway and its backends, over real sockets on loopback.
 
 import { createSocket } from "node:dgram";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -34,11 +34,11 @@ async function until(what: string, done: () => boolean | Promise<boolean>): Prom
 	throw new Error(`never: ${what}`);
 }
 
-describe("loads are asked for and collected", () => {
+describe("load queries and reports", () => {
 	let store: StaticStore;
 	let problems: string[];
 	const open: { close(): unknown }[] = [];
-	const tell = (problem: string) => problems.push(problem);
+	const warn = (problem: string) => problems.push(problem);
 
 	beforeEach(async () => {
 		nextPort++;
@@ -51,7 +51,7 @@ describe("loads are asked for and collected", () => {
 	});
 
 	const collect = (of: Config) => {
-		const collector = new Collector({ config: of, store, tell });
+		const collector = new Collector({ config: of, store, warn });
 		open.push(collector);
 		collector.start();
 		return collector;
@@ -59,7 +59,7 @@ describe("loads are asked for and collected", () => {
 	const serve = (of: Config, name: string, total: () => number | undefined) => {
 		const reporter = new Reporter({
 			config: of,
-			tell,
+			warn,
 			report: () => {
 				const now = total();
 				return now === undefined ? undefined : report(name, now);
@@ -70,22 +70,22 @@ describe("loads are asked for and collected", () => {
 		return reporter;
 	};
 
-	test("R13: what each backend says stands in the database, over IPv4 and IPv6, and follows", async () => {
+	test("R13: each backend's report is in the database, over IPv4 and IPv6, and is updated", async () => {
 		const of = onLoopback({ b1: ["127.0.0.1", "::1"], b2: ["127.0.0.2"] });
 		let total = 0.25;
 		serve(of, "b1", () => total);
 		serve(of, "b2", () => 0.5);
 		const collector = collect(of);
-		await until("both", async () => (await readLoads(store)).size === 2);
+		await until("both reports", async () => (await readLoads(store)).size === 2);
 		expect((await readLoads(store)).get("b1")).toMatchObject({ server: "b1", total: 0.25, udpSessions: 10 });
 		await until("all addresses", () => collector.heard.get("b1")?.addresses.size === 2);
 		expect([...collector.heard.get("b1")!.addresses.keys()].sort()).toEqual(["127.0.0.1", "::1"]);
 		total = 0.75;
-		await until("the news", async () => (await readLoads(store)).get("b1")?.total === 0.75);
+		await until("the new load", async () => (await readLoads(store)).get("b1")?.total === 0.75);
 		expect(problems).toEqual([]);
 	});
 
-	test("a server that falls silent is not in the database any more, and an address that does is not heard", async () => {
+	test("a server that stops answering leaves the database, and an address that does is not heard", async () => {
 		const of = onLoopback({ b1: ["127.0.0.1", "127.0.0.3"] }, { staleMs: 60 });
 		const reporter = serve(of, "b1", () => 0.1);
 		const collector = collect(of);
@@ -93,13 +93,13 @@ describe("loads are asked for and collected", () => {
 		reporter.listen(of, ["127.0.0.1"]);
 		const at = collector.heard.get("b1")!.addresses;
 		const last = at.get("127.0.0.3")!;
-		await until("one alone", () => at.get("127.0.0.1")! > last + 100);
+		await until("only the other answers", () => at.get("127.0.0.1")! > last + 100);
 		expect(at.get("127.0.0.3")).toBeLessThan(last + 100);
 		reporter.close();
 		await until("no load", async () => (await readLoads(store)).size === 0);
 	});
 
-	test("a backend that has no report yet says nothing", async () => {
+	test("a backend without a report does not answer", async () => {
 		const of = onLoopback({ b1: ["127.0.0.1"] });
 		let total: number | undefined;
 		serve(of, "b1", () => total);
@@ -110,7 +110,7 @@ describe("loads are asked for and collected", () => {
 		await until("idle is a load", async () => (await readLoads(store)).get("b1")?.total === 0);
 	});
 
-	test("who can't sign is neither answered nor believed, and a question is answered once", async () => {
+	test("a query without a valid tag is not answered, nor a report believed; a query is answered once", async () => {
 		const of = onLoopback({ b1: ["127.0.0.1"] });
 		serve(of, "b1", () => 0.1);
 		const answers: Buffer[] = [];
@@ -131,27 +131,27 @@ describe("loads are asked for and collected", () => {
 		expect(answers).toHaveLength(1);
 	});
 
-	test("an answer that is to no question, from elsewhere, or about somebody else is no load", async () => {
+	test("an answer without its query, from another address, or about another server is ignored", async () => {
 		const of = onLoopback({ b1: ["127.0.0.1"], b2: ["127.0.0.2"] });
-		// b1 answers, and calls itself b2: its key is the cluster's, and it may speak for itself alone.
-		const liar = new Reporter({ config: of, tell, report: () => report("b2", 0) });
-		open.push(liar);
-		liar.listen(of, ["127.0.0.1"]);
+		// b1 answers in the name of b2: its key is valid, but a server reports for itself only.
+		const impostor = new Reporter({ config: of, warn, report: () => report("b2", 0) });
+		open.push(impostor);
+		impostor.listen(of, ["127.0.0.1"]);
 		collect(of);
 		await sleep(200);
 		expect((await readLoads(store)).size).toBe(0);
 	});
 
-	test("a port that somebody holds is told once, and taken when it is free", async () => {
+	test("a port in use is reported once, and bound when it is free", async () => {
 		const of = onLoopback({ b1: ["127.0.0.1"] });
-		const holder = createSocket("udp4");
-		await new Promise<void>((bound) => holder.bind({ port: of.load.port, address: "127.0.0.1" }, bound));
+		const other = createSocket("udp4");
+		await new Promise<void>((bound) => other.bind({ port: of.load.port, address: "127.0.0.1" }, bound));
 		serve(of, "b1", () => 0.1);
-		await until("it is told", () => problems.length > 0);
-		expect(problems[0]).toMatch(/^gateways cannot ask for the load: bind EADDRINUSE 127\.0\.0\.1:\d+$/);
+		await until("a warning", () => problems.length > 0);
+		expect(problems[0]).toMatch(/^load queries cannot be answered: bind EADDRINUSE 127\.0\.0\.1:\d+$/);
 		collect(of);
-		holder.close();
-		await until("it is taken", async () => (await readLoads(store)).size === 1);
+		other.close();
+		await until("the port is bound", async () => (await readLoads(store)).size === 1);
 		expect(problems).toHaveLength(1);
 	});
 });

@@ -19,6 +19,7 @@ import {
 import { type FileRunResult, reasons, runFile } from "../../src/engine/index.js";
 import { ROLE } from "../../src/policy/index.js";
 import { decodeFrame, headerTag, type IpPacket, parseAddress } from "../../src/wire/index.js";
+import { pcap } from "../wire/pcap.js";
 import { type Case, CONFIG, KEYS, cases as others } from "./cases.js";
 import { contradiction } from "./explained.js";
 import { questions } from "./questions.js";
@@ -43,22 +44,11 @@ interface Files {
 	inner: string;
 }
 
-function pcap(one: Case): Buffer {
-	const head = Buffer.alloc(24);
-	head.writeUInt32LE(0xa1b23c4d, 0);
-	head.writeUInt16LE(2, 4);
-	head.writeUInt16LE(4, 6);
-	head.writeUInt32LE(65_535, 16);
-	head.writeUInt32LE(1, 20);
-	const records = one.packets.flatMap(({ at = 0, frame }) => {
-		const record = Buffer.alloc(16);
-		record.writeUInt32LE(1_700_000_000 + Math.floor(at / 1000), 0);
-		record.writeUInt32LE((at % 1000) * 1e6, 4);
-		record.writeUInt32LE(frame.length, 8);
-		record.writeUInt32LE(frame.length, 12);
-		return [record, frame];
-	});
-	return Buffer.concat([head, ...records]);
+function input(one: Case): Buffer {
+	return pcap(
+		one.packets.map(({ frame }) => frame),
+		(i) => (one.packets[i]?.at ?? 0) * 1e6,
+	);
 }
 
 /** Tables by the shipped way: configuration → database → compile, once for each change of the case or of loads. */
@@ -148,7 +138,7 @@ for (const engine of ENGINES) {
 				const expected = join(import.meta.dirname, "expected", one.name);
 				mkdirSync(expected, { recursive: true });
 				const files = { input: join(work, "in.pcap"), output: join(work, "out.pcap"), inner: join(work, "inner.pcap") };
-				writeFileSync(files.input, pcap(one));
+				writeFileSync(files.input, input(one));
 				const result = run(one, files, engine.kernel);
 
 				const wanted = one.packets.map(({ reason }, i) => (reason === "*" ? result.reasons[i] : reason));
@@ -292,7 +282,7 @@ describe("packets at random", () => {
 				output: join(work, "out.pcap"),
 				inner: join(work, "inner.pcap"),
 			};
-			writeFileSync(files.input, pcap(one));
+			writeFileSync(files.input, input(one));
 			const result = run(one, files, false);
 			expect(result.reasons).toHaveLength(packets.length);
 			const counted = Object.values(result.counters.reasons).reduce((sum, { packets }) => sum + packets, 0);

@@ -22,7 +22,7 @@ const bytes = (text: string) => parseAddress(text) as Uint8Array;
 const NONCE = 0x0123456789abcdefn;
 const FORWARD = "redirect: { clients: true, term: leased, lease: 60s }";
 const answer = (how: string): [string, string] => [FORWARD, FORWARD.replace("true", `true, answer: ${how}`)];
-/** Everybody is spread over three backends, and told so. */
+/** All sources are spread over three backends, and redirected. */
 const THREE: [string, string] = [
 	"    backends: [b1]\n    sources",
 	"    backends: [b1, b2, b3]\n    redirect: { clients: true, term: leased, lease: 60s }\n    sources",

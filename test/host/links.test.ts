@@ -43,7 +43,7 @@ describe.runIf(ROOT)("a veth pair", () => {
 		const sentBefore = out.read(new BigUint64Array(8));
 		const frame = Buffer.alloc(1000);
 		frame.fill(0xff, 0, 6);
-		frame.writeUInt16BE(0x88b5, 12); // a protocol for experiments: nobody answers
+		frame.writeUInt16BE(0x88b5, 12); // a protocol for experiments: no host answers
 		const { sent } = await inject({ interface: A, frames: [frame], count: 500 });
 		expect(sent).toBe(500);
 		const rates = linkRates(before, into.read(new BigUint64Array(8)), 1_000_000_000n, { speedBps: into.speedBps() });

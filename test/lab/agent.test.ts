@@ -1,13 +1,12 @@
 // agent.test.ts - R26 over real packets: applications that know nothing of redirections, under `shunt client`.
 
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { decodeFrame } from "../../src/wire/index.js";
 import { ethernet, ipv4, udp } from "../wire/pcap.js";
-import { CLI, Cluster, ENGINES, LAB_CONFIG, type MemberHost } from "./cluster.js";
-import { addresses, isRoot, Lab, type LabProcess, until } from "./lab.js";
+import { CLI, ENGINES, labConfig, type MemberHost, useCluster } from "./cluster.js";
+import { addresses, isRoot, type Lab, type LabProcess, until } from "./lab.js";
 
 const VIP = { 4: "203.0.113.53", 6: "2001:db8:53::53" } as const;
 const ECHO = { 4: "203.0.113.77", 6: "2001:db8:53::77" } as const;
@@ -37,7 +36,8 @@ services:
 async function startAgent(lab: Lab, family: 4 | 6, services: readonly string[]): Promise<LabProcess> {
 	const source = family === 4 ? addresses.client.ipv4[0] : addresses.client.ipv6[0];
 	const program = lab.start("client", [
-		...[process.execPath, CLI, "client", "--json", "-i", "eth0", "--service", ...services],
+		process.execPath,
+		...[CLI, "client", "--json", "-i", "eth0", "--service", ...services],
 		...["--target-prefix", "10.77.0.0/16", "fd77::/16", "--source", source],
 	]);
 	await program.saysOnStdout(/"event":"ready"/);
@@ -95,7 +95,6 @@ const named = (protocol: string, address: string, port: number) =>
 
 describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s", (engine) => {
 	let lab: Lab;
-	let cluster: Cluster;
 	let untouched: string;
 	const echoes = new Map<MemberHost, LabProcess>();
 
@@ -107,17 +106,15 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 		echoes.set(host, echo);
 	}
 
+	const prepare = async (before: Lab) => {
+		untouched = await hooks(before);
+	};
+	useCluster({ engine, config: labConfig(["\nservices:\n", MORE]), prepare }, (running) => {
+		({ lab } = running);
+	});
 	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		untouched = await hooks(lab);
-		const config = readFileSync(LAB_CONFIG, "utf8").replace("\nservices:\n", MORE);
-		cluster = await Cluster.start(lab, { engine, config });
 		await Promise.all(BACKENDS.map(startEcho));
 		await lab.start("b1", ["iperf3", "--server", "--port", "5202", "--forceflush"]).saysOnStdout(/listening/);
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
 	});
 	afterEach(async () => {
 		expect(await hooks(lab)).toBe(untouched);
@@ -270,7 +267,8 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 			await lab.run("client", ["ethtool", "-K", "eth0", "tx", offload]);
 			const wire = await lab.capture("client", "eth0", `host ${ten} and tcp port 80`);
 			const agent = lab.start("client", [
-				...[process.execPath, CLI, "client", "--json", "-i", "eth0", "--service", `tcp/${web}:80`],
+				process.execPath,
+				...[CLI, "client", "--json", "-i", "eth0", "--service", `tcp/${web}:80`],
 				...["--target-prefix", "10.77.0.0/16", "--source", ten],
 			]);
 			await agent.saysOnStdout(/"event":"ready"/);
@@ -298,7 +296,7 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 		});
 	}
 
-	test("R25: over a hop that cuts off what stands behind datagrams and blanks unknown TCP options, everything is served; where questions pass, the gateway still leaves the way", async () => {
+	test("R25: over a hop that cuts off what stands behind datagrams and blanks unknown TCP options, everything is served; where questions pass, the gateway still gets out of the path", async () => {
 		// Before a real link its card has made the checksum; a hop that is handed unfinished ones would see what is on no wire.
 		await lab.run("client", ["ethtool", "-K", "eth0", "tx", "off"]);
 		const object = join(lab.directory, "strip.o");

@@ -1,4 +1,4 @@
-// attacker.mjs - sends frames that somebody else should have sent, at a bounded rate and for a bounded number, by the addon's injector.
+// attacker.mjs - sends frames with forged sources through the addon's injector, bounded in rate and number.
 // Usage: node attacker.mjs '{ "interface": NAME, "frames": [HEX…], "count": N, "pps": N }'
 
 import { inject } from "../../dist/engine/index.js";

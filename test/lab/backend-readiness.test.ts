@@ -1,9 +1,9 @@
-// backend-readiness.test.ts - what a backend has ready for redirected clients beside its tables: the ways to the others while
-// it drains, and a kernel that takes no uninvited packet before the engine has judged it.
+// backend-readiness.test.ts - a backend's state for redirected clients beside its tables: next hops of the other backends while
+// it drains, and a kernel that accepts no uninvited packet before the engine has checked it.
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Cluster, ENGINES, whoAnswers } from "./cluster.js";
-import { addresses, isRoot, Lab } from "./lab.js";
+import { describe, expect, test } from "vitest";
+import { type Cluster, ENGINES, useCluster, whoAnswers } from "./cluster.js";
+import { addresses, isRoot, type Lab } from "./lab.js";
 
 const [seven] = addresses.client.ipv4;
 const [seven6] = addresses.client.ipv6;
@@ -14,13 +14,8 @@ describe.skipIf(!isRoot).each(ENGINES)("what a backend has ready, engine %s", (e
 	let lab: Lab;
 	let cluster: Cluster;
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	useCluster({ engine }, (running) => {
+		({ lab, cluster } = running);
 	});
 
 	/** Backends whose next hop b3 knows, of the services of both families. */

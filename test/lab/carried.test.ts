@@ -1,10 +1,9 @@
-// carried.test.ts - what every server carries, who is told, and what follows: R10 to R13 over real sessions.
+// carried.test.ts - the load of every server, its reports, and the choices they cause: R10 to R13 over real sessions.
 
-import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { LoadStatus } from "../../src/api/index.js";
-import { Cluster, ENGINES, LAB_CONFIG } from "./cluster.js";
-import { addresses, isRoot, Lab, type LabProcess, until } from "./lab.js";
+import { type Cluster, ENGINES, labConfig, useCluster } from "./cluster.js";
+import { addresses, isRoot, type Lab, type LabProcess, until } from "./lab.js";
 
 const nine = addresses.client.ipv4[2]; // whom no rule of a service names
 const DNS = "203.0.113.53";
@@ -18,17 +17,13 @@ describe.skipIf(!isRoot).each(ENGINES)("what servers carry, engine %s", (engine)
 	let lab: Lab;
 	let cluster: Cluster;
 
-	beforeAll(async () => {
-		const config = readFileSync(LAB_CONFIG, "utf8")
-			.replace("sessions: {", `${LOAD}\nsessions: { check: 100ms,`)
-			.replace("    idle: 10s\n", "    idle: 1m\n    choose: least-load\n")
-			.replace("    idle: 1m\n    backends", "    idle: 1m\n    choose: least-load\n    backends");
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { config, engine });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	const config = labConfig(
+		["sessions: {", `${LOAD}\nsessions: { check: 100ms,`],
+		["    idle: 10s\n", "    idle: 1m\n    choose: least-load\n"],
+		["    idle: 1m\n    backends", "    idle: 1m\n    choose: least-load\n    backends"],
+	);
+	useCluster({ config, engine }, (running) => {
+		({ lab, cluster } = running);
 	});
 
 	const loads = async () => {
@@ -109,8 +104,8 @@ describe.skipIf(!isRoot).each(ENGINES)("what servers carry, engine %s", (engine)
 
 	test("R10: where the service says so, all flows of one source are one session", async () => {
 		await cluster.change(
-			"    choose: least-load\n    backends: [b1, b2, b3] # whoever",
-			"    choose: source-hash\n    count: source\n    backends: [b1, b2, b3] # whoever",
+			/ {4}choose: least-load\n( {4}backends: \[b1, b2, b3\] #)/,
+			"    choose: source-hash\n    count: source\n$1",
 			["gateway", ...BACKENDS],
 		);
 		await until("the sessions before to be one", async () => (await sum((one) => one.udpSessions)) <= 3);
@@ -144,7 +139,7 @@ describe.skipIf(!isRoot).each(ENGINES)("what servers carry, engine %s", (engine)
 				return { b1: of("b1"), all: of("b1") + of("b2") + of("b3") };
 			};
 			const then = await sessions();
-			// In user space its engine stands still as well: nobody waits for answers here.
+			// In user space its engine stands still as well: no client waits for answers here.
 			const program = `
 				const sockets = Array.from({ length: 60 }, (_, i) => require("node:dgram").createSocket("udp4").bind(12000 + i, "${nine}"));
 				sockets.forEach((socket, i) => setTimeout(() => socket.send("?", 53, "${DNS}", () => socket.close()), 20 * i));`;

@@ -1,9 +1,9 @@
 // change.test.ts - another engine than the one that a killed daemon has left at work: it goes once the new one serves.
 
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Cluster, type Engine, traces, whoAnswers } from "./cluster.js";
-import { addresses, isRoot, Lab, until } from "./lab.js";
+import { describe, expect, test } from "vitest";
+import { type Cluster, type Engine, traces, useCluster, whoAnswers } from "./cluster.js";
+import { addresses, isRoot, type Lab, until } from "./lab.js";
 import { DnsLoad, expectWhole } from "./load.js";
 
 const [seven, , nine] = addresses.client.ipv4;
@@ -14,13 +14,8 @@ describe.skipIf(!isRoot)("another engine after a kill", () => {
 	let lab: Lab;
 	let cluster: Cluster;
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine: "native" });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	useCluster({ engine: "native" }, (running) => {
+		({ lab, cluster } = running);
 	});
 
 	const change = async (mode: Engine) => {

@@ -1,11 +1,11 @@
-// client.test.ts - programs with the client library, against real gateways and backends: the gateway leaves the way, and nobody notices
-// who fails.
+// client.test.ts - programs with the client library, against real gateways and backends: the gateway gets out of the path, and no program notices
+// a failed server.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { Cluster, ENGINES, LAB_CONFIG } from "./cluster.js";
-import { addresses, type Host, isRoot, Lab, type LabProcess, until } from "./lab.js";
+import { afterEach, describe, expect, test } from "vitest";
+import { type Cluster, DNS_DEFAULT, ENGINES, labConfig, useCluster } from "./cluster.js";
+import { addresses, type Host, isRoot, type Lab, type LabProcess, until } from "./lab.js";
 
 const DNS = "203.0.113.53";
 const DNS6 = "2001:db8:53::53";
@@ -13,16 +13,12 @@ const WEB = "203.0.113.80";
 const BACKENDS = ["10.77.0.0/16", "fd77::/16"];
 const PROGRAM = join(import.meta.dirname, "client-program.mjs");
 
-/** Everybody is spread over three backends, and told so. */
-const CONFIG = readFileSync(LAB_CONFIG, "utf8")
-	.replace(
-		"    backends: [b1, b2, b3] # whoever",
-		"    redirect: { clients: true, term: leased, lease: 60s }\n    backends: [b1, b2, b3] # whoever",
-	)
-	.replace(
-		"    idle: 1m\n    backends: [b1, b2, b3]",
-		"    idle: 1m\n    redirect: { clients: true, term: leased, lease: 60s }\n    backends: [b1, b2, b3]",
-	);
+const TERMS = "redirect: { clients: true, term: leased, lease: 60s }";
+/** All clients are spread over three backends, and redirected. */
+const CONFIG = labConfig(
+	[DNS_DEFAULT, `    ${TERMS}\n$&`],
+	["    idle: 1m\n    backends: [b1, b2, b3]", `    idle: 1m\n    ${TERMS}\n    backends: [b1, b2, b3]`],
+);
 
 interface Exchange {
 	i: number;
@@ -73,16 +69,12 @@ describe.skipIf(!isRoot).each(ENGINES)("programs with the client library, engine
 	let cluster: Cluster;
 	const undo: (() => Promise<unknown>)[] = [];
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine, config: CONFIG });
+	useCluster({ engine, config: CONFIG }, (running) => {
+		({ lab, cluster } = running);
 	});
+
 	afterEach(async () => {
 		for (const one of undo.splice(0)) await one();
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
 	});
 
 	const start = (ask: Ask) =>

@@ -5,15 +5,31 @@
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { afterAll, beforeAll } from "vitest";
 import { ApiClient, type Status } from "../../src/api/index.js";
 import { decodeFrame, type Frame } from "../../src/wire/index.js";
-import type { Capture, CapturedPacket, Host, Lab, LabProcess } from "./lab.js";
-import { addresses, root, until } from "./lab.js";
+import type { Capture, CapturedPacket, Host, LabProcess } from "./lab.js";
+import { addresses, Lab, root, until } from "./lab.js";
 
 export const CLI = join(root, "dist/cli/main.js");
 export const LAB_CONFIG = join(root, "examples/lab.yaml");
 /** examples/lab.yaml's: the lab's key is public. */
 export const LAB_KEYS = new Map([[1, Buffer.from("4c61624b65794f66536861756e740001", "hex")]]);
+
+/** The line of examples/lab.yaml with the DNS service's backends for sources that no rule names. */
+export const DNS_DEFAULT = / {4}backends: \[b1, b2, b3\] # .*/;
+
+/** examples/lab.yaml with these replacements, each of which must apply. */
+export function labConfig(...changes: readonly (readonly [from: string | RegExp, to: string])[]): string {
+	return changes.reduce(
+		(text, [from, to]) => {
+			const changed = text.replace(from, to);
+			if (changed === text) throw new Error(`${LAB_CONFIG} does not contain ${from}`);
+			return changed;
+		},
+		readFileSync(LAB_CONFIG, "utf8"),
+	);
+}
 
 export type MemberHost = "gateway" | "b1" | "b2" | "b3";
 
@@ -37,10 +53,7 @@ export class Cluster {
 	}
 
 	/** Daemons on these hosts, all ready. The configuration is the lab's example unless given. */
-	static async start(
-		lab: Lab,
-		options: { config?: string; members?: readonly MemberHost[]; engine?: Engine } = {},
-	): Promise<Cluster> {
+	static async start(lab: Lab, options: Pick<ClusterOptions, "config" | "members" | "engine"> = {}): Promise<Cluster> {
 		const cluster = new Cluster(lab, options.config ?? readFileSync(LAB_CONFIG, "utf8"), options.engine ?? "auto");
 		const members = options.members ?? ["b1", "b2", "b3", "gateway"];
 		await Promise.all(members.map((host) => cluster.startOne(host)));
@@ -108,6 +121,37 @@ export class Cluster {
 			await daemon.stop();
 		}
 	}
+}
+
+export interface ClusterOptions {
+	engine?: Engine;
+	/** Default: examples/lab.yaml. */
+	config?: string;
+	/** Default: the gateway and all backends. */
+	members?: readonly MemberHost[];
+	/** dnsmasq, nginx and iperf3 on every backend; default true. */
+	services?: boolean;
+	/** Runs in the lab before the cluster starts. */
+	prepare?: (lab: Lab) => Promise<void>;
+}
+
+/** Starts a lab and a cluster in it before the tests of the describe() around, and stops both after them. `ready` receives them
+ * before any later beforeAll() runs; later afterAll() functions run before the stop. */
+export function useCluster(options: ClusterOptions, ready: (running: { lab: Lab; cluster: Cluster }) => void): void {
+	const { services = true, prepare, ...start } = options;
+	let lab: Lab | undefined;
+	let cluster: Cluster | undefined;
+
+	beforeAll(async () => {
+		lab = await Lab.up({ services });
+		await prepare?.(lab);
+		cluster = await Cluster.start(lab, start);
+		ready({ lab, cluster });
+	});
+	afterAll(async () => {
+		await cluster?.stop();
+		await lab?.down();
+	});
 }
 
 /** A frame as src/wire reads it, its tag verified with the lab's key. */

@@ -1,22 +1,21 @@
 // control-port.test.ts - what is configured of a gateway's answers to redirecting clients holds on the wire: port and limits.
 
-import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { parseAddress } from "../../src/config/index.js";
 import { CONTROL_SIZE, decodeControl, encodeControl, encodeHeader, FLAG, formatAddress } from "../../src/wire/index.js";
-import { Cluster, ENGINES, LAB_CONFIG } from "./cluster.js";
-import { addresses, isRoot, Lab, until } from "./lab.js";
+import { type Cluster, ENGINES, labConfig, useCluster } from "./cluster.js";
+import { addresses, isRoot, type Lab, until } from "./lab.js";
 
 const [seven, , nine] = addresses.client.ipv4;
 const VIP = "203.0.113.53";
 const PORT = 4000;
 const NONCE = 0x0123456789abcdefn;
-const CONFIG = readFileSync(LAB_CONFIG, "utf8").replace(
+const CONFIG = labConfig([
 	"\nsessions:",
 	`\n  controlPort: ${PORT}\n  indications: { source: 1, burst: 3 }\nsessions:`,
-);
+]);
 
-/** Where may I send what I send to the service? */
+/** A capability signal for the service: it asks for its redirection. */
 const question = encodeControl(
 	encodeHeader({
 		type: "capability",
@@ -39,13 +38,8 @@ describe.skipIf(!isRoot).each(ENGINES)("the control port, engine %s", (engine) =
 	let lab: Lab;
 	let cluster: Cluster;
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine, config: CONFIG, members: ["gateway"] });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	useCluster({ engine, config: CONFIG, members: ["gateway"] }, (running) => {
+		({ lab, cluster } = running);
 	});
 
 	/** Sends so many datagrams from one socket; what it hears goes to its standard output. */
@@ -104,8 +98,8 @@ describe.skipIf(!isRoot).each(ENGINES)("the control port, engine %s", (engine) =
 		expect(short.stdout, "neither answered nor refused by this host's kernel").toBe("");
 	});
 
-	test("what comes to the default port is then this host's kernel's to refuse", async () => {
-		const asking = send(seven, 3575, Buffer.from("anybody there?"), 1);
+	test("the default port is then closed: this host's kernel refuses packets to it", async () => {
+		const asking = send(seven, 3575, Buffer.from("is it closed?"), 1);
 		await asking.saysOnStdout(/^ECONNREFUSED$/m);
 		await asking.stop();
 	});

@@ -1,9 +1,9 @@
 // daemon.test.ts - R9, R29 and the life of a daemon on its host: start, reload, sessions, crash, clean end.
 
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CLI, Cluster, ENGINES, whoAnswers } from "./cluster.js";
-import { addresses, isRoot, Lab, until } from "./lab.js";
+import { describe, expect, test } from "vitest";
+import { CLI, type Cluster, ENGINES, useCluster, whoAnswers } from "./cluster.js";
+import { addresses, isRoot, type Lab, until } from "./lab.js";
 
 const [seven, eight] = addresses.client.ipv4;
 const VIP = "203.0.113.53";
@@ -12,13 +12,8 @@ describe.skipIf(!isRoot).each(ENGINES)("a daemon on its host, engine %s", (engin
 	let lab: Lab;
 	let cluster: Cluster;
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	useCluster({ engine }, (running) => {
+		({ lab, cluster } = running);
 	});
 
 	test("R9: a datagram makes a record, a second one renews it, and it is gone after the idle period", async () => {
@@ -98,7 +93,7 @@ describe.skipIf(!isRoot).each(ENGINES)("a daemon on its host, engine %s", (engin
 			process.execPath, CLI, "gateway", "--config", cluster.config, "--name", "g1", "--socket", cluster.socket("gateway"),
 		], { mayFail: true });
 		expect(second.status).toBe(4);
-		expect(second.stderr).toMatch(/running already, process \d+/);
+		expect(second.stderr).toMatch(/is already running as process \d+/);
 		expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
 	});
 

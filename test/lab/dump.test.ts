@@ -1,9 +1,9 @@
 // dump.test.ts - capture despite XDP: packets before and after the packet program, which tcpdump on the host does not see.
 
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CLI, Cluster, LAB_CONFIG, type MemberHost, whoAnswers } from "./cluster.js";
-import { addresses, isRoot, Lab, until } from "./lab.js";
+import { describe, expect, test } from "vitest";
+import { CLI, type Cluster, LAB_CONFIG, type MemberHost, useCluster, whoAnswers } from "./cluster.js";
+import { addresses, isRoot, type Lab, until } from "./lab.js";
 
 const [seven, eight] = addresses.client.ipv4;
 const VIP = "203.0.113.53";
@@ -20,13 +20,8 @@ describe.skipIf(!isRoot)("shunt dump where XDP has the packets", () => {
 	let lab: Lab;
 	let cluster: Cluster;
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine: "native" });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	useCluster({ engine: "native" }, (running) => {
+		({ lab, cluster } = running);
 	});
 
 	const dump = async (host: MemberHost, ...options: string[]) => {
@@ -57,7 +52,7 @@ describe.skipIf(!isRoot)("shunt dump where XDP has the packets", () => {
 		const behind = await dump("b1", "--json", "--verdict", "pass", "drop", "--protocol", "udp");
 		expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
 		await lab.run("client", ["ping", "-c", "1", "-W", "2", addresses.gateway.ipv4]);
-		// From port 0, which nobody can answer.
+		// From port 0, which cannot be answered.
 		// biome-ignore format: one argument per line would hide the command
 		await lab.run("client", [process.execPath, join(import.meta.dirname, "witness-raw.mjs"), VIP, "53", "0", "1", "00".repeat(20)]);
 		const found = await until("the three of them", () => {
@@ -130,7 +125,7 @@ describe.skipIf(!isRoot)("shunt dump where XDP has the packets", () => {
 		expect(shown).toBeGreaterThan(0);
 		expect(shown).toBeLessThan(60); // 1.5 s, and a burst
 		const [, matched, suppressed] =
-			/(\d[\d,]*) of [\d,]+ packets matched; (\d[\d,]*) left out/.exec(program.stderr) ?? [];
+			/(\d[\d,]*) of [\d,]+ packets matched; (\d[\d,]*) above the rate limit/.exec(program.stderr) ?? [];
 		const plain = (text = "") => Number(text.replaceAll(",", ""));
 		expect(plain(matched)).toBeGreaterThanOrEqual(3000);
 		expect(plain(suppressed)).toBeGreaterThan(2900);
@@ -163,11 +158,11 @@ describe.skipIf(!isRoot)("shunt dump where XDP has the packets", () => {
 			lab.run(host, [process.execPath, CLI, "dump", "-i", "eth0", ...options], { mayFail: true });
 		const filtered = await run("gateway", "--filter", "udp");
 		expect(filtered.status).toBe(2);
-		expect(filtered.stderr).toContain("choose by --protocol, --source");
+		expect(filtered.stderr).toContain("use --protocol, --source");
 		const flow = await run("client", "--source-port", "53");
 		expect(flow.status).toBe(2);
-		expect(flow.stderr).toContain("--source-port is for an interface where Shunt's XDP program runs");
-		expect((await run("gateway", "--reason", "forwarted")).stderr).toContain("There is no reason forwarted");
+		expect(flow.stderr).toContain("--source-port needs an interface that runs Shunt's XDP program");
+		expect((await run("gateway", "--reason", "forwarted")).stderr).toContain('--reason: "forwarted" is not a reason');
 		expect((await run("gateway", "--source", "1.2.3")).status).toBe(2);
 	});
 });

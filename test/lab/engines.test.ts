@@ -1,4 +1,4 @@
-// engines.test.ts - which engine a daemon takes, what it says of it, and that it takes nothing from anybody.
+// engines.test.ts - which engine a daemon selects and reports, and that it replaces no program of others.
 
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -20,7 +20,7 @@ describe.skipIf(!isRoot)("engines", () => {
 	afterEach(async () => cluster?.stop());
 	afterAll(async () => lab?.down());
 
-	/** What a gateway says that can't start. */
+	/** The error of a gateway that can't start. */
 	const refusal = async (mode: string) => {
 		const refused = await Cluster.start(lab, { members: [], engine: mode as never });
 		// biome-ignore format: one option per line would hide the command
@@ -31,7 +31,7 @@ describe.skipIf(!isRoot)("engines", () => {
 	test("R27 R29: auto takes XDP in the driver where it can, and says so, engine native", async () => {
 		cluster = await Cluster.start(lab);
 		const { engine } = await cluster.status("gateway");
-		expect(engine).toEqual({ mode: "native", capture: "xdp", why: "auto: the fastest that there is", adopted: false });
+		expect(engine).toEqual({ mode: "native", capture: "xdp", why: "auto: fastest engine", adopted: false });
 		expect((await cluster.status("b1")).engine.mode).toBe("native");
 		expect(await lab.text("gateway", ["ip", "link", "show", "eth0"])).toMatch(/prog\/xdp id \d+ name shunt_xdp/);
 		await cluster.stop();
@@ -70,20 +70,20 @@ describe.skipIf(!isRoot)("engines", () => {
 			cluster = await Cluster.start(lab);
 			const { engine } = await cluster.status("gateway");
 			expect(engine.mode).toBe("generic");
-			expect(engine.why).toBe("auto: not native XDP, The driver of eth0 takes no frames from XDP programs now");
+			expect(engine.why).toBe("auto: not native XDP, eth0 does not accept redirected XDP frames (ndo_xdp_xmit)");
 			expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
 			await cluster.stop();
 			const { status, stderr } = await refusal("native");
 			expect(status).toBe(3);
 			expect(JSON.parse(stderr).error.code).toBe("SHUNT_XDP_NO_TRANSMIT");
-			expect(JSON.parse(stderr).error.message).toBe("The driver of eth0 takes no frames from XDP programs now.");
+			expect(JSON.parse(stderr).error.message).toBe("eth0 does not accept redirected XDP frames (ndo_xdp_xmit).");
 			expect(await traces(lab, "gateway")).toEqual([]);
 		} finally {
 			await lab.run("router", ["ip", "link", "set", "dev", "gateway", "xdp", "object", PASS, "section", "xdp.frags"]);
 		}
 	});
 
-	test("a hook that somebody holds is left to him: auto goes on in user space and names him, others refuse", async () => {
+	test("an occupied XDP hook stays with its program: auto falls back to user space and names it, other modes refuse to start", async () => {
 		await lab.run("gateway", ["ip", "link", "set", "dev", "eth0", "xdp", "object", PASS, "section", "xdp.frags"]);
 		const holder = async () =>
 			/prog\/xdp id \d+ name shunt_pass/.exec(await lab.text("gateway", ["ip", "link", "show", "eth0"]))?.[0];

@@ -1,8 +1,8 @@
-// epochs.test.ts - a backend that goes while its sessions are at work: their next packets choose anew, and nobody else's do.
+// epochs.test.ts - a backend becomes inactive under load: its sessions choose anew at their next packets, all others stay.
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Cluster, ENGINES } from "./cluster.js";
-import { addresses, isRoot, Lab } from "./lab.js";
+import { describe, expect, test } from "vitest";
+import { type Cluster, ENGINES, useCluster } from "./cluster.js";
+import { addresses, isRoot, type Lab } from "./lab.js";
 import { backendsOf, DnsLoad, expectWhole } from "./load.js";
 
 const FLOWS = 30;
@@ -11,16 +11,11 @@ describe.skipIf(!isRoot).each(ENGINES)("a backend that goes, engine %s", (engine
 	let lab: Lab;
 	let cluster: Cluster;
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	useCluster({ engine }, (running) => {
+		({ lab, cluster } = running);
 	});
 
-	// Whom no rule names: they are spread over all three.
+	// Sources that no rule names: they are spread over all three.
 	for (const { family, from, server } of [
 		{ family: "IPv4", from: addresses.client.ipv4[2], server: "203.0.113.53" },
 		{ family: "IPv6", from: addresses.client.ipv6[2], server: "2001:db8:53::53" },

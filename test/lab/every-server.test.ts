@@ -2,20 +2,20 @@
 // those that come straight, and of what it sends.
 
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CLI, Cluster, ENGINES, LAB_CONFIG, whoAnswers } from "./cluster.js";
-import { addresses, isRoot, Lab, type LabProcess, until } from "./lab.js";
+import { afterAll, describe, expect, test } from "vitest";
+import { CLI, type Cluster, ENGINES, labConfig, useCluster, whoAnswers } from "./cluster.js";
+import { addresses, isRoot, type Lab, type LabProcess, until } from "./lab.js";
 
 const [seven] = addresses.client.ipv4;
 const [seven6] = addresses.client.ipv6;
 const VIP = "203.0.113.53";
 const VIP6 = "2001:db8:53::53";
 const PUSH = "203.0.113.99";
-/** A service whose server talks on by itself; its answers keep a session alive for as long as questions do. */
-const CONFIG = readFileSync(LAB_CONFIG, "utf8").replace(
+/** A service whose server keeps sending; egress packets refresh a session for as long as ingress ones do. */
+const CONFIG = labConfig([
 	"\nservices:\n",
 	`\nservices:\n  push: { address: ${PUSH}, port: 9999, protocol: udp, idle: 1s, idleSent: 1s, backends: [b1] }\n`,
-);
+]);
 
 /** Answers every datagram, then goes on every 200 ms, from the address that it came to. */
 const SERVER = (address: string) => `
@@ -32,21 +32,16 @@ const LISTENER = (from: number, to: string) => `
 describe.skipIf(!isRoot).each(ENGINES)("every server keeps the table, engine %s", (engine) => {
 	let lab: Lab;
 	let cluster: Cluster;
-	const running: LabProcess[] = [];
+	const programs: LabProcess[] = [];
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine, config: CONFIG, members: ["b1", "b2", "gateway"] });
+	useCluster({ engine, config: CONFIG, members: ["b1", "b2", "gateway"] }, (running) => {
+		({ lab, cluster } = running);
 	});
-	afterAll(async () => {
-		await Promise.all(running.map((one) => one.stop()));
-		await cluster?.stop();
-		await lab?.down();
-	});
+	afterAll(() => Promise.all(programs.map((one) => one.stop())));
 
 	const node = (host: "b1" | "client", program: string) => {
 		const started = lab.start(host, [process.execPath, "-e", program]);
-		running.push(started);
+		programs.push(started);
 		return started;
 	};
 	const portsOn = async (host: "gateway" | "b1", service: string) =>
@@ -90,17 +85,12 @@ describe.skipIf(!isRoot).each(ENGINES)("every server keeps the table, engine %s"
 	});
 });
 
-describe.skipIf(!isRoot)("what sees a backend's packets at its way out (tc), engine native", () => {
+describe.skipIf(!isRoot)("egress observation at a backend (tc), engine native", () => {
 	let lab: Lab;
 	let cluster: Cluster;
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine: "native", members: ["b1", "gateway"] });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	useCluster({ engine: "native", members: ["b1", "gateway"] }, (running) => {
+		({ lab, cluster } = running);
 	});
 
 	const filters = async (host: "b1" | "gateway") =>
@@ -122,7 +112,7 @@ describe.skipIf(!isRoot)("what sees a backend's packets at its way out (tc), eng
 		expect(await qdisc()).toBe(false);
 	});
 
-	test("a qdisc and a filter of somebody else's stay", async () => {
+	test("another program's qdisc and filter stay", async () => {
 		await lab.run("b1", ["tc", "qdisc", "add", "dev", "eth0", "clsact"]);
 		await cluster.startOne("b1");
 		expect(await filters("b1")).toHaveLength(1);

@@ -19,7 +19,7 @@ export interface Flow {
 
 export interface DnsReport {
 	readonly sent: number;
-	/** Numbers of the questions that nobody answered. */
+	/** Numbers of the questions without an answer. */
 	readonly lost: readonly number[];
 	readonly twice: number;
 	readonly wrong: number;
@@ -92,7 +92,7 @@ export async function numbered(
 	{ server, sourcePort, count, perSecond }: { server: string; sourcePort: number; count: number; perSecond: number },
 	disturb: () => Promise<void>,
 ): Promise<{ arrived: number; numbers: number }> {
-	// Somebody who takes the answers: else the client's kernel would refuse each by an ICMP error, which travels like the load.
+	// A socket that receives the answers: else the client's kernel would refuse each by an ICMP error, which travels like the load.
 	const sink = cluster.lab.start("client", [process.execPath, "-e", SINK, String(sourcePort)]);
 	await sink.saysOnStdout(/bound/);
 	const filter = `udp dst port 53 and src port ${sourcePort}`;

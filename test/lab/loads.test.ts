@@ -1,34 +1,31 @@
 // loads.test.ts - choosing by load in a running cluster: sessions counted by the sweep, published, and chosen by.
 
-import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Cluster, ENGINES, LAB_CONFIG, whoAnswers } from "./cluster.js";
-import { addresses, isRoot, Lab, until } from "./lab.js";
+import { describe, expect, test } from "vitest";
+import { type Cluster, DNS_DEFAULT, ENGINES, labConfig, useCluster, whoAnswers } from "./cluster.js";
+import { addresses, isRoot, type Lab, until } from "./lab.js";
 
-const nine = addresses.client.ipv4[2]; // whom no rule of the service names
+const nine = addresses.client.ipv4[2]; // no rule of the service names it
 const VIP = "203.0.113.53";
-const EVERYBODY = "backends: [b1, b2, b3] # whoever";
+const ALL = "    backends: [b1, b2, b3] # default";
+const ONE = "    backends: [b1] # default";
 
 describe.skipIf(!isRoot).each(ENGINES)("choosing by load, engine %s", (engine) => {
 	let lab: Lab;
 	let cluster: Cluster;
 
-	beforeAll(async () => {
-		const config = readFileSync(LAB_CONFIG, "utf8")
-			.replace("sessions: {", "sessions: { check: 100ms,")
-			.replace("    idle: 10s\n", "    idle: 1m\n    choose: least-load\n");
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { config: config.replace(EVERYBODY, "backends: [b1] # whoever"), engine });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	const config = labConfig(
+		["sessions: {", "sessions: { check: 100ms,"],
+		["    idle: 10s\n", "    idle: 1m\n    choose: least-load\n"],
+		[DNS_DEFAULT, ONE],
+	);
+	useCluster({ config, engine }, (running) => {
+		({ lab, cluster } = running);
 	});
 
 	const sessions = async () => {
 		const { services } = await cluster.status("gateway");
 		const dns = services.find(({ address, protocol }) => address === VIP && protocol === "udp");
-		// b1 and b2 also stand in rules, on other terms or ports, where nobody asks here.
+		// b1 and b2 are also in rules, on other terms or ports, which receive no packets here.
 		return Object.fromEntries(
 			dns?.targets.filter(({ sessions, share }) => sessions > 0 || share > 0).map((t) => [t.backend, t.sessions]) ?? [],
 		);
@@ -48,11 +45,11 @@ describe.skipIf(!isRoot).each(ENGINES)("choosing by load, engine %s", (engine) =
 		return (await epoch()) === before;
 	};
 
-	test("R18: whoever has sessions from before gets few new ones, until the others have caught up", async () => {
+	test("R18: a backend with sessions from before gets few new ones, until the others have caught up", async () => {
 		expect(await quiet(), "without sessions nothing is published").toBe(true);
 		expect(await ask(4000, 20)).toEqual({ b1: 20 });
 		await until("the sessions to be counted", async () => (await sessions()).b1 === 20);
-		await cluster.change("backends: [b1] # whoever", EVERYBODY);
+		await cluster.change(ONE, ALL);
 
 		// Both rows are b1's for a ninth of all flows; by one row, a third would be.
 		const { b1 = 0, b2 = 0, b3 = 0 } = await ask(5000, 27);

@@ -1,9 +1,9 @@
 // pktgen.test.ts - R30: load from pktgen (the kernel's, or its stand-in where there is none), and tcpdump as the witness.
 
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Cluster, decode, ENGINES } from "./cluster.js";
-import { isRoot, Lab, root, until } from "./lab.js";
+import { describe, expect, test } from "vitest";
+import { type Cluster, decode, ENGINES, useCluster } from "./cluster.js";
+import { isRoot, type Lab, root, until } from "./lab.js";
 
 const COUNT = 5_000;
 const FLOWS = 500;
@@ -12,13 +12,8 @@ describe.skipIf(!isRoot).each(ENGINES)("load, engine %s", (engine) => {
 	let lab: Lab;
 	let cluster: Cluster;
 
-	beforeAll(async () => {
-		lab = await Lab.up();
-		cluster = await Cluster.start(lab, { engine });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	useCluster({ engine, services: false }, (running) => {
+		({ lab, cluster } = running);
 	});
 
 	test("R27 R30: every packet of pktgen's is rerouted, each flow to one backend, as tcpdump sees it", async () => {
@@ -35,7 +30,7 @@ describe.skipIf(!isRoot).each(ENGINES)("load, engine %s", (engine) => {
 		], { timeoutMs: 30_000 });
 		const { sent } = JSON.parse(said.split("\n").at(-1) ?? "{}");
 		expect(sent).toBe(COUNT);
-		// Ports that nobody listens at on the backends are answered by ICMP to a client that has no sockets: only UDP counts.
+		// Closed ports of the backends are answered by ICMP to a client that has no sockets: only UDP counts.
 		const tunnelled = () =>
 			capture.packets().flatMap((packet) => {
 				const outer = decode(packet).ip;

@@ -56,7 +56,8 @@ describe.skipIf(!isRoot)("a server without the capability", () => {
 	test("the agent: datagrams with the option behind them, and SYNs with it, are taken by dnsmasq as any other", async () => {
 		const wire = await lab.capture("router", "b3", `dst host ${SERVER} and port 53`);
 		const agent = lab.start("client", [
-			...[process.execPath, CLI, "client", "--json", "-i", "eth0", "--source", CLIENT],
+			process.execPath,
+			...[CLI, "client", "--json", "-i", "eth0", "--source", CLIENT],
 			...["--service", `udp/${SERVER}:53`, `tcp/${SERVER}:53`, "--target-prefix", "10.77.0.0/16"],
 		]);
 		await agent.saysOnStdout(/"event":"ready"/);

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { formatAddress } from "../../src/wire/index.js";
-import { Cluster, decode, ENGINES, whoAnswers } from "./cluster.js";
+import { Cluster, decode, ENGINES, useCluster, whoAnswers } from "./cluster.js";
 import { addresses, type Capture, isRoot, Lab, until } from "./lab.js";
 
 /** The packet from its IP header on, padding of short frames left out. */
@@ -14,13 +14,8 @@ describe.skipIf(!isRoot).each(ENGINES)("rerouting, engine %s", (engine) => {
 	let lab: Lab;
 	let cluster: Cluster;
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	useCluster({ engine }, (running) => {
+		({ lab, cluster } = running);
 	});
 
 	const cases = [
@@ -65,7 +60,7 @@ describe.skipIf(!isRoot).each(ENGINES)("rerouting, engine %s", (engine) => {
 		}
 	}
 
-	test("R2: a rule names the source, down to one address; whoever no rule names is spread", async () => {
+	test("R2: a rule names the source, down to one address; other sources are spread", async () => {
 		const [seven, eight, nine] = addresses.client.ipv4;
 		expect(await whoAnswers(lab, seven, "203.0.113.53")).toBe("b1");
 		expect(await whoAnswers(lab, eight, "203.0.113.53")).toBe("b2");

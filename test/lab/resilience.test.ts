@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Cluster, ENGINES, forge } from "./cluster.js";
+import { Cluster, ENGINES, forge, useCluster } from "./cluster.js";
 import { addresses, isRoot, Lab } from "./lab.js";
 
 const [seven] = addresses.client.ipv4;
@@ -12,13 +12,8 @@ describe.skipIf(!isRoot).each(ENGINES)("packets in trouble, engine %s", (engine)
 	let lab: Lab;
 	let cluster: Cluster;
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	useCluster({ engine }, (running) => {
+		({ lab, cluster } = running);
 	});
 
 	test("R9 R28: no packet is lost or dropped while the configuration is reloaded again and again under load", async () => {

@@ -4,9 +4,9 @@
 // TCP connection of iperf3's stays open: whatever is missing was lost.
 
 import { existsSync, readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CLI, Cluster, type MemberHost, traces, whoAnswers } from "./cluster.js";
-import { addresses, isRoot, Lab, until } from "./lab.js";
+import { describe, expect, test } from "vitest";
+import { CLI, type Cluster, type MemberHost, traces, useCluster, whoAnswers } from "./cluster.js";
+import { addresses, isRoot, type Lab, until } from "./lab.js";
 import { backendsOf, DnsLoad, expectWhole, numbered } from "./load.js";
 
 const [seven, eight, nine] = addresses.client.ipv4;
@@ -20,13 +20,8 @@ describe.skipIf(!isRoot)("the kernel's engine outlives its daemon, engine native
 	let cluster: Cluster;
 	let port = 5000;
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine: "native" });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	useCluster({ engine: "native" }, (running) => {
+		({ lab, cluster } = running);
 	});
 
 	/** Numbered datagrams to b1, whom a rule names for the client's first address. */
@@ -59,7 +54,7 @@ describe.skipIf(!isRoot)("the kernel's engine outlives its daemon, engine native
 			const [old] = await sessions("gateway", seven, 4444);
 			const since = performance.now();
 			await kill("gateway");
-			expect(await whoAnswers(lab, eight, VIP)).toBe("b2"); // nobody is there but the kernel
+			expect(await whoAnswers(lab, eight, VIP)).toBe("b2"); // no daemon runs: the kernel's engine works alone
 			await cluster.startOne("gateway");
 			const [aged] = await sessions("gateway", seven, 4444);
 			expect(aged).toEqual({ ...old, idleMs: aged?.idleMs, leftMs: aged?.leftMs });
@@ -75,7 +70,7 @@ describe.skipIf(!isRoot)("the kernel's engine outlives its daemon, engine native
 		const status = await cluster.status("gateway");
 		expect(status.engine).toMatchObject({ mode: "native", adopted: true });
 		expect(status.epoch).toBeGreaterThan(before.epoch);
-		expect((await carried()) - before.carried, "those carried while nobody was there are counted").toBe(COUNT);
+		expect((await carried()) - before.carried, "packets carried while no daemon ran are counted").toBe(COUNT);
 		expect(status.reasons.filter(({ verdict }) => verdict === "drop")).toEqual([]);
 		expect(status.conserved).toBe(true);
 		expect(status.lost).toBe(0);

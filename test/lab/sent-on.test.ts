@@ -1,8 +1,8 @@
-// sent-on.test.ts - a backend that is going, and a gateway that does not know it yet: what is new is sent on, what is known stays.
+// sent-on.test.ts - a backend drains before its gateway knows: new flows are forwarded to another backend, known ones stay.
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Cluster, ENGINES, whoAnswers } from "./cluster.js";
-import { addresses, isRoot, Lab } from "./lab.js";
+import { describe, expect, test } from "vitest";
+import { type Cluster, ENGINES, useCluster, whoAnswers } from "./cluster.js";
+import { addresses, isRoot, type Lab } from "./lab.js";
 
 const CLIENT = addresses.client.ipv4[2];
 const VIP = "203.0.113.53";
@@ -12,13 +12,8 @@ describe.skipIf(!isRoot).each(ENGINES)("a backend that is draining, engine %s", 
 	let lab: Lab;
 	let cluster: Cluster;
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+	useCluster({ engine }, (running) => {
+		({ lab, cluster } = running);
 	});
 
 	test("R8 R9: it serves the sessions that it has, and sends new ones on to another backend, over UDP and TCP, before the gateway knows", async () => {

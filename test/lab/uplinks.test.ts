@@ -1,10 +1,9 @@
 // uplinks.test.ts - R12: of a backend's two links, which one is handed out, by their headroom; and one that fails.
 
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Cluster, ENGINES, LAB_CONFIG, whoAnswers } from "./cluster.js";
-import { addresses, isRoot, Lab, root, until } from "./lab.js";
+import { describe, expect, test } from "vitest";
+import { type Cluster, DNS_DEFAULT, ENGINES, labConfig, useCluster, whoAnswers } from "./cluster.js";
+import { addresses, isRoot, type Lab, root, until } from "./lab.js";
 import { backendsOf, DnsLoad } from "./load.js";
 
 const [, , nine, ten] = addresses.client.ipv4;
@@ -16,29 +15,28 @@ describe.skipIf(!isRoot).each(ENGINES)("two uplinks, engine %s", (engine) => {
 	let lab: Lab;
 	let cluster: Cluster;
 
-	beforeAll(async () => {
-		const uplinks = `[{ address: ${FIRST}, speed: 100Mbit }, { address: ${SECOND}, speed: 10Mbit }]`;
-		const config = readFileSync(LAB_CONFIG, "utf8")
-			.replace("sessions: {", "load: { report: 100ms, smooth: 0ms, stale: 1s }\nsessions: { check: 100ms,")
-			.replace(
-				'b1: { address: [10.77.11.2, "fd77:11::2"], interface: eth0 }',
-				`b1: { address: [${FIRST}, ${SECOND}, "fd77:11::2"], interface: [eth0, eth1], uplinks: ${uplinks} }`,
-			)
-			.replace("backends: [b1, b2, b3] # whoever", "backends: [b1] # whoever");
-		lab = await Lab.up({ services: true });
-		// Shaped to what is configured of them.
+	const speeds = `[{ address: ${FIRST}, speed: 100Mbit }, { address: ${SECOND}, speed: 10Mbit }]`;
+	const config = labConfig(
+		["sessions: {", "load: { report: 100ms, smooth: 0ms, stale: 1s }\nsessions: { check: 100ms,"],
+		[
+			'b1: { address: [10.77.11.2, "fd77:11::2"], interface: eth0 }',
+			`b1: { address: [${FIRST}, ${SECOND}, "fd77:11::2"], interface: [eth0, eth1], uplinks: ${speeds} }`,
+		],
+		[DNS_DEFAULT, "    backends: [b1] # default"],
+	);
+	/** The links get the speeds that the configuration states. */
+	const prepare = async (host: Lab) => {
 		for (const [port, rate] of [
 			["b1", "100mbit"],
 			["b1-eth1", "10mbit"],
 		] as const)
-			await lab.run("router", [
-				...["tc", "qdisc", "add", "dev", port, "root", "tbf", "rate", rate, "burst", "64kb", "latency", "50ms"],
-			] as never);
-		cluster = await Cluster.start(lab, { config, engine });
-	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
+			// biome-ignore format: one option per line would hide the command
+			await host.run("router", [
+				"tc", "qdisc", "add", "dev", port, "root", "tbf", "rate", rate, "burst", "64kb", "latency", "50ms",
+			]);
+	};
+	useCluster({ config, engine, prepare }, (running) => {
+		({ lab, cluster } = running);
 	});
 
 	const uplinks = async () => {
@@ -80,7 +78,7 @@ describe.skipIf(!isRoot).each(ENGINES)("two uplinks, engine %s", (engine) => {
 		await until("the shares to be published", async () => ((await target(FIRST))?.share ?? 0) > 0.85);
 		expect(Math.abs((await part(nine)) - 100 / 110)).toBeLessThan(0.05);
 
-		// Somebody else's traffic on the first: of 100 Mbit/s it leaves about 40.
+		// Foreign traffic on the first uplink: of 100 Mbit/s about 40 remain.
 		const foreign = await flood(nine, FIRST, 10, 100_000, 7300);
 		await until("it to be seen", async () => ((await uplinks()).first?.rxBps ?? 0) > 50e6);
 		await until("the shares to follow", async () => {

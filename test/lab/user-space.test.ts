@@ -1,11 +1,10 @@
 // user-space.test.ts - what the user-space engine alone has: captures by AF_PACKET and libpcap, beside others on the same link; and
 // the independent witnesses of R27: `cap` sees what tcpdump sees, `raw-socket` crafts what no code of ours has touched.
 
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Cluster, decode, LAB_CONFIG, whoAnswers } from "./cluster.js";
-import { addresses, isRoot, Lab, until } from "./lab.js";
+import { afterAll, describe, expect, test } from "vitest";
+import { Cluster, decode, labConfig, useCluster, whoAnswers } from "./cluster.js";
+import { addresses, isRoot, type Lab, until } from "./lab.js";
 
 const [seven, , , ten] = addresses.client.ipv4;
 const VIP = "203.0.113.53";
@@ -15,14 +14,11 @@ describe.skipIf(!isRoot)("captures in user space, engine user", () => {
 	let lab: Lab;
 	let cluster: Cluster;
 
-	beforeAll(async () => {
-		lab = await Lab.up({ services: true });
-		cluster = await Cluster.start(lab, { engine: "user" });
+	useCluster({ engine: "user" }, (running) => {
+		({ lab, cluster } = running);
 	});
-	afterAll(async () => {
-		await cluster?.stop();
-		await lab?.down();
-	});
+	// The last test's own cluster.
+	afterAll(() => cluster?.stop());
 
 	test("R27: cap sees on the gateway's link what tcpdump sees, and raw-socket's packets are rerouted like any other", async () => {
 		const tcpdump = await lab.capture("gateway", "eth0", "udp dst port 6081");
@@ -47,13 +43,10 @@ describe.skipIf(!isRoot)("captures in user space, engine user", () => {
 		}
 	});
 
-	test("R27: the same over libpcap's capture", async () => {
+	test("R27: the same with two workers on each interface", async () => {
 		await cluster.stop();
 		cluster = await Cluster.start(lab, {
-			config: readFileSync(LAB_CONFIG, "utf8").replace(
-				"\nservices:\n",
-				"\nengine: { mode: user, capture: pcap }\nservices:\n",
-			),
+			config: labConfig(["\nservices:\n", "\nengine: { mode: user, workers: 2 }\nservices:\n"]),
 		});
 		expect((await cluster.status("gateway")).engine.capture).toBe("pcap");
 		expect(await whoAnswers(lab, seven, VIP)).toBe("b1");

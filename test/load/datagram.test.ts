@@ -1,3 +1,5 @@
+// datagram.test.ts - load datagrams: round trips, and refusal of every invalid one.
+
 import { describe, expect, test } from "vitest";
 import { decode, encode, type LoadAnswer, type LoadReport, MOST_BYTES } from "../../src/load/index.js";
 
@@ -24,7 +26,7 @@ const REPORT: LoadReport = {
 const answer: LoadAnswer = { kind: "answer", nonce: 0x0123456789abcdefn, at: NOW, report: REPORT };
 
 describe("load datagrams", () => {
-	test("R13: a question and an answer come as they were sent, under either of two keys", () => {
+	test("R13: questions and answers decode to what was encoded, under either of two keys", () => {
 		for (const key of KEYS) {
 			const question = { kind: "question", nonce: 0xffffffffffffffffn, at: NOW } as const;
 			expect(decode(encode(question, key), KEYS, NOW, 30_000)).toEqual(question);
@@ -32,7 +34,7 @@ describe("load datagrams", () => {
 		}
 	});
 
-	test("a bit that was turned anywhere is noticed", () => {
+	test("any flipped bit is detected", () => {
 		const good = encode(answer, first);
 		for (let bit = 0; bit < good.length * 8; bit++) {
 			const bad = Buffer.from(good);
@@ -41,19 +43,19 @@ describe("load datagrams", () => {
 		}
 	});
 
-	test("an unknown key, another cluster's key, and one of a header's tags sign nothing", () => {
+	test("an unknown key and another cluster's key are refused", () => {
 		expect(decode(encode(answer, second), [first], NOW, 30_000)).toBe("key");
 		expect(decode(encode(answer, { id: 1, secret: second.secret }), KEYS, NOW, 30_000)).toBe("tag");
 	});
 
-	test("what is older or newer than the window is refused", () => {
+	test("datagrams outside the time window are refused", () => {
 		const datagram = encode(answer, first);
 		expect(decode(datagram, KEYS, NOW + 30_000, 30_000)).toEqual(answer);
 		expect(decode(datagram, KEYS, NOW + 30_001, 30_000)).toBe("window");
 		expect(decode(datagram, KEYS, NOW - 30_001, 30_000)).toBe("window");
 	});
 
-	test("a body that is no report is refused, though its tag is right", () => {
+	test("a body that is not a report is refused, although its tag is valid", () => {
 		const bodies: unknown[] = [
 			null,
 			[],
@@ -74,7 +76,7 @@ describe("load datagrams", () => {
 		}
 	});
 
-	test("200,000 random and shortened datagrams throw nothing and say nothing", () => {
+	test("200,000 corrupted and truncated datagrams are refused without an exception", () => {
 		const good = encode(answer, first);
 		let seed = 1;
 		const random = (below: number) => {
@@ -88,7 +90,7 @@ describe("load datagrams", () => {
 				cut[at] = (cut[at] as number) ^ (1 + random(255));
 			}
 			const found = decode(cut, KEYS, NOW, 30_000);
-			// Two turns of one byte may give the good one back.
+			// Two changes of one byte may restore the original.
 			if (typeof found !== "string") expect(cut.equals(good)).toBe(true);
 		}
 		expect(decode(Buffer.alloc(MOST_BYTES + 1), KEYS, NOW, 30_000)).toBe("long");

@@ -1,4 +1,4 @@
-// link-rates.test.ts - rates, utilisation and headroom from two readings; wraps, resets, and a speed that nobody knows.
+// link-rates.test.ts - rates, utilisation and headroom from two readings; wraps, resets and unknown speeds.
 
 import { expect, test } from "vitest";
 import { LINK_COUNTERS } from "../../src/engine/host.js";
@@ -15,7 +15,7 @@ const rates = (
 	elapsed = SECOND,
 ) => linkRates(reading(before), reading(after), elapsed, { speedBps: 0, ...options });
 
-test("each counter becomes its own rate, by the time that passed", () => {
+test("each counter gives its own rate over the elapsed time", () => {
 	const before = {
 		rxPackets: 10,
 		rxBytes: 1000,
@@ -52,8 +52,8 @@ test("each counter becomes its own rate, by the time that passed", () => {
 	expect(rates({ txErrors: 1 }, { txErrors: 8 })?.txErrors).toBe(7);
 });
 
-test("a wire full of small packets is full: preamble, checksum and gap count", () => {
-	// 14,880,952 frames a second of 64 bytes are all that 10 Gbit/s carry; the kernel counts 60 bytes of each.
+test("a wire full of small packets is fully used: preamble, frame check sequence and gap count", () => {
+	// 10 Gbit/s carry at most 14,880,952 frames of 64 bytes a second; the kernel counts 60 bytes of each.
 	const full = { rxPackets: 14_880_952, rxBytes: 14_880_952 * 60 };
 	const ten = rates({}, full, { speedBps: 10e9 });
 	expect(ten?.rxUtilisation).toBeCloseTo(1, 6);
@@ -64,7 +64,7 @@ test("a wire full of small packets is full: preamble, checksum and gap count", (
 	expect(rates({}, full, { speedBps: 1e9 })).toMatchObject({ rxUtilisation: 1, rxHeadroomBps: 0 });
 });
 
-test("a speed that is unknown leaves utilisation and headroom unknown", () => {
+test("an unknown speed leaves utilisation and headroom unknown", () => {
 	for (const speedBps of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
 		expect(rates({}, { rxBytes: 10 }, { speedBps })).toMatchObject({
 			rxBps: 80,
@@ -75,7 +75,7 @@ test("a speed that is unknown leaves utilisation and headroom unknown", () => {
 		});
 });
 
-test("a counter of 32 or 64 bits that wrapped goes on", () => {
+test("a counter of 32 or 64 bits may wrap", () => {
 	expect(rates({ rxBytes: 2 ** 32 - 100, rxPackets: 5 }, { rxBytes: 900, rxPackets: 6 })).toMatchObject({
 		rxBps: 8000,
 		rxPps: 1,
@@ -88,7 +88,7 @@ test("a counter of 32 or 64 bits that wrapped goes on", () => {
 	).toMatchObject({ rxBps: 8, txBps: 16, reset: false });
 });
 
-test("counters that began anew count from 0, and the rates are told to be a lower bound", () => {
+test("counters that were reset count from 0, and the rates are marked as a lower bound", () => {
 	const before = { rxPackets: 4e9, rxBytes: 4e9, txPackets: 10, txBytes: 20, rxErrors: 7 };
 	expect(rates(before, { rxPackets: 10, rxBytes: 1000, txPackets: 30, txBytes: 40 })).toMatchObject({
 		rxPps: 10,
@@ -97,19 +97,19 @@ test("counters that began anew count from 0, and the rates are told to be a lowe
 		rxErrors: 0,
 		reset: true,
 	});
-	// Far from its end, one counter alone has not wrapped either.
+	// A single counter far below its range has not wrapped either.
 	expect(rates({ rxDropped: 1000 }, { rxDropped: 3 })).toMatchObject({ rxDrops: 3, reset: true });
 	expect(rates({ rxBytes: 1n << 40n }, { rxBytes: 50 })).toMatchObject({ rxBps: 400, reset: true });
 });
 
-test("without time or with half a reading there is no rate", () => {
+test("without elapsed time or with an incomplete reading there is no rate", () => {
 	expect(rates({}, { rxBytes: 1 }, {}, 0n)).toBeNull();
 	expect(rates({}, { rxBytes: 1 }, {}, -5n)).toBeNull();
 	expect(linkRates(new BigUint64Array(7), new BigUint64Array(8), SECOND, { speedBps: 1 })).toBeNull();
 	expect(linkRates(new BigUint64Array(8), new BigUint64Array(0), SECOND, { speedBps: 1 })).toBeNull();
 });
 
-test("whatever the readings, no rate is negative and no share beyond 1", () => {
+test("for any readings, no rate is negative and no utilisation exceeds 1", () => {
 	let state = 88172645463325252n;
 	const random = () => {
 		state ^= (state << 13n) & 0xffff_ffff_ffff_ffffn;

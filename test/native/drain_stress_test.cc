@@ -6,9 +6,11 @@
 #include <thread>
 #include <unistd.h>
 
-#include "check.h"
+#include <doctest/doctest.h>
+
 #include "engine/sessions.h"
 #include "fixtures.h"
+#include "linux/clock.h"
 #include "user/pipeline.h"
 
 using namespace shunt;
@@ -63,17 +65,16 @@ private:
 
 } // namespace
 
-TEST("stress: sessions of a draining target are found through a flood that moves their records")
+TEST_CASE("stress: sessions of a draining target are found through a flood that moves their records")
 {
 	Sessions sessions;
-	std::string problem;
 	std::atomic<bool> done = false;
 	u64 asked = 0, elsewhere = 0;
 
 	CHECK(sessions.allocate(3400, 1, 1));
-	CHECK_EQUAL(sessions.slots4(), 4096);
-	auto before = TableBlock::build(tables(1, DRAINING), sessions.geometry(), &problem);
-	auto after = TableBlock::build(tables(2, ACTIVE), sessions.geometry(), &problem);
+	CHECK_EQ(sessions.slots4(), 4096);
+	auto before = build_tables(tables(1, DRAINING), sessions.geometry());
+	auto after = build_tables(tables(2, ACTIVE), sessions.geometry());
 	Sender clients(sessions);
 	for (u32 i = 0; i < 2 * CLIENTS; i += BATCH)
 		clients.send(1, i, CLIENTS, before->tables());
@@ -103,5 +104,5 @@ TEST("stress: sessions of a draining target are found through a flood that moves
 	flood.join();
 	relief.join();
 	printf("  %llu packets, %llu elsewhere\n", asked, elsewhere);
-	CHECK_EQUAL(elsewhere, 0);
+	CHECK_EQ(elsewhere, 0);
 }

@@ -6,7 +6,10 @@
 #ifndef SHUNT_TEST_FIXTURES_H
 #define SHUNT_TEST_FIXTURES_H
 
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "datapath/parse/checksum.h"
@@ -54,6 +57,19 @@ inline shunt::TableSpec spec_of_one_service()
 	return spec;
 }
 
+// Ends the test if the tables are refused.
+inline std::unique_ptr<shunt::TableBlock> build_tables(const shunt::TableSpec &spec,
+                                                       const shunt::SessionGeometry &geometry)
+{
+	shunt::Result<std::unique_ptr<shunt::TableBlock>> block = shunt::TableBlock::build(spec, geometry);
+
+	if (!block.ok()) {
+		fprintf(stderr, "%s\n", block.status().message().c_str());
+		abort();
+	}
+	return block.take();
+}
+
 // Ethernet, IPv4, UDP, `payload` bytes of zeros.
 inline std::vector<u8> udp_frame(sh_addr source, u16 source_port, sh_addr destination, u16 destination_port,
                                  u32 payload)
@@ -76,7 +92,7 @@ inline std::vector<u8> udp_frame(sh_addr source, u16 source_port, sh_addr destin
 	udp->length = sh_htons(sizeof(*udp) + payload);
 	// The pseudo-header's sum alone, as a sender leaves it to its network card; then finished.
 	udp->checksum = (u16)~sh_checksum(sh_sum(&ip->source, 2) + sh_htons(SH_UDP) + udp->length);
-	shunt::finish_checksum(frame.data(), frame.data() + frame.size());
+	shunt::finish_partial_checksum(frame.data(), frame.data() + frame.size());
 	return frame;
 }
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// handover_test.cc - a record that changes hands between any two steps of whoever is at it.
+// handover_test.cc - a record relocated between any two steps of a concurrent reader or writer.
 //
 // Owns: the few things that can happen to a record, and every place between the steps of a packet at which one or two of
 // them may happen. What takes a coincidence elsewhere is gone through here, place by place.
-#include "check.h"
+#include <doctest/doctest.h>
+
 #include "crowd.h"
 #include "engine/sessions.h"
 #include "held_up.h"
+#include "seeds.h"
 
 using namespace shunt;
 
@@ -23,12 +25,9 @@ class Handover
 public:
 	Handover() : crowd_(2000)
 	{
-		std::string problem;
-
 		CHECK(sessions_.allocate(13, 3, 2)); // four buckets each
 		for (u32 epoch = 1; epoch <= 3; epoch++) {
-			sets_.push_back(
-				TableBlock::build(Crowd::tables(epoch, HOUR_MS), sessions_.geometry(), &problem));
+			sets_.push_back(build_tables(Crowd::tables(epoch, HOUR_MS), sessions_.geometry()));
 			CHECK(sets_.back());
 		}
 		env_ = {1000000000ull << 10,
@@ -171,7 +170,7 @@ private:
 			set_ = (set_ + 1) % 3;
 		} else if (what == LATE_STORE) {
 			slot_->value.last++;
-		} else if (seen.target && sh_session_resident(sh_control(&env), slot_, family, &key, &seen)) {
+		} else if (seen.target && sh_session_load_resident(sh_control(&env), slot_, family, &key, &seen)) {
 			if (what == ENDS) {
 				sh_session_release(slot_, claim, seen);
 			} else if (what == MOVES) {
@@ -187,7 +186,7 @@ private:
 		}
 	}
 
-	// Somebody who may stand in this slot; with `target`, one who may have that. Not whom the packet found there: that a record
+	// A client that may be in this slot; with `target`, one who may have that. Not whom the packet found there: that a record
 	// goes to another and comes back within two loads is what the protocol does not see.
 	bool another(u8 family, u16 target, struct sh_session_key *key, sh_session_value *value)
 	{
@@ -260,8 +259,8 @@ private:
 				demand(!slot->value.target, "a free record has a target");
 				return;
 			}
-			demand(slot->value.target != 0, "a record has no target, and nobody is making it");
-			demand(sh_session_resident(sh_control(&env_), slot, family, &key, &seen),
+			demand(slot->value.target != 0, "a record has no target, and no writer is creating it");
+			demand(sh_session_load_resident(sh_control(&env_), slot, family, &key, &seen),
 			       "a record is half another's");
 			u16 group =
 				Crowd::group_of(family == SH_IPV4 ? sh_addr_v4((be32)(key.claim >> 32)) : key.source);
@@ -309,7 +308,7 @@ static void others_again()
 		playing->pass();
 }
 
-TEST("handover: a record ends, moves or becomes another's at every place of a packet's way")
+TEST_CASE("handover: a record ends, moves or becomes another's at every place of a packet's way")
 {
 	std::unique_ptr<Handover> all(new Handover);
 

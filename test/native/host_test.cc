@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // host_test.cc - native/linux: answers of the kernel that lie about their lengths, and what any Linux host must answer.
-#include "check.h"
+#include <doctest/doctest.h>
 
 #include <cerrno>
 #include <net/if.h>
 
-#include "linux/link.h"
+#include "datapath/types.h"
+#include "linux/interface.h"
+#include "linux/link_counters.h"
 #include "linux/offload.h"
 #include "linux/queue_counters.h"
 #include "linux/route.h"
@@ -36,10 +38,8 @@ Bytes attribute(u16 type, u16 claimed, const Bytes &data)
 	return out;
 }
 
-struct Walked {
-	bool complete, interrupted = false;
+struct Walked : NetlinkProgress {
 	unsigned messages = 0;
-	Failure failure;
 };
 
 // In memory of exactly this size, so that the sanitizer sees a byte read beyond.
@@ -49,15 +49,18 @@ Walked walk(const Bytes &bytes, bool dump)
 	Walked walked;
 
 	exact.shrink_to_fit();
-	walked.complete = netlink_walk(
-		exact.data(), exact.size(), 7, dump, &walked.interrupted,
+	NetlinkProgress progress = netlink_walk(
+		exact.data(), exact.size(), 7, dump,
 		[&](const NetlinkMessage &one) {
 			walked.messages++;
 			for (AttributeCursor at = one.attributes<rtmsg>(); at.next();)
 				for (AttributeCursor inner = at.nested(); inner.next();)
 					CHECK(inner.length() <= at.length());
 		},
-		&walked.failure, "test");
+		"test");
+	walked.complete = progress.complete;
+	walked.interrupted = progress.interrupted;
+	walked.status = progress.status;
 	return walked;
 }
 
@@ -70,30 +73,21 @@ unsigned attributes_in(const Bytes &bytes)
 	return count;
 }
 
-sh_addr ipv4(u8 a, u8 b, u8 c, u8 d)
-{
-	sh_addr address = {};
-
-	address.b[10] = address.b[11] = 0xff;
-	address.b[12] = a, address.b[13] = b, address.b[14] = c, address.b[15] = d;
-	return address;
-}
-
 } // namespace
 
-TEST("host: a message that claims more than was received, or less than its head, ends the answer")
+TEST_CASE("host: a message that claims more than was received, or less than its head, ends the answer")
 {
 	for (u32 claimed : {0x7fffffffU, 0xffffffffU, 60U, 15U, 1U}) {
 		Walked walked = walk(message(RTM_NEWROUTE, 7, 0, Bytes(12), claimed), true);
 
-		CHECK(walked.complete && walked.failure.code == EBADMSG);
-		CHECK_EQUAL(walked.messages, 0);
+		CHECK((walked.complete && walked.status.code() == EBADMSG));
+		CHECK_EQ(walked.messages, 0);
 	}
 	CHECK(!walk(Bytes(15), true).complete);
 	CHECK(!walk({}, true).complete);
 }
 
-TEST("host: an answer to an older question is passed over, and an error is told")
+TEST_CASE("host: an answer to an older request is skipped, and an error is reported")
 {
 	Bytes error(4), both = message(RTM_NEWROUTE, 6, 0, Bytes(12));
 	int code = -ENETUNREACH;
@@ -102,24 +96,24 @@ TEST("host: an answer to an older question is passed over, and an error is told"
 	Bytes second = message(NLMSG_ERROR, 7, 0, error);
 	both.insert(both.end(), second.begin(), second.end());
 	Walked walked = walk(both, false);
-	CHECK(walked.complete && walked.failure.code == ENETUNREACH);
-	CHECK_EQUAL(walked.messages, 0);
-	CHECK(walk(message(NLMSG_ERROR, 7, 0, Bytes(2)), false).failure.code == EBADMSG);
+	CHECK((walked.complete && walked.status.code() == ENETUNREACH));
+	CHECK_EQ(walked.messages, 0);
+	CHECK(walk(message(NLMSG_ERROR, 7, 0, Bytes(2)), false).status.code() == EBADMSG);
 	CHECK(walk(message(RTM_NEWADDR, 7, NLM_F_DUMP_INTR, Bytes(8)), true).interrupted);
 }
 
-TEST("host: an attribute that claims more than is left, or less than its head, ends the walk")
+TEST_CASE("host: an attribute that claims more than is left, or less than its head, ends the walk")
 {
-	CHECK_EQUAL(attributes_in(attribute(1, 8, Bytes(4))), 1);
-	CHECK_EQUAL(attributes_in(attribute(1, 5, Bytes(1))), 1); // the last one need not be padded
-	CHECK_EQUAL(attributes_in(attribute(1, 9, Bytes(4))), 0);
-	CHECK_EQUAL(attributes_in(attribute(1, 3, Bytes(4))), 0);
-	CHECK_EQUAL(attributes_in(attribute(1, 0xffff, Bytes(4))), 0);
-	CHECK_EQUAL(attributes_in(attribute(1, 0, Bytes(64))), 0);
-	CHECK_EQUAL(attributes_in(Bytes(3)), 0);
+	CHECK_EQ(attributes_in(attribute(1, 8, Bytes(4))), 1);
+	CHECK_EQ(attributes_in(attribute(1, 5, Bytes(1))), 1); // the last one need not be padded
+	CHECK_EQ(attributes_in(attribute(1, 9, Bytes(4))), 0);
+	CHECK_EQ(attributes_in(attribute(1, 3, Bytes(4))), 0);
+	CHECK_EQ(attributes_in(attribute(1, 0xffff, Bytes(4))), 0);
+	CHECK_EQ(attributes_in(attribute(1, 0, Bytes(64))), 0);
+	CHECK_EQ(attributes_in(Bytes(3)), 0);
 }
 
-TEST("host: two hundred thousand answers of random bytes harm nobody")
+TEST_CASE("host: two hundred thousand answers of random bytes do no harm")
 {
 	u64 random = 0x9e3779b97f4a7c15ULL;
 
@@ -135,68 +129,69 @@ TEST("host: two hundred thousand answers of random bytes harm nobody")
 	}
 }
 
-TEST("host: loopback is known by name and by index, and is the way to itself")
+TEST_CASE("host: loopback is found by name and by index, and is the route to itself")
 {
-	HostRoute way;
-	HostLink lo, same;
-	Route route;
+	RouteSocket socket;
 
-	CHECK(!route.open());
-	CHECK(!route.link("lo", true, &lo));
-	CHECK(!route.link(lo.ifindex, false, &same));
-	CHECK(same.name == "lo" && same.mtu == lo.mtu && same.ifindex == lo.ifindex);
-	CHECK(route.link("no-such-link", false, &same).code == ENODEV);
-	CHECK(route.link("a-name-that-is-far-too-long", false, &same).code == ENODEV);
-	CHECK(!route.route(ipv4(127, 0, 0, 1), &way));
-	CHECK(way.kind == RTN_LOCAL && way.ifindex == lo.ifindex && !way.has_gateway && way.has_source);
+	CHECK(socket.open().ok());
+	Result<Interface> lo = read_interface("lo");
+	CHECK(lo.ok());
+	CHECK(socket.addresses(lo->index).ok());
+	Result<Interface> same = read_interface(lo->index);
+	CHECK(same.ok());
+	CHECK((same->name == "lo" && same->mtu == lo->mtu && same->index == lo->index));
+	CHECK(read_interface("no-such-link").status().code() == ENODEV);
+	CHECK(read_interface("a-name-that-is-far-too-long").status().code() == ENODEV);
+	Result<Route> route = socket.route(IpAddress::ipv4(127, 0, 0, 1));
+	CHECK(route.ok());
+	CHECK((route->kind == RTN_LOCAL && route->interface.index == lo->index && !route->gateway && route->source));
 }
 
-TEST("host: counters of loopback are read through descriptors that stay open, and the speed can be told")
+TEST_CASE("host: counters of loopback are read through descriptors that stay open, and the speed can be overridden")
 {
-	u64 values[LINK_COUNTERS];
+	Result<LinkCounts> values = LinkCounts();
 	LinkCounters lo, told, none;
 
-	CHECK(!lo.open("lo", 0));
+	CHECK(lo.open("lo", 0).ok());
 	for (int i = 0; i < 1000; i++)
-		CHECK(!lo.read(values));
-	CHECK_EQUAL(values[LINK_RX_BYTES], values[LINK_TX_BYTES]);
-	CHECK_EQUAL(lo.speed_bps(), 0);
-	CHECK(!told.open("lo", 25000000000ULL));
-	CHECK_EQUAL(told.speed_bps(), 25000000000ULL);
+		CHECK((values = lo.read()).ok());
+	CHECK_EQ((*values)[LINK_RX_BYTES], (*values)[LINK_TX_BYTES]);
+	CHECK_EQ(lo.speed_bps(), 0);
+	CHECK(told.open("lo", 25000000000ULL).ok());
+	CHECK_EQ(told.speed_bps(), 25000000000ULL);
 	for (const char *name : {"../../etc", "", ".", "no-such-link"})
-		CHECK(none.open(name, 0).code == ENODEV);
+		CHECK(none.open(name, 0).code() == ENODEV);
 }
 
-TEST("host: features go by the kernel's names, and a fixed one is not claimed to be set")
+TEST_CASE("host: features have the kernel's names, and setting a fixed one fails")
 {
-	std::vector<Feature> features;
+	Result<std::vector<Feature>> features = read_features("lo");
 	bool seen = false;
 
-	CHECK(!Offload().read("lo", &features));
-	for (const Feature &feature : features) {
+	CHECK(features.ok());
+	for (const Feature &feature : *features) {
 		seen = seen || feature.name == "rx-gro";
 		if (feature.name == "rx-lro" && !feature.changeable)
-			CHECK(Offload().set("lo", "rx-lro", !feature.active).code == EOPNOTSUPP);
+			CHECK(set_feature("lo", "rx-lro", !feature.active).code() == EOPNOTSUPP);
 	}
 	CHECK(seen);
-	CHECK(Offload().set("lo", "rx-no-such-feature", true).code == EOPNOTSUPP);
-	CHECK(Offload().read("no-such-link", &features).code == ENODEV);
+	CHECK(set_feature("lo", "rx-no-such-feature", true).code() == EOPNOTSUPP);
+	CHECK(read_features("no-such-link").status().code() == ENODEV);
 }
 
-TEST("host: the state of loopback is known, and that of what is gone is not made up")
+TEST_CASE("host: the state of loopback is read, and that of an interface that is not open is an error")
 {
 	LinkCounters lo, none;
-	LinkState state;
-
-	CHECK(!lo.open("lo", 0));
-	CHECK(!lo.state(&state));
-	CHECK(state.operstate == "unknown" || state.operstate == "down");
-	CHECK_EQUAL(state.up, state.carrier == 1);
-	CHECK(state.duplex.empty() && state.speed_bps == 0);
-	CHECK(none.state(&state).code == ENODEV);
+	CHECK(lo.open("lo", 0).ok());
+	Result<LinkState> state = lo.state();
+	CHECK(state.ok());
+	CHECK((state->operstate == "unknown" || state->operstate == "down"));
+	CHECK_EQ(state->up, state->carrier == 1);
+	CHECK((state->duplex.empty() && state->speed_bps == 0));
+	CHECK(none.state().status().code() == ENODEV);
 }
 
-TEST("host: names of queues' statistics are understood as common drivers write them")
+TEST_CASE("host: names of queue statistics are parsed as common drivers write them")
 {
 	struct Known {
 		const char *name;
@@ -226,7 +221,7 @@ TEST("host: names of queues' statistics are understood as common drivers write t
 		u32 queue;
 
 		CHECK(queue_counter_of(one.name, &queue, &counter));
-		CHECK(queue == one.queue && (int)counter == one.counter);
+		CHECK((queue == one.queue && (int)counter == one.counter));
 	}
 	for (const char *name : {"", "rx_packets", "rx_queue_", "rx_queue_0", "rx_queue_0_", "rx_queue_x_packets",
 	                         "rx_pp_alloc_fast", "rx_queue_0_xdp_drops", "rx0_xdp_packets", "tx0_xdp_tx",
@@ -244,40 +239,42 @@ TEST("host: names of queues' statistics are understood as common drivers write t
 	                                         {"[1]: rx_bcast_packets", 1},
 	                                         {"rx_queue_0_xdp_packets", 9},
 	                                         {"rx_queue_0_drops", 3}});
-	CHECK_EQUAL(rows.size(), 2);
-	CHECK(rows[0].queue == 0 && rows[0].counters[QUEUE_RX_DROPS] == 3 && rows[0].known == 1U << QUEUE_RX_DROPS);
-	CHECK(rows[1].queue == 1 && rows[1].counters[QUEUE_RX_PACKETS] == 8 && rows[1].known == 1U << QUEUE_RX_PACKETS);
+	CHECK_EQ(rows.size(), 2);
+	CHECK((rows[0].queue == 0 && rows[0].counters[QUEUE_RX_DROPS] == 3 && rows[0].known == 1U << QUEUE_RX_DROPS));
+	CHECK((rows[1].queue == 1 && rows[1].counters[QUEUE_RX_PACKETS] == 8 &&
+	       rows[1].known == 1U << QUEUE_RX_PACKETS));
 
 	// What the other source knows as well stays as it was.
 	QueueRow other = {0, 1U << QUEUE_RX_DROPS | 1U << QUEUE_TX_BYTES, {}}, more = {7, 1U << QUEUE_RX_BYTES, {}};
 	other.counters[QUEUE_RX_DROPS] = 100;
 	other.counters[QUEUE_TX_BYTES] = 60;
-	rows = filled(rows, {more, other});
-	CHECK_EQUAL(rows.size(), 3);
-	CHECK(rows[0].counters[QUEUE_RX_DROPS] == 3 && rows[0].counters[QUEUE_TX_BYTES] == 60);
-	CHECK(rows[2].queue == 7 && rows[2].known == 1U << QUEUE_RX_BYTES);
+	rows = merge_queue_rows(rows, {more, other});
+	CHECK_EQ(rows.size(), 3);
+	CHECK((rows[0].counters[QUEUE_RX_DROPS] == 3 && rows[0].counters[QUEUE_TX_BYTES] == 60));
+	CHECK((rows[2].queue == 7 && rows[2].known == 1U << QUEUE_RX_BYTES));
 }
 
-TEST("host: every interface of this host tells its queues, or that it knows none")
+TEST_CASE("host: every interface of this host reports its queues, or none")
 {
 	QueueCounters none, lo;
-	std::vector<QueueRow> rows;
-	std::vector<RawCounter> raw;
+	Result<std::vector<QueueRow>> rows = std::vector<QueueRow>();
+	Result<std::vector<RawCounter>> raw = std::vector<RawCounter>();
 
-	CHECK(none.open("no-such-link").code == ENODEV && none.open("").code == ENODEV);
-	CHECK(!lo.open("lo") && !lo.read(&rows) && !lo.raw(&raw));
-	CHECK(rows.empty() && raw.empty());
+	CHECK((none.open("no-such-link").code() == ENODEV && none.open("").code() == ENODEV));
+	CHECK((lo.open("lo").ok() && (rows = lo.read()).ok() && (raw = lo.raw()).ok()));
+	CHECK((rows->empty() && raw->empty()));
 	struct if_nameindex *all = if_nameindex();
 	for (struct if_nameindex *one = all; one && one->if_name; one++) {
 		QueueCounters counters;
-		Failure failure = counters.open(one->if_name);
+		Status status = counters.open(one->if_name);
 
-		if (!failure)
-			failure = counters.raw(&raw);
-		for (int i = 0; i < 2 && !failure; i++)
-			failure = counters.read(&rows);
-		CHECK(!failure || failure.code == ENODEV); // somebody else's test has taken it away meanwhile
-		printf("  %s: %zu queues, %zu names\n", one->if_name, rows.size(), raw.size());
+		if (status.ok())
+			status = (raw = counters.raw()).status();
+		for (int i = 0; i < 2 && status.ok(); i++)
+			status = (rows = counters.read()).status();
+		CHECK((status.ok() || status.code() == ENODEV)); // another test may have removed it meanwhile
+		printf("  %s: %zu queues, %zu names\n", one->if_name, rows.ok() ? rows->size() : 0,
+		       raw.ok() ? raw->size() : 0);
 	}
 	if_freenameindex(all);
 }

@@ -2,16 +2,18 @@
 //
 // sent_test.cc - a backend's own table: what it sends, periods that change, senders that are counted.
 //
-// Owns: the promise that a session ends at the later of both periods, whoever writes its time at the same moment.
+// Owns: the promise that a session ends at the later of both periods, whatever writers write its time at the same moment.
 #include <atomic>
 #include <set>
 #include <thread>
 #include <unistd.h>
 
-#include "check.h"
-#include "datapath/session/session.h"
+#include <doctest/doctest.h>
+
+#include "datapath/session/insert.h"
 #include "fixtures.h"
 #include "kernel/kernel_program.h"
+#include "linux/clock.h"
 #include "user/pipeline.h"
 
 // After ours: they name their own types.
@@ -34,7 +36,7 @@ TableSpec backend_spec(u32 idle_ms, u32 idle_sent_ms, bool counts_sources = fals
 	spec.direct = {{1, OWN, 53, SH_IPV4}};
 	spec.services[0].idle_ms = idle_ms;
 	spec.services[0].idle_sent_ms = idle_sent_ms;
-	spec.services[0].counts_sources = counts_sources;
+	spec.services[0].count_sources = counts_sources;
 	return spec;
 }
 
@@ -92,10 +94,7 @@ struct Table {
 	explicit Table(u64 records = 10000) { CHECK(sessions.allocate(records, 10, 10)); }
 	const sh_tables *set(u32 idle_ms, u32 idle_sent_ms, bool counts_sources = false)
 	{
-		std::string problem;
-
-		block = TableBlock::build(backend_spec(idle_ms, idle_sent_ms, counts_sources), sessions.geometry(),
-		                          &problem);
+		block = build_tables(backend_spec(idle_ms, idle_sent_ms, counts_sources), sessions.geometry());
 		CHECK(block);
 		return block->tables();
 	}
@@ -114,7 +113,7 @@ u32 ticks(u32 ms)
 
 } // namespace
 
-TEST("sent: R9: a session ends at the later of both periods, and what is sent counts as nothing that came")
+TEST_CASE("sent: R9: a session ends at the later of both periods, and what is sent counts as nothing that came")
 {
 	Table t;
 	Backend backend(t.sessions);
@@ -123,28 +122,28 @@ TEST("sent: R9: a session ends at the later of both periods, and what is sent co
 
 	backend.one(1, false, tables, 1000);
 	backend.one(1, true, tables, 1000 + 10); // ends sooner than the client's packet has it end
-	CHECK_EQUAL(t.live(1000 + idle), 1);
+	CHECK_EQ(t.live(1000 + idle), 1);
 	backend.one(1, true, tables, 1000 + idle);
-	CHECK_EQUAL(t.live(1000 + idle + sent), 1);
-	CHECK_EQUAL(t.live(1000 + idle + sent + 1), 0);
+	CHECK_EQ(t.live(1000 + idle + sent), 1);
+	CHECK_EQ(t.live(1000 + idle + sent + 1), 0);
 	backend.one(2, true, tables, 50000); // none there: made
-	CHECK_EQUAL(t.live(50000 + sent), 1);
-	CHECK_EQUAL(t.live(50000 + sent + 1), 0);
-	CHECK_EQUAL(backend.word(word::packets_in), 1);
-	CHECK_EQUAL(backend.word(word::reason_packets(SH_R_direct)), 1);
-	CHECK_EQUAL(backend.word(word::sent_packets), 3);
-	CHECK_EQUAL(backend.word(word::sent_made), 1);
+	CHECK_EQ(t.live(50000 + sent), 1);
+	CHECK_EQ(t.live(50000 + sent + 1), 0);
+	CHECK_EQ(backend.word(word::packets_in), 1);
+	CHECK_EQ(backend.word(word::reason_packets(SH_R_direct)), 1);
+	CHECK_EQ(backend.word(word::sent_packets), 3);
+	CHECK_EQ(backend.word(word::sent_made), 1);
 
 	// The other way round: answers keep it for longer than questions, which do not shorten that.
 	tables = t.set(1000, 60000);
 	backend.one(3, false, tables, 100000);
 	backend.one(3, true, tables, 100010);
 	backend.one(3, false, tables, 100020);
-	CHECK_EQUAL(t.live(100010 + ticks(60000)), 1);
-	CHECK_EQUAL(t.live(100010 + ticks(60000) + 2), 0);
+	CHECK_EQ(t.live(100010 + ticks(60000)), 1);
+	CHECK_EQ(t.live(100010 + ticks(60000) + 2), 0);
 }
 
-TEST("sent: R9: new periods hold at once, for sessions that are there: shorter, longer, and none for what is sent")
+TEST_CASE("sent: R9: new periods hold at once, for sessions that are there: shorter, longer, and none for what is sent")
 {
 	Table t;
 	Backend backend(t.sessions);
@@ -153,36 +152,34 @@ TEST("sent: R9: new periods hold at once, for sessions that are there: shorter, 
 
 	for (u32 i = 0; i < 10; i++)
 		backend.one(i, i % 2, tables, now);
-	CHECK_EQUAL(t.live(now + ticks(9000)), 10);
+	CHECK_EQ(t.live(now + ticks(9000)), 10);
 	t.set(20000, 20000);
-	CHECK_EQUAL(t.live(now + ticks(15000)), 10);
+	CHECK_EQ(t.live(now + ticks(15000)), 10);
 	tables = t.set(10000, 0);
 	backend.one(0, true, tables, now + ticks(9000));
 	backend.one(77, true, tables, now + ticks(9000));
-	CHECK_EQUAL(t.live(now + ticks(9900)), 10);
+	CHECK_EQ(t.live(now + ticks(9900)), 10);
 	t.set(1000, 1000);
-	CHECK_EQUAL(t.live(now + ticks(9900)), 0);
+	CHECK_EQ(t.live(now + ticks(9900)), 0);
 
 	// An hour's worth of a time ahead is no more than the new period's.
 	tables = t.set(1000, 3600000);
 	backend.one(1, true, tables, now);
-	CHECK_EQUAL(t.live(now + ticks(2000000)), 1);
+	CHECK_EQ(t.live(now + ticks(2000000)), 1);
 	t.set(1000, 5000);
-	CHECK_EQUAL(t.live(now + 100), 1);
-	CHECK_EQUAL(t.live(now + 100 + ticks(5000)), 1);
-	CHECK_EQUAL(t.live(now + 100 + ticks(5000) + 2), 0);
+	CHECK_EQ(t.live(now + 100), 1);
+	CHECK_EQ(t.live(now + 100 + ticks(5000)), 1);
+	CHECK_EQ(t.live(now + 100 + ticks(5000) + 2), 0);
 }
 
-TEST("sent: the slots of a backend's own addresses name the services, and the rules stay theirs")
+TEST_CASE("sent: the slots of a backend's own addresses name the services, and the rules stay theirs")
 {
 	TableSpec spec = backend_spec(1000, 1000);
 	SessionGeometry geometry;
-	std::string problem;
-
 	spec.rules = {{1, v4(198, 51, 100, 0), 120, 0}};
 	spec.services.push_back({2, v4(203, 0, 113, 54), 53, SH_UDP, SH_IPV4, 0, 1000});
 	spec.direct.push_back({2, OWN, 53, SH_IPV4}); // where service 1 listens already
-	auto block = TableBlock::build(spec, geometry, &problem);
+	auto block = build_tables(spec, geometry);
 	CHECK(block);
 	u32 own = 0;
 	for (u32 i = 0; i <= block->tables()->control.service_mask; i++) {
@@ -191,15 +188,15 @@ TEST("sent: the slots of a backend's own addresses name the services, and the ru
 		if (slot.id && sh_addr_equal(&slot.address, &OWN))
 			own += slot.id;
 		else if (slot.id == 1)
-			CHECK_EQUAL(slot.prefix_count, 1);
+			CHECK_EQ(slot.prefix_count, 1);
 	}
-	CHECK_EQUAL(own, 1);
+	CHECK_EQ(own, 1);
 	spec.direct.push_back({9, OWN, 54, SH_IPV4});
-	CHECK(!TableBlock::build(spec, geometry, &problem));
-	CHECK(problem == "direct[2] names a service that is not there");
+	CHECK(TableBlock::build(spec, geometry).status().message() ==
+	      "direct[2] names a service that does not exist: 9");
 }
 
-TEST("sent: R10: different senders, with a standard error of 1.6 %, exact where they are few")
+TEST_CASE("sent: R10: different senders, with a standard error of 1.6 %, exact where they are few")
 {
 	constexpr u32 SEEDS = 40;
 
@@ -215,17 +212,17 @@ TEST("sent: R10: different senders, with a standard error of 1.6 %, exact where 
 			double error = n ? ((double)distinct.count() - n) / n : distinct.count();
 			sum += error;
 			squares += error * error;
-			CHECK(error < 0.06 && error > -0.06);
+			CHECK((error < 0.06 && error > -0.06));
 			if (n <= 10)
-				CHECK_EQUAL(distinct.count(), n);
+				CHECK_EQ(distinct.count(), n);
 		}
 		double mean = sum / SEEDS, deviation = sqrt(squares / SEEDS);
 		printf("  %6u: mean error %+.2f %%, standard error %.2f %%\n", n, 100 * mean, 100 * deviation);
-		CHECK(deviation < 0.022 && mean < 0.01 && mean > -0.01);
+		CHECK((deviation < 0.022 && mean < 0.01 && mean > -0.01));
 	}
 }
 
-TEST("sent: R10: records count as flows, or as senders where the service is counted so")
+TEST_CASE("sent: R10: records count as flows, or as senders where the service is counted so")
 {
 	Table t(20000);
 	const sh_tables *tables = t.set(30000, 0, true);
@@ -253,18 +250,18 @@ TEST("sent: R10: records count as flows, or as senders where the service is coun
 			sh_session_key(&tables->control, &flow, 1, &key);
 			value.last = 100;
 			value.target = target;
-			CHECK_EQUAL(sh_session_insert(&env, &key, value.word), SH_INSERTED);
+			CHECK_EQ(sh_session_insert(&env, &key, value.word), SH_INSERTED);
 		}
 	SessionCounts by_source, by_flow;
-	CHECK_EQUAL(t.live(100, &by_source), 2000);
-	CHECK_EQUAL(by_source.services[1], 2000);
-	CHECK(by_source.sources.count(1) >= 98 && by_source.sources.count(1) <= 102);
-	CHECK(by_source.target_sources.count(2) >= 98 && by_source.target_sources.count(2) <= 102);
-	CHECK_EQUAL(by_source.target_records[2], 1000);
+	CHECK_EQ(t.live(100, &by_source), 2000);
+	CHECK_EQ(by_source.services[1], 2000);
+	CHECK((by_source.sources.count(1) >= 98 && by_source.sources.count(1) <= 102));
+	CHECK((by_source.target_sources.count(2) >= 98 && by_source.target_sources.count(2) <= 102));
+	CHECK_EQ(by_source.target_records[2], 1000);
 	t.set(30000, 0, false);
-	CHECK_EQUAL(t.live(100, &by_flow), 2000);
-	CHECK_EQUAL(by_flow.sources.count(1), 0);
-	CHECK_EQUAL(by_flow.target_records[2], 0);
+	CHECK_EQ(t.live(100, &by_flow), 2000);
+	CHECK_EQ(by_flow.sources.count(1), 0);
+	CHECK_EQ(by_flow.target_records[2], 0);
 }
 
 namespace
@@ -278,7 +275,6 @@ public:
 
 	explicit Crossfire(bool with_kernel)
 	{
-		std::string problem;
 		Statistics unused;
 
 		if (with_kernel) {
@@ -286,14 +282,16 @@ public:
 
 			options.geometry = Sessions::geometry_for(4000, 10, 10);
 			options.sent = true;
-			program_ = KernelProgram::load(options, {256, 256, 256, 256, 256, 256}, &memory_, &problem);
-			if (!program_ || !memory_.lend(&sessions_, &unused, &problem))
-				fprintf(stderr, "%s\n", problem.c_str());
-			CHECK(program_ && sessions_.bucket4());
+			auto program = KernelProgram::load(options, {256, 256, 256, 256, 256, 256}, &memory_);
+			if (!program.ok())
+				fprintf(stderr, "%s\n", program.status().message().c_str());
+			CHECK(program.ok());
+			program_ = program.take();
+			CHECK(memory_.map(&sessions_, &unused).ok());
 		} else {
 			CHECK(sessions_.allocate(4000, 10, 10));
 		}
-		block_ = TableBlock::build(backend_spec(2000, 2000), sessions_.geometry(), &problem);
+		block_ = build_tables(backend_spec(2000, 2000), sessions_.geometry());
 		CHECK(block_);
 		if (program_)
 			program_->publish(*block_->tables());
@@ -367,7 +365,7 @@ private:
 		}
 	}
 
-	// Nobody writes any more. Each client has one record, which ends no sooner than his last packet or answer says; but for
+	// All writers have ended. Each client has one record, which ends no sooner than his last packet or answer says; but for
 	// the moment by which a store of another's may have been late.
 	void settle()
 	{
@@ -378,17 +376,17 @@ private:
 		SweepResult swept = sweep(sessions_, 0, sessions_.buckets(), now(), *block_, &counts);
 		sessions_.walk(0, sessions_.buckets(), [&](sh_session4 *slot, u8) {
 			if (!slot->claim) {
-				CHECK_EQUAL(slot->value.target, 0);
+				CHECK_EQ(slot->value.target, 0);
 				return;
 			}
 			u32 i = sh_ntohl((be32)(slot->claim >> 32)) & 0xffff;
 			CHECK(flows.insert(slot->claim).second);
-			CHECK_EQUAL(slot->value.target, SH_TARGET_LOCAL);
-			CHECK(i < CLIENTS && slot->value.last + LATE >= last_[i] && slot->value.last <= now());
+			CHECK_EQ(slot->value.target, SH_TARGET_LOCAL);
+			CHECK((i < CLIENTS && slot->value.last + LATE >= last_[i] && slot->value.last <= now()));
 		});
 		printf("  %llu packets, %zu sessions, %llu twice at the end\n", (u64)packets_, flows.size(),
 		       swept.duplicates);
-		CHECK_EQUAL(flows.size(), CLIENTS);
+		CHECK_EQ(flows.size(), CLIENTS);
 	}
 
 	Sessions sessions_;
@@ -402,12 +400,12 @@ private:
 
 } // namespace
 
-TEST("stress: clients and answers at once, in user space: every session is one, and as young as its last packet")
+TEST_CASE("stress: clients and answers at once, in user space: every session is one, and as young as its last packet")
 {
 	Crossfire(false).run(600);
 }
 
-TEST("stress: the same beside the kernel's two programs, over one table (needs root)")
+TEST_CASE("stress: the same beside the kernel's two programs, over one table (needs root)")
 {
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 	printf("  skipped: under a sanitizer, which can't see the kernel\n");

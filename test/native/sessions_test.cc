@@ -4,8 +4,9 @@
 #include <set>
 #include <thread>
 
-#include "check.h"
-#include "datapath/session/session.h"
+#include <doctest/doctest.h>
+
+#include "datapath/session/insert.h"
 #include "engine/sessions.h"
 #include "fixtures.h"
 
@@ -21,10 +22,8 @@ struct Fixture {
 
 	explicit Fixture(u64 records4, u64 records6 = 1000)
 	{
-		std::string problem;
-
 		CHECK(sessions.allocate(records4, records6, 16));
-		block = TableBlock::build(spec_of_one_service(), sessions.geometry(), &problem);
+		block = build_tables(spec_of_one_service(), sessions.geometry());
 		CHECK(block);
 		env.tables = block->tables();
 		env.bucket4 = sessions.bucket4();
@@ -101,46 +100,46 @@ struct Fixture {
 
 } // namespace
 
-TEST("sessions: R9: made, found, counted, expired when idle")
+TEST_CASE("sessions: R9: made, found, counted, expired when idle")
 {
 	Fixture f(10000);
 	SessionCounts counts;
 	u32 idle = f.block->aging()[1].idle_ticks;
 
 	for (u32 i = 0; i < 5000; i++)
-		CHECK_EQUAL(f.insert(i, 1000 + (i & 1), (u16)(1 + i % 2), i % 5 ? SH_IPV4 : SH_IPV4), SH_INSERTED);
+		CHECK_EQ(f.insert(i, 1000 + (i & 1), (u16)(1 + i % 2), i % 5 ? SH_IPV4 : SH_IPV4), SH_INSERTED);
 	for (u32 i = 0; i < 100; i++)
-		CHECK_EQUAL(f.insert(i, 1000, 2, SH_IPV6), SH_INSERTED);
+		CHECK_EQ(f.insert(i, 1000, 2, SH_IPV6), SH_INSERTED);
 	for (u32 i = 0; i < 5000; i++)
 		CHECK(f.find(i));
 	for (u32 i = 0; i < 100; i++)
 		CHECK(f.find(i, SH_IPV6));
 
 	SweepResult r = f.sweep_all(1000 + idle, &counts);
-	CHECK_EQUAL(r.live, 5100);
-	CHECK_EQUAL(r.expired, 0);
-	CHECK_EQUAL(counts.services[1], 5100);
-	CHECK_EQUAL(counts.targets[1], 2500);
-	CHECK_EQUAL(counts.targets[2], 2600);
+	CHECK_EQ(r.live, 5100);
+	CHECK_EQ(r.expired, 0);
+	CHECK_EQ(counts.services[1], 5100);
+	CHECK_EQ(counts.targets[1], 2500);
+	CHECK_EQ(counts.targets[2], 2600);
 
 	counts = SessionCounts();
 	r = f.sweep_all(1000 + idle + 1, &counts);
-	CHECK_EQUAL(r.expired, 2600); // those last seen at tick 1000
-	CHECK_EQUAL(r.live, 2500);
-	CHECK(!f.find(0) && f.find(1) && !f.find(0, SH_IPV6));
+	CHECK_EQ(r.expired, 2600); // those last seen at tick 1000
+	CHECK_EQ(r.live, 2500);
+	CHECK((!f.find(0) && f.find(1) && !f.find(0, SH_IPV6)));
 	// The clock wraps after 52 days.
 	Fixture g(1000);
 	g.insert(1, 0xfffffff0u);
-	CHECK_EQUAL(g.sweep_all(0x10, &counts).live, 1);
-	CHECK_EQUAL(g.sweep_all(0x10 + idle, &counts).expired, 1);
+	CHECK_EQ(g.sweep_all(0x10, &counts).live, 1);
+	CHECK_EQ(g.sweep_all(0x10 + idle, &counts).expired, 1);
 }
 
-TEST("sessions: the first eviction comes after 85 % of the slots are taken")
+TEST_CASE("sessions: the first eviction comes after 85 % of the slots are taken")
 {
 	Fixture f((1 << 16) * 85 / 100 * SH_SLOTS4);
 	u64 slots = f.sessions.slots4(), i = 0;
 
-	CHECK_EQUAL(slots, (1 << 16) * SH_SLOTS4);
+	CHECK_EQ(slots, (1 << 16) * SH_SLOTS4);
 	while (i < slots && f.insert((u32)i, 1) == SH_INSERTED)
 		i++;
 	printf("  first eviction at %.1f %%\n", 100.0 * (double)i / (double)slots);
@@ -148,10 +147,10 @@ TEST("sessions: the first eviction comes after 85 % of the slots are taken")
 	u64 lost = 0;
 	for (u64 known = 0; known < i; known++)
 		lost += !f.find((u32)known);
-	CHECK_EQUAL(lost, 1); // the one evicted by the last insert; whoever was moved on the way is still found
+	CHECK_EQ(lost, 1); // the one evicted by the last insert; records relocated on the way are still found
 }
 
-TEST("sessions: a table holds as many IPv6 sessions as it was asked for before the first eviction")
+TEST_CASE("sessions: a table holds as many IPv6 sessions as it was asked for before the first eviction")
 {
 	for (u64 wanted : {100000ull, 104857ull, 1000000ull}) {
 		Fixture f(1000, wanted);
@@ -167,7 +166,7 @@ TEST("sessions: a table holds as many IPv6 sessions as it was asked for before t
 	}
 }
 
-TEST("sessions: a full table evicts the unproven first, and goes on taking")
+TEST_CASE("sessions: a full table evicts the unproven first, and goes on taking")
 {
 	Fixture f(100);
 	u32 slots = (u32)f.sessions.slots4();
@@ -183,7 +182,7 @@ TEST("sessions: a full table evicts the unproven first, and goes on taking")
 	CHECK(f.sweep_all(8 * slots, &counts).live <= slots);
 }
 
-TEST("sessions: rows are listed by filter, page by page, and removed by hand")
+TEST_CASE("sessions: rows are listed by filter, page by page, and removed by hand")
 {
 	Fixture f(10000);
 	std::set<u32> seen;
@@ -195,34 +194,34 @@ TEST("sessions: rows are listed by filter, page by page, and removed by hand")
 	do {
 		for (const SessionRow &row : list_sessions(f.sessions, SessionFilter(), 100, 600, &from)) {
 			if (row.family == SH_IPV6) {
-				CHECK(row.idle_ticks == 200 && row.source.w[0] == sh_htonl(0x20010db8));
+				CHECK((row.idle_ticks == 200 && row.source.w[0] == sh_htonl(0x20010db8)));
 				continue;
 			}
-			CHECK_EQUAL(row.idle_ticks, 100);
+			CHECK_EQ(row.idle_ticks, 100);
 			CHECK(seen.insert(row.source_port).second);
 		}
 	} while (from);
-	CHECK_EQUAL(seen.size(), 3000);
+	CHECK_EQ(seen.size(), 3000);
 
 	SessionFilter one;
 	one.by_source = one.by_port = true;
 	one.source = v4(10, 0, 0, 0);
 	one.source_port = 1024 + 42;
-	CHECK_EQUAL(list_sessions(f.sessions, one, 10, 600, &from).size(), 1);
-	CHECK_EQUAL(f.remove(one, 600), 1);
-	CHECK(!f.find(42) && f.find(43));
+	CHECK_EQ(list_sessions(f.sessions, one, 10, 600, &from).size(), 1);
+	CHECK_EQ(f.remove(one, 600), 1);
+	CHECK((!f.find(42) && f.find(43)));
 	SessionFilter some;
 	some.by_target = true;
-	CHECK_EQUAL(f.remove(some, 600), 0); // of no target
+	CHECK_EQ(f.remove(some, 600), 0); // of no target
 	some.targets = {1, 3};
 	some.idle_at_least = 101;
-	CHECK_EQUAL(f.remove(some, 600), 1); // the one that is idle for 200
+	CHECK_EQ(f.remove(some, 600), 1); // the one that is idle for 200
 	some.idle_at_least = 100;
-	CHECK_EQUAL(f.remove(some, 600), 1999);
-	CHECK_EQUAL(list_sessions(f.sessions, SessionFilter(), 5000, 600, &from).size(), 1000);
+	CHECK_EQ(f.remove(some, 600), 1999);
+	CHECK_EQ(list_sessions(f.sessions, SessionFilter(), 5000, 600, &from).size(), 1000);
 }
 
-TEST("sessions: two threads insert the same flows while a third ages; every record is whole")
+TEST_CASE("sessions: two threads insert the same flows while a third ages; every record is whole")
 {
 	Fixture f(20000, 8000);
 	constexpr u32 FLOWS = 20000;
@@ -256,13 +255,13 @@ TEST("sessions: two threads insert the same flows while a third ages; every reco
 	c.join();
 	SessionCounts counts;
 	f.sweep_all(1001, &counts);
-	CHECK_EQUAL(counts.targets[0], 0);
-	CHECK_EQUAL(counts.targets[1] + counts.targets[2], counts.services[1]);
+	CHECK_EQ(counts.targets[0], 0);
+	CHECK_EQ(counts.targets[1] + counts.targets[2], counts.services[1]);
 	u32 missing = 0;
 	for (u32 i = 0; i < FLOWS; i++)
 		missing += !f.find(i, i % 4 ? SH_IPV4 : SH_IPV6);
 	printf("  %u records for %u flows, %u without\n", counts.services[1], FLOWS, missing);
 	// No slot is lost: what has a claim has a target.
 	f.sessions.walk(0, f.sessions.buckets(),
-	                [](sh_session4 *slot, u8) { CHECK(slot->claim == 0 || sh_session_read(slot).target != 0); });
+	                [](sh_session4 *slot, u8) { CHECK((slot->claim == 0 || sh_session_read(slot).target != 0)); });
 }

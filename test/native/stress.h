@@ -12,10 +12,12 @@
 #include <thread>
 #include <unistd.h>
 
-#include "check.h"
+#include <doctest/doctest.h>
+
 #include "crowd.h"
-#include "datapath/session/session.h"
+#include "datapath/session/insert.h"
 #include "kernel/kernel_program.h"
+#include "linux/clock.h"
 #include "user/pipeline.h"
 #include "user/publication.h"
 
@@ -74,7 +76,6 @@ class Stress
 public:
 	explicit Stress(const Load &load) : load_(load), crowd_(load.clients)
 	{
-		std::string problem;
 		Statistics unused;
 
 		if (load.kernel_threads) {
@@ -82,15 +83,17 @@ public:
 
 			options.geometry = Sessions::geometry_for(load.records4, load.records6, load.fragments);
 			options.targets = 128;
-			program_ = KernelProgram::load(options, {256, 256, 256, 256, 256, 256}, &memory_, &problem);
-			if (!program_ || !memory_.lend(&sessions_, &unused, &problem))
-				fprintf(stderr, "%s\n", problem.c_str());
-			CHECK(program_ && sessions_.bucket4());
+			auto program = KernelProgram::load(options, {256, 256, 256, 256, 256, 256}, &memory_);
+			if (!program.ok())
+				fprintf(stderr, "%s\n", program.status().message().c_str());
+			CHECK(program.ok());
+			program_ = program.take();
+			CHECK(memory_.map(&sessions_, &unused).ok());
 		} else {
 			CHECK(sessions_.allocate(load.records4, load.records6, load.fragments));
 		}
 		CHECK(statistics_.allocate(load.user_threads));
-		aging_ = TableBlock::build(Crowd::tables(0, load.idle_ms), sessions_.geometry(), &problem);
+		aging_ = build_tables(Crowd::tables(0, load.idle_ms), sessions_.geometry());
 		CHECK(aging_);
 		publish();
 	}
@@ -125,9 +128,8 @@ public:
 private:
 	void publish()
 	{
-		std::string problem;
 		std::unique_ptr<TableBlock> block =
-			TableBlock::build(Crowd::tables(++epoch_, load_.idle_ms), sessions_.geometry(), &problem);
+			build_tables(Crowd::tables(++epoch_, load_.idle_ms), sessions_.geometry());
 
 		CHECK(block);
 		if (program_)
@@ -176,7 +178,7 @@ private:
 		u64 random = 0x9e3779b97f4a7c15ull + worker;
 		Tally tally;
 
-		pipeline->set_every_way(std::unique_ptr<Transmit>(new Nowhere));
+		pipeline->set_output(std::unique_ptr<Transmit>(new Nowhere));
 		while (!done_) {
 			batch->count = 1 + random_below(&random, BATCH);
 			for (u32 i = 0; i < batch->count; i++) {
@@ -252,7 +254,7 @@ private:
 		}
 	}
 
-	// Nobody writes any more: one sweep, and then every record must be whole, in its place and alone.
+	// All writers have ended: one sweep, and then every record must be whole, in its place and alone.
 	void settle()
 	{
 		std::set<std::pair<u64, std::string>> flows;
@@ -262,7 +264,7 @@ private:
 			std::string source;
 
 			if (!slot->claim) {
-				CHECK_EQUAL(slot->value.target, 0);
+				CHECK_EQ(slot->value.target, 0);
 				return;
 			}
 			CHECK(slot->value.target);
@@ -273,7 +275,7 @@ private:
 			CHECK(flows.insert({slot->claim, source}).second);
 		});
 		SweepResult again = sweep_all();
-		CHECK(again.live <= flows.size() && again.live + again.expired == flows.size() && !again.duplicates);
+		CHECK((again.live <= flows.size() && again.live + again.expired == flows.size() && !again.duplicates));
 		account(flows.size());
 	}
 
@@ -284,7 +286,7 @@ private:
 		SessionCounts counts;
 		SweepResult all = sweep(sessions_, 0, sessions_.buckets(), now_tick(), *aging_, &counts);
 
-		CHECK_EQUAL(all.next, 0);
+		CHECK_EQ(all.next, 0);
 		expired_ += all.expired;
 		merged_ += all.duplicates;
 		return all;
@@ -307,7 +309,7 @@ private:
 		env.tables = publication_.current()->tables();
 		env.bucket4 = sessions_.bucket4();
 		env.bucket6 = sessions_.bucket6();
-		return sh_session_resident(&control, slot, family, &key, &seen) &&
+		return sh_session_load_resident(&control, slot, family, &key, &seen) &&
 		       (sh_bucket_of(&env, family, key.hash, 0).base == bucket ||
 		        sh_bucket_of(&env, family, key.hash, 1).base == bucket);
 	}
@@ -320,13 +322,12 @@ private:
 		if (program_) {
 			Sessions unused;
 			Statistics counters;
-			std::string problem;
 
-			CHECK(memory_.lend(&unused, &counters, &problem));
+			CHECK(memory_.map(&unused, &counters).ok());
 			for (u32 i = 0; i < counters.workers(); i++)
 				for (u32 reason = 0; reason < SH_REASON_COUNT; reason++)
 					kernel_.by_reason[reason] += counters.worker(i)[word::reason_packets(reason)];
-			CHECK_EQUAL(kernel_.packets(), kernel_packets_);
+			CHECK_EQ(kernel_.packets(), kernel_packets_);
 		}
 		Tally all = user_;
 		all.add(kernel_);
@@ -338,7 +339,7 @@ private:
 		       all.by_reason[SH_R_forwarded_moved], all.by_reason[SH_R_forwarded_unlisted], live, expired_,
 		       removed_, merged_);
 		if (expired_ == 0)
-			CHECK(left >= made && left - made <= made / 100 + 10);
+			CHECK((left >= made && left - made <= made / 100 + 10));
 	}
 
 	Load load_;

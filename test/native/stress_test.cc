@@ -34,28 +34,29 @@ const char *no_kernel()
 
 } // namespace
 
-TEST("stress: three threads and the sweep on four buckets: every record is whole, in its place, alone, and its own "
-     "flow's")
+TEST_CASE(
+	"stress: three threads and the sweep on four buckets: every record is whole, in its place, alone, and its own "
+	"flow's")
 {
 	Stress(TINY).run();
 }
 
-TEST("stress: the same on a table that is nearly full, where records are moved about")
+TEST_CASE("stress: the same on a table that is nearly full, where records are moved about")
 {
 	Stress(FULL).run();
 }
 
-TEST("stress: the same where sessions end by hand, all the time")
+TEST_CASE("stress: the same where sessions end by hand, all the time")
 {
 	Stress(CHURN).run();
 }
 
-TEST("stress: the same on a large table where sessions expire")
+TEST_CASE("stress: the same on a large table where sessions expire")
 {
 	Stress(LARGE).run();
 }
 
-TEST("stress: both engines and the sweep on four buckets")
+TEST_CASE("stress: both engines and the sweep on four buckets")
 {
 	if (no_kernel())
 		printf("  skipped: %s\n", no_kernel());
@@ -63,7 +64,7 @@ TEST("stress: both engines and the sweep on four buckets")
 		Stress(with_kernel(TINY)).run();
 }
 
-TEST("stress: both engines and the sweep on a table that is nearly full")
+TEST_CASE("stress: both engines and the sweep on a table that is nearly full")
 {
 	if (no_kernel())
 		printf("  skipped: %s\n", no_kernel());
@@ -71,7 +72,7 @@ TEST("stress: both engines and the sweep on a table that is nearly full")
 		Stress(with_kernel(FULL)).run();
 }
 
-TEST("stress: both engines and the sweep, and sessions end by hand")
+TEST_CASE("stress: both engines and the sweep, and sessions end by hand")
 {
 	if (no_kernel())
 		printf("  skipped: %s\n", no_kernel());
@@ -79,7 +80,7 @@ TEST("stress: both engines and the sweep, and sessions end by hand")
 		Stress(with_kernel(CHURN)).run();
 }
 
-TEST("stress: both engines and the sweep on a large table where sessions expire")
+TEST_CASE("stress: both engines and the sweep on a large table where sessions expire")
 {
 	if (no_kernel())
 		printf("  skipped: %s\n", no_kernel());

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // tables_test.cc - every table that is built is found by the packet program's own look-ups, and chosen from as it says.
-#include "check.h"
+#include <doctest/doctest.h>
+
 #include "datapath/lookup/choose.h"
 #include "fixtures.h"
 
 using namespace shunt;
 
-TEST("tables: a thousand services are each found, and what is no service is not")
+TEST_CASE("tables: a thousand services are each found, and what is no service is not")
 {
 	TableSpec spec = spec_of_one_service();
-	std::string problem;
-
 	for (u16 i = 2; i <= 1000; i++)
 		spec.services.push_back({i, v4(198, 51, (u8)(i >> 8), (u8)i), (u16)(i * 7), SH_TCP, SH_IPV4, 0, 1000});
-	auto block = TableBlock::build(spec, SessionGeometry(), &problem);
+	auto block = build_tables(spec, SessionGeometry());
 	CHECK(block);
 	sh_env env = {};
 	env.tables = block->tables();
@@ -24,12 +23,12 @@ TEST("tables: a thousand services are each found, and what is no service is not"
 		const sh_service *found =
 			sh_service_find(&env, control, own_hash, &s.address, sh_htons(s.port), s.protocol);
 
-		CHECK(found && found->id == s.id);
+		CHECK((found && found->id == s.id));
 		CHECK(!sh_service_find(&env, control, own_hash, &s.address, sh_htons((u16)(s.port + 1)), s.protocol));
-		CHECK_EQUAL(sh_own_find(&env, control, &s.address, own_hash), SH_OWN_SERVICE);
+		CHECK_EQ(sh_own_find(&env, control, &s.address, own_hash), SH_OWN_SERVICE);
 	}
 	sh_addr other = v4(192, 0, 2, 1);
-	CHECK_EQUAL(sh_own_find(&env, control, &other, sh_hash_own(control, &other)), 0);
+	CHECK_EQ(sh_own_find(&env, control, &other, sh_hash_own(control, &other)), 0);
 }
 
 // To the service of spec_of_one_service.
@@ -52,42 +51,39 @@ static const sh_service *service_of(const sh_env *env, const sh_flow &flow)
 	                       flow.destination_port, flow.protocol);
 }
 
-TEST("tables: R2: the longest prefix decides, down to one address")
+TEST_CASE("tables: R2: the longest prefix decides, down to one address")
 {
 	TableSpec spec = spec_of_one_service();
-	std::string problem;
-
 	spec.redirections.push_back({{1}, SH_SPREAD_BY_FLOW});
 	spec.redirections.push_back({{2}, SH_SPREAD_BY_FLOW});
 	spec.rules.push_back({1, v4(198, 51, 100, 0), 120, 1});
 	spec.rules.push_back({1, v4(198, 51, 100, 7), 128, 2});
-	auto block = TableBlock::build(spec, SessionGeometry(), &problem);
+	auto block = build_tables(spec, SessionGeometry());
 	CHECK(block);
 	sh_env env = {};
 	env.tables = block->tables();
 	sh_flow flow = flow_from(v4(0, 0, 0, 0), 0);
 	const sh_service *service = service_of(&env, flow);
-	CHECK(service && service->prefix_count == 2);
+	CHECK((service && service->prefix_count == 2));
 
 	sh_choice choice;
 	flow.source = v4(198, 51, 100, 7);
 	sh_choose(&env, service, &flow, &choice);
-	CHECK_EQUAL(choice.target, 2);
-	CHECK_EQUAL(choice.prefix_length, 128);
+	CHECK_EQ(choice.target, 2);
+	CHECK_EQ(choice.prefix_length, 128);
 	flow.source = v4(198, 51, 100, 8);
 	sh_choose(&env, service, &flow, &choice);
-	CHECK_EQUAL(choice.target, 1);
+	CHECK_EQ(choice.target, 1);
 	flow.source = v4(192, 0, 2, 8);
 	sh_choose(&env, service, &flow, &choice);
-	CHECK(!choice.by_rule && choice.redirection == 0);
+	CHECK((!choice.by_rule && choice.redirection == 0));
 }
 
 // How many of so many clients choose target 1, and how many 2.
 static std::vector<u32> chosen_by(const TableSpec &spec, u32 clients)
 {
-	std::string problem;
 	std::vector<u32> counts(3);
-	auto block = TableBlock::build(spec, SessionGeometry(), &problem);
+	auto block = build_tables(spec, SessionGeometry());
 
 	CHECK(block);
 	sh_env env = {};
@@ -98,12 +94,12 @@ static std::vector<u32> chosen_by(const TableSpec &spec, u32 clients)
 
 		sh_choose(&env, service_of(&env, flow), &flow, &choice);
 		counts[choice.target]++;
-		CHECK_EQUAL(spec.redirections[0].rows[choice.row], choice.target);
+		CHECK_EQ(spec.redirections[0].rows[choice.row], choice.target);
 	}
 	return counts;
 }
 
-TEST("tables: R18: of two rows, the less loaded target; both rows are one target's for a quarter of all clients")
+TEST_CASE("tables: R18: of two rows, the less loaded target; both rows are one target's for a quarter of all clients")
 {
 	TableSpec spec = spec_of_one_service();
 	const u32 clients = 20000, quarter = clients / 4;
@@ -119,7 +115,7 @@ TEST("tables: R18: of two rows, the less loaded target; both rows are one target
 	CHECK(near(chosen_by(spec, clients)[1], 3 * quarter));
 }
 
-TEST("tables: R18: equal loads leave every client the row that it had without them")
+TEST_CASE("tables: R18: equal loads leave every client the row that it had without them")
 {
 	TableSpec plain = spec_of_one_service();
 	plain.redirections[0].rows = {1, 2, 2, 1, 1, 1, 2, 1, 2};
@@ -129,12 +125,11 @@ TEST("tables: R18: equal loads leave every client the row that it had without th
 	CHECK(chosen_by(plain, 5000) == chosen_by(equal, 5000));
 }
 
-TEST("tables: the two rows of a flow are independent, by flow and by source alone")
+TEST_CASE("tables: the two rows of a flow are independent, by flow and by source alone")
 {
 	TableSpec spec = spec_of_one_service();
 	const u32 cells = 16, flows = cells * cells * 100;
-	std::string problem;
-	auto block = TableBlock::build(spec, SessionGeometry(), &problem);
+	auto block = build_tables(spec, SessionGeometry());
 	sh_env env = {};
 
 	env.tables = block->tables();
@@ -154,14 +149,16 @@ TEST("tables: the two rows of a flow are independent, by flow and by source alon
 	}
 }
 
-TEST("tables: contradictions are refused with their place")
+TEST_CASE("tables: contradictions are refused with their place")
 {
 	std::string problem;
 	auto refused = [&](auto change, const char *what) {
 		TableSpec spec = spec_of_one_service();
 
 		change(spec);
-		CHECK(!TableBlock::build(spec, SessionGeometry(), &problem));
+		Status status = TableBlock::build(spec, SessionGeometry()).status();
+		CHECK(!status.ok());
+		std::string problem = status.message();
 		if (problem.find(what) == std::string::npos)
 			fprintf(stderr, "got: %s\n", problem.c_str());
 		CHECK(problem.find(what) != std::string::npos);

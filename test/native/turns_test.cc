@@ -7,10 +7,12 @@
 // a processor's memory shows its own stores.
 #include <ucontext.h>
 
-#include "check.h"
+#include <doctest/doctest.h>
+
 #include "crowd.h"
 #include "engine/sessions.h"
 #include "held_up.h"
+#include "seeds.h"
 
 // The sweep, under names of its own.
 #define sweep interrupted_sweep
@@ -31,12 +33,9 @@ class Turns
 public:
 	Turns() : crowd_(2000)
 	{
-		std::string problem;
-
 		CHECK(sessions_.allocate(13, 3, 2)); // four buckets each
 		for (u32 epoch = 1; epoch <= SETS; epoch++) {
-			sets_.push_back(
-				TableBlock::build(Crowd::tables(epoch, IDLE_MS), sessions_.geometry(), &problem));
+			sets_.push_back(build_tables(Crowd::tables(epoch, IDLE_MS), sessions_.geometry()));
 			CHECK(sets_.back());
 		}
 		for (Processor &processor : processors_) {
@@ -48,7 +47,7 @@ public:
 		}
 	}
 
-	// Some clients, and so many rounds in which each processor does some things. Between two rounds nobody is at work, and
+	// Some clients, and so many rounds in which each processor does some things. Between two rounds no processor works, and
 	// all must be in order.
 	void play(u64 seed, u32 rounds)
 	{
@@ -205,9 +204,9 @@ private:
 				demand(!slot->value.target, "a free record has a target");
 				return;
 			}
-			demand(slot->value.target != 0, "a record has no target, and nobody is making it");
+			demand(slot->value.target != 0, "a record has no target, and no writer is creating it");
 			if (family == SH_IPV6)
-				demand(!(slot->claim & SH_CLAIM6_BUSY), "a record is busy, and nobody is at it");
+				demand(!(slot->claim & SH_CLAIM6_BUSY), "a record is busy, and no writer holds it");
 			demand(Crowd::may_have(group_of(slot, family), slot->value.target),
 			       "a record has another group's target");
 		});
@@ -268,7 +267,7 @@ static void others()
 // No processor is held up twice within two instructions.
 static void others_again() {}
 
-TEST("turns: four processors take turns at any look at a record, and every record stays its own flow's")
+TEST_CASE("turns: four processors take turns at any look at a record, and every record stays its own flow's")
 {
 #ifdef __SANITIZE_THREAD__
 	printf("  skipped: ThreadSanitizer can't follow one thread's several stacks\n");

@@ -1,4 +1,4 @@
-// balance.test.ts - the policy's loop at its edges: nobody reports, one falls silent, links fail, are full, or say nothing.
+// balance.test.ts - the policy's loop at its edges: no backend reports, one falls silent, links fail, are full, or say nothing.
 
 import { describe, expect, test } from "vitest";
 import {
@@ -45,7 +45,7 @@ describe("R13: what is believed of a report", () => {
 	});
 	const loads = (...of: ReturnType<typeof heard>[]) => believed(of, 10_000, 4000);
 
-	test("nobody has reported: nothing is known of anybody", () => {
+	test("no backend has reported: every load is unknown", () => {
 		expect([...loads(heard("a", undefined, 0), heard("b", undefined, 0)).values()]).toEqual([
 			{ load: undefined, told: undefined, known: "unknown" },
 			{ load: undefined, told: undefined, known: "unknown" },
@@ -144,7 +144,7 @@ describe("the loop", () => {
 		expect(balanceMoved(once, steps(100, backends, { before: once, from: 1000 }))).toBe(false);
 	});
 
-	test("R11: who carries more gets a smaller factor, in steps, and not where nobody is chosen by it", () => {
+	test("R11: a backend with more load gets a smaller factor, in steps, and none where no service is weighted", () => {
 		const backends = [backend("a", 0.8), backend("b", 0.4)];
 		const one = steps(2, backends).factors;
 		expect(one.get("a")!.factor).toBeGreaterThan(0.8);
@@ -154,7 +154,7 @@ describe("the loop", () => {
 		expect(steps(60, backends, { weighted: false }).factors.get("a")!.factor).toBe(1);
 	});
 
-	test("who shares no clients is not compared", () => {
+	test("backends that share no clients are not compared", () => {
 		const of = (name: string, total: number, pool: string) => backend(name, total, undefined, { pool });
 		const state = steps(60, [of("a", 0.8, "1"), of("b", 0.8, "1"), of("c", 0.1, "2"), of("d", 0.1, "2")]);
 		for (const { factor } of state.factors.values()) expect(factor).toBe(1);
@@ -164,7 +164,7 @@ describe("the loop", () => {
 		expect(steps(60, [backend("a", 0.004), backend("b", 0)]).factors.get("a")!.factor).toBe(1);
 	});
 
-	test("who is draining has no part in the mean", () => {
+	test("a draining backend has no part in the mean", () => {
 		const calm = steps(60, [backend("a", 0.5), backend("b", 0.5), backend("c", 9, undefined, { active: false })]);
 		expect(calm.factors.get("a")!.factor).toBe(1);
 	});

@@ -34,7 +34,7 @@ describe("sizes", () => {
 
 describe("balance", () => {
 	test.each([1, 2, 3, 10, 100, 500])(
-		"R18: %i equal targets have equal shares within 1 %% (the paper's claim)",
+		"R18: %i equal targets have equal shares within 1 %% (Maglev, section 3.4)",
 		(count) => {
 			const rows = build(backends(count));
 			const counts = [...shares(rows).values()];
@@ -53,7 +53,7 @@ describe("balance", () => {
 		}
 	});
 
-	test("no row is left free, and nobody without weight has one", () => {
+	test("no row is free, and a target without weight has none", () => {
 		const rows = build([...backends(3), { key: "none", id: 9, weight: 0 }], 251);
 		expect([...shares(rows).keys()].sort()).toEqual([1, 2, 3]);
 		expect(build([], 251)).toHaveLength(0);
@@ -61,7 +61,7 @@ describe("balance", () => {
 });
 
 describe("disruption", () => {
-	// Share of the rows of those who stay that change hands when one of N leaves; 0 would be ideal.
+	// Share of the rows of the remaining targets that change when one of N leaves; 0 would be ideal.
 	function moved(count: number, size?: number): number {
 		const all = backends(count);
 		const before = build(all, size);
@@ -88,7 +88,7 @@ describe("disruption", () => {
 		expect(moved(100, 16_381)).toBeLessThan(0.02);
 	});
 
-	test("a larger table moves less (the paper's figure 12)", () => {
+	test("a larger table moves less (Maglev, figure 12)", () => {
 		expect(moved(50, 65_537)).toBeLessThan(moved(50, 509));
 	});
 
@@ -121,7 +121,7 @@ describe("R19: gateways choose alike", () => {
 	});
 });
 
-test("R8: the next best is whoever holds the first preferred row that is not its own", () => {
+test("R8: the next best is the target in the first preferred row that is not its own", () => {
 	const all = backends(5);
 	const rows = build(all);
 	for (const { key, id } of all) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * codec.c - the C codec behind a pipe, so that a test can lay it beside the TypeScript one.
+ * codec.c - the C codec behind a pipe, so that a test can compare it with the TypeScript codec.
  *
  * Reads requests from stdin, writes one answer each to stdout, both of fixed size:
  *   request: u8 what, u8 length, u8 header[104], u8 key[16], u8 source[16], u8 destination[16], u8 ports[4],
@@ -8,14 +8,14 @@
  *   answer:  u8 reason (0 accepted), u8 type, flags, hops, key id, u8 encoded length, u16 port, u16 alternative port,
  *            u16 lease, u32 issued, u64 nonce, u64 tag, u64 right tag, u8 address[16], u8 alternative[16],
  *            u8 encoded[64]; numbers in network order, except tags (little-endian, as on the wire)
- * With what = 1 the "header" is a message to be hashed by the bare SipHash, and only the right tag is answered.
- * The header is copied to the end of a block of its own, so that a sanitizer sees a byte read too far.
+ * With what = 1 the "header" is a message to be hashed by plain SipHash, and the answer holds the right tag only.
+ * The header is copied to the end of a block of its own, so that a sanitizer detects a read beyond it.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "datapath/header.h"
+#include "datapath/tag/header_tag.h"
 
 struct request {
 	u8 what, length, header[104], key[16], source[16], destination[16], ports[4], protocol, family;

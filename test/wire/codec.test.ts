@@ -1,27 +1,17 @@
-// The C codec against the shared vectors, and against the TypeScript one on headers that nobody wrote.
+// The C codec against the shared vectors, and against the TypeScript codec on generated headers.
 
 import { afterAll, describe, expect, test } from "vitest";
 import { decodeHeader, encodeHeader, type Flow, headerLength, headerTag, mapped } from "../../src/wire/index.js";
 import { buildCodec, type Request } from "./native.js";
-import { PAPER_KEY, PAPER_TAGS } from "./siphash_paper.js";
+import { random } from "./random.js";
+import { PAPER_KEY, PAPER_TAGS } from "./siphash_reference.js";
 import { bytesOf, flowOf, headerOf, vectors } from "./vectors.js";
 
 const codec = buildCodec(["g++", "-x", "c++", "-std=c++20"]);
 afterAll(() => codec.remove());
 
-// A small generator with a seed (mulberry32): a failure can be run again.
-function random(seed: number): (below: number) => number {
-	let state = seed;
-	return (below) => {
-		state = (state + 0x6d2b79f5) | 0;
-		let t = Math.imul(state ^ (state >>> 15), 1 | state);
-		t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-		return ((t ^ (t >>> 14)) >>> 0) % below;
-	};
-}
-
 describe("redirection header, C", () => {
-	test("SipHash gives the 64 outputs that its reference implementation lists", () => {
+	test("SipHash equals the 64 outputs of its reference implementation", () => {
 		const messages = PAPER_TAGS.map((_, length) => Uint8Array.from({ length }, (_, i) => i));
 		const answers = codec.run(messages.map((bytes) => ({ bytes, key: PAPER_KEY, hash: true })));
 		expect(answers.map((a) => a.rightTag)).toEqual(PAPER_TAGS.map((hex) => Buffer.from(hex, "hex").readBigUInt64LE()));
@@ -97,7 +87,7 @@ function anyFlow(below: (n: number) => number): Flow {
 	return { family, source: address(), destination: address(), ...ports, protocol: below(2) ? 6 : 17 };
 }
 
-/** A vector with a few bits turned over, or cut, or lengthened. */
+/** A vector with a few bits flipped, truncated, or extended. */
 function mutated(below: (n: number) => number): Request {
 	let bytes: Uint8Array = bytesOf((vectors[below(vectors.length)] as (typeof vectors)[0]).hex);
 	if (below(4) === 0) bytes = Uint8Array.from([...bytes, ...someBytes(below, 8)]).subarray(0, below(bytes.length + 9));
@@ -108,7 +98,7 @@ function mutated(below: (n: number) => number): Request {
 	return { bytes, key: someBytes(below, 16), flow: anyFlow(below) };
 }
 
-/** Random bytes behind a first word that is mostly right. */
+/** Random bytes after a first word that is mostly valid. */
 function wellFormed(below: (n: number) => number): Request {
 	const flags = below(256);
 	const bytes = someBytes(below, below(16) === 0 ? below(80) : headerLength(flags));

@@ -1,4 +1,4 @@
-// What other people's programs see of the header: tshark with our dissector, field by field, and tcpdump without.
+// The header as other programs decode it: tshark with our dissector, field by field, and tcpdump without it.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ const script = fileURLToPath(new URL("../../scripts/dissector/shunt.lua", import
 const folder = mkdtempSync(join(tmpdir(), "shunt-dissector-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-// Geneve counts options in words of four bytes; what is not a multiple can only come in a control datagram.
+// Geneve counts options in words of four bytes; a header of another length is only possible in a control datagram.
 const inGeneve = vectors.filter((v) => v.hex.length % 8 === 0);
 const inner = ipv4("198.51.100.7", "203.0.113.53", 17, udp(5000, 53, Buffer.alloc(40)));
 
@@ -53,9 +53,9 @@ function tshark(file: string, ...args: string[]): string {
 }
 
 function rows(file: string): Record<string, string>[] {
-	const wanted = FIELDS.flatMap((name) => ["-e", `shunt.${name}`]);
+	const selected = FIELDS.flatMap((name) => ["-e", `shunt.${name}`]);
 	const extra = ["-e", "_ws.expert.message", "-e", "udp.dstport", "-e", "_ws.lua.error"];
-	const lines = tshark(file, "-T", "fields", "-E", "separator=|", ...wanted, ...extra)
+	const lines = tshark(file, "-T", "fields", "-E", "separator=|", ...selected, ...extra)
 		.trimEnd()
 		.split("\n");
 	const names = [...FIELDS, "expert", "ports", "lua"];
@@ -99,7 +99,7 @@ describe("tshark with the dissector", () => {
 		for (const row of seen) expect(row.ports).toBe("6081,53");
 	});
 
-	test("knows control datagrams by their cookie, on any port, and RSTs that carry one", () => {
+	test("decodes control datagrams by their cookie, on any port, and RSTs with a cookie", () => {
 		const about = { protocol: 17, port: 53, address: Buffer.from("00000000000000000000ffffcb007135", "hex") };
 		const all = vectors.map((vector) => {
 			const header = bytesOf(vector.hex);
@@ -122,7 +122,7 @@ describe("tshark with the dissector", () => {
 		check(shown.at(-1) ?? {}, redirect);
 	});
 
-	test("takes another tunnel port, and leaves Geneve its own", () => {
+	test("decodes another tunnel port, and leaves the Geneve port to Geneve", () => {
 		const packet = geneve(bytesOf((inGeneve[1] as Vector).hex), inner);
 		const moved = [7000, 6081].map((port) =>
 			ethernet(0x0800, ipv4("10.0.1.2", "10.0.2.11", 17, udp(34567, port, packet))),
@@ -132,7 +132,7 @@ describe("tshark with the dissector", () => {
 		expect(shown.trimEnd().split("\n")).toEqual(["2\t7000,53", "\t6081,53"]);
 	});
 
-	test("R1 R30: tcpdump prints the option and the inner packet by itself", () => {
+	test("R1 R30: tcpdump prints the option and the inner packet without a plug-in", () => {
 		const done = spawnSync("tcpdump", ["-nn", "-vv", "-r", file], { encoding: "utf8" });
 		expect(done.stdout).toContain("Geneve, Flags [C], vni 0x0");
 		expect(done.stdout).toMatch(/class Unknown \(0xff17\) type 0x81\(C\) len 36 data 129014e9 003c0001/);

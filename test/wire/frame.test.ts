@@ -1,4 +1,4 @@
-// Frames as `shunt dump` reads them: what is there is shown, and no bytes make it throw.
+// Frames as `shunt dump` decodes them: every field is shown, and no bytes make the decoder throw.
 
 import { describe, expect, test } from "vitest";
 import {
@@ -38,7 +38,7 @@ const tunnel = (header: Uint8Array, inner: Uint8Array, type = 0x0800) =>
 	ethernet(0x0800, ipv4("10.0.1.2", "10.0.2.11", 17, udp(34567, 6081, geneve(header, inner, type))));
 
 describe("addresses", () => {
-	test("go to 16 bytes and back", () => {
+	test("are converted to 16 bytes and back", () => {
 		for (const text of ["192.0.2.1", "0.0.0.0", "2001:db8::1", "::", "fd77:3::11"]) {
 			expect(formatAddress(address(text))).toBe(text);
 		}
@@ -51,12 +51,12 @@ describe("addresses", () => {
 });
 
 describe("Geneve", () => {
-	test("R1: encodes what a hand-written one holds", () => {
+	test("R1: encodes the bytes of a hand-written one", () => {
 		expect(Buffer.concat([encodeGeneve(LEASE, 4), request])).toEqual(geneve(LEASE, request));
 		expect(geneveRefusal(encodeGeneve(V6, 6))).toBeUndefined();
 	});
 
-	test("is refused with the reason that the protocol gives", () => {
+	test("is refused with the reason of docs/protocol.md", () => {
 		const good = encodeGeneve(LEASE, 4);
 		const change = (at: number, value: number) => geneveRefusal(good.map((b, i) => (i === at ? value : b)));
 		expect(change(0, 0x49)).toBe("tunnel_bad"); // version 1
@@ -80,10 +80,10 @@ describe("other carriers", () => {
 		expect(control?.header.ok).toBe(true);
 		expect(control?.about).toEqual(about);
 		expect(Buffer.from(control?.packet ?? none)).toEqual(request);
-		const asked = encodeControl(encodeHeader(capability(7n)), about, undefined, CONTROL_SIZE);
-		expect(asked).toHaveLength(88);
-		expect(decodeControl(asked)).toEqual({ header: { ok: true, header: capability(7n) }, about, packet: undefined });
-		expect(decodeControl(asked.subarray(0, 55))?.about).toBeUndefined();
+		const query = encodeControl(encodeHeader(capability(7n)), about, undefined, CONTROL_SIZE);
+		expect(query).toHaveLength(88);
+		expect(decodeControl(query)).toEqual({ header: { ok: true, header: capability(7n) }, about, packet: undefined });
+		expect(decodeControl(query.subarray(0, 55))?.about).toBeUndefined();
 		expect(decodeControl(Buffer.from("hello"))).toBeUndefined();
 		expect(decodeControl(Buffer.from("ff53484e", "hex"))?.header.ok).toBe(false);
 	});
@@ -108,7 +108,7 @@ describe("other carriers", () => {
 		}
 	});
 
-	test("R24 R25: TCP option on the SYN, beside those that Linux sends", () => {
+	test("R24 R25: TCP option of a SYN, behind the options that Linux sends", () => {
 		const usual = Buffer.from("020405b40402080a00000001000000000103030a", "hex");
 		const options = Buffer.concat([usual, encodeTcpCapability(7n), Buffer.from([1, 1])]);
 		expect(options.length).toBeLessThanOrEqual(40);
@@ -147,7 +147,7 @@ describe("frames", () => {
 		);
 	});
 
-	test("a tag covers fragments without ports, and ICMP errors as the flow they quote", () => {
+	test("a tag covers a fragment without ports, and an ICMP error by the flow that it quotes", () => {
 		const fragment = ipv4("198.51.100.7", "203.0.113.53", 17, udp(5000, 53, Buffer.alloc(8)), 0x2000);
 		const bare = hexOf("forward: a fragment's flow has no ports");
 		expect(decodeFrame(tunnel(bare, fragment), { keys: KEYS }).ip?.udp?.geneve?.tagRight).toBe(true);
@@ -159,7 +159,7 @@ describe("frames", () => {
 		expect(describeFrame(frame)).toContain("ICMP type 3 code 4 | about IP 203.0.113.53.53 > 198.51.100.7.5000: UDP");
 	});
 
-	test("IPv6 extension headers, and a fragment among them", () => {
+	test("IPv6 extension headers, a fragment header included", () => {
 		const options = Buffer.from("11000104000000003c000104000000002c00010400000000", "hex");
 		const walk = ipv6(
 			CLIENT6,
@@ -200,7 +200,7 @@ describe("frames", () => {
 		}
 	});
 
-	test("never throws: cut off at every byte, 50,000 times mutated, and at random", { timeout: 60_000 }, () => {
+	test("never throws: truncated at every byte, 50,000 mutations, and random bytes", { timeout: 60_000 }, () => {
 		const frames = [
 			tunnel(LEASE, request),
 			tunnel(
@@ -236,7 +236,7 @@ describe("frames", () => {
 	});
 });
 
-test("signHeader gives what the vectors hold", () => {
+test("signHeader gives the tags of the vectors", () => {
 	const vector = vectors.find((v) => v.name === "forward: R and L, a lease of a minute");
 	const flow: Flow = {
 		family: 4,

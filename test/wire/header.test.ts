@@ -1,4 +1,4 @@
-// The TypeScript codec against the shared vectors, and SipHash against its paper.
+// The TypeScript codec against the shared vectors, and SipHash against its reference outputs.
 
 import { describe, expect, test } from "vitest";
 import {
@@ -10,11 +10,11 @@ import {
 	headerTag,
 	siphash,
 } from "../../src/wire/index.js";
-import { PAPER_KEY, PAPER_TAGS } from "./siphash_paper.js";
+import { PAPER_KEY, PAPER_TAGS } from "./siphash_reference.js";
 import { bytesOf, flowOf, headerOf, vectors } from "./vectors.js";
 
 describe("SipHash-2-4", () => {
-	test("gives the 64 outputs that its reference implementation lists", () => {
+	test("equals the 64 outputs of its reference implementation", () => {
 		for (const [length, hex] of PAPER_TAGS.entries()) {
 			const message = Uint8Array.from({ length }, (_, i) => i);
 			const expected = Buffer.from(hex, "hex").readBigUInt64LE();
@@ -22,7 +22,7 @@ describe("SipHash-2-4", () => {
 		}
 	});
 
-	test("gives the worked example of the paper's appendix A", () => {
+	test("equals the example in appendix A of SipHash's specification", () => {
 		expect(
 			siphash(
 				PAPER_KEY,

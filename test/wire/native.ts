@@ -14,7 +14,7 @@ export interface Request {
 	bytes: Uint8Array;
 	key: Uint8Array;
 	flow?: Flow;
-	/** Hash the bytes alone. */
+	/** Hash the bytes only. */
 	hash?: boolean;
 }
 
@@ -25,7 +25,7 @@ export interface Answer {
 	rightTag: bigint;
 }
 
-/** Numbers of the reasons, as the compiler counts them. */
+/** Numbers of the reasons, as the compiler assigns them. */
 function reasonNames(): string[] {
 	const table = readFileSync(join(root, "native/datapath/reasons.h"), "utf8");
 	return [...table.matchAll(/^\tX\((\w+),/gm)].map((match) => match[1] as string);

@@ -1,16 +1,20 @@
-// Frames and capture files for tests, written by hand here so that they owe nothing to the code under test.
+// Frames and capture files for tests, encoded here independently of the code under test.
 
-/** A classic pcap file of Ethernet frames. */
-export function pcap(frames: Uint8Array[]): Buffer {
+const START_S = 1_700_000_000;
+
+/** A classic pcap file of Ethernet frames, one a second in microseconds; with `atNs`, frame i at START_S + atNs(i) in nanoseconds. */
+export function pcap(frames: readonly Uint8Array[], atNs?: (i: number) => number): Buffer {
 	const head = Buffer.alloc(24);
-	head.writeUInt32LE(0xa1b2c3d4, 0);
+	head.writeUInt32LE(atNs === undefined ? 0xa1b2c3d4 : 0xa1b23c4d, 0);
 	head.writeUInt16LE(2, 4);
 	head.writeUInt16LE(4, 6);
 	head.writeUInt32LE(65535, 16);
 	head.writeUInt32LE(1, 20);
 	const records = frames.flatMap((frame, i) => {
+		const ns = atNs?.(i) ?? i * 1e9;
 		const record = Buffer.alloc(16);
-		record.writeUInt32LE(1_700_000_000 + i, 0);
+		record.writeUInt32LE(START_S + Math.floor(ns / 1e9), 0);
+		record.writeUInt32LE(ns % 1e9, 4);
 		record.writeUInt32LE(frame.length, 8);
 		record.writeUInt32LE(frame.length, 12);
 		return [record, frame];

@@ -1,4 +1,4 @@
-// docs/protocol.md is what outsiders implement from: what it lists must be what the vectors and the code hold.
+// docs/protocol.md is the specification: what it lists must equal the vectors and the code.
 
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
@@ -19,7 +19,7 @@ test("every vector that the specification lists is in the file, byte for byte", 
 	for (const reason of HEADER_REASONS) expect(listed.some(([, name]) => name?.includes(`\`${reason}\``))).toBe(true);
 });
 
-test("the specification and the code name the same numbers", () => {
+test("the specification and the code have the same constants", () => {
 	expect(text).toContain(COOKIE.toString(16).replace(/(..)(?=.)/g, "$1 "));
 	expect(text).toContain(`${EXID.toString(16).slice(0, 2)} ${EXID.toString(16).slice(2)}`);
 	expect(text).toContain(`${CONTROL_SIZE} bytes`);

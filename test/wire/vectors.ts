@@ -1,4 +1,4 @@
-// The shared vectors, as tests of the wire room read them.
+// The shared vectors, for the tests of src/wire.
 
 import { readFileSync } from "node:fs";
 import { FLAG, type Flow, type Header, parseAddress } from "../../src/wire/index.js";

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * verifier.c - an XDP program that decodes, verifies and signs a header, for a test to show to the kernel's verifier.
+ * verifier.c - an XDP program that decodes, verifies and signs a header, for a test to load through the kernel's verifier.
  * It is never attached to anything.
  */
-#include "datapath/header.h"
+#include "datapath/tag/header_tag.h"
 
 struct xdp_md {
 	u32 data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex;

@@ -1,4 +1,4 @@
-// The codec as a BPF program: clang compiles it, and the kernel's verifier follows every access.
+// The codec as a BPF program: clang compiles it, and the kernel's verifier checks every access.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, statfsSync } from "node:fs";

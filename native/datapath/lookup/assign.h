@@ -10,10 +10,10 @@
 
 #include "datapath/lookup/choose.h"
 #include "datapath/parse/parse.h"
-#include "datapath/session/session.h"
+#include "datapath/session/insert.h"
 
 /* What one look at the session table came to. */
-struct sh_session_answer {
+struct sh_assignment {
 	u16 target; /* 0: no target */
 	u8 reason;  /* forwarded... or why there is none */
 };
@@ -29,8 +29,8 @@ SH_INLINE u16 sh_choose_target(const struct sh_env *env, const struct sh_service
 {
 	const struct sh_target *target;
 	struct sh_choice choice;
-	struct sh_env handed = *env; /* the verifier forgets what it knew of memory that such a stage was handed */
-	u32 index = SH_UNLIKELY(given) ? given : sh_choose(&handed, service, flow, &choice);
+	struct sh_env env_copy = *env; /* the verifier forgets what it knew of memory that such a stage was handed */
+	u32 index = SH_UNLIKELY(given) ? given : sh_choose(&env_copy, service, flow, &choice);
 
 	target = index ? sh_target_at(env, index) : 0;
 	if (!target || target->state == SH_INACTIVE)
@@ -40,14 +40,13 @@ SH_INLINE u16 sh_choose_target(const struct sh_env *env, const struct sh_service
 }
 
 /* Steps 4 and 5. `other`, if it is not 0, is the target that the client is to have now, since its own has failed it (R8). */
-SH_INLINE struct sh_session_answer sh_session_answer(const struct sh_env *env, const struct sh_service *service,
-                                                     const struct sh_flow *flow, const struct sh_session_key *key,
-                                                     u16 other)
+SH_INLINE struct sh_assignment sh_assign_target(const struct sh_env *env, const struct sh_service *service,
+                                                const struct sh_flow *flow, const struct sh_session_key *key, u16 other)
 {
 	u32 now = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT);
 	union sh_session_value seen, next = {0};
 	struct sh_session4 *slot = sh_session_find(env, key, &seen);
-	struct sh_session_answer answer = {0, SH_R_no_target};
+	struct sh_assignment answer = {0, SH_R_no_target};
 	int expired = 0;
 
 	if (slot) {
@@ -66,8 +65,8 @@ SH_INLINE struct sh_session_answer sh_session_answer(const struct sh_env *env, c
 		return answer;
 	answer.target = next.target;
 	if (!slot) {
-		struct sh_env handed = *env;
-		u32 inserted = sh_session_insert(&handed, key, next.word);
+		struct sh_env env_copy = *env;
+		u32 inserted = sh_session_insert(&env_copy, key, next.word);
 
 		answer.reason = inserted == SH_INSERTED            ? SH_R_forwarded_new
 		                : inserted == SH_INSERTED_EVICTING ? SH_R_forwarded_evicting
@@ -83,9 +82,9 @@ SH_INLINE struct sh_session_answer sh_session_answer(const struct sh_env *env, c
 }
 
 /* An ICMP error about a flow goes where the flow goes. It makes no session and keeps none alive. */
-SH_INLINE struct sh_session_answer sh_icmp_answer(const struct sh_env *env, const struct sh_session_key *key)
+SH_INLINE struct sh_assignment sh_assign_icmp_target(const struct sh_env *env, const struct sh_session_key *key)
 {
-	struct sh_session_answer answer = {0, SH_R_icmp_unknown};
+	struct sh_assignment answer = {0, SH_R_icmp_unknown};
 	union sh_session_value seen;
 
 	sh_session_find(env, key, &seen);
@@ -97,8 +96,8 @@ SH_INLINE struct sh_session_answer sh_icmp_answer(const struct sh_env *env, cons
 }
 
 /* R7: as long as its client's lease runs, so that the client's next question finds the same target. */
-SH_INLINE void sh_session_hold(const struct sh_env *env, const struct sh_session_key *key,
-                               const struct sh_service *service, u32 lease_s)
+SH_INLINE void sh_session_extend(const struct sh_env *env, const struct sh_session_key *key,
+                                 const struct sh_service *service, u32 lease_s)
 {
 	u32 now = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT);
 	u32 lease = (u32)((u64)lease_s * 1000000000 >> SH_TICK_SHIFT);

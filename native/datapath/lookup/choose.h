@@ -70,13 +70,13 @@ SH_INLINE struct sh_addr sh_addr_prefix(const struct sh_addr *a, u32 length)
 /* The rule of this service for sources of this prefix: its redirection, or SH_NO_RULE. `source` is any address of it. */
 #define SH_NO_RULE 0xffffffffu
 
-SH_STAGE_ALONE u32 sh_rule_find(const struct sh_env *handed, u32 service, u32 length, const struct sh_addr *source)
+SH_STAGE_ALONE u32 sh_rule_find(const struct sh_env *env_copy, u32 service, u32 length, const struct sh_addr *source)
 {
 	struct sh_addr prefix;
 	struct sh_env env;
 	u32 hash, i;
 
-	if (!handed || !source || sh_env_again(handed, &env))
+	if (!env_copy || !source || sh_env_restore(env_copy, &env))
 		return SH_NO_RULE;
 	prefix = sh_addr_prefix(source, length);
 	hash = sh_hash_rule(sh_control(&env), (u16)service, (u8)length, &prefix);
@@ -107,8 +107,8 @@ SH_INLINE u32 sh_row_of(u32 hash, u32 rows)
 }
 
 /* R18: two rows, and the target with the smaller load (Azar et al., SIAM J. Comput. 1999; Mitzenmacher, IEEE TPDS 2001):
- * nearly as even as asking all of them, and a load that is a little old sends at most twice its share to a target, where
- * asking for the least of all would send everybody to one. Equal loads leave the first row, as if there were none. */
+ * nearly as even as comparing all of them, and a stale load sends at most twice its share to a target, where the
+ * least of all would get every new session. Equal loads leave the first row, as if there were none. */
 SH_INLINE void sh_choose_less_loaded(const struct sh_env *env, const struct sh_redirection *redirection, u32 hash,
                                      struct sh_choice *choice)
 {
@@ -126,8 +126,8 @@ SH_INLINE void sh_choose_less_loaded(const struct sh_env *env, const struct sh_r
 /* R2: by service, then by source, the longest prefix first. A service holds the list of its prefix lengths, so there
  * is one look-up for each length in use, not for each possible one (Waldvogel et al., SIGCOMM 1997, without the
  * binary search: lengths in use are few). */
-SH_STAGE_ALONE u32 sh_choose(const struct sh_env *handed, const struct sh_service *service, const struct sh_flow *flow,
-                             struct sh_choice *choice)
+SH_STAGE_ALONE u32 sh_choose(const struct sh_env *env_copy, const struct sh_service *service,
+                             const struct sh_flow *flow, struct sh_choice *choice)
 {
 	const struct sh_redirection *redirection;
 	struct sh_env env;
@@ -135,7 +135,7 @@ SH_STAGE_ALONE u32 sh_choose(const struct sh_env *handed, const struct sh_servic
 	u32 i, found;
 	u64 hash;
 
-	if (!handed || !service || !flow || !choice || sh_env_again(handed, &env))
+	if (!env_copy || !service || !flow || !choice || sh_env_restore(env_copy, &env))
 		return 0;
 	choice->redirection = service->redirection;
 	choice->row = 0;
@@ -145,7 +145,7 @@ SH_STAGE_ALONE u32 sh_choose(const struct sh_env *handed, const struct sh_servic
 	for (i = 0; i < SH_PREFIX_LENGTHS; i++) {
 		if (i >= service->prefix_count)
 			break;
-		found = sh_rule_find(handed, service->id, service->prefix_lengths[i], &flow->source);
+		found = sh_rule_find(env_copy, service->id, service->prefix_lengths[i], &flow->source);
 		if (found != SH_NO_RULE) {
 			choice->redirection = found;
 			choice->by_rule = 1;
@@ -179,9 +179,9 @@ SH_INLINE u64 sh_other_rank(const struct sh_control *control, const struct sh_ad
 
 /* R8: who is next when the target at this address and port has failed this client. Targets are in an order that follows from the
  * client's address (rendezvous hashing; Thaler and Ravishankar, IEEE/ACM ToN 1998): the first failure goes to the highest, each
- * further one down, so nobody comes twice and it ends. `of` is the client's redirection (sh_choose tells), `failures` how many there
+ * further one down, so no target comes twice and the order ends. `of` is the client's redirection (sh_choose tells), `failures` how many there
  * have been before. Returns a target, 0: none is left. */
-SH_STAGE_ALONE u32 sh_choose_other(const struct sh_env *handed, u32 of, const struct sh_addr *source,
+SH_STAGE_ALONE u32 sh_choose_other(const struct sh_env *env_copy, u32 of, const struct sh_addr *source,
                                    const struct sh_header *failed, u32 failures)
 {
 	const struct sh_redirection *redirection;
@@ -189,7 +189,7 @@ SH_STAGE_ALONE u32 sh_choose_other(const struct sh_env *handed, u32 of, const st
 	struct sh_env env;
 	u32 i, index = 0, start;
 
-	if (!handed || !source || !failed || sh_env_again(handed, &env))
+	if (!env_copy || !source || !failed || sh_env_restore(env_copy, &env))
 		return 0;
 	redirection = sh_redirection_at(&env, of);
 	if (!redirection || !redirection->rows)

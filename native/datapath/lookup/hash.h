@@ -3,7 +3,7 @@
  * hash.h - where things stand in tables.
  *
  * Owns: the mixing function and what is hashed for each table. Every hash takes the cluster's secret seeds, so that
- * who sends packets can't aim at a slot. The builder of the tables calls these same functions.
+ * a sender cannot choose a slot. The builder of the tables calls these same functions.
  * Must never: be used as a MAC. The header's tag is SipHash (siphash.h).
  */
 #ifndef SHUNT_DATAPATH_LOOKUP_HASH_H

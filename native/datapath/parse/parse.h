@@ -6,7 +6,7 @@
  * because most packets are none of ours, and that is known after the second.
  * Must never: change a packet, or read a byte that it has not compared with the frame's end.
  *
- * Each step returns SH_GO_ON or the reason the packet leaves by.
+ * Each step returns SH_CONTINUE or the reason the packet leaves by.
  */
 #ifndef SHUNT_DATAPATH_PARSE_PARSE_H
 #define SHUNT_DATAPATH_PARSE_PARSE_H
@@ -17,12 +17,12 @@
 #include "datapath/platform.h"
 #include "datapath/reasons.h"
 
-#define SH_GO_ON 0xff
+#define SH_CONTINUE 0xff
 #define SH_EXTENSIONS 6 /* IPv6 extension headers walked */
 /* And the bytes of them all. In the kernel the rest of a jumbo frame may lie elsewhere, so what is read must stand near its
  * beginning; and both engines must refuse the same. */
 #define SH_EXTENSION_BYTES 1024
-SH_STATIC_ASSERT(SH_REASON_COUNT < SH_GO_ON, "a reason is 8 bits");
+SH_STATIC_ASSERT(SH_REASON_COUNT < SH_CONTINUE, "a reason is 8 bits");
 
 /* A control datagram begins so (docs/protocol.md 4.2). */
 #define SH_COOKIE 0xff53484eu
@@ -53,7 +53,7 @@ SH_INLINE u8 sh_parse_link(const struct sh_frame *frame, struct sh_parsed *p)
 	}
 	p->l3 = (u16)offset;
 	p->ethertype = type;
-	return SH_GO_ON;
+	return SH_CONTINUE;
 }
 
 SH_INLINE u8 sh_parse_ipv4(const struct sh_frame *frame, struct sh_parsed *p)
@@ -82,7 +82,7 @@ SH_INLINE u8 sh_parse_ipv4(const struct sh_frame *frame, struct sh_parsed *p)
 		p->fragmentation = fragment & SH_IPV4_OFFSET ? SH_FRAGMENT_LATER : SH_FRAGMENT_FIRST;
 		p->fragment_id = ip->id;
 	}
-	return SH_GO_ON;
+	return SH_CONTINUE;
 }
 
 SH_INLINE u8 sh_parse_ipv6(const struct sh_frame *frame, struct sh_parsed *p)
@@ -107,7 +107,7 @@ SH_INLINE u8 sh_parse_ipv6(const struct sh_frame *frame, struct sh_parsed *p)
 	p->flow.family = SH_IPV6;
 	__builtin_memcpy(&p->flow.source, &ip->source, 16);
 	__builtin_memcpy(&p->flow.destination, &ip->destination, 16);
-	return SH_GO_ON;
+	return SH_CONTINUE;
 }
 
 /* Step 2: the IP header at p->l3. Sets addresses, family, protocol, l4, ip_length. */
@@ -144,7 +144,7 @@ SH_INLINE u8 sh_check_ipv4(const struct sh_frame *frame, const struct sh_parsed 
 			return SH_R_truncated;
 		sum += sh_load32(ip + 4 * i);
 	}
-	return sh_checksum(sum) ? SH_R_bad_ip_checksum : SH_GO_ON;
+	return sh_checksum(sum) ? SH_R_bad_ip_checksum : SH_CONTINUE;
 }
 
 #define SH_EXTENSION_SET \
@@ -190,7 +190,7 @@ SH_INLINE u8 sh_parse_extensions(const struct sh_frame *frame, struct sh_parsed 
 	p->fragment_id = fragment_id;
 	if (fragment_offset & 0xfff9)
 		p->fragmentation = fragment_offset & 0xfff8 ? SH_FRAGMENT_LATER : SH_FRAGMENT_FIRST;
-	return SH_GO_ON;
+	return SH_CONTINUE;
 }
 
 /* Reads the ports at `offset` into the flow, the other way round when they stand in a quote. */
@@ -203,7 +203,7 @@ SH_INLINE u8 sh_parse_ports(const struct sh_frame *frame, struct sh_parsed *p, u
 	p->ports = (u16)offset;
 	p->flow.source_port = quoted ? ports->destination : ports->source;
 	p->flow.destination_port = quoted ? ports->source : ports->destination;
-	return SH_GO_ON;
+	return SH_CONTINUE;
 }
 
 /* An ICMP error (RFC 792, RFC 4443): the flow becomes the quoted one, as the client would have sent it. The error is
@@ -251,7 +251,7 @@ SH_INLINE u8 sh_parse_quote(const struct sh_frame *frame, struct sh_parsed *p)
 	p->icmp_error = 1;
 	p->flow.source = client;
 	p->flow.protocol = protocol;
-	return sh_parse_ports(frame, p, l4, 1) == SH_GO_ON ? SH_GO_ON : SH_R_icmp_short;
+	return sh_parse_ports(frame, p, l4, 1) == SH_CONTINUE ? SH_CONTINUE : SH_R_icmp_short;
 }
 
 /* Step 3: what stands behind the IP header. Sets ports and protocol of the flow. A later fragment has no ports: they
@@ -266,7 +266,7 @@ SH_INLINE u8 sh_parse_transport(const struct sh_frame *frame, struct sh_parsed *
 	p->flow.destination_port = 0;
 	if (p->flow.family == SH_IPV6) {
 		reason = sh_parse_extensions(frame, p);
-		if (reason != SH_GO_ON)
+		if (reason != SH_CONTINUE)
 			return reason;
 	}
 	p->flow.protocol = p->protocol;
@@ -275,7 +275,7 @@ SH_INLINE u8 sh_parse_transport(const struct sh_frame *frame, struct sh_parsed *
 	if (p->protocol != SH_UDP && p->protocol != SH_TCP)
 		return SH_R_protocol_other;
 	if (p->fragmentation == SH_FRAGMENT_LATER)
-		return SH_GO_ON;
+		return SH_CONTINUE;
 
 	left = (u32)p->l3 + p->ip_length - p->l4;
 	if (p->protocol == SH_UDP) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * session_layout.h - the bytes of the session table, which the kernel, user space and the aging sweep all map.
+ * layout.h - the bytes of the session table, which the kernel, user space and the aging sweep all map.
  *
  * Owns: buckets of one cache line, records of 16 bytes (IPv4) and 32 bytes (IPv6), and what a record's words hold.
  *
@@ -26,7 +26,7 @@ union sh_session_value {
 	u64 word;
 	struct {
 		u32 last; /* tick of the client's last packet (tables.h, SH_TICK_SHIFT), or one by which what the backend
-			     * sent keeps it alive (sent.h); wraps after 52 days */
+			     * sent keeps it alive (egress.h); wraps after 52 days */
 		u16 target; /* index into the targets */
 		u8 epoch;   /* the target's epoch when it was chosen */
 		u8 flags;

@@ -8,8 +8,8 @@
 #ifndef SHUNT_DATAPATH_SIGNAL_TICKET_H
 #define SHUNT_DATAPATH_SIGNAL_TICKET_H
 
-#include "datapath/header.h"
 #include "datapath/platform.h"
+#include "datapath/tag/header_tag.h"
 
 /* A permanent redirection is in force for so long. */
 #define SH_PERMANENT_S 86400u
@@ -37,7 +37,7 @@ SH_INLINE u32 sh_ticket_left(const struct sh_env *env, const struct sh_control *
 	return age <= lasts + control->window_s ? lasts + control->window_s - age + 1 : 0;
 }
 
-/* SH_GO_ON, or what is wrong with it. */
+/* SH_CONTINUE, or what is wrong with it. */
 SH_INLINE u8 sh_ticket_check(const struct sh_env *env, const struct sh_control *control, const struct sh_header *header,
                              const struct sh_flow *flow)
 {
@@ -47,7 +47,7 @@ SH_INLINE u8 sh_ticket_check(const struct sh_env *env, const struct sh_control *
 		return SH_R_header_expired;
 	if (!key || !key->valid)
 		return SH_R_header_key;
-	return sh_header_tag_of(header, flow, key->k) == header->tag ? SH_GO_ON : SH_R_header_tag;
+	return sh_header_tag_of(header, flow, key->k) == header->tag ? SH_CONTINUE : SH_R_header_tag;
 }
 
 #endif

@@ -3,7 +3,7 @@
  * dump.bpf.c - the capture as a pair of probes: the kernel runs one before and one after shunt_xdp while somebody dumps.
  *
  * Owns: how a probe reaches the packet, which for it is memory of the kernel's. tap.h has the rest.
- * Must never: be needed by the packet program, which has no branch for it: while nobody dumps, nothing is there.
+ * Must never: be needed by the packet program, which has no branch for it: without a capture, no probe is attached.
  */
 #include <linux/bpf.h>
 

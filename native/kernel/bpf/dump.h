@@ -3,7 +3,7 @@
  * dump.h - what the kernel's capture (dump.bpf.c) and its loader (native/kernel/dump.cc) say to each other.
  *
  * Owns: what is wanted (down, once), the record of a packet and the counters (up).
- * Must never: be read by the packet program, which does not know that somebody watches.
+ * Must never: be read by the packet program, which does not know of the capture.
  */
 #ifndef SHUNT_KERNEL_BPF_DUMP_H
 #define SHUNT_KERNEL_BPF_DUMP_H

@@ -5,7 +5,7 @@
  * Owns: the BPF maps, struct sh_env and struct sh_frame of this engine, and the accessors that datapath/platform.h lists.
  * Must never: decide anything about a packet.
  *
- * Each table has two sides, entry by entry: the state says which is published, the other is written while nobody reads it.
+ * Each table has two sides, entry by entry: the state says which is published, the other is written while it is not read.
  */
 #ifndef SHUNT_KERNEL_BPF_ENGINE_PLATFORM_H
 #define SHUNT_KERNEL_BPF_ENGINE_PLATFORM_H
@@ -37,10 +37,10 @@ SH_MAP(sh_sessions4, struct sh_bucket4, 1);
 SH_MAP(sh_sessions6, struct sh_bucket6, 1);
 SH_MAP(sh_fragments, struct sh_fragment, 1);
 SH_MAP(sh_limits, u32, SH_LIMITS + 1);
-SH_MAP(sh_tolds, struct sh_told, SH_TOLD);
-SH_MAP(sh_kept_tags, struct sh_kept_tag, SH_KEPT_TAGS);       /* for each processor */
-SH_MAP(sh_kept_starts, struct sh_kept_start, SH_KEPT_STARTS); /* for each processor */
-SH_MAP(sh_counters, struct sh_counter, SH_COUNTERS(0));       /* for each processor */
+SH_MAP(sh_tolds, struct sh_pending_redirect, SH_PENDING_REDIRECTS);
+SH_MAP(sh_cached_tags, struct sh_cached_tag, SH_CACHED_TAGS);       /* for each processor */
+SH_MAP(sh_cached_starts, struct sh_cached_start, SH_CACHED_STARTS); /* for each processor */
+SH_MAP(sh_counters, struct sh_counter, SH_COUNTERS(0));             /* for each processor */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -87,11 +87,11 @@ SH_INLINE const struct sh_control *sh_control(const struct sh_env *env)
 }
 
 /* An env whose pointers the verifier believes, from one that came as plain memory. 0, or -1 without tables. */
-SH_INLINE int sh_env_again(const struct sh_env *handed, struct sh_env *env)
+SH_INLINE int sh_env_restore(const struct sh_env *env_copy, struct sh_env *env)
 {
-	env->now_ns = handed->now_ns;
-	env->side = handed->side;
-	env->processor = handed->processor;
+	env->now_ns = env_copy->now_ns;
+	env->side = env_copy->side;
+	env->processor = env_copy->processor;
 	if (env->side >= SH_SIDES)
 		return -1;
 	env->control = &sh_state.control[env->side];
@@ -144,23 +144,23 @@ SH_INLINE u32 *sh_limit_at(const struct sh_env *env, u32 i)
 	return (u32 *)bpf_map_lookup_elem(&sh_limits, &i);
 }
 
-SH_INLINE struct sh_told *sh_told_at(const struct sh_env *env, u32 i)
+SH_INLINE struct sh_pending_redirect *sh_pending_redirect_at(const struct sh_env *env, u32 i)
 {
-	return (struct sh_told *)bpf_map_lookup_elem(&sh_tolds, &i);
+	return (struct sh_pending_redirect *)bpf_map_lookup_elem(&sh_tolds, &i);
 }
 
-SH_INLINE struct sh_kept_tag *sh_kept_tag_at(const struct sh_env *env, u32 i)
+SH_INLINE struct sh_cached_tag *sh_cached_tag_at(const struct sh_env *env, u32 i)
 {
-	u32 index = env->processor * SH_KEPT_TAGS + i;
+	u32 index = env->processor * SH_CACHED_TAGS + i;
 
-	return (struct sh_kept_tag *)bpf_map_lookup_elem(&sh_kept_tags, &index);
+	return (struct sh_cached_tag *)bpf_map_lookup_elem(&sh_cached_tags, &index);
 }
 
-SH_INLINE struct sh_kept_start *sh_kept_start_at(const struct sh_env *env, u32 i)
+SH_INLINE struct sh_cached_start *sh_cached_start_at(const struct sh_env *env, u32 i)
 {
-	u32 index = env->processor * SH_KEPT_STARTS + i;
+	u32 index = env->processor * SH_CACHED_STARTS + i;
 
-	return (struct sh_kept_start *)bpf_map_lookup_elem(&sh_kept_starts, &index);
+	return (struct sh_cached_start *)bpf_map_lookup_elem(&sh_cached_starts, &index);
 }
 
 SH_INLINE void *sh_scratch(const struct sh_env *env)
@@ -189,13 +189,13 @@ SH_INLINE struct sh_frame *sh_frame_of(sh_packet *packet, struct sh_frame *room)
 	return room;
 }
 
-SH_INLINE void sh_frame_again(struct sh_frame *frame)
+SH_INLINE void sh_frame_refresh(struct sh_frame *frame)
 {
 	sh_frame_reload(frame);
 }
 
 /* A test has neither a clock nor sockets of its own. */
-SH_STAGE int sh_served(const struct sh_env *env, const struct sh_frame *frame, const struct sh_flow *flow)
+SH_STAGE int sh_socket_listens(const struct sh_env *env, const struct sh_frame *frame, const struct sh_flow *flow)
 {
 	struct bpf_sock_tuple tuple = {};
 	struct bpf_sock *socket;

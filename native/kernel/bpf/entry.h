@@ -74,7 +74,7 @@ SH_INLINE int sh_entry(struct xdp_md *ctx)
  * that sums to the negative of its length (the OCS sees to it), so the length is added to what the card starts from. The kernel does
  * not say which kind a packet is, but it knows: the first of two replacements touches both kinds, the second takes it back from the
  * other one. */
-SH_INLINE int sh_entry_tell(struct __sk_buff *skb, struct sh_work *work)
+SH_INLINE int sh_entry_add_redirect(struct __sk_buff *skb, struct sh_work *work)
 {
 	const struct sh_parsed *p = &work->passage.parsed;
 	u32 l3 = p->l3, l4 = p->l4, length = skb->len, mtu = 0;
@@ -86,15 +86,15 @@ SH_INLINE int sh_entry_tell(struct __sk_buff *skb, struct sh_work *work)
 	    l4 + sh_ntohs(udp.length) != length)
 		return -1;
 	odd = length - l4 & 1;
-	bytes = sh_tell_option(&work->handed, work, odd);
+	bytes = sh_udp_option_compose(&work->env_copy, work, odd);
 	whole = odd + bytes;
 	if (!bytes || bpf_check_mtu(skb, 0, &mtu, (int)whole, 0) || bpf_skb_change_tail(skb, length + whole, 0))
 		return -1;
-	if (bytes == SH_OPTION_HEAD + SH_HEADER_V4) {
-		if (bpf_skb_store_bytes(skb, length + odd, (u8 *)work->answer.word + 2, SH_OPTION_HEAD + SH_HEADER_V4,
-		                        0))
+	if (bytes == SH_UDP_OPTION_HEAD + SH_HEADER_V4) {
+		if (bpf_skb_store_bytes(skb, length + odd, (u8 *)work->reply.word + 2,
+		                        SH_UDP_OPTION_HEAD + SH_HEADER_V4, 0))
 			return -1;
-	} else if (bpf_skb_store_bytes(skb, length + odd, (u8 *)work->answer.word + 2, SH_OPTION_HEAD + SH_HEADER_V6,
+	} else if (bpf_skb_store_bytes(skb, length + odd, (u8 *)work->reply.word + 2, SH_UDP_OPTION_HEAD + SH_HEADER_V6,
 	                               0)) {
 		return -1;
 	}
@@ -115,7 +115,7 @@ SH_INLINE int sh_entry_tell(struct __sk_buff *skb, struct sh_work *work)
 
 /* Headers lie in the first buffer of what a stack sends; of a packet where they don't (a forwarded one, say) nothing is
  * known. */
-SH_INLINE void sh_entry_count_told(u32 processor, int failed)
+SH_INLINE void sh_entry_count_redirect(u32 processor, int failed)
 {
 	u32 index = processor * sh_state.counters + SH_COUNT_TOLD;
 	struct sh_counter *counter = bpf_map_lookup_elem(&sh_counters, &index);
@@ -128,7 +128,7 @@ SH_INLINE void sh_entry_count_told(u32 processor, int failed)
 		counter->packets++;
 }
 
-SH_INLINE void sh_entry_sent(struct __sk_buff *skb)
+SH_INLINE void sh_entry_egress(struct __sk_buff *skb)
 {
 	struct sh_frame frame = {.data = (u8 *)(long)skb->data, .end = (u8 *)(long)skb->data_end};
 	struct sh_counter *counter;
@@ -140,19 +140,19 @@ SH_INLINE void sh_entry_sent(struct __sk_buff *skb)
 	work = sh_scratch(&env);
 	if (!work)
 		return;
-	outcome = sh_sent(&env, &frame, work);
-	if (outcome & SH_SENT_TELL) {
-		work->handed = env;
-		sh_entry_count_told(env.processor, sh_entry_tell(skb, work));
-		outcome &= ~SH_SENT_TELL;
+	outcome = sh_egress(&env, &frame, work);
+	if (outcome & SH_EGRESS_REDIRECT) {
+		work->env_copy = env;
+		sh_entry_count_redirect(env.processor, sh_entry_add_redirect(skb, work));
+		outcome &= ~SH_EGRESS_REDIRECT;
 	}
-	if (outcome == SH_SENT_NOTHING)
+	if (outcome == SH_EGRESS_NONE)
 		return;
 	index = env.processor * sh_state.counters + SH_COUNT_SENT;
 	counter = bpf_map_lookup_elem(&sh_counters, &index);
 	if (counter) {
 		counter->packets++;
-		counter->bytes += outcome == SH_SENT_MADE;
+		counter->bytes += outcome == SH_EGRESS_INSERTED;
 	}
 }
 

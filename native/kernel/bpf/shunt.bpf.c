@@ -19,7 +19,7 @@ int shunt_xdp(struct xdp_md *ctx)
 SEC("tc")
 int shunt_sent(struct __sk_buff *skb)
 {
-	sh_entry_sent(skb);
+	sh_entry_egress(skb);
 	return TC_ACT_UNSPEC;
 }
 

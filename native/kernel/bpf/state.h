@@ -11,7 +11,7 @@
 #include "datapath/session/layout.h"
 #include "datapath/statistics.h"
 #include "datapath/tables.h"
-#include "datapath/tag/kept_tag.h"
+#include "datapath/tag/tag_cache.h"
 
 /* Of everything that lives on in pinned maps: tables, session records, counters. A program of another layout starts from
  * nothing. To be moved with every change of these structures. */
@@ -36,7 +36,7 @@ struct sh_state {
 		u64 now_ns;
 	} seen;
 	struct sh_control control[SH_SIDES];
-	enum sh_reason reason[0]; /* no memory: has BTF tell the numbers of reasons to whoever watches from outside */
+	enum sh_reason reason[0]; /* no memory: puts the numbers of reasons into BTF, for captures */
 };
 
 /* Rows of forwarding tables, a cache line at a time: an array map keeps no entry in less than 8 bytes. */

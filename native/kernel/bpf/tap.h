@@ -13,7 +13,7 @@
 
 #include "kernel/bpf/dump.h"
 
-/* Set before the program is loaded, so that the verifier strikes out what nobody asked for. */
+/* Set before the program is loaded, so that the verifier removes the filters that are not in use. */
 const volatile struct sh_dump_wanted sh_dump_wanted SEC(".rodata.wanted") = {.before = SH_DUMP_MOST};
 
 /* The earliest moment at which the next packet is in time: one word for all processors, so that the cap is one cap. */

@@ -10,7 +10,7 @@
 
 #include "datapath/session/layout.h"
 #include "datapath/tables.h"
-#include "datapath/tag/kept_tag.h"
+#include "datapath/tag/tag_cache.h"
 #include "datapath/types.h"
 
 /* ThreadSanitizer does not know that a volatile access of an aligned word is whole. */
@@ -33,9 +33,9 @@ struct sh_tables {
 	const struct sh_key *keys;
 };
 
-struct sh_kept {
-	struct sh_kept_tag tags[SH_KEPT_TAGS];
-	struct sh_kept_start starts[SH_KEPT_STARTS];
+struct sh_tag_cache {
+	struct sh_cached_tag tags[SH_CACHED_TAGS];
+	struct sh_cached_start starts[SH_CACHED_STARTS];
 };
 
 struct sh_env {
@@ -45,10 +45,10 @@ struct sh_env {
 	struct sh_bucket6 *bucket6;
 	struct sh_fragment *fragments;
 	u32 *limits;                               /* SH_LIMITS + 1; NULL: nothing is limited */
-	struct sh_told *told;                      /* SH_TOLD; NULL: nobody is told */
-	int (*served)(const struct sh_flow *flow); /* does a socket of this host's take it? NULL: it is not asked */
+	struct sh_pending_redirect *told;          /* SH_PENDING_REDIRECTS; NULL: no pending redirects */
+	int (*served)(const struct sh_flow *flow); /* does a socket of this host's take it? NULL: not queried */
 	u64 *scratch;                              /* SH_SCRATCH_BYTES, this worker's own */
-	struct sh_kept *kept;                      /* this worker's own; NULL: nothing is kept */
+	struct sh_tag_cache *kept;                 /* this worker's own; NULL: nothing is kept */
 };
 
 /* A packet within its buffer: floor <= data <= end. */
@@ -68,7 +68,7 @@ SH_INLINE const struct sh_control *sh_control(const struct sh_env *env)
 	return env->tables ? &env->tables->control : (const struct sh_control *)0;
 }
 
-SH_INLINE int sh_env_again(const struct sh_env *handed, struct sh_env *env)
+SH_INLINE int sh_env_restore(const struct sh_env *handed, struct sh_env *env)
 {
 	*env = *handed;
 	return env->tables ? 0 : -1;
@@ -123,9 +123,9 @@ SH_INLINE u32 *sh_limit_at(const struct sh_env *env, u32 i)
 {
 	return env->limits ? &env->limits[i] : (u32 *)0;
 }
-SH_INLINE struct sh_told *sh_told_at(const struct sh_env *env, u32 i)
+SH_INLINE struct sh_pending_redirect *sh_pending_redirect_at(const struct sh_env *env, u32 i)
 {
-	return env->told ? &env->told[i] : (struct sh_told *)0;
+	return env->told ? &env->told[i] : (struct sh_pending_redirect *)0;
 }
 
 SH_INLINE void *sh_scratch(const struct sh_env *env)
@@ -133,14 +133,14 @@ SH_INLINE void *sh_scratch(const struct sh_env *env)
 	return env->scratch;
 }
 
-SH_INLINE struct sh_kept_tag *sh_kept_tag_at(const struct sh_env *env, u32 i)
+SH_INLINE struct sh_cached_tag *sh_cached_tag_at(const struct sh_env *env, u32 i)
 {
-	return env->kept ? &env->kept->tags[i] : (struct sh_kept_tag *)0;
+	return env->kept ? &env->kept->tags[i] : (struct sh_cached_tag *)0;
 }
 
-SH_INLINE struct sh_kept_start *sh_kept_start_at(const struct sh_env *env, u32 i)
+SH_INLINE struct sh_cached_start *sh_cached_start_at(const struct sh_env *env, u32 i)
 {
-	return env->kept ? &env->kept->starts[i] : (struct sh_kept_start *)0;
+	return env->kept ? &env->kept->starts[i] : (struct sh_cached_start *)0;
 }
 
 /* Here a stage of its own works on the very frame of its caller. */
@@ -154,12 +154,12 @@ SH_INLINE struct sh_frame *sh_frame_of(sh_packet *packet, struct sh_frame *room)
 {
 	return (void)room, packet;
 }
-SH_INLINE void sh_frame_again(struct sh_frame *frame)
+SH_INLINE void sh_frame_refresh(struct sh_frame *frame)
 {
 	(void)frame;
 }
 
-SH_INLINE int sh_served(const struct sh_env *env, const struct sh_frame *frame, const struct sh_flow *flow)
+SH_INLINE int sh_socket_listens(const struct sh_env *env, const struct sh_frame *frame, const struct sh_flow *flow)
 {
 	(void)frame;
 	return !env->served || env->served(flow);

@@ -16,7 +16,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "datapath/session/session.h"
+#include "datapath/session/insert.h"
 #include "engine/sessions.h"
 
 using namespace shunt;
@@ -81,8 +81,14 @@ public:
 		bool made =
 			sessions_.allocate(family == SH_IPV4 ? sessions : 1, family == SH_IPV6 ? sessions : 1, 1, true);
 
-		if (made)
-			block_ = TableBlock::build(spec(), sessions_.geometry(), &problem);
+		if (made) {
+			auto built = TableBlock::build(spec(), sessions_.geometry());
+
+			if (built.ok())
+				block_ = built.take();
+			else
+				problem = built.status().message();
+		}
 		if (!block_) {
 			fprintf(stderr, "no table of %llu sessions: %s\n", sessions, problem.c_str());
 			exit(1);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "datapath/header.h"
+#include "datapath/tag/header_tag.h"
 
 #define HOLD(x) \
 	do { \

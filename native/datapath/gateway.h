@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * gateway.h - a client's packet to a service.
+ *
+ *     sh_gateway
+ *       1  parse the transport; a later fragment goes where its first one went   parse.h, fragment.h
+ *       2  read the signal, if there may be one, and find the service            read.h, choose.h
+ *       3  is the signal valid and within the limits?                            reply.h
+ *       4  find the session and with it the target; without one, choose          assign.h, choose.h
+ *       5  a signal gets its reply: sh_gateway_signal                            reply.h
+ *
+ * Owns: the order of these steps, and the reason for which a packet is refused.
+ * Must never: encapsulate. SH_CONTINUE means that program.h forwards the packet to result->target.
+ */
+#ifndef SHUNT_DATAPATH_GATEWAY_H
+#define SHUNT_DATAPATH_GATEWAY_H
+
+#include "datapath/end_after.h"
+#include "datapath/lookup/assign.h"
+#include "datapath/lookup/choose.h"
+#include "datapath/lookup/fragment.h"
+#include "datapath/parse/parse.h"
+#include "datapath/signal/read.h"
+#include "datapath/signal/reply.h"
+#include "datapath/work.h"
+
+/* RFC 1122 3.2.1.3: is the source an address that no host can have? A reply to it would reach no host, or many. */
+SH_INLINE int sh_source_bad(const struct sh_flow *flow)
+{
+	const u8 *a = flow->source.b;
+
+	if (flow->family == SH_IPV4)
+		return a[12] == 0 || a[12] == 127 || a[12] >= 224;
+	if (flow->source.d[0] == 0) /* unspecified, loopback, or IPv4-mapped, which no packet may carry */
+		return (flow->source.w[2] == 0 && sh_ntohl(flow->source.w[3]) <= 1) ||
+		       flow->source.w[2] == sh_htonl(0xffff);
+	return a[0] == 0xff;
+}
+
+/* The target of the flow: of an ICMP error, the one that its quoted flow has; else the session's, or one by the tables. A
+ * signal may have decided it already (work->decided), or name the target that follows a failed one (work->assigned). */
+SH_INLINE struct sh_assignment sh_gateway_assign(const struct sh_env *env, const struct sh_work *work,
+                                                 const struct sh_service *service, const struct sh_flow *flow)
+{
+	if (SH_UNLIKELY(work->signal.kind) && work->decided)
+		return work->assigned;
+	if (SH_UNLIKELY(work->passage.parsed.icmp_error))
+		return sh_assign_icmp_target(env, &work->key);
+	return sh_assign_target(env, service, flow, &work->key, work->signal.kind ? work->assigned.target : 0);
+}
+
+/* Replies to the signal in `work`, about the target in `assigned`; or leaves the header fields for that target in `work`
+ * (SH_CONTINUE: the packet is to be forwarded). */
+SH_INLINE u8 sh_gateway_signal(struct sh_frame *frame, struct sh_work *work, const struct sh_service *service,
+                               struct sh_assignment assigned, struct sh_result *result)
+{
+	u8 reason;
+
+	if (work->signal.kind == SH_SIGNAL_FAILURE && work->assigned.target)
+		result->reason = SH_R_forwarded_failed;
+	work->assigned = assigned;
+	reason = (u8)sh_signal_reply(sh_packet_of(frame), work, sh_signal_compose(&work->env_copy, work, service));
+	sh_frame_refresh(frame);
+	return reason;
+}
+
+/* Which target gets this packet? SH_CONTINUE: `result` names it, and *entropy is what the outer source port is made of. */
+SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
+                        struct sh_work *work, u64 own_hash, struct sh_result *result, u64 *entropy)
+{
+	struct sh_parsed *p = &work->passage.parsed;
+	const struct sh_flow *flow = &p->flow;
+	struct sh_session_key *key = &work->key;
+	const struct sh_service *service;
+	struct sh_assignment assigned;
+	u8 reason;
+
+	if (p->flow.family == SH_IPV4) {
+		reason = sh_check_ipv4(frame, p);
+		if (reason != SH_CONTINUE)
+			return reason;
+	}
+	reason = sh_parse_transport(frame, p);
+	if (reason != SH_CONTINUE)
+		return reason;
+	if (sh_source_bad(&p->flow))
+		return SH_R_bad_source;
+	if (SH_UNLIKELY(p->fragmentation == SH_FRAGMENT_LATER)) {
+		*entropy = sh_fragment_key(control, p);
+		result->reason = SH_R_forwarded_fragment;
+		return sh_fragment_find(env, control, *entropy, &result->target, &result->service)
+		               ? SH_CONTINUE
+		               : (u8)SH_R_fragment_unknown;
+	}
+	work->signal.kind = SH_SIGNAL_NONE;
+	if (SH_UNLIKELY(p->carrier)) {
+		reason = (u8)sh_signal_read(sh_packet_of(frame), p, &work->signal, control->control_port,
+		                            1u << SH_SIGNAL_CAPABILITY | 1u << SH_SIGNAL_FAILURE);
+		if (reason != SH_CONTINUE)
+			return reason;
+		flow = sh_signal_flow(work);
+	} else if (SH_UNLIKELY(p->flow.destination_port == control->control_port) && p->flow.protocol == SH_UDP &&
+	           !p->icmp_error) {
+		return SH_R_control_bad;
+	}
+	service = sh_service_find(env, control, own_hash, &p->flow.destination, flow->destination_port, flow->protocol);
+	if (!service ||
+	    service->family != p->flow.family) /* an IPv4-mapped address in an IPv6 packet is no service's */
+		return flow == &p->flow ? (u8)SH_R_not_service_port : (u8)SH_R_control_not_service;
+	if (!p->flow.source_port)
+		return SH_R_bad_source;
+	result->service = service->id;
+
+	if (SH_END_AFTER == 3)
+		return SH_R_not_service;
+	sh_session_key(control, flow, service->id, key);
+	*entropy = key->hash;
+	if (SH_UNLIKELY(work->signal.kind)) {
+		work->env_copy = *env;
+		reason = (u8)sh_signal_check(&work->env_copy, work, service);
+		if (reason != SH_CONTINUE)
+			return reason;
+	}
+	assigned = sh_gateway_assign(env, work, service, flow);
+	result->target = assigned.target;
+	result->reason = assigned.reason;
+	if (SH_UNLIKELY(work->signal.kind))
+		return sh_gateway_signal(frame, work, service, assigned, result);
+	if (!assigned.target)
+		return assigned.reason;
+	if (SH_UNLIKELY(p->fragmentation == SH_FRAGMENT_FIRST))
+		sh_fragment_store(env, control, sh_fragment_key(control, p), assigned.target, service->id);
+	return SH_CONTINUE;
+}
+
+#endif

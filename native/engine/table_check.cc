@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// table_check.cc - see the header.
+#include "engine/table_check.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "datapath/lookup/choose.h"
+
+namespace shunt
+{
+
+static Status wrong(const char *list, size_t i, const std::string &what)
+{
+	return Status::error(std::string(list) + "[" + std::to_string(i) + "] " + what);
+}
+
+static bool is_family(u8 family)
+{
+	return family == SH_IPV4 || family == SH_IPV6;
+}
+
+static Status check_services(const TableSpec &spec, std::vector<bool> *ids)
+{
+	std::set<std::tuple<u64, u64, u16, u8>> keys;
+
+	for (size_t i = 0; i < spec.services.size(); i++) {
+		const TableSpec::Service &s = spec.services[i];
+
+		if (s.id == 0)
+			return wrong("services", i, "has id 0, which means an empty slot");
+		if ((*ids)[s.id])
+			return wrong("services", i, "has an id that another service has: " + std::to_string(s.id));
+		(*ids)[s.id] = true;
+		if (s.protocol != SH_UDP && s.protocol != SH_TCP)
+			return wrong("services", i,
+			             "has a protocol that is neither 6 nor 17: " + std::to_string(s.protocol));
+		if (!is_family(s.family))
+			return wrong("services", i,
+			             "has a family that is neither 4 nor 6: " + std::to_string(s.family));
+		if (s.redirection >= spec.redirections.size())
+			return wrong("services", i,
+			             "names a redirection that does not exist: " + std::to_string(s.redirection));
+		if (!keys.insert({s.address.d[0], s.address.d[1], s.port, s.protocol}).second)
+			return wrong("services", i, "has the address, port and protocol of another service");
+	}
+	return Status();
+}
+
+static Status check_direct(const TableSpec &spec, const std::vector<bool> &services)
+{
+	for (size_t i = 0; i < spec.direct.size(); i++) {
+		const TableSpec::Direct &d = spec.direct[i];
+
+		if (!services[d.service])
+			return wrong("direct", i, "names a service that does not exist: " + std::to_string(d.service));
+		if (!is_family(d.family))
+			return wrong("direct", i, "has a family that is neither 4 nor 6: " + std::to_string(d.family));
+	}
+	return Status();
+}
+
+static Status check_rules(const TableSpec &spec, const std::vector<bool> &services)
+{
+	std::set<std::tuple<u16, u8, u64, u64>> keys;
+	std::map<u16, std::set<u8>> lengths; // by service
+
+	for (size_t i = 0; i < spec.rules.size(); i++) {
+		const TableSpec::Rule &r = spec.rules[i];
+
+		if (!services[r.service])
+			return wrong("rules", i, "names a service that does not exist: " + std::to_string(r.service));
+		if (r.length > 128)
+			return wrong("rules", i, "has a prefix longer than 128: " + std::to_string(r.length));
+		if (r.redirection >= spec.redirections.size())
+			return wrong("rules", i,
+			             "names a redirection that does not exist: " + std::to_string(r.redirection));
+		sh_addr prefix = sh_addr_prefix(&r.prefix, r.length);
+		if (!keys.insert({r.service, r.length, prefix.d[0], prefix.d[1]}).second)
+			return wrong("rules", i, "has the service and prefix of another rule");
+		lengths[r.service].insert(r.length);
+		if (lengths[r.service].size() > SH_PREFIX_LENGTHS)
+			return wrong("rules", i,
+			             "brings its service to more than " + std::to_string(SH_PREFIX_LENGTHS) +
+			                     " different prefix lengths");
+	}
+	return Status();
+}
+
+static Status check_targets(const TableSpec &spec, std::vector<bool> *ids)
+{
+	for (size_t i = 0; i < spec.targets.size(); i++) {
+		const TableSpec::Target &t = spec.targets[i];
+
+		if (t.id == 0 || t.id == SH_TARGET_LOCAL)
+			return wrong("targets", i, "has a reserved id: " + std::to_string(t.id));
+		if ((*ids)[t.id])
+			return wrong("targets", i, "has an id that another target has: " + std::to_string(t.id));
+		(*ids)[t.id] = true;
+		if (!is_family(t.family))
+			return wrong("targets", i, "has a family that is neither 4 nor 6: " + std::to_string(t.family));
+		if (t.state > SH_DRAINING)
+			return wrong("targets", i, "has an unknown state: " + std::to_string(t.state));
+		if (t.answer > SH_ANSWER_RETURN)
+			return wrong("targets", i, "has an unknown answer: " + std::to_string(t.answer));
+	}
+	return Status();
+}
+
+static Status check_redirections(const TableSpec &spec, const std::vector<bool> &targets)
+{
+	for (size_t i = 0; i < spec.redirections.size(); i++) {
+		const TableSpec::Redirection &r = spec.redirections[i];
+
+		if (r.choice > SH_CHOOSE_LESS_LOADED)
+			return wrong("redirections", i, "has an unknown choice: " + std::to_string(r.choice));
+		for (u16 row : r.rows)
+			if (!targets[row])
+				return wrong("redirections", i,
+				             "has a row that names a target that does not exist: " +
+				                     std::to_string(row));
+	}
+	if (spec.redirections.size() > 65536)
+		return Status::error("redirections are " + std::to_string(spec.redirections.size()) +
+		                     "; a set of tables can have 65536");
+	return Status();
+}
+
+Status check_tables(const TableSpec &spec)
+{
+	std::vector<bool> services(65536), targets(65536);
+
+	if (Status s = check_services(spec, &services); !s.ok())
+		return s;
+	if (Status s = check_direct(spec, services); !s.ok())
+		return s;
+	if (Status s = check_rules(spec, services); !s.ok())
+		return s;
+	if (Status s = check_targets(spec, &targets); !s.ok())
+		return s;
+	return check_redirections(spec, targets);
+}
+
+} // namespace shunt

@@ -1,0 +1,121 @@
+/**
+ * The daemon: one member of the cluster and its control socket, as a process, from the command line to a clean end.
+ *
+ * Owns: signals (SIGINT and SIGTERM end it, SIGUSR2 ends it and leaves the kernel's engine, SIGHUP reloads), the order
+ * of start and end, and the events that it reports, `ready` first.
+ * Must never: end without undoing what the member did to its host, unless SIGUSR2 ended it.
+ */
+import { type Answers, answersOf, SOCKET_FOLDER, serve } from "../api/index.js";
+import { BackendRole } from "../backend/role.js";
+import { type Config, readConfig } from "../config/index.js";
+import { ShuntError } from "../errors.js";
+import { GatewayRole } from "../gateway/role.js";
+import { engineName } from "../member/engines.js";
+import { Member } from "../member/member.js";
+import type { MemberEvent, Role } from "../member/role.js";
+
+export interface DaemonOptions {
+	/** Path of the configuration. */
+	config: string;
+	/** The member's name in the configuration; optional if the configuration has only one of the role. */
+	name?: string | undefined;
+	/** Default /run/shunt/<name>.sock. */
+	socket?: string | undefined;
+	/** Called as events happen. */
+	onEvent: (event: DaemonEvent) => void;
+}
+
+export type DaemonEvent = MemberEvent | { event: "stopping" | "stopped"; [detail: string]: unknown };
+
+export function runGateway(options: DaemonOptions): Promise<void> {
+	return run("gateway", options, (config, name) => new GatewayRole(config, name, options.onEvent));
+}
+
+export function runBackend(options: DaemonOptions): Promise<void> {
+	return run("backend", options, (config, name) => new BackendRole(config, name, options.onEvent));
+}
+
+/** Ends the daemon and leaves the kernel's engine running for the next daemon: an upgrade without packet loss. */
+const DETACH = "SIGUSR2";
+
+/** Resolves when the daemon has ended and, unless by DETACH, the host is as it was. Rejects with a ShuntError if it
+ * cannot start. */
+async function run(
+	kind: "gateway" | "backend",
+	options: DaemonOptions,
+	roleOf: (config: Config, name: string) => Role,
+): Promise<void> {
+	if (process.getuid?.() !== 0) throw new ShuntError("SHUNT_NOT_ROOT", { command: `shunt ${kind}` });
+	const config = readConfig(options.config);
+	const name = nameOf(kind, config, options.name);
+	const socket = options.socket ?? `${SOCKET_FOLDER}/${name}.sock`;
+	// Signal handlers first: a signal during the start must not leave the host half set up.
+	const stop = new Promise<string>((resolve) => {
+		for (const signal of ["SIGINT", "SIGTERM", DETACH] as const) process.once(signal, () => resolve(signal));
+	});
+	let signal: string | undefined;
+	let member: Member | undefined;
+	const api = await serve(
+		socket,
+		answersOnceStarted(() => member),
+	);
+	try {
+		member = await Member.start(() => roleOf(config, name), config, options.onEvent);
+		const started = member;
+		process.on("SIGHUP", () => {
+			started.reload().catch((error: unknown) => options.onEvent({ event: "refused", problem: messageOf(error) }));
+		});
+		options.onEvent({
+			event: "ready",
+			role: kind,
+			name,
+			pid: process.pid,
+			socket,
+			services: config.services.length,
+			epoch: member.epoch,
+			engine: engineName(member.mode),
+			why: member.modeReason,
+			adopted: member.engine.kernel()?.adopted ?? false,
+		});
+		signal = await stop;
+		options.onEvent({ event: "stopping", signal });
+	} finally {
+		await (signal === DETACH ? member?.detach() : member?.close());
+		await api.close();
+		process.removeAllListeners("SIGHUP");
+	}
+	options.onEvent({ event: "stopped", left: signal === DETACH && member?.mode !== "user" });
+}
+
+/** The socket is opened before the member starts, so that a second daemon of this name is refused before it touches the
+ * host. */
+function answersOnceStarted(member: () => Member | undefined): Answers {
+	const now = () => {
+		const started = member();
+		if (!started) throw new ShuntError("SHUNT_ENGINE_FAILED", { step: "starting", why: "the daemon is not ready yet" });
+		return answersOf(started);
+	};
+	return {
+		status: () => now().status(),
+		sessions: async (query) => now().sessions(query),
+		countSessions: async (filter) => now().countSessions(filter),
+		expireSessions: async (filter) => now().expireSessions(filter),
+		explain: (query) => now().explain(query),
+		reload: () => now().reload(),
+	};
+}
+
+function nameOf(kind: "gateway" | "backend", config: Config, given: string | undefined): string {
+	const members = kind === "gateway" ? config.gateways : config.backends;
+	const known = members.map((one) => one.name).join(", ") || "none";
+	if (given === undefined && members.length === 1) return (members[0] as { name: string }).name;
+	if (given === undefined)
+		throw new ShuntError("SHUNT_USAGE", { what: `--name is required: ${config.file} has the ${kind}s ${known}.` });
+	if (!members.some((one) => one.name === given))
+		throw new ShuntError("SHUNT_UNKNOWN_SERVER", { file: config.file, role: kind, name: given, known });
+	return given;
+}
+
+function messageOf(error: unknown): string {
+	return error instanceof Error ? error.message : String(error);
+}

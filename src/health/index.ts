@@ -1,0 +1,3 @@
+// index.ts - what other rooms may use of this one.
+
+export * from "./health.js";

@@ -1,0 +1,159 @@
+/**
+ * The publisher: config → store → compile → publish. At the start, at a reload, when the host's facts change, and
+ * whenever a role asks for it.
+ *
+ * Owns: the configuration in force, its snapshot, ids, the epoch, the tables last published, and that publications
+ * follow one another: two at once could end in the wrong order.
+ * Must never: publish tables whose ids are not persisted, where the engine's sessions outlive this process.
+ */
+import type { Config } from "../config/index.js";
+import {
+	type Compiled,
+	compile,
+	newTableIds,
+	readSnapshot,
+	type Shares,
+	type Snapshot,
+	type StaticStore,
+	type TableIds,
+	type Target,
+	type TargetEpochs,
+	targetsOf,
+} from "../database/index.js";
+import type { NativeEngine } from "../engine/index.js";
+import { type HealthState, unhealthyAddresses } from "../health/index.js";
+import type { PersistedState, PersistedStateFile } from "./persisted-state.js";
+import type { Role } from "./role.js";
+
+/** Headers carry wall clock time: a wall clock that is set (not slewed) by more than this is published anew. */
+const CLOCK_STEP_NS = 500_000_000n;
+
+export interface PublisherOptions {
+	readonly config: Config;
+	readonly snapshot: Snapshot;
+	readonly store: StaticStore;
+	readonly role: Role;
+	readonly engine: NativeEngine;
+	/** Where ids and epochs are persisted; undefined: the engine's sessions end with this process. */
+	readonly stateFile: PersistedStateFile | undefined;
+	/** Of an earlier daemon whose sessions the engine has adopted. */
+	readonly adopted: PersistedState | undefined;
+	readonly warn: (problem: string) => void;
+}
+
+export class Publisher {
+	config: Config;
+	snapshot: Snapshot;
+	/** undefined: before the first publication. */
+	compiled: Compiled | undefined;
+	/** Of the published tables. */
+	epoch: number;
+	readonly ids: TableIds;
+	/** Of an earlier daemon; used by the first compilation. */
+	readonly #adoptedEpochs: TargetEpochs | undefined;
+	readonly #options: PublisherOptions;
+	#targets: { readonly of: Snapshot; readonly list: readonly Target[] } | undefined;
+	#last: Promise<unknown> = Promise.resolve();
+	#stopped = false;
+
+	constructor(options: PublisherOptions) {
+		this.#options = options;
+		this.config = options.config;
+		this.snapshot = options.snapshot;
+		this.ids = options.adopted?.ids ?? newTableIds();
+		this.epoch = options.adopted?.epoch ?? 0;
+		this.#adoptedEpochs = options.adopted?.epochs;
+	}
+
+	/** Resolves when tables of the current configuration are in force, or at once when stopped. Rejects if they cannot be
+	 * compiled or published; the previous ones then stay. */
+	publish(): Promise<void> {
+		if (this.#stopped) return Promise.resolve();
+		const next = this.#last.catch(() => {}).then(() => this.#publishNow());
+		this.#last = next;
+		return next;
+	}
+
+	/** The same where no caller waits for it: a failure is a warning. */
+	publishInBackground(): void {
+		this.publish().catch((error) => this.#options.warn(String(error)));
+	}
+
+	/** Puts another configuration in force. Rejects as publish() does. */
+	async reload(config: Config): Promise<void> {
+		const { store, role } = this.#options;
+		await store.reload(config);
+		this.config = config;
+		this.snapshot = await readSnapshot(store);
+		role.configure(config);
+		await this.publish();
+		await role.apply(this.config, this.snapshot);
+	}
+
+	/** Publishes anew if the wall clock has been set since the last publication. */
+	checkClock(): void {
+		const drift = wallOffsetNs() - (this.compiled?.tables.wallOffsetNs ?? 0n);
+		if (drift > CLOCK_STEP_NS || drift < -CLOCK_STEP_NS) this.publishInBackground();
+	}
+
+	/** All targets of all redirections, each once. */
+	targets(): readonly Target[] {
+		if (this.#targets?.of !== this.snapshot) this.#targets = { of: this.snapshot, list: allTargets(this.snapshot) };
+		return this.#targets.list;
+	}
+
+	/** Resolves when no publication is under way. */
+	async stop(): Promise<void> {
+		this.#stopped = true;
+		await this.#last.catch(() => {});
+	}
+
+	async #publishNow(): Promise<void> {
+		const { role, engine, stateFile, warn } = this.#options;
+		const facts = await role.hostFacts(this.targets(), () => this.publishInBackground());
+		const { health, balance, ...inputs } = role.tableInputs(this.config);
+		const compiled = compile({
+			...inputs,
+			epoch: this.epoch + 1,
+			cluster: this.config.cluster,
+			snapshot: this.snapshot,
+			facts,
+			ids: this.ids,
+			previous: this.compiled ?? (this.#adoptedEpochs && { epochs: this.#adoptedEpochs, forwarding: new Map() }),
+			wallOffsetNs: wallOffsetNs(),
+			balance: withoutUnhealthy(balance, this.targets(), health),
+		});
+		stateFile?.write({ epoch: compiled.tables.epoch, ids: this.ids, epochs: compiled.epochs });
+		for (const problem of engine.publish(compiled.tables)) warn(problem);
+		const previous = this.compiled;
+		this.compiled = compiled;
+		this.epoch = compiled.tables.epoch;
+		role.published(compiled, previous);
+	}
+}
+
+/** The shares with unhealthy addresses among those that are down. */
+export function withoutUnhealthy(
+	shares: Shares | undefined,
+	targets: readonly Target[],
+	health: HealthState,
+): Shares | undefined {
+	const unhealthy = unhealthyAddresses(targets, health);
+	if (unhealthy.size === 0) return shares;
+	const { factors, addresses, down } = shares ?? { factors: new Map(), addresses: new Map(), down: [] };
+	return { factors, addresses, down: new Set([...down, ...unhealthy]) };
+}
+
+function allTargets(snapshot: Snapshot): Target[] {
+	const all = snapshot.services.flatMap((service) =>
+		[service.redirection, ...service.rules.map((rule) => rule.redirection)].flatMap((redirection) =>
+			targetsOf(snapshot, service, redirection),
+		),
+	);
+	return [...new Map(all.map((target) => [target.key, target])).values()];
+}
+
+/** What to add to the monotonic clock for nanoseconds since 1970. */
+function wallOffsetNs(): bigint {
+	return BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
+}

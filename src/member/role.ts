@@ -1,0 +1,104 @@
+/**
+ * What differs between a gateway and a backend, as one interface.
+ *
+ * A role is made for one attempt to start a member and is spent once it is closed. The member calls it in this order:
+ *
+ *   interfaces → prepare → attach → [tableInputs, hostFacts, published] → apply → start → … → close or detach
+ *
+ * where the part in brackets is repeated by every publication, `swept` follows each pass over the session table, and
+ * `configure` and `apply` frame the publication of a reload.
+ *
+ * Owns: the contract between member/ and a role. A role runs its own loops; the member knows neither of them.
+ * Must never: name what only one of the roles has.
+ */
+import type { Config, Service } from "../config/index.js";
+import type { Compiled, CompileInput, HostFacts, Snapshot, Store, TableIds, Target } from "../database/index.js";
+import type { EngineOptions, NativeEngine } from "../engine/index.js";
+import type { HealthState } from "../health/index.js";
+import type { EngineMode } from "../host/offloads.js";
+import type { LoadReport } from "../load/index.js";
+import type { Believed } from "../policy/index.js";
+
+/** What the daemon reports as it happens; part of its JSON output. */
+export interface MemberEvent {
+	event: "ready" | "reloaded" | "refused" | "warning" | "worker-ended" | "next-hop";
+	[detail: string]: unknown;
+}
+
+/** What a role contributes to the compilation of tables, besides the database and the host facts. */
+export interface TableInputs extends Pick<CompileInput, "roles" | "own" | "ownState" | "loads" | "balance"> {
+	/** Addresses whose targets are all unhealthy are published as inactive. */
+	readonly health: HealthState;
+}
+
+/** The member as its role sees it. */
+export interface MemberView {
+	readonly config: Config;
+	readonly store: Store;
+	readonly snapshot: Snapshot;
+	/** The last published tables; undefined before the first publication. */
+	readonly compiled: Compiled | undefined;
+	readonly ids: TableIds;
+	readonly engine: NativeEngine;
+	readonly mode: EngineMode;
+	readonly interfaces: readonly string[];
+	/** All targets of all redirections, each once. */
+	targets(): readonly Target[];
+	/** Sessions of this protocol's services at the last sweep, by flow or by source as each service counts them (R10). */
+	sessionsOf(protocol: Service["protocol"]): number;
+	/** Compiles and publishes tables; after the publications that are under way. */
+	publish(): Promise<void>;
+}
+
+/** What a member believes of the cluster's backends. */
+export interface BackendView {
+	/** The backend's last report; undefined: none is in the database. */
+	report(backend: string): LoadReport | undefined;
+	/** Milliseconds since that report was received; undefined: none was. */
+	reportAgeMs(backend: string): number | undefined;
+	believed(backend: string): Believed | undefined;
+	/** What its weight is multiplied by where a service is `choose: weighted`; 1 until known. */
+	factor(backend: string): number;
+	/** An address's part of its backend's addresses of one family, 0 to 1; null: not known. */
+	share(address: string): number | null;
+	/** The address gets no new session: its uplink is down. */
+	isDown(address: string): boolean;
+}
+
+export interface Role {
+	readonly kind: "gateway" | "backend";
+	/** This server's name in the configuration. */
+	readonly name: string;
+	/** The engine also sees packets that this host sends, which refresh sessions. */
+	readonly observesEgress: boolean;
+	/** What it believes of backends; undefined: nothing, it chooses none. */
+	readonly backends: BackendView | undefined;
+
+	/** The interfaces whose packets the engine takes. Throws SHUNT_INTERFACE_MISSING. */
+	interfaces(): Promise<readonly string[]>;
+	/** Changes the host as this engine needs it: offloads, sysctls, tun device. Returns what a user-space engine is
+	 * given. */
+	prepare(config: Config, mode: EngineMode): Promise<Pick<EngineOptions, "workers" | "tun">>;
+	/** The engine exists and has no tables yet. */
+	attach(member: MemberView): Promise<void>;
+	/** Has the host drop, rewrite and carry what exactly these services need. */
+	apply(config: Config, snapshot: Snapshot): Promise<void>;
+	tableInputs(config: Config): TableInputs;
+	/** Facts by address for those targets that this host sends to. `changed` is called once, when they are no longer
+	 * these. */
+	hostFacts(targets: readonly Target[], changed: () => void): Promise<ReadonlyMap<string, HostFacts>>;
+	/** Tables have been published. */
+	published(compiled: Compiled, previous: Compiled | undefined): void;
+	/** The engine takes packets: the role's loops begin. Throws if the engine cannot serve this role here. */
+	start(): void;
+	/** A pass over the session table is complete. A rejection is reported as a warning. */
+	swept(): Promise<void>;
+	/** A new configuration is in the database and not yet published. */
+	configure(config: Config): void;
+	/** This server's load as last measured; undefined: not yet. */
+	load(): LoadReport | undefined;
+	/** Ends its loops and undoes its changes to the host. */
+	close(): Promise<void>;
+	/** Ends its loops and leaves on the host what the kernel's engine needs to go on without a daemon. */
+	detach(): Promise<void>;
+}

@@ -1,0 +1,34 @@
+// loopback.ts - for each test of the library's sockets: a gateway and backends on loopback, and sockets that are
+// closed.
+
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, beforeEach } from "vitest";
+import { RedirectionCache, type RedirectionOptions } from "../../src/client/index.js";
+import { Peer, TARGETS } from "./peer.js";
+
+/** A new one for each test. */
+export let peer: Peer;
+/** Closed after each test. */
+export const sockets: { close(): unknown }[] = [];
+beforeEach(async () => {
+	peer = await Peer.start();
+});
+afterEach(() => {
+	for (const socket of sockets.splice(0)) socket.close();
+	peer.close();
+});
+
+export const redirection = (more: RedirectionOptions = {}): RedirectionOptions => ({
+	controlPort: peer.controlPort,
+	targets: TARGETS,
+	cache: new RedirectionCache(),
+	...more,
+});
+
+export async function until(what: string, good: () => boolean | Promise<boolean>): Promise<void> {
+	const end = Date.now() + 5000;
+	while (!(await good())) {
+		if (Date.now() > end) throw new Error(`timed out waiting for ${what}`);
+		await delay(5);
+	}
+}

@@ -1,0 +1,12 @@
+// random.ts - a random number generator with a seed (mulberry32), so that a failure is reproducible.
+
+/** A function that returns an integer from 0 to below its argument. */
+export function random(seed: number): (below: number) => number {
+	let state = seed;
+	return (below) => {
+		state = (state + 0x6d2b79f5) | 0;
+		let t = Math.imul(state ^ (state >>> 15), 1 | state);
+		t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+		return ((t ^ (t >>> 14)) >>> 0) % below;
+	};
+}
