@@ -21,7 +21,7 @@ const targets = Array.from({ length: TARGETS }, (_, i) => ({
 	nextHop: Buffer.from("02bb00000004", "hex"),
 	ownMac: Buffer.from("02bb00000003", "hex"),
 	port: 53,
-	family: 4,
+	family: /** @type {4} */ (4),
 	epoch: 0,
 	state: 1,
 	mtu: 9000,
