@@ -343,7 +343,8 @@ class Bench {
 				for (let i = 0; i < 3; i++)
 					this.inside("client", "iperf3", "--client", "203.0.113.60", "--port", String(5211 + i), "--time", "1");
 				const redirects = () => under.output.split('"event":"redirect"').length - 1;
-				for (let tries = 0; redirects() < 3 && tries < 100; tries++) await new Promise((resolve) => setTimeout(resolve, 50));
+				for (let tries = 0; redirects() < 3 && tries < 100; tries++)
+					await new Promise((resolve) => setTimeout(resolve, 50));
 				results.push({ round, way: "under the agent", linkMbit: mbit, mbit: await upload("203.0.113.60") });
 				await this.end(under.child);
 			}
