@@ -65,6 +65,8 @@ class Bench {
 		this.prefix = `bench${process.pid}`;
 		this.daemons = new Map();
 		this.engine = "native";
+		/** By backend: direct packets at the last call of direct(). */
+		this.before = {};
 	}
 
 	say = (text) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`);
@@ -113,7 +115,7 @@ class Bench {
 			const child = spawn("ip", args, { stdio: ["ignore", "pipe", "inherit"] });
 			this.daemons.set(host, { child, socket });
 			await new Promise((resolve, reject) => {
-				child.stdout.on("data", (text) => String(text).includes('"event":"ready"') && resolve());
+				child.stdout.on("data", (text) => String(text).includes('"event":"ready"') && resolve(undefined));
 				child.once("exit", (status) => reject(new Error(`${host}'s daemon ended: ${status}`)));
 			});
 		}
@@ -208,7 +210,7 @@ class Bench {
 				const { agent, ...rest } = ask;
 				const under = agent ? await this.agent([`udp/${VIP}:53`], "198.51.100.9") : undefined;
 				const { p50Ms, p99Ms, lost } = await this.client({ count, warm: 200, ...rest });
-				if (under) await this.end(under);
+				if (under) await this.end(under.child);
 				results.push({ round, subject, p50Ms, p99Ms, lost });
 			}
 			const first = await this.client({ count: 1 });
@@ -235,15 +237,15 @@ class Bench {
 		const child = spawn("ip", [...args, "--target-prefix", "10.77.0.0/16", "--service", ...services], {
 			stdio: ["ignore", "pipe", "inherit"],
 		});
-		child.said = "";
+		const agent = { child, output: "" };
 		await new Promise((resolve, reject) => {
 			child.stdout.on("data", (text) => {
-				child.said += text;
-				if (child.said.includes('"event":"ready"')) resolve();
+				agent.output += text;
+				if (agent.output.includes('"event":"ready"')) resolve(undefined);
 			});
 			child.once("exit", (status) => reject(new Error(`the agent ended: ${status}`)));
 		});
-		return child;
+		return agent;
 	}
 
 	end(child) {
@@ -340,10 +342,11 @@ class Bench {
 				// The first connection goes by the gateway, and brings the lease.
 				for (let i = 0; i < 3; i++)
 					this.inside("client", "iperf3", "--client", "203.0.113.60", "--port", String(5211 + i), "--time", "1");
-				const told = () => under.said.split('"event":"redirect"').length - 1;
-				for (let tries = 0; told() < 3 && tries < 100; tries++) await new Promise((resolve) => setTimeout(resolve, 50));
+				const redirects = () => under.output.split('"event":"redirect"').length - 1;
+				for (let tries = 0; redirects() < 3 && tries < 100; tries++)
+					await new Promise((resolve) => setTimeout(resolve, 50));
 				results.push({ round, way: "under the agent", linkMbit: mbit, mbit: await upload("203.0.113.60") });
-				await this.end(under);
+				await this.end(under.child);
 			}
 			for (const server of servers) server.kill("SIGTERM");
 		} finally {
@@ -365,8 +368,8 @@ class Bench {
 				for (const host of BACKENDS) this.direct(host);
 				const running = this.client({ seconds: 4, gapMs: 2 });
 				await new Promise((resolve) => setTimeout(resolve, 1500));
-				const grown = BACKENDS.map((host) => [this.direct(host), host]).sort(([a], [b]) => b - a);
-				const [count, host] = grown[0];
+				const grown = BACKENDS.map((host) => ({ count: this.direct(host), host })).sort((a, b) => b.count - a.count);
+				const { count, host } = grown[0];
 				if (count < 100) throw new Error("the client has not left the gateway");
 				if (kind === "silent death") {
 					// Nothing reaches it any more, neither straight nor by the gateway.
@@ -398,7 +401,6 @@ class Bench {
 			encoding: "utf8",
 		});
 		const now = JSON.parse(text).reasons.find(({ reason }) => reason === "direct")?.packets ?? 0;
-		this.before ??= {};
 		const grown = now - (this.before[host] ?? 0);
 		this.before[host] = now;
 		return grown;

@@ -8,7 +8,7 @@ const mapped = (text) => Buffer.from([...Array(10).fill(0), 255, 255, ...text.sp
 const mac = (text) => Buffer.from(text.replaceAll(":", ""), "hex");
 const engine = new NativeEngine({
 	workers: [{ interface: "d0", bufferBytes: 64 << 20 }],
-	transmit,
+	transmit: /** @type {"pcap" | "ring" | "sendmmsg"} */ (transmit),
 	qdiscBypass: true,
 	sessions4: 1 << 18,
 });

@@ -100,7 +100,7 @@ export async function start(namespace, processor, command, args) {
 		const look = () => {
 			if (!/ready|listening on/.test(said + complained)) return;
 			clearTimeout(late);
-			resolve();
+			resolve(undefined);
 		};
 		child.stdout.on("data", look);
 		child.stderr.on("data", look);

@@ -26,6 +26,6 @@ if (what === "serve") {
 		const [name, number] = String(bytes).split(" ");
 		console.log(`${number} ${name}`);
 	});
-	socket.on("error", (error) => console.log(`error ${error.code}`));
+	socket.on("error", (/** @type {NodeJS.ErrnoException} */ error) => console.log(`error ${error.code}`));
 	socket.connect(Number(port), address, () => setInterval(() => socket.send(String(n++)), Number(every)));
 }

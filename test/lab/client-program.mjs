@@ -38,7 +38,7 @@ function question(id) {
 async function dns() {
 	const socket = createSocket({ type: service.includes(":") ? "udp6" : "udp4", redirection });
 	told(socket);
-	await new Promise((resolve) => socket.bind({ address: from, port: fromPort }, resolve));
+	await new Promise((resolve) => socket.bind({ address: from, port: fromPort }, () => resolve(undefined)));
 	const answers = new Map();
 	socket.on("message", (message, rinfo) => {
 		if (rinfo.address !== service) say({ event: "stranger", from: rinfo.address });

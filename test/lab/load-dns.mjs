@@ -45,7 +45,7 @@ function flowing() {
 }
 
 process.stdin.setEncoding("utf8").on("data", (text) => {
-	for (const word of text.trim().split("\n")) {
+	for (const word of String(text).trim().split("\n")) {
 		if (word === "mark") console.log(`marked ${sent}`);
 		if (word === "end") ending = true;
 	}

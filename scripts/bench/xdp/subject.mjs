@@ -14,6 +14,7 @@ const TARGETS = 100;
 const MAGLEV_ROWS = 65_537;
 
 const mapped = (text) => Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, ...text.split(".").map(Number)]);
+/** @type {import("../../../dist/policy/index.js").TableTarget[]} */
 const targets = Array.from({ length: TARGETS }, (_, i) => ({
 	id: i + 1,
 	address: mapped(`10.77.3.${i + 1}`),
