@@ -65,8 +65,8 @@ export class QuerySockets {
 		socket.on("message", (datagram, from) => this.#options.onMessage(datagram, from.address, from.port));
 		socket.on("error", (error) => this.#failed(peer, address, error));
 		socket.connect(port, address, ((error?: Error) => {
-			if (error) return this.#failed(peer, address, error);
-			if (this.#peers.get(address) !== peer) return;
+			if (error) this.#failed(peer, address, error);
+			if (error || this.#peers.get(address) !== peer) return;
 			peer.connected = true;
 			if (peer.waiting !== undefined) this.#transmit(peer, peer.waiting, address);
 			peer.waiting = undefined;
@@ -82,11 +82,13 @@ export class QuerySockets {
 		});
 	}
 
-	#failed(peer: Peer, address: string, error: NodeJS.ErrnoException): void {
+	#failed(peer: Peer, address: string, { code, message }: NodeJS.ErrnoException): void {
 		if (this.#peers.get(address) !== peer) return;
-		if (error.code === "ECONNREFUSED") return this.#options.onRefused(address);
+		if (code === "ECONNREFUSED") {
+			this.#options.onRefused(address);
+			return;
+		}
 		this.reopen(address);
-		if (UNREACHABLE.has(error.code ?? "")) return;
-		this.#options.warn(`load queries to ${address} cannot be sent: ${error.message}`);
+		if (!UNREACHABLE.has(code ?? "")) this.#options.warn(`load queries to ${address} cannot be sent: ${message}`);
 	}
 }
