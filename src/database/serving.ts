@@ -15,6 +15,7 @@ export type ImposedStates = ReadonlyMap<string, "draining" | "inactive">;
 export const PANIC_THRESHOLD = 0.5;
 
 export function serving(targets: readonly Target[], imposed: ImposedStates) {
+	if (imposed.size === 0) return { panic: false, targets };
 	const all = new Set<string>();
 	const usable = new Set<string>();
 	for (const { key, backend, state } of targets) {
@@ -25,19 +26,32 @@ export function serving(targets: readonly Target[], imposed: ImposedStates) {
 	const panic = usable.size < all.size * PANIC_THRESHOLD;
 	/** That the only backend is used, healthy or not, is no news. */
 	const reported = panic && all.size > 1;
-	if (panic || imposed.size === 0) return { panic: reported, targets };
+	if (panic) return { panic: reported, targets };
 	return {
 		panic: false,
 		targets: targets.map((target) => ({ ...target, state: worse(target.state, imposed.get(target.key)) })),
 	};
 }
 
-/** Of one target in several redirections: `worst` moves its epoch; `published` is what the packet program sees, which
- * takes no inactive target, though a redirection in panic has rows of it. */
-export function mergedStates(states: readonly State[]): { worst: State; published: State } {
-	const worst = states.reduce((a, b) => worse(a, b));
-	const mixed = states.some((state) => state !== worst);
-	return { worst, published: mixed && worst === "inactive" ? "draining" : worst };
+/** A target's state in all redirections that it is in. */
+export interface MergedState {
+	/** Moves its epoch. */
+	readonly worst: State;
+	/** What the packet program sees: it takes no inactive target, though a redirection in panic has rows of it. */
+	readonly published: State;
+}
+
+/** By target key, of targets that each stand once for each of their redirections. */
+export function mergedStates(targets: Iterable<Target>): ReadonlyMap<string, MergedState> {
+	const merged = new Map<string, MergedState>();
+	for (const { key, state } of targets) {
+		const before = merged.get(key);
+		if (before?.published === state) continue;
+		const worst = worse(state, before?.worst);
+		const mixed = before !== undefined;
+		merged.set(key, { worst, published: mixed && worst === "inactive" ? "draining" : worst });
+	}
+	return merged;
 }
 
 const RANK = { active: 0, draining: 1, inactive: 2 } as const satisfies Record<State, number>;

@@ -123,13 +123,9 @@ export function compile(input: CompileInput): Compiled {
 			return { service, rule: from, ...serving(all, health) };
 		}),
 	);
-	const targets = new Map<string, Target>();
-	const statesByKey = new Map<string, State[]>();
-	for (const target of uses.flatMap((use) => use.targets)) {
-		targets.set(target.key, target);
-		statesByKey.set(target.key, [...(statesByKey.get(target.key) ?? []), target.state]);
-	}
-	const merged = new Map([...statesByKey].map(([key, all]) => [key, mergedStates(all)]));
+	const used = uses.flatMap((use) => use.targets);
+	const targets = new Map(used.map((target) => [target.key, target]));
+	const merged = mergedStates(used);
 	const serviceIds = ids.services.assign(snapshot.services.map((service) => service.key));
 	const targetIds = ids.targets.assign(targets.keys());
 

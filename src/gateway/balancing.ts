@@ -51,6 +51,8 @@ export class Balancing implements BackendView {
 	#stepping = false;
 	#steppedAt = 0;
 	#closed = false;
+	/** Tables must follow health, and are about to. */
+	#healthChanged = false;
 
 	constructor(member: MemberView, emit: (event: MemberEvent) => void) {
 		this.#member = member;
@@ -147,9 +149,15 @@ export class Balancing implements BackendView {
 		return this.#health.address(backend, address);
 	}
 
-	/** At once, not at the end of the sweep: until then packets go to a backend that is gone. */
+	/** At once, not at the end of the sweep: until then packets go to a backend that is gone. Once for all evidence of a
+	 * moment: backends that fall together are judged together. */
 	#publishHealth(): void {
-		if (!this.#closed) this.#member.publish().catch((error) => this.#warn(String(error)));
+		if (this.#healthChanged) return;
+		this.#healthChanged = true;
+		setImmediate(() => {
+			this.#healthChanged = false;
+			if (!this.#closed) this.#member.publish().catch((error) => this.#warn(String(error)));
+		});
 	}
 
 	/** `sessions`: this gateway's own, by backend, at the last sweep. True: the tables must follow. */
