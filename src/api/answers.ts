@@ -10,7 +10,7 @@ import type { Member } from "../member/member.js";
 import { explain } from "./explain.js";
 import { linksOf } from "./links.js";
 import { loadsOfBackends, ownLoad } from "./loads.js";
-import { Names } from "./names.js";
+import { Names, stateOf } from "./names.js";
 import type { Answers } from "./server.js";
 import { countSessions, expireSessions, listSessions } from "./session-list.js";
 import type { Count, ReasonCount, Status, TargetStatus } from "./types.js";
@@ -61,6 +61,7 @@ function statusOf(member: Member): Status {
 			idleMs: service.idleMs,
 			sessions: counts.services[id] ?? 0,
 			targets: targetsOfService(member, names, service, counts.targets),
+			panics: (member.compiled?.panics ?? []).flatMap((one) => (one.service === service.key ? [one.rule ?? ""] : [])),
 		})),
 		load: ownLoad(member),
 		loads: loadsOfBackends(member),
@@ -128,7 +129,7 @@ function targetsOfService(member: Member, names: Names, service: Service, sessio
 			backend: target.backend,
 			address: target.address,
 			port: target.port,
-			state: member.role.backends?.isDown(target.address) ? "inactive" : target.state,
+			...stateOf(member, target),
 			share: total === 0 ? 0 : (rows.get(id) ?? 0) / total,
 			sessions: sessions[id] ?? 0,
 			nextHop: macText(member.compiled?.tables.targets.find((one) => one.id === id)?.nextHop ?? null),

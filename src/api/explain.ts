@@ -11,7 +11,7 @@ import { ShuntError } from "../errors.js";
 import type { Member } from "../member/member.js";
 import { ROLE } from "../policy/index.js";
 import { formatPrefix } from "../wire/index.js";
-import { endpoint, Names } from "./names.js";
+import { endpoint, Names, stateOf } from "./names.js";
 import type { FlowQuery } from "./server.js";
 import { sessionOf } from "./session-list.js";
 import type { Explanation, Weighed } from "./types.js";
@@ -68,7 +68,7 @@ export function explain(member: Member, query: FlowQuery): Explanation {
 					backend: target.backend,
 					address: target.address,
 					port: target.port,
-					state: target.state,
+					state: stateOf(member, target).state,
 					terms: termsText(target.terms),
 				}
 			: null,
@@ -142,7 +142,10 @@ function sentences(
 	}
 	if (target) {
 		const at = endpoint(target.address, target.port);
-		why.push(`It goes to ${target.backend} at ${at} (${target.state}; ${termsText(target.terms)}).`);
+		const { state, health } = stateOf(member, target);
+		why.push(`It goes to ${target.backend} at ${at} (${state}; ${termsText(target.terms)}).`);
+		const reason = member.role.backends?.addressHealth(target.backend, target.address).reason;
+		if (health === "unhealthy") why.push(`${target.backend} is unhealthy: ${reason}.`);
 		if (member.compiled?.unresolved.includes(target.address)) why.push("The next hop to it is not resolved.");
 	}
 	return why;

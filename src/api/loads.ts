@@ -12,7 +12,8 @@ export function ownLoad(member: Member): LoadStatus | null {
 	const report = member.role.load();
 	if (report === undefined) return null;
 	const ageMs = Date.now() - report.at;
-	return { ...reported(report, () => null), known: "fresh", ageMs, load: report.total, factor: null };
+	const health = { health: "unknown", reason: null, drains: false } as const;
+	return { ...reported(report, () => null), known: "fresh", ageMs, load: report.total, factor: null, ...health };
 }
 
 export function loadsOfBackends({ role, config }: Member): LoadStatus[] {
@@ -20,12 +21,16 @@ export function loadsOfBackends({ role, config }: Member): LoadStatus[] {
 	if (view === undefined) return [];
 	return config.backends.map((backend) => {
 		const believed = view.believed(backend.name);
+		const { health, reason, drains = false } = view.health(backend.name);
 		return {
 			...reported(view.report(backend.name) ?? noReport(backend), (address) => view.share(address)),
 			known: believed?.known ?? "unknown",
 			ageMs: view.reportAgeMs(backend.name) ?? null,
 			load: believed?.load ?? null,
 			factor: view.factor(backend.name),
+			health,
+			reason,
+			drains,
 		};
 	});
 }

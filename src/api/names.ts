@@ -8,6 +8,7 @@ import { parseAddress, type Service } from "../config/index.js";
 import type { Target } from "../database/index.js";
 import { ShuntError } from "../errors.js";
 import type { Member } from "../member/member.js";
+import type { TargetStatus } from "./types.js";
 
 /** Services and targets by id, in the tables in force now. */
 export class Names {
@@ -45,6 +46,14 @@ function idsOf<T>(known: Map<number, T>, nameOf: (one: T) => string, what: strin
 		});
 	}
 	return ids;
+}
+
+/** A target's state in force, without the panic of a redirection, and its health. */
+export function stateOf({ role }: Member, { backend, address, state }: Target): Pick<TargetStatus, "state" | "health"> {
+	const { health, drains } = role.backends?.addressHealth(backend, address) ?? { health: "unknown" };
+	if (state === "inactive" || role.backends?.isDown(address) || (health === "unhealthy" && !drains))
+		return { state: "inactive", health };
+	return { state: health === "unhealthy" ? "draining" : state, health };
 }
 
 export { formatEndpoint as endpoint } from "../wire/index.js";

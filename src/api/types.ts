@@ -7,6 +7,8 @@
 
 export type Role = "gateway" | "backend";
 
+export type Health = "healthy" | "unhealthy" | "unknown";
+
 /** Packets and bytes since the daemon started. */
 export interface Count {
 	packets: number;
@@ -26,7 +28,10 @@ export interface TargetStatus extends Count {
 	/** The service address: where header and packet go. */
 	address: string;
 	port: number;
+	/** In force: as configured, or by its uplink or its health. */
 	state: "active" | "draining" | "inactive";
+	/** As this gateway observes it; on a backend always unknown. */
+	health: Health;
 	/** Share of the forwarding table's rows, 0 to 1. */
 	share: number;
 	/** Live sessions at the last sweep. */
@@ -43,6 +48,8 @@ export interface ServiceStatus {
 	idleMs: number;
 	sessions: number;
 	targets: TargetStatus[];
+	/** Where all backends are used because too few are healthy: prefixes of rules, "" for sources without one. */
+	panics: string[];
 }
 
 export interface WorkerStatus {
@@ -91,6 +98,12 @@ export interface LoadStatus {
 	/** What its weight is multiplied by where a service is `choose: weighted`; null where this host chooses no backends.
 	 * */
 	factor: number | null;
+	/** As this gateway observes it; unknown where this host chooses no backends. */
+	health: Health;
+	/** Why: "no load report since 12:01:07, 3 polls unanswered"; null where this host chooses no backends. */
+	reason: string | null;
+	/** It is unhealthy, its sessions still work and stay. */
+	drains: boolean;
 	uplinks: UplinkStatus[];
 }
 

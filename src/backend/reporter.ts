@@ -1,17 +1,20 @@
 /**
  * The reporter: a backend answers its gateways' load queries (load/datagram.ts), from the address that was queried.
  *
- * Owns: a socket on each of the backend's own addresses, and the nonces of a window, so that each query is answered
- * once: an answer is larger than its query, and a replayed query must not make this host send to a forged source.
+ * Owns: a socket on each of the backend's own addresses, the farewell at a clean end, and the nonces of a window, so
+ * that each query is answered once: an answer is larger than its query, and a replayed query must not make this host
+ * send to a forged source.
  * Must never: answer a query without a valid tag, or measure anything; the report is given to it.
  */
-import { createSocket, type Socket } from "node:dgram";
+import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import type { Config } from "../config/index.js";
 import { decode, encode, type LoadReport } from "../load/index.js";
 
 /** Nonces remembered; further queries within the window are not answered. */
 const MAX_NONCES = 65_536;
 const RETRY_MS = 1000;
+/** Queries remembered for the farewell: one for each gateway's socket. */
+const MAX_LAST_QUERIES = 1024;
 
 export interface ReporterOptions {
 	readonly config: Config;
@@ -19,6 +22,12 @@ export interface ReporterOptions {
 	readonly report: () => LoadReport | undefined;
 	/** Gets each different problem once. */
 	readonly warn: (problem: string) => void;
+}
+
+interface AnsweredQuery {
+	readonly nonce: bigint;
+	readonly from: RemoteInfo;
+	readonly socket: Socket;
 }
 
 export class Reporter {
@@ -30,6 +39,8 @@ export class Reporter {
 	#sockets = new Map<string, Socket>();
 	/** Arrival time (Date.now()) by nonce, in order of arrival. */
 	#answered = new Map<bigint, number>();
+	/** By gateway and own address: its last query that was answered, in order of arrival. */
+	#lastQueries = new Map<string, AnsweredQuery>();
 	#retry: NodeJS.Timeout | undefined;
 	#warned = new Set<string>();
 	#closed = false;
@@ -51,10 +62,36 @@ export class Reporter {
 		for (const address of addresses) if (!this.#sockets.has(address)) this.#open(address, port);
 	}
 
+	/** Tells each gateway that this backend ends: once more the answer to its last query, with `leaving`. Resolves when
+	 * they are sent, to how many sockets. */
+	async leave(): Promise<number> {
+		const { cluster } = this.#config;
+		const report = this.#report();
+		const key = cluster.keys.find((one) => one.id === cluster.signKey);
+		if (report === undefined || key === undefined) return 0;
+		const open = new Set(this.#sockets.values());
+		const farewells = [...this.#lastQueries.values()].filter(({ socket }) => open.has(socket));
+		this.#lastQueries.clear();
+		await Promise.all(
+			farewells.map(({ nonce, from, socket }) => {
+				const datagram = encode({ kind: "answer", nonce, at: Date.now(), report: { ...report, leaving: true } }, key);
+				return new Promise<void>((sent) => socket.send(datagram, from.port, from.address, () => sent()));
+			}),
+		);
+		return farewells.length;
+	}
+
 	close(): void {
 		this.#closed = true;
 		clearTimeout(this.#retry);
 		this.#closeSockets(() => true);
+	}
+
+	#remember(key: string, query: AnsweredQuery): void {
+		this.#lastQueries.delete(key);
+		this.#lastQueries.set(key, query);
+		const [oldest] = this.#lastQueries.keys();
+		if (this.#lastQueries.size > MAX_LAST_QUERIES) this.#lastQueries.delete(oldest!);
 	}
 
 	#closeSockets(which: (address: string) => boolean): void {
@@ -80,14 +117,16 @@ export class Reporter {
 			if (!this.#closed) this.#retry = setTimeout(() => this.listen(this.#config, this.#addresses), RETRY_MS).unref();
 		});
 		socket.on("message", (datagram, from) => {
-			const answer = this.#answer(datagram);
-			if (answer !== undefined) socket.send(answer, from.port, from.address, () => {});
+			const answered = this.#answer(datagram);
+			if (answered === undefined) return;
+			this.#remember(`${from.address} ${from.port} ${address}`, { nonce: answered.nonce, from, socket });
+			socket.send(answered.datagram, from.port, from.address, () => {});
 		});
 		socket.bind({ port, address });
 		socket.unref();
 	}
 
-	#answer(datagram: Buffer): Buffer | undefined {
+	#answer(datagram: Buffer): { nonce: bigint; datagram: Buffer } | undefined {
 		const { cluster } = this.#config;
 		const now = Date.now();
 		const query = decode(datagram, cluster.keys, now, cluster.windowMs);
@@ -102,6 +141,7 @@ export class Reporter {
 		const key = cluster.keys.find((one) => one.id === cluster.signKey);
 		if (report === undefined || key === undefined) return undefined;
 		this.#answered.set(query.nonce, now);
-		return encode({ kind: "answer", nonce: query.nonce, at: now, report }, key);
+		const { nonce } = query;
+		return { nonce, datagram: encode({ kind: "answer", nonce, at: now, report }, key) };
 	}
 }

@@ -40,6 +40,8 @@ import { Reporter } from "./reporter.js";
 const TUN = "shunt0";
 /** What the tunnel delivers has fitted a link already; the tun device must not fragment it. */
 const TUN_MTU = 65_535;
+/** From the farewell to the end of the engine. */
+const LEAVE_MS = 250;
 
 export class BackendRole implements Role {
 	readonly kind = "backend";
@@ -170,7 +172,13 @@ export class BackendRole implements Role {
 	configure(): void {}
 
 	load(): LoadReport | undefined {
-		return this.#loadMeter?.report;
+		const report = this.#loadMeter?.report;
+		return report && { ...report, survives: this.#member?.outlivesDaemon ?? false };
+	}
+
+	/** Until the gateways have published tables without this backend, its engine goes on. */
+	async leave(): Promise<void> {
+		if (((await this.#reporter?.leave()) ?? 0) > 0) await new Promise((resolve) => setTimeout(resolve, LEAVE_MS));
 	}
 
 	async close(): Promise<void> {

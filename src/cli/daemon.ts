@@ -46,6 +46,15 @@ function eventText(event: DaemonEvent, paint: Paint): string {
 			return paint("yellow", `the next hop to ${event.address} ${problem}`);
 		case "warning":
 			return paint("yellow", problem);
+		case "health": {
+			const style = event.health === "healthy" ? "green" : event.sessions === "stay" ? "yellow" : "red";
+			const sessions = event.sessions === undefined ? "" : `; its sessions ${event.sessions}`;
+			return paint(style, `${event.backend} is ${event.health}: ${event.reason}${sessions}`);
+		}
+		case "panic":
+			return event.begins
+				? paint("red", `${event.redirection}: too few backends are healthy; all of them are used`)
+				: paint("green", `${event.redirection}: enough backends are healthy again`);
 		case "stopping":
 			return `${event.signal}: stopping`;
 		case "stopped":

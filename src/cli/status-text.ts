@@ -27,6 +27,7 @@ export function statusLines(status: Status, view: StatusView): string[] {
 		...serviceLines(status, view),
 		"",
 		...spaced(loadLines(status.loads, view.paint)),
+		...spaced(healthLines(status, view)),
 		...reasonLines(status, view),
 		...workerLines(status, view),
 		...linkLines(status, view),
@@ -140,11 +141,17 @@ function targetCells(target: TargetStatus, of: number, paint: Paint): string[] {
 	return [
 		`  ${target.backend} ${endpoint(target.address, target.port)}${nextHop}`,
 		paint("cyan", bar(part, BAR)),
-		target.state === "active" ? share : paint("yellow", target.state),
+		shareText(target, share, paint),
 		number(target.sessions),
 		number(target.packets),
 		bytes(target.bytes),
 	];
+}
+
+/** A target whose health is not believed, for too few are healthy, has a share. */
+function shareText({ state, health, share: part }: TargetStatus, share: string, paint: Paint): string {
+	if (health === "unhealthy" && part === 0) return paint("red", "unhealthy");
+	return state === "active" || part > 0 ? share : paint("yellow", state);
 }
 
 function idleLine(idle: readonly ServiceStatus[], shown: number, view: StatusView): string[] {
@@ -152,6 +159,25 @@ function idleLine(idle: readonly ServiceStatus[], shown: number, view: StatusVie
 	const names = [...new Set(idle.map((service) => service.name))].join(", ");
 	const what = `${count(idle.length, shown > 0 ? "other service" : "service")} without traffic (--all): ${names}`;
 	return [view.paint("dim", cut(what, view.width))];
+}
+
+// ---- unhealthy backends, and services in which health is not believed
+
+function healthLines({ loads, services }: Status, { paint }: StatusView): string[] {
+	const unhealthy = loads.filter(({ health }) => health === "unhealthy");
+	const panics = services.flatMap(({ name, protocol, address, port, panics: prefixes }) =>
+		prefixes.map((prefix) => {
+			const from = prefix === "" ? "" : ` from ${prefix}`;
+			return `${name} ${protocol} ${endpoint(address, port)}${from}: too few backends are healthy; all of them are used`;
+		}),
+	);
+	return [
+		...unhealthy.map(({ server, reason, drains }) => {
+			const sessions = drains ? "its sessions stay, new ones go elsewhere" : "its sessions move";
+			return paint(drains ? "yellow" : "red", `${server} is unhealthy: ${reason}; ${sessions}`);
+		}),
+		...panics.map((text) => paint("red", text)),
+	];
 }
 
 // ---- reasons

@@ -43,6 +43,7 @@ import { nextEpochs, type TargetEpochs } from "./epochs.js";
 import type { TableIds } from "./ids.js";
 import { type Target, targetsOf } from "./lookup.js";
 import type { Snapshot } from "./records.js";
+import { type ImposedStates, mergedStates, serving } from "./serving.js";
 
 /** How this host reaches one target address. */
 export interface HostFacts {
@@ -75,6 +76,8 @@ export interface CompileInput {
 	/** By target key; a target without an entry has 0. Read where a service chooses by load. */
 	readonly loads?: Loads | undefined;
 	readonly balance?: Shares | undefined;
+	/** By target key; what health imposes beside the configured states. */
+	readonly health?: ImposedStates | undefined;
 }
 
 /** What loads and links have made of the configured weights. What is not named is as configured. */
@@ -95,6 +98,15 @@ export interface Compiled {
 	/** Target addresses without a next hop: they keep their rows, because all gateways choose alike, and their packets are
 	 * dropped under a reason of their own. */
 	readonly unresolved: readonly string[];
+	/** Redirections of several backends that are all used, as too few of them are healthy. */
+	readonly panics: readonly Panic[];
+}
+
+export interface Panic {
+	/** The service's key. */
+	readonly service: string;
+	/** The rule's prefix; null: the service's own redirection. */
+	readonly rule: string | null;
 }
 
 export function compile(input: CompileInput): Compiled {
@@ -102,20 +114,25 @@ export function compile(input: CompileInput): Compiled {
 
 	// 1. Identities.
 	const down = input.balance?.down;
+	const health: ImposedStates = input.health ?? new Map();
 	const uses = snapshot.services.flatMap((service) =>
-		[service.redirection, ...service.rules.map((rule) => rule.redirection)].map((redirection) => ({
-			service,
-			targets: targetsOf(snapshot, service, redirection).map((target) =>
+		[{ from: null, redirection: service.redirection }, ...service.rules].map(({ from, redirection }) => {
+			const all = targetsOf(snapshot, service, redirection).map((target) =>
 				down?.has(target.address) ? { ...target, state: "inactive" as const } : target,
-			),
-		})),
+			);
+			return { service, rule: from, ...serving(all, health) };
+		}),
 	);
-	const targets = new Map(uses.flatMap((use) => use.targets.map((target) => [target.key, target])));
+	const used = uses.flatMap((use) => use.targets);
+	const targets = new Map(used.map((target) => [target.key, target]));
+	const merged = mergedStates(used);
 	const serviceIds = ids.services.assign(snapshot.services.map((service) => service.key));
 	const targetIds = ids.targets.assign(targets.keys());
 
 	// 2. Epochs.
-	const states = new Map([...targets.values()].map((target) => [targetIds.get(target.key)!, target.state]));
+	const states = new Map(
+		[...targets.values()].map((target) => [targetIds.get(target.key)!, merged.get(target.key)!.worst]),
+	);
 	const epochs = nextEpochs(input.previous?.epochs, states);
 
 	// 3. Redirections, each different one once.
@@ -160,7 +177,7 @@ export function compile(input: CompileInput): Compiled {
 			port: target.port,
 			family: target.family,
 			epoch: epochs.get(id)!.epoch,
-			state: TARGET_STATE[target.state],
+			state: TARGET_STATE[merged.get(target.key)!.published],
 			mtu: facts?.mtu ?? 0,
 			ifindex: facts?.ifindex ?? 0,
 			alternative: redirections.alternative(target),
@@ -195,6 +212,7 @@ export function compile(input: CompileInput): Compiled {
 		epochs,
 		forwarding: redirections.forwarding,
 		unresolved: [...unresolved].sort(),
+		panics: uses.filter(({ panic }) => panic).map(({ service, rule }) => ({ service: service.key, rule })),
 	};
 }
 
@@ -296,7 +314,8 @@ class Redirections {
  * uplinks allow. An address that is down leaves its part to the others. */
 function weightsOf(targets: readonly Target[], service: Service, balance: Shares | undefined): number[] {
 	if (balance === undefined) return targets.map((target) => target.weight);
-	const share = (target: Target) => (target.state === "inactive" ? 0 : (balance.addresses.get(target.address) ?? 1));
+	// A backend's addresses that drain alone, by health, leave their part to the others as well.
+	const share = (target: Target) => (target.state !== "active" ? 0 : (balance.addresses.get(target.address) ?? 1));
 	const configured = new Map<string, number>();
 	const shared = new Map<string, number>();
 	const choice = (target: Target) => `${target.backend}/${target.port}`;

@@ -4,14 +4,16 @@
  *   collector → redirection database → reports ┐
  *   sweep → this gateway's own sessions        ├→ policy/balance.ts → loads, factors, shares, down → tables
  *   collector → which addresses answer         ┘
+ *   collector → evidence → health-monitor.ts → tables
  *
  * Owns: the state that the next step starts from, and when tables must follow it.
  * Must never: weigh anything; what follows from reports is policy's.
  */
 import type { Config } from "../config/index.js";
 import { poolsOf, readLoads, type Shares, type Store, targetLoads } from "../database/index.js";
+import type { HealthState, TargetHealth } from "../health/index.js";
 import type { LoadReport } from "../load/index.js";
-import type { BackendView, MemberView } from "../member/role.js";
+import type { BackendView, MemberEvent, MemberView } from "../member/role.js";
 import {
 	type Balance,
 	type BalancedUplink,
@@ -24,6 +26,7 @@ import {
 	strategyOf,
 } from "../policy/index.js";
 import { Collector } from "./collector.js";
+import { HealthMonitor } from "./health-monitor.js";
 
 /** Between two steps, however short the passes of the sweep are: a step that moves loads publishes whole tables. */
 const MIN_INTERVAL_MS = 100;
@@ -34,6 +37,8 @@ export class Balancing implements BackendView {
 	readonly #member: MemberView;
 	readonly #store: Store;
 	readonly #collector: Collector;
+	readonly #health: HealthMonitor;
+	readonly #warn: (problem: string) => void;
 	/** undefined: before the first step. */
 	#balance: Balance | undefined;
 	/** By backend, as last read from the database. */
@@ -46,11 +51,17 @@ export class Balancing implements BackendView {
 	#stepping = false;
 	#steppedAt = 0;
 	#closed = false;
+	/** Tables must follow health, and are about to. */
+	#healthChanged = false;
 
-	constructor(member: MemberView, warn: (problem: string) => void) {
+	constructor(member: MemberView, emit: (event: MemberEvent) => void) {
 		this.#member = member;
 		this.#store = member.store;
-		this.#collector = new Collector({ config: member.config, store: member.store, warn });
+		this.#warn = (problem) => emit({ event: "warning", problem });
+		const { config, store } = member;
+		this.#health = new HealthMonitor({ config, emit, changed: () => this.#publishHealth() });
+		const onEvidence = this.#health.observe.bind(this.#health);
+		this.#collector = new Collector({ config, store, warn: this.#warn, onEvidence });
 	}
 
 	/** The step before the first tables: what is configured of uplinks counts before any report. */
@@ -65,6 +76,7 @@ export class Balancing implements BackendView {
 
 	configure(config: Config): void {
 		this.#collector.configure(config);
+		this.#health.configure(config);
 	}
 
 	close(): Promise<void> {
@@ -122,6 +134,30 @@ export class Balancing implements BackendView {
 
 	isDown(address: string): boolean {
 		return this.#balance?.down.has(address) ?? false;
+	}
+
+	/** By target key; for compile(). */
+	targetHealth(): HealthState {
+		return this.#health.ofTargets(this.#member.targets());
+	}
+
+	health(backend: string): TargetHealth {
+		return this.#health.backend(backend);
+	}
+
+	addressHealth(backend: string, address: string): TargetHealth {
+		return this.#health.address(backend, address);
+	}
+
+	/** At once, not at the end of the sweep: until then packets go to a backend that is gone. Once for all evidence of a
+	 * moment: backends that fall together are judged together. */
+	#publishHealth(): void {
+		if (this.#healthChanged) return;
+		this.#healthChanged = true;
+		setImmediate(() => {
+			this.#healthChanged = false;
+			if (!this.#closed) this.#member.publish().catch((error) => this.#warn(String(error)));
+		});
 	}
 
 	/** `sessions`: this gateway's own, by backend, at the last sweep. True: the tables must follow. */

@@ -5,22 +5,48 @@
  * It polls, because a gateway knows every backend's addresses while a backend need not know the gateways; and because
  * an answer from each address shows, beside the load, which of a backend's uplinks work (R12).
  *
- * Owns: its sockets, the pending queries, and when each address last answered.
- * Must never: decide what a load or a silence means; that is policy/balance.ts.
+ * An address that has answered before and does not answer a query is queried twice as often, until it answers or is
+ * given up: a silence is found within 2.5 periods.
+ *
+ * Owns: the pending queries, when each address last answered, and the evidence of health in answers and silence.
+ * Must never: decide what a load or a silence means; that is policy/balance.ts and health/machine.ts.
  */
 import { randomBytes } from "node:crypto";
-import { createSocket, type Socket } from "node:dgram";
 import type { Backend, Config } from "../config/index.js";
 import { parseAddress } from "../config/index.js";
 import { type Json, type Lease, LOAD, type Store } from "../database/index.js";
+import type { Evidence } from "../health/index.js";
 import { decode, encode, type LoadReport } from "../load/index.js";
+import { QuerySockets } from "./query-sockets.js";
 
 interface Query {
 	readonly server: string;
 	readonly address: string;
 	readonly port: number;
 	readonly sentAt: number;
+	/** It has counted as unanswered or refused. */
+	failed: boolean;
 }
+
+/** What was last heard of one address. */
+interface LastAnswer {
+	readonly nonce: bigint;
+	readonly server: string;
+	/** Date.now(). */
+	readonly wallMs: number;
+	/** Queries in a row, since then, that were not answered in time, and that the host refused. */
+	misses: number;
+	refusals: number;
+}
+
+/** An answer may take this long at least, however short the period of the queries is. */
+const SHORTEST_MISS_MS = 500;
+/** A timer that fires a little early must not make a query wait for one more tick. */
+const TIMER_SLACK = 0.9;
+/** Misses after which an address is queried no more often than others. */
+const GIVEN_UP = 4;
+/** Misses after which the route, and with it the socket's source address, may have changed. */
+const REOPEN_AFTER = 5;
 
 /** Answers of one backend. Times are milliseconds of the monotonic clock. */
 export interface Heard {
@@ -37,6 +63,7 @@ export interface CollectorOptions {
 	readonly warn: (problem: string) => void;
 	/** Called after a report has been put into the store. */
 	readonly onReport?: (report: LoadReport) => void;
+	readonly onEvidence?: (evidence: Evidence) => void;
 	/** Milliseconds of a monotonic clock. */
 	readonly now?: () => number;
 }
@@ -50,8 +77,14 @@ export class Collector {
 	readonly #store: Store;
 	readonly #warn: (problem: string) => void;
 	readonly #onReport: (report: LoadReport) => void;
+	readonly #onEvidence: (evidence: Evidence) => void;
 	readonly #now: () => number;
-	#sockets = new Map<4 | 6, Socket>();
+	readonly #sockets: QuerySockets;
+	/** By address. */
+	#last = new Map<string, LastAnswer>();
+	/** By backend: when it last refused a query at any of its addresses. */
+	#refusedAt = new Map<string, number>();
+	#ticks = 0;
 	/** By nonce. */
 	#pending = new Map<bigint, Query>();
 	#leases = new Map<string, Lease>();
@@ -64,21 +97,26 @@ export class Collector {
 		this.#store = options.store;
 		this.#warn = options.warn;
 		this.#onReport = options.onReport ?? (() => {});
+		this.#onEvidence = options.onEvidence ?? (() => {});
 		this.#now = options.now ?? (() => performance.now());
+		this.#sockets = new QuerySockets({
+			onMessage: (datagram, address, port) =>
+				void this.#receive(datagram, address, port).catch((error) => this.#warnOnce(String(error))),
+			onRefused: (address) => this.#refused(address),
+			warn: (problem) => this.#warnOnce(problem),
+		});
 	}
 
-	/** Queries now and every `load.report`. */
+	/** Queries now and every `load.report`; addresses whose last query was not answered, twice as often. */
 	start(): void {
 		if (this.#closed) return;
-		const { load, backends, cluster } = this.#config;
+		const { load, backends } = this.#config;
 		const now = this.#now();
-		// The answer to a query older than this would be stale.
-		for (const [nonce, { sentAt }] of this.#pending) if (now - sentAt > load.staleMs) this.#pending.delete(nonce);
-		const key = cluster.keys.find((one) => one.id === cluster.signKey);
-		if (key !== undefined)
-			for (const backend of backends.filter((one) => one.state !== "inactive"))
-				for (const address of backend.addresses) this.#query(backend, address, key, now);
-		this.#timer = setTimeout(() => this.start(), load.reportMs);
+		this.#countMisses(now);
+		const all = this.#ticks++ % 2 === 0;
+		for (const backend of backends.filter((one) => one.state !== "inactive"))
+			for (const address of backend.addresses) if (all || this.#isSuspect(address)) this.#query(backend, address, now);
+		this.#timer = setTimeout(() => this.start(), load.reportMs / 2);
 	}
 
 	/** Another configuration: backends that are no longer in it are forgotten. */
@@ -88,40 +126,74 @@ export class Collector {
 		for (const name of this.heard.keys())
 			if (!config.backends.some((one) => one.name === name)) this.heard.delete(name);
 		for (const address of this.queriedSince.keys()) if (!addresses.has(address)) this.queriedSince.delete(address);
+		for (const address of this.#last.keys()) if (!addresses.has(address)) this.#last.delete(address);
+		this.#sockets.retain(addresses);
 	}
 
 	async close(): Promise<void> {
 		this.#closed = true;
 		clearTimeout(this.#timer);
-		for (const socket of this.#sockets.values()) socket.close();
-		this.#sockets.clear();
+		this.#sockets.close();
 	}
 
-	#query(backend: Backend, address: string, key: Config["cluster"]["keys"][number], now: number): void {
+	#query(backend: Backend, address: string, now: number): void {
+		const { load, cluster } = this.#config;
+		const key = cluster.keys.find((one) => one.id === cluster.signKey);
+		if (key === undefined) return;
 		const nonce = randomBytes(8).readBigUInt64BE();
-		const { port } = this.#config.load;
+		const { port } = load;
 		if (!this.queriedSince.has(address)) this.queriedSince.set(address, now);
-		this.#pending.set(nonce, { server: backend.name, address, port, sentAt: now });
-		const datagram = encode({ kind: "question", nonce, at: Date.now() }, key);
-		// An unreachable address is one that does not answer, which policy handles.
-		this.#socket(address.includes(":") ? 6 : 4).send(datagram, port, address, () => {});
+		this.#pending.set(nonce, { server: backend.name, address, port, sentAt: now, failed: false });
+		this.#sockets.send(encode({ kind: "question", nonce, at: Date.now() }, key), port, address);
 	}
 
-	#socket(family: 4 | 6): Socket {
-		const existing = this.#sockets.get(family);
-		if (existing !== undefined) return existing;
-		const socket = createSocket({ type: `udp${family}` });
-		socket.on("message", (datagram, from) => {
-			this.#receive(datagram, from.address, from.port).catch((error) => this.#warnOnce(String(error)));
-		});
-		socket.on("error", (error) => {
-			this.#sockets.delete(family);
-			socket.close();
-			this.#warnOnce(`load queries cannot be sent over IPv${family}: ${error.message}`);
-		});
-		socket.unref();
-		this.#sockets.set(family, socket);
-		return socket;
+	#isSuspect(address: string): boolean {
+		const misses = this.#last.get(address)?.misses ?? 0;
+		return misses > 0 && misses < GIVEN_UP;
+	}
+
+	/** How long an answer may take. */
+	#missMs(): number {
+		return Math.max(SHORTEST_MISS_MS, this.#config.load.reportMs / 2) * TIMER_SLACK;
+	}
+
+	#countMisses(now: number): void {
+		const missMs = this.#missMs();
+		const oldest = Math.max(missMs, this.#config.load.staleMs);
+		for (const [nonce, query] of this.#pending) {
+			const age = now - query.sentAt;
+			if (!query.failed && age >= missMs) this.#missed(query, now);
+			if (age > oldest) this.#pending.delete(nonce);
+		}
+	}
+
+	#missed(query: Query, now: number): void {
+		query.failed = true;
+		const last = this.#last.get(query.address);
+		// Hosts limit the rate of ICMP errors: silence at one address is none if the host refuses at another.
+		const refusedAt = this.#refusedAt.get(query.server) ?? Number.NEGATIVE_INFINITY;
+		if (last === undefined || now - refusedAt < 3 * this.#config.load.reportMs + this.#missMs()) return;
+		last.misses++;
+		if (last.misses % REOPEN_AFTER === 0) this.#sockets.reopen(query.address);
+		const detail = `no load report since ${timeText(last.wallMs)}`;
+		this.#onEvidence({ subject: query.address, kind: "load-report", passed: false, at: now, detail });
+	}
+
+	/** A refusal shows within a round trip that the daemon is gone. One is confirmed by a second query at once. */
+	#refused(address: string): void {
+		if (this.#closed) return;
+		const last = this.#last.get(address);
+		const backend = this.#config.backends.find((one) => one.addresses.includes(address));
+		if (last === undefined || backend === undefined) return;
+		const now = this.#now();
+		this.#refusedAt.set(backend.name, now);
+		// The answer may still arrive: an ICMP error is not authenticated.
+		for (const query of this.#pending.values()) if (query.address === address) query.failed = true;
+		last.misses = 0;
+		last.refusals++;
+		const detail = `its daemon does not run: port ${this.#config.load.port} unreachable, last report ${timeText(last.wallMs)}`;
+		this.#onEvidence({ subject: address, kind: "packet-error", passed: false, at: now, detail });
+		if (last.refusals === 1) this.#query(backend, address, now);
 	}
 
 	async #receive(datagram: Buffer, address: string, port: number): Promise<void> {
@@ -135,16 +207,32 @@ export class Collector {
 				this.#warnOnce(`the load report from ${from} is rejected: ${REJECTED[problem]}`);
 			return;
 		}
+		if (answer.report.leaving) return this.#leaves(from, answer.nonce, answer.report);
 		const query = this.#pending.get(answer.nonce);
 		if (query?.address !== from || query.port !== port || query.server !== answer.report.server) return;
 		this.#pending.delete(answer.nonce);
 		const now = this.#now();
+		if (now - query.sentAt > load.staleMs) return;
+		const { nonce, report } = answer;
+		this.#last.set(from, { nonce, server: query.server, wallMs: Date.now(), misses: 0, refusals: 0 });
+		const survives = report.survives ?? true;
+		this.#onEvidence({ subject: from, kind: "load-report", passed: true, at: now, survives, detail: "" });
 		const heard = this.heard.get(query.server) ?? { receivedAt: now, addresses: new Map() };
 		heard.receivedAt = now;
 		heard.addresses.set(from, now);
 		this.heard.set(query.server, heard);
 		await this.#put(answer.report, load.staleMs);
 		this.#onReport(answer.report);
+	}
+
+	/** A backend that ends repeats its last answer, with the word that it leaves. */
+	#leaves(address: string, nonce: bigint, { server }: LoadReport): void {
+		const last = this.#last.get(address);
+		const pending = this.#pending.get(nonce);
+		if (last?.server !== server || (last.nonce !== nonce && pending?.address !== address)) return;
+		this.#pending.delete(nonce);
+		const detail = `its daemon was stopped at ${timeText(Date.now())}`;
+		this.#onEvidence({ subject: address, kind: "farewell", passed: false, at: this.#now(), detail });
 	}
 
 	/** Each report renews its lease. The lease outlasts what makes a report stale for policy, which decides how far to
@@ -168,6 +256,11 @@ export class Collector {
 		this.#warned.add(problem);
 		this.#warn(problem);
 	}
+}
+
+/** "12:01:07", of local time. */
+function timeText(wallMs: number): string {
+	return new Date(wallMs).toTimeString().slice(0, 8);
 }
 
 const REJECTED = {

@@ -10,7 +10,7 @@
  * next start.
  */
 import type { Config, Gateway, Uplink } from "../config/index.js";
-import type { Compiled, HostFacts, Snapshot, Target } from "../database/index.js";
+import type { Compiled, HostFacts, Panic, Snapshot, Target } from "../database/index.js";
 import { type EngineOptions, host } from "../engine/index.js";
 import { ALL_UNKNOWN } from "../health/index.js";
 import { ServiceAddresses } from "../host/addresses.js";
@@ -72,7 +72,7 @@ export class GatewayRole implements Role {
 
 	async attach(member: MemberView): Promise<void> {
 		this.#member = member;
-		this.#balancing = new Balancing(member, this.#warn);
+		this.#balancing = new Balancing(member, this.#emit);
 		await this.#balancing.prepare();
 	}
 
@@ -88,7 +88,7 @@ export class GatewayRole implements Role {
 			ownState: "active",
 			loads: this.#balancing?.loads,
 			balance: this.#balancing?.shares(),
-			health: ALL_UNKNOWN,
+			health: this.#balancing?.targetHealth() ?? ALL_UNKNOWN,
 		};
 	}
 
@@ -96,7 +96,14 @@ export class GatewayRole implements Role {
 		return this.#nextHops.resolve([...new Set(targets.map((target) => target.address))].sort(), changed);
 	}
 
-	published({ unresolved }: Compiled, previous: Compiled | undefined): void {
+	published({ unresolved, panics }: Compiled, previous: Compiled | undefined): void {
+		const name = ({ service, rule }: Panic) => (rule === null ? service : `${service} from ${rule}`);
+		const were = new Set(previous?.panics.map(name));
+		const are = new Set(panics.map(name));
+		for (const redirection of are)
+			if (!were.has(redirection)) this.#emit({ event: "panic", redirection, begins: true });
+		for (const redirection of were)
+			if (!are.has(redirection)) this.#emit({ event: "panic", redirection, begins: false });
 		const before = new Set(previous?.unresolved);
 		for (const address of unresolved)
 			if (!before.has(address)) this.#emit({ event: "next-hop", address, problem: "has not answered" });
@@ -134,6 +141,8 @@ export class GatewayRole implements Role {
 	load(): LoadReport | undefined {
 		return this.#loadMeter?.report;
 	}
+
+	async leave(): Promise<void> {}
 
 	async close(): Promise<void> {
 		await this.#endLoops();

@@ -1,3 +1,4 @@
 // index.ts - what other rooms may use of this one.
 
 export * from "./health.js";
+export * from "./machine.js";

@@ -34,6 +34,10 @@ export interface LoadReport {
 	/** Use of the busiest uplink in its busier direction, 0 to 1; null: no speed is known. */
 	readonly link: number | null;
 	readonly uplinks: readonly UplinkReport[];
+	/** The data plane forwards on when the daemon is gone: a pinned kernel engine. Not there: an older version. */
+	readonly survives?: boolean;
+	/** The daemon ends, and its data plane with it. */
+	readonly leaving?: boolean;
 }
 
 const MOST_UPLINKS = 64;
@@ -49,7 +53,10 @@ export function readReport(value: unknown): LoadReport | undefined {
 	if (!Array.isArray(uplinks) || uplinks.length > MOST_UPLINKS) return undefined;
 	const links = uplinks.map(readUplink);
 	if (links.includes(undefined)) return undefined;
-	return { server, at, total, udpSessions, tcpSessions, cpu, link, uplinks: links as UplinkReport[] };
+	const { survives, leaving } = value;
+	if (!(isFlag(survives) && isFlag(leaving))) return undefined;
+	const flags = { ...(survives === undefined ? {} : { survives }), ...(leaving === undefined ? {} : { leaving }) };
+	return { server, at, total, udpSessions, tcpSessions, cpu, link, uplinks: links as UplinkReport[], ...flags };
 }
 
 function readUplink(value: unknown): UplinkReport | undefined {
@@ -75,6 +82,10 @@ function isAmount(value: unknown): value is number {
 
 function isCount(value: unknown): value is number {
 	return isAmount(value) && Number.isSafeInteger(value);
+}
+
+function isFlag(value: unknown): value is boolean | undefined {
+	return value === undefined || typeof value === "boolean";
 }
 
 function isShare(value: unknown): value is number {

@@ -54,6 +54,7 @@ export class Member implements MemberView {
 	readonly engine: NativeEngine;
 	readonly interfaces: readonly string[];
 	readonly mode: EngineMode;
+	readonly outlivesDaemon: boolean;
 	/** Why this engine, for an operator. */
 	readonly modeReason: string;
 	/** By worker of a user-space engine: why it ended by itself. */
@@ -71,6 +72,7 @@ export class Member implements MemberView {
 		this.engine = engine;
 		this.interfaces = attempt.interfaces;
 		this.mode = mode;
+		this.outlivesDaemon = mode !== "user" && attempt.pins !== undefined;
 		this.modeReason = attempt.modeReason;
 		this.workerErrors = workerErrors;
 		this.#stateFile = stateFile;
@@ -209,6 +211,7 @@ export class Member implements MemberView {
 
 	/** Ends the engine and undoes every change to the host. */
 	async close(): Promise<void> {
+		await this.role.leave();
 		await this.#halt();
 		this.engine.stop();
 		this.#stateFile.remove();

@@ -12,7 +12,6 @@ import {
 	compile,
 	newTableIds,
 	readSnapshot,
-	type Shares,
 	type Snapshot,
 	type StaticStore,
 	type TableIds,
@@ -21,7 +20,7 @@ import {
 	targetsOf,
 } from "../database/index.js";
 import type { NativeEngine } from "../engine/index.js";
-import { type HealthState, unhealthyAddresses } from "../health/index.js";
+import { imposedStates } from "../health/index.js";
 import type { PersistedState, PersistedStateFile } from "./persisted-state.js";
 import type { Role } from "./role.js";
 
@@ -111,7 +110,7 @@ export class Publisher {
 	async #publishNow(): Promise<void> {
 		const { role, engine, stateFile, warn } = this.#options;
 		const facts = await role.hostFacts(this.targets(), () => this.publishInBackground());
-		const { health, balance, ...inputs } = role.tableInputs(this.config);
+		const { health, ...inputs } = role.tableInputs(this.config);
 		const compiled = compile({
 			...inputs,
 			epoch: this.epoch + 1,
@@ -121,7 +120,7 @@ export class Publisher {
 			ids: this.ids,
 			previous: this.compiled ?? (this.#adoptedEpochs && { epochs: this.#adoptedEpochs, forwarding: new Map() }),
 			wallOffsetNs: wallOffsetNs(),
-			balance: withoutUnhealthy(balance, this.targets(), health),
+			health: imposedStates(health),
 		});
 		stateFile?.write({ epoch: compiled.tables.epoch, ids: this.ids, epochs: compiled.epochs });
 		for (const problem of engine.publish(compiled.tables)) warn(problem);
@@ -130,18 +129,6 @@ export class Publisher {
 		this.epoch = compiled.tables.epoch;
 		role.published(compiled, previous);
 	}
-}
-
-/** The shares with unhealthy addresses among those that are down. */
-export function withoutUnhealthy(
-	shares: Shares | undefined,
-	targets: readonly Target[],
-	health: HealthState,
-): Shares | undefined {
-	const unhealthy = unhealthyAddresses(targets, health);
-	if (unhealthy.size === 0) return shares;
-	const { factors, addresses, down } = shares ?? { factors: new Map(), addresses: new Map(), down: [] };
-	return { factors, addresses, down: new Set([...down, ...unhealthy]) };
 }
 
 function allTargets(snapshot: Snapshot): Target[] {

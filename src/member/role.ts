@@ -14,20 +14,20 @@
 import type { Config, Service } from "../config/index.js";
 import type { Compiled, CompileInput, HostFacts, Snapshot, Store, TableIds, Target } from "../database/index.js";
 import type { EngineOptions, NativeEngine } from "../engine/index.js";
-import type { HealthState } from "../health/index.js";
+import type { HealthState, TargetHealth } from "../health/index.js";
 import type { EngineMode } from "../host/offloads.js";
 import type { LoadReport } from "../load/index.js";
 import type { Believed } from "../policy/index.js";
 
 /** What the daemon reports as it happens; part of its JSON output. */
 export interface MemberEvent {
-	event: "ready" | "reloaded" | "refused" | "warning" | "worker-ended" | "next-hop";
+	event: "ready" | "reloaded" | "refused" | "warning" | "worker-ended" | "next-hop" | "health" | "panic";
 	[detail: string]: unknown;
 }
 
 /** What a role contributes to the compilation of tables, besides the database and the host facts. */
 export interface TableInputs extends Pick<CompileInput, "roles" | "own" | "ownState" | "loads" | "balance"> {
-	/** Addresses whose targets are all unhealthy are published as inactive. */
+	/** By target key: unhealthy targets are published as inactive, or as draining where their sessions still work. */
 	readonly health: HealthState;
 }
 
@@ -41,6 +41,8 @@ export interface MemberView {
 	readonly ids: TableIds;
 	readonly engine: NativeEngine;
 	readonly mode: EngineMode;
+	/** The engine is pinned: it serves on if this daemon is killed. */
+	readonly outlivesDaemon: boolean;
 	readonly interfaces: readonly string[];
 	/** All targets of all redirections, each once. */
 	targets(): readonly Target[];
@@ -63,6 +65,10 @@ export interface BackendView {
 	share(address: string): number | null;
 	/** The address gets no new session: its uplink is down. */
 	isDown(address: string): boolean;
+	/** Of a backend, by the evidence of all its addresses. */
+	health(backend: string): TargetHealth;
+	/** Of one address of a backend: its own, or its backend's where it was never heard. */
+	addressHealth(backend: string, address: string): TargetHealth;
 }
 
 export interface Role {
@@ -97,6 +103,8 @@ export interface Role {
 	configure(config: Config): void;
 	/** This server's load as last measured; undefined: not yet. */
 	load(): LoadReport | undefined;
+	/** The member is about to end and its engine with it: others are told in time. The engine still serves. */
+	leave(): Promise<void>;
 	/** Ends its loops and undoes its changes to the host. */
 	close(): Promise<void>;
 	/** Ends its loops and leaves on the host what the kernel's engine needs to go on without a daemon. */

@@ -18,6 +18,7 @@ function target(backend: string, address: string, port: number, more: Partial<Ta
 		address,
 		port,
 		state: "active",
+		health: "healthy",
 		share: 0,
 		sessions: 0,
 		nextHop: MAC,
@@ -39,7 +40,8 @@ function reason(
 
 function load(server: string, more: Partial<LoadStatus>): LoadStatus {
 	const nothing = { udpSessions: 0, tcpSessions: 0, cpu: 0.05, link: null, uplinks: [] };
-	return { server, known: "fresh", ageMs: 400, load: 0, factor: 1, ...nothing, ...more };
+	const health = { health: "healthy", reason: "its load reports arrive", drains: false } as const;
+	return { server, known: "fresh", ageMs: 400, load: 0, factor: 1, ...health, ...nothing, ...more };
 }
 
 function uplink(address: string, more: Partial<UplinkStatus>): UplinkStatus {
@@ -81,6 +83,7 @@ export function status(): Status {
 				protocol: "tcp",
 				idleMs: 60_000,
 				sessions: 0,
+				panics: [],
 				targets: [target("b1", "10.77.11.2", 80, { share: 1 })],
 			},
 			{
@@ -90,6 +93,7 @@ export function status(): Status {
 				protocol: "udp",
 				idleMs: 10_000,
 				sessions: 1203,
+				panics: [],
 				targets: [
 					target("b1", "10.77.11.2", 53, { share: 0.5, sessions: 700, packets: 900_000, bytes: 700_000_000 }),
 					target("b2", "10.77.12.2", 53, { share: 0.5, sessions: 500, packets: 300_000, bytes: 280_000_000 }),
@@ -105,6 +109,7 @@ export function status(): Status {
 				protocol: "udp",
 				idleMs: 10_000,
 				sessions: 2,
+				panics: [],
 				targets: [target("b3", "fd77:13::2", 53, { share: 1, nextHop: null, sessions: 2 })],
 			},
 		],

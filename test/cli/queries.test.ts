@@ -162,6 +162,28 @@ describe("status", () => {
 		);
 	});
 
+	test("R31: an unhealthy backend is shown with its reason, and a service in which health is not believed", async () => {
+		expect((await ask("status")).stdout).not.toContain("unhealthy");
+		const reason = "no load report since 12:01:07, 3 polls unanswered";
+		const [web, dns] = now.services;
+		const targets = dns!.targets.map((one) =>
+			one.backend === "b2" ? ({ ...one, health: "unhealthy", state: "inactive", share: 0 } as const) : one,
+		);
+		now = {
+			...now,
+			loads: now.loads.map((one) => ({ ...one, ...(one.server === "b2" ? { health: "unhealthy", reason } : {}) })),
+			services: [
+				{ ...web!, panics: [""] },
+				{ ...dns!, targets, panics: ["198.51.100.0/24"] },
+			],
+		};
+		const { stdout } = await ask("status");
+		expect(stdout).toMatch(/^ {2}b2 10\.77\.12\.2:53 .* unhealthy /m);
+		expect(stdout).toContain(`b2 is unhealthy: ${reason}; its sessions move\n`);
+		expect(stdout).toContain("web tcp 203.0.113.80:80: too few backends are healthy; all of them are used\n");
+		expect(stdout).toContain("dns udp 203.0.113.53:53 from 198.51.100.0/24: too few backends are healthy");
+	});
+
 	test("a worker that has ended, packets in flight, and the absence of services are shown", async () => {
 		const [worker] = now.workers;
 		now = {

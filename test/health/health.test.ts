@@ -1,36 +1,67 @@
 import { describe, expect, test } from "vitest";
-import { ALL_UNKNOWN, type Health, healthOf, type TargetHealth, unhealthyAddresses } from "../../src/health/index.js";
+import {
+	ALL_UNKNOWN,
+	backendHealth,
+	type Health,
+	healthOf,
+	imposedStates,
+	type TargetHealth,
+	targetHealth,
+} from "../../src/health/index.js";
 
 const TARGETS = [
-	{ key: "udp/203.0.113.53/53>b1/10.77.3.11/53", address: "10.77.3.11" },
-	{ key: "tcp/203.0.113.80/80>b1/10.77.3.11/80", address: "10.77.3.11" },
-	{ key: "udp/203.0.113.53/53>b2/10.77.3.12/53", address: "10.77.3.12" },
+	{ key: "udp/203.0.113.53/53>b1/10.77.3.11/53", backend: "b1", address: "10.77.3.11" },
+	{ key: "tcp/203.0.113.80/80>b1/10.77.3.11/80", backend: "b1", address: "10.77.3.11" },
+	{ key: "udp/2001:db8::53/53>b1/fd77::11/53", backend: "b1", address: "fd77::11" },
+	{ key: "udp/203.0.113.53/53>b2/10.77.3.12/53", backend: "b2", address: "10.77.3.12" },
 ] as const;
+const ADDRESSES: Record<string, string[]> = { b1: ["10.77.3.11", "fd77::11"], b2: ["10.77.3.12"] };
 
-const state = (...healths: (Health | undefined)[]) =>
+const state = (healths: Record<string, Health | "drains">) =>
 	new Map(
-		TARGETS.flatMap(({ key }, i): [string, TargetHealth][] => {
-			const health = healths[i];
-			return health === undefined ? [] : [[key, { health, since: 1000, reason: "no answer to 3 probes" }]];
+		Object.entries(healths).map(([address, health]): [string, TargetHealth] => {
+			const reason = `of ${address}`;
+			if (health === "drains") return [address, { health: "unhealthy", since: 1000, reason, drains: true }];
+			return [address, { health, since: 1000, reason }];
 		}),
 	);
+const imposed = (healths: Record<string, Health | "drains">) => {
+	const states = imposedStates(targetHealth(TARGETS, state(healths), (backend) => ADDRESSES[backend]!));
+	return TARGETS.map(({ key }) => states.get(key));
+};
 
-describe("health of targets", () => {
+describe("health of backends and targets", () => {
 	test("a target without evidence is unknown", () => {
 		expect(healthOf(ALL_UNKNOWN, TARGETS[0].key)).toBe("unknown");
-		expect(healthOf(state("healthy"), TARGETS[0].key)).toBe("healthy");
-		expect(healthOf(state("healthy"), TARGETS[1].key)).toBe("unknown");
+		expect(healthOf(state({ a: "healthy" }), "a")).toBe("healthy");
+		expect(healthOf(state({ a: "healthy" }), "b")).toBe("unknown");
 	});
 
-	test("unknown and healthy targets take no address out of service", () => {
-		expect(unhealthyAddresses(TARGETS, ALL_UNKNOWN)).toEqual(new Set());
-		expect(unhealthyAddresses(TARGETS, state("healthy", "unknown", "healthy"))).toEqual(new Set());
+	test("R31: unknown and healthy addresses take no target out of service", () => {
+		expect(imposed({})).toEqual([undefined, undefined, undefined, undefined]);
+		expect(imposed({ "10.77.3.11": "healthy", "fd77::11": "unknown" })).toEqual(Array(4).fill(undefined));
 	});
 
-	test("an address is out of service when all of its targets are unhealthy", () => {
-		expect(unhealthyAddresses(TARGETS, state(undefined, undefined, "unhealthy"))).toEqual(new Set(["10.77.3.12"]));
-		expect(unhealthyAddresses(TARGETS, state("unhealthy", "healthy"))).toEqual(new Set());
-		expect(unhealthyAddresses(TARGETS, state("unhealthy", undefined))).toEqual(new Set());
-		expect(unhealthyAddresses(TARGETS, state("unhealthy", "unhealthy"))).toEqual(new Set(["10.77.3.11"]));
+	test("R31: an unhealthy address takes all of its targets out of service, and no other's", () => {
+		expect(imposed({ "10.77.3.12": "unhealthy" })).toEqual([undefined, undefined, undefined, "inactive"]);
+		expect(imposed({ "10.77.3.11": "unhealthy", "fd77::11": "healthy" })).toEqual([
+			"inactive",
+			"inactive",
+			undefined,
+			undefined,
+		]);
+	});
+
+	test("R31: an address that was never heard follows its backend", () => {
+		expect(imposed({ "10.77.3.11": "unhealthy" })).toEqual(["inactive", "inactive", "inactive", undefined]);
+		expect(imposed({ "fd77::11": "drains" })).toEqual(["draining", "draining", "draining", undefined]);
+	});
+
+	test("R31: a backend is healthy by one address that is, and keeps its sessions where one drains", () => {
+		const of = (healths: Record<string, Health | "drains">) => backendHealth(ADDRESSES.b1!, state(healths));
+		expect(of({})).toMatchObject({ health: "unknown" });
+		expect(of({ "10.77.3.11": "unhealthy", "fd77::11": "healthy" })).toMatchObject({ health: "healthy" });
+		expect(of({ "10.77.3.11": "unhealthy" })).toMatchObject({ health: "unhealthy", reason: "of 10.77.3.11" });
+		expect(of({ "10.77.3.11": "unhealthy", "fd77::11": "drains" })).toMatchObject({ drains: true });
 	});
 });

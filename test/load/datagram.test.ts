@@ -34,6 +34,15 @@ describe("load datagrams", () => {
 		}
 	});
 
+	test("R31: a report may say that the engine outlives its daemon, and that the daemon leaves; an older one does not", () => {
+		for (const flags of [{ survives: true }, { survives: false, leaving: true }, {}]) {
+			const one: LoadAnswer = { ...answer, report: { ...REPORT, ...flags } };
+			expect(decode(encode(one, first), KEYS, NOW, 30_000)).toEqual(one);
+		}
+		const bad = { ...answer, report: { ...REPORT, leaving: "yes" } } as unknown as LoadAnswer;
+		expect(decode(encode(bad, first), KEYS, NOW, 30_000)).toBe("body");
+	});
+
 	test("any flipped bit is detected", () => {
 		const good = encode(answer, first);
 		for (let bit = 0; bit < good.length * 8; bit++) {

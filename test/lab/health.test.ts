@@ -1,0 +1,164 @@
+// health.test.ts - R31: backends that die in several ways, found by the silence or the refusal of their load ports.
+
+import { describe, expect, test } from "vitest";
+import { type Cluster, ENGINES, useCluster, whoAnswers } from "./cluster.js";
+import { addresses, isRoot, type Lab, until } from "./lab.js";
+import { backendsOf, DnsLoad, type DnsReport, expectWhole } from "./load.js";
+
+const nine = addresses.client.ipv4[2]; // no rule of the DNS service names it
+const VIP = "203.0.113.53";
+const ALL = ["b1", "b2", "b3"] as const;
+type Backend = (typeof ALL)[number];
+
+describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
+	let lab: Lab;
+	let cluster: Cluster;
+	let port = 20_000;
+
+	/** A router's port that is set down and up again must have its IPv6 address as before. */
+	const prepare = async (host: Lab) => {
+		for (const backend of ALL)
+			await host.run("router", ["sysctl", "-q", "-w", `net.ipv6.conf.${backend}.keep_addr_on_down=1`]);
+	};
+	useCluster({ engine, prepare }, (running) => {
+		({ lab, cluster } = running);
+	});
+
+	const link = (backend: Backend, state: "up" | "down") =>
+		lab.run("router", ["ip", "link", "set", "dev", backend, state]);
+	const healthOf = async (backend: Backend) =>
+		(await cluster.status("gateway")).loads.find(({ server }) => server === backend);
+	const dns = async () => {
+		const { services } = await cluster.status("gateway");
+		return services.find(({ address, protocol }) => address === VIP && protocol === "udp")!;
+	};
+	/** All are healthy and have rows again: an address that was silent longer than its backend's other one waits as an
+	 * uplink that was down. */
+	const allServe = () =>
+		until(
+			"all backends to serve",
+			async () => {
+				const loads = await Promise.all(ALL.map(healthOf));
+				const { targets } = await dns();
+				const serving = new Set(targets.filter(({ share }) => share > 0).map(({ backend }) => backend));
+				return loads.every((one) => one?.health === "healthy") && serving.size === ALL.length;
+			},
+			20_000,
+		);
+	/** Resolves to its health in status, when it is unhealthy, and how long that took. */
+	const falls = async (backend: Backend, since: number) => {
+		const load = await until(
+			`${backend} to be unhealthy`,
+			async () => {
+				const now = await healthOf(backend);
+				return now?.health === "unhealthy" && now;
+			},
+			10_000,
+		);
+		return { ...load, after: performance.now() - since };
+	};
+	const startLoad = async () => {
+		await allServe();
+		port += 100;
+		return DnsLoad.start(lab, { from: nine, server: VIP, firstPort: port, flows: 30, perSecond: 1000, most: 60_000 });
+	};
+	/** Who answers new sessions: 20 of them. */
+	const newSessions = async () => {
+		port += 100;
+		const answers: string[] = [];
+		for (let i = 0; i < 20; i++) answers.push(await whoAnswers(lab, `${nine}#${port + i}`, VIP));
+		return [...new Set(answers)].sort();
+	};
+	/** By flow, of a load: its backends before and after these marks. */
+	const moves = (report: DnsReport, before: number, after: number) =>
+		report.flows.map((flow) => ({ was: backendsOf(flow, 0, before), is: backendsOf(flow, after) }));
+	const events = (kind: string) =>
+		(cluster.daemons.get("gateway")?.stdout ?? "")
+			.split("\n")
+			.filter((line) => line.includes(`"event":"${kind}"`))
+			.map((line) => JSON.parse(line));
+
+	test("R31: a link is pulled: within 3 s new sessions and those it had are answered by others; it returns", async () => {
+		const load = await startLoad();
+		const dead = await load.mark();
+		const since = performance.now();
+		await link("b3", "down");
+		const { after, reason, drains } = await falls("b3", since);
+		expect(after).toBeLessThan(3000);
+		expect(reason).toMatch(/^no load report since \d\d:\d\d:\d\d, 3 polls unanswered$/);
+		expect(drains).toBe(false);
+		const moved = await load.mark();
+		expect(await newSessions()).toEqual(["b1", "b2"]);
+		const report = await load.end();
+		expect(report.lost.filter((number) => number < dead || number >= moved)).toEqual([]);
+		const flows = moves(report, dead, moved);
+		expect(flows.filter(({ was }) => was.join() === "b3").length).toBeGreaterThan(0);
+		for (const { was, is } of flows) {
+			if (was.join() === "b3") expect(is.join()).toMatch(/^b[12]$/);
+			else expect(is, "no other session moves").toEqual(was);
+		}
+		expect(events("health").at(-1)).toMatchObject({ backend: "b3", health: "unhealthy", sessions: "move" });
+		expect(events("panic")).toEqual([]);
+
+		await link("b3", "up");
+		await allServe();
+		expect(await newSessions()).toEqual(["b1", "b2", "b3"]);
+		expect(events("health").at(-1)).toMatchObject({ backend: "b3", health: "healthy" });
+	});
+
+	test("R31: a daemon is killed: by the next poll its backend gets no new session; where its engine serves on, its sessions stay", async () => {
+		const load = await startLoad();
+		const dead = await load.mark();
+		const since = performance.now();
+		await cluster.daemons.get("b2")?.stop("SIGKILL");
+		const { after, reason, drains } = await falls("b2", since);
+		expect(after).toBeLessThan(1500);
+		expect(reason).toMatch(/^its daemon does not run: port 3576 unreachable/);
+		expect(drains).toBe(engine === "native");
+		const moved = await load.mark();
+		expect(await newSessions()).toEqual(["b1", "b3"]);
+		const report = await load.end();
+		const flows = moves(report, dead, moved);
+		expect(flows.filter(({ was }) => was.join() === "b2").length).toBeGreaterThan(0);
+		if (engine === "native") expectWhole(report);
+		else expect(report.lost.filter((number) => number < dead || number >= moved)).toEqual([]);
+		for (const { was, is } of flows) {
+			if (was.join() === "b2" && engine === "user") expect(is.join()).toMatch(/^b[13]$/);
+			else expect(is).toEqual(was);
+		}
+		await cluster.startOne("b2");
+		await allServe();
+		expect(await newSessions()).toEqual(["b1", "b2", "b3"]);
+	});
+
+	test("R31: a clean stop announces itself: no packet is lost", async () => {
+		const load = await startLoad();
+		const before = await load.mark();
+		await cluster.daemons.get("b1")?.stop();
+		const { reason } = await falls("b1", performance.now());
+		expect(reason).toMatch(/^its daemon was stopped at/);
+		const moved = await load.mark();
+		expect(await newSessions()).toEqual(["b2", "b3"]);
+		const report = await load.end();
+		expectWhole(report);
+		for (const { was, is } of moves(report, before, moved)) {
+			if (was.join() === "b1") expect(is.join()).toMatch(/^b[23]$/);
+			else expect(is).toEqual(was);
+		}
+		await cluster.startOne("b1");
+		await allServe();
+	});
+
+	test("R31: two of three links are pulled: health is no longer believed, and status says so", async () => {
+		await allServe();
+		await Promise.all([link("b2", "down"), link("b3", "down")]);
+		await until("the panic", async () => (await dns()).panics.includes(""));
+		const shares = (await dns()).targets.filter(({ share }) => share > 0).map(({ backend }) => backend);
+		expect([...new Set(shares)].sort()).toEqual(["b1", "b2", "b3"]);
+		await until("its event", () => events("panic").some(({ begins }) => begins === true));
+		await Promise.all([link("b2", "up"), link("b3", "up")]);
+		await allServe();
+		await until("its end", async () => (await dns()).panics.length === 0);
+		expect(await newSessions()).toEqual(["b1", "b2", "b3"]);
+	});
+});
