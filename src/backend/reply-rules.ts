@@ -5,13 +5,15 @@
  *   port     A packet is delivered to the port that the service has at this backend; the reply from there gets the
  *            service's own port.
  *   address  A UDP server on the wildcard address replies from an address of the backend's own. A client that sent
- *            through the tunnel knows the service address only, so its replies get that one. `peers` has these clients:
- *            {client's address . client's port . local port} : service address. A packet of the client to an address
- *            of the backend's own removes it: what a redirected client sends is answered from there.
+ *            through the tunnel knows the service address only, so its replies get that one. The set `peers` has these
+ *            clients: {client's address . client's port . local port}. A packet of the client to an address of the
+ *            backend's own removes it: what a redirected client sends is answered from there.
  *
  * If several services share a local port, a client that uses more than one of them from one port gets its replies from
- * the one that it has used last. Replacing a map's value takes a removal, which costs memory until the kernel collects
- * it, so `last` holds which service that is, and only another one removes the peer.
+ * the one that it has used last. The set `last` has it: {… . service address}.
+ *
+ * Sets, and not a map from peer to service address: nft 1.0.6 aborts at a dynamic map with an IPv6 address and a port in
+ * its key, and has no lookup with a constant in the key.
  *
  * TCP needs no address: a connection's packets leave from the address that its SYN was sent to.
  *
@@ -80,61 +82,75 @@ function placesOf(self: Backend, services: readonly Service[]): Place[] {
 function addressPart(family: Family, places: readonly Place[], size: number): Part {
 	const { ip, address } = NFT[family];
 	const name = (what: string) => `${what}${family}`;
+	const [peers, last] = [`@${name("peers")}`, `@${name("last")}`];
 	const from = `${ip} saddr . udp sport . udp dport`;
 	const to = `${ip} daddr . udp dport . udp sport`;
+	const ports = groupBy(places, ({ port }) => port);
+	const lives = groupBy(places, ({ service }) => lifeMs(service));
+	const sharedPorts = ports.filter(([, some]) => some.length > 1);
+	const isService = (set: string) => `${ip} daddr . udp dport @${name(set)}`;
+	const jumps = (chain: string, some: typeof ports) =>
+		`vmap { ${some.map(([port]) => `${port} : jump ${name(chain)}_${port}`).join(", ")} }`;
+	// A session that the server's packets keep alive keeps its peer, too.
+	const refresh = (service: Service, set: string, key: string) =>
+		service.idleSentMs > 0 ? ` update ${set} { ${key} timeout ${lifeMs(service)}ms }` : "";
+	const reply = ({ service }: Place) => [
+		`${to} ${peers} ${ip} saddr set ${service.address}${refresh(service, peers, to)} counter return`,
+	];
+	// The source address is the set's key, so it is written before the lookup. Each peer has one of them as its last.
+	const sharedReply = ({ service }: Place) => [
+		`${ip} saddr set ${service.address}`,
+		`${to} . ${ip} saddr ${last}${refresh(service, peers, to)}` +
+			`${refresh(service, last, `${to} . ${ip} saddr`)} counter return`,
+	];
+	const replies = (some: readonly Place[]) =>
+		some.length === 1 ? some.flatMap(reply) : [`${to} != ${peers} return`, ...some.flatMap(sharedReply)];
+	const placeSet = (set: string, some: readonly Place[]) => ({
+		name: name(set),
+		type: `${address} . inet_service`,
+		elements: some.map(({ service, port }) => `${service.address} . ${port}`),
+	});
 	const peer = `${address} . inet_service . inet_service`;
-	const groups = byLifetime(places);
-	const shared = sharingPort(places);
-	const listed = (some: readonly Place[]) => some.map(({ service, port }) => `${service.address} . ${port}`);
 	const sets: FirewallSet[] = [
 		{ name: name("addresses"), type: address, elements: unique(places.map(({ service }) => service.address)) },
-		{ name: name("ports"), type: "inet_service", elements: unique(places.map(({ port }) => String(port))) },
-		{ name: name("peers"), type: `${peer} : ${address}`, elements: [], dynamic: size },
-		...groups.map((group) => ({
-			name: name(group.name),
-			type: `${address} . inet_service`,
-			elements: listed(group.places),
-		})),
+		{ name: name("ports"), type: "inet_service", elements: ports.map(([port]) => String(port)) },
+		{ name: name("peers"), type: peer, elements: [], dynamic: size },
+		...lives.map(([ms, some]) => placeSet(`life_${ms}ms_`, some)),
 	];
-	const input = groups.map((group) => {
-		const update = `update @${name("peers")} { ${from} timeout ${group.lifeMs}ms : ${ip} daddr }`;
-		return `${ip} daddr . udp dport @${name(group.name)} ${update}`;
-	});
-	const jumpedTo = [];
-	const remove = `delete @${name("peers")} { ${from} : ${ip} daddr }`;
-	if (shared.length > 0) {
-		sets.push(
-			{ name: name("shared"), type: `${address} . inet_service`, elements: listed(shared) },
-			{ name: name("last"), type: `${peer} . ${address}`, elements: [], dynamic: size },
-		);
-		const lifeMs = Math.max(...groups.map((group) => group.lifeMs));
-		const isShared = `${ip} daddr . udp dport @${name("shared")}`;
-		input.unshift(
-			`${isShared} ${from} . ${ip} daddr != @${name("last")} jump ${name("other_service")}`,
-			`${isShared} update @${name("last")} { ${from} . ${ip} daddr timeout ${lifeMs}ms }`,
-		);
-		const others = unique(shared.map(({ service }) => service.address));
-		jumpedTo.push({
-			name: name("other_service"),
-			rules: [remove, ...others.map((other) => `delete @${name("last")} { ${from} . ${other} }`)],
+	const input = lives.map(([ms]) => `${isService(`life_${ms}ms_`)} update ${peers} { ${from} timeout ${ms}ms }`);
+	if (sharedPorts.length > 0) {
+		const shared = sharedPorts.flatMap(([, some]) => some);
+		const key = `${from} . ${ip} daddr`;
+		sets.push(placeSet("shared", shared), {
+			name: name("last"),
+			type: `${peer} . ${address}`,
+			elements: [],
+			dynamic: size,
 		});
+		const noted = Math.max(...shared.map(({ service }) => lifeMs(service)));
+		input.unshift(
+			`${isService("shared")} ${key} != ${last} udp dport ${jumps("forget", sharedPorts)}`,
+			`${isService("shared")} update ${last} { ${key} timeout ${noted}ms }`,
+		);
 	}
-	input.push(`${ip} daddr != @${name("addresses")} udp dport @${name("ports")} ${remove}`);
-	// A session that the server's packets keep alive keeps its peer, too.
-	jumpedTo.push({
-		name: name("rewritten"),
-		rules: groups
-			.filter((group) => group.refreshed)
-			.map((group) => {
-				const update = `update @${name("peers")} { ${to} timeout ${group.lifeMs}ms : ${ip} saddr }`;
-				return `${ip} saddr . udp sport @${name(group.name)} ${update}`;
-			}),
-	});
-	const output = [
-		`udp sport @${name("ports")} ${ip} saddr != @${name("addresses")}` +
-			` ${ip} saddr set ${to} map @${name("peers")} counter jump ${name("rewritten")}`,
-	];
-	return { sets, jumpedTo, input, output };
+	input.push(`${ip} daddr != @${name("addresses")} udp dport @${name("ports")} delete ${peers} { ${from} }`);
+	return {
+		sets,
+		jumpedTo: [
+			...sharedPorts.map(([port, some]) => ({
+				name: `${name("forget")}_${port}`,
+				rules: some.map(({ service }) => `delete ${last} { ${from} . ${service.address} }`),
+			})),
+			...ports.map(([port, some]) => ({ name: `${name("reply")}_${port}`, rules: replies(some) })),
+		],
+		input,
+		output: [`${ip} saddr != @${name("addresses")} udp sport ${jumps("reply", ports)}`],
+	};
+}
+
+/** How long a peer lives: as long as its session, or longer. */
+function lifeMs({ idleMs, idleSentMs }: Service): number {
+	return Math.max(idleMs, idleSentMs);
 }
 
 /** Rewrites the source port of replies from a service address. */
@@ -154,26 +170,14 @@ function portPart(family: Family, protocol: Service["protocol"], places: readonl
 	};
 }
 
-/** Grouped by how long a peer lives: as long as its session, or longer. */
-function byLifetime(places: readonly Place[]) {
-	const groups = new Map<string, { name: string; lifeMs: number; refreshed: boolean; places: Place[] }>();
+function groupBy(places: readonly Place[], keyOf: (place: Place) => number): [number, Place[]][] {
+	const groups = new Map<number, Place[]>();
 	for (const place of places) {
-		const { idleMs, idleSentMs } = place.service;
-		const lifeMs = Math.max(idleMs, idleSentMs);
-		const refreshed = idleSentMs > 0;
-		const name = `life_${lifeMs}ms_${refreshed ? "refreshed_" : ""}`;
-		const group = groups.get(name) ?? { name, lifeMs, refreshed, places: [] };
-		group.places.push(place);
-		groups.set(name, group);
+		const group = groups.get(keyOf(place));
+		if (group === undefined) groups.set(keyOf(place), [place]);
+		else group.push(place);
 	}
-	return [...groups.values()];
-}
-
-/** The services whose local port is another service's, too. */
-function sharingPort(places: readonly Place[]): Place[] {
-	const uses = new Map<number, number>();
-	for (const { port } of places) uses.set(port, (uses.get(port) ?? 0) + 1);
-	return places.filter(({ port }) => (uses.get(port) ?? 0) > 1);
+	return [...groups];
 }
 
 function unique(values: readonly string[]): string[] {

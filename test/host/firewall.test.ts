@@ -243,7 +243,7 @@ services:
 			return await until(() => replies[0]);
 		};
 		const peers = async () =>
-			(await inside(SERVER, "nft", "list", "map", "inet", "shunt_hosttest", "peers4")).stdout.match(/expires \S+ : /g)
+			(await inside(SERVER, "nft", "list", "set", "inet", "shunt_hosttest", "peers4")).stdout.match(/expires/g)
 				?.length ?? 0;
 
 		beforeAll(async () => {
@@ -343,9 +343,9 @@ services:
 			expect(await ruleset()).toBe("");
 		});
 
-		test("R32: a thousand services at one port are one transaction", async () => {
+		test("R32: three hundred services at one port are one transaction", async () => {
 			const [place] = CONFIG("port: 7000, backends: [b]").services;
-			const many = Array.from({ length: 1000 }, (_, i) => ({ ...place!, address: `10.${20 + (i >> 8)}.${i & 255}.1` }));
+			const many = Array.from({ length: 300 }, (_, i) => ({ ...place!, address: `10.${20 + (i >> 8)}.${i & 255}.1` }));
 			const config = CONFIG("port: 7000, backends: [b]");
 			holder = new Holder(folder, [replyRules(config.backends[0]!, [...many, place!], config.sessions)]);
 			await holder.says("held");
