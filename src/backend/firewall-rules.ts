@@ -1,9 +1,8 @@
 /**
- * The firewall rules of a backend: its kernel drops what the engine takes, and rewrites the source port of replies.
+ * The firewall rules of a backend: its kernel drops what the engine takes.
  *
  * Must never: match a client's packet that the engine passes.
  */
-import type { Backend, Service } from "../config/index.js";
 import type { DirectEndpoint } from "../database/index.js";
 import { type FirewallRules, fromInterfaces } from "../host/firewall.js";
 import { COOKIE } from "../wire/index.js";
@@ -62,19 +61,4 @@ export function backendRules(
 		);
 	}
 	return { sets, chains: [{ name: "engine_input", hook: "prerouting priority raw", rules }] };
-}
-
-/** The reply port rewrite (R3): a packet is delivered to the port that the service has at this backend; its reply
- * leaves from the service's own port, the one that clients know. Stateless: no connection tracking. */
-export function replyPortRules(self: Backend, services: readonly Service[]): FirewallRules {
-	const rules = new Set<string>();
-	for (const service of services) {
-		const ip = service.family === 4 ? "ip" : "ip6";
-		const sport = `${service.protocol} sport`;
-		for (const redirection of [service.redirection, ...service.rules.map((rule) => rule.redirection)])
-			for (const { backend, port } of redirection.choices)
-				if (backend === self.name && port !== service.port)
-					rules.add(`${ip} saddr ${service.address} ${sport} ${port} ${sport} set ${service.port}`);
-	}
-	return { sets: [], chains: [{ name: "reply_port", hook: "output priority raw", rules: [...rules] }] };
 }

@@ -3,7 +3,7 @@
  *
  *   prepare    receive offloads off, sysctls; for a user-space engine the tun device
  *   hostFacts  while it drains: next hops to the other targets, to which it forwards packets of unknown sessions
- *   apply      service addresses, firewall rules (this kernel drops what the engine takes), reply port rewrite
+ *   apply      service addresses, firewall rules (this kernel drops what the engine takes), reply rewrite
  *   start      load measurement, and the reporter that answers gateways
  *
  * The engine verifies a packet from the tunnel and delivers the client's packet to this kernel. The user-space engine
@@ -13,7 +13,7 @@
  * to the client (direct server return).
  *
  * Must never: leave a trace at a clean end. What a crash leaves (sysctls, offloads, with a kernel engine addresses and
- * the reply port rewrite) is in the undo log for the next start.
+ * the reply rewrite) is in the undo log for the next start.
  */
 import { closeSync } from "node:fs";
 import type { Backend, Config, Service } from "../config/index.js";
@@ -34,7 +34,8 @@ import { LoadMeter, type TcpEndpoint } from "../member/load-meter.js";
 import type { MemberEvent, MemberView, Role, TableInputs } from "../member/role.js";
 import { workersFor } from "../member/workers.js";
 import { ROLE } from "../policy/index.js";
-import { backendRules, replyPortRules } from "./firewall-rules.js";
+import { backendRules } from "./firewall-rules.js";
+import { replyRules } from "./reply-rules.js";
 import { Reporter } from "./reporter.js";
 
 const TUN = "shunt0";
@@ -52,7 +53,7 @@ export class BackendRole implements Role {
 	readonly #offloads: Offloads;
 	readonly #sysctls: Sysctls;
 	readonly #firewall: Firewall;
-	readonly #replyPort: Firewall;
+	readonly #replies: Firewall;
 	readonly #nextHops = new NextHops();
 	readonly #warn: (problem: string) => void;
 	#interfaces: readonly string[] = [];
@@ -78,7 +79,7 @@ export class BackendRole implements Role {
 		this.#sysctls = new Sysctls(this.#undoLog);
 		this.#warn = (problem) => emit({ event: "warning", problem });
 		this.#firewall = new Firewall(name, this.#warn);
-		this.#replyPort = new Firewall(`${name}_reply_port`, this.#warn, this.#undoLog);
+		this.#replies = new Firewall(`${name}_reply_port`, this.#warn, this.#undoLog);
 	}
 
 	async interfaces(): Promise<readonly string[]> {
@@ -126,7 +127,7 @@ export class BackendRole implements Role {
 		await this.#staleAddresses?.close(); // only now: each of them is on the other device, too
 		const places = this.#userSpace ? directEndpoints(snapshot, this.#self.addresses) : undefined;
 		await this.#firewall.set(backendRules(this.#self.addresses, this.#interfaces, config.cluster, places));
-		await this.#replyPort.set(replyPortRules(this.#self, snapshot.services));
+		await this.#replies.set(replyRules(this.#self, snapshot.services, config.sessions));
 		this.#reporter?.listen(config, this.#self.addresses);
 	}
 
@@ -184,7 +185,7 @@ export class BackendRole implements Role {
 	async close(): Promise<void> {
 		this.#endLoops();
 		await this.#firewall.close();
-		await this.#replyPort.close();
+		await this.#replies.close();
 		this.#offloads.restore();
 		this.#sysctls.restore();
 		await this.#addresses?.close();
@@ -196,7 +197,7 @@ export class BackendRole implements Role {
 	async detach(): Promise<void> {
 		this.#endLoops();
 		await this.#firewall.close();
-		await this.#replyPort.detach();
+		await this.#replies.detach();
 	}
 
 	#endLoops(): void {

@@ -14,10 +14,21 @@ import { ShuntError } from "../errors.js";
 import { command, commandEnvironment } from "./command.js";
 import type { UndoLog } from "./undo-log.js";
 
-/** Sets and chains in nft's syntax; a hook is "prerouting priority raw", for example. */
+/** A set, or a map if its type has a value ("ipv4_addr : inet_service"). */
+export interface FirewallSet {
+	readonly name: string;
+	readonly type: string;
+	readonly elements: readonly string[];
+	/** Packets add elements, which expire; at most so many. The elements outlive a replacement of the rules, and a table
+	 * without an owner keeps them for the next daemon. */
+	readonly dynamic?: number;
+}
+
+/** In nft's syntax. A hook is "prerouting priority raw", for example; a chain without one is the target of a jump, and
+ * comes before the chain that jumps. */
 export interface FirewallRules {
-	readonly sets: readonly { readonly name: string; readonly type: string; readonly elements: readonly string[] }[];
-	readonly chains: readonly { readonly name: string; readonly hook: string; readonly rules: readonly string[] }[];
+	readonly sets: readonly FirewallSet[];
+	readonly chains: readonly { readonly name: string; readonly hook?: string; readonly rules: readonly string[] }[];
 }
 
 const NO_RULES: FirewallRules = { sets: [], chains: [] };
@@ -55,26 +66,34 @@ export class Firewall {
 		const table = `inet ${this.#table}`;
 		this.#undoLog?.record(this.#undoKey, "absent");
 		const withoutOwner = this.#undoLog !== undefined;
-		const deleteEarlier = withoutOwner && !this.#replacedEarlier ? [`add table ${table}`, `delete table ${table}`] : [];
-		// nft -i takes one line as one transaction, and only flat commands within it.
-		const commands = [
-			...deleteEarlier,
-			`add table ${table}${withoutOwner ? "" : " { flags owner; }"}`,
-			`flush table ${table}`,
+		const add = `add table ${table}${withoutOwner ? "" : " { flags owner; }"}`;
+		const replace = [add, `flush table ${table}`, ...this.#replacement(rules)].join("; ");
+		if (withoutOwner && !this.#replacedEarlier) {
+			// Within the table of an earlier daemon, whose dynamic elements stay; a set of another type is in the way.
+			const anew = [add, `delete table ${table}`, add, ...this.#replacement(rules)].join("; ");
+			await this.#run(nft, replace).catch(() => this.#run(nft, anew));
+		} else await this.#run(nft, replace);
+		this.#installed = rules;
+		this.#replacedEarlier = true;
+	}
+
+	/** nft -i takes one line as one transaction, and only flat commands within it. */
+	#replacement(rules: FirewallRules): string[] {
+		const table = `inet ${this.#table}`;
+		const remains = (set: FirewallSet) => set.dynamic !== undefined && rules.sets.some((other) => same(set, other));
+		return [
 			...this.#installed.chains.map(({ name }) => `delete chain ${table} ${name}`),
-			...this.#installed.sets.map(({ name }) => `delete set ${table} ${name}`),
-			...rules.sets.flatMap(({ name, type, elements }) => [
-				`add set ${table} ${name} { type ${type}; }`,
-				...(elements.length > 0 ? [`add element ${table} ${name} { ${elements.join(", ")} }`] : []),
+			...this.#installed.sets.filter((set) => !remains(set)).map((set) => `delete ${kindOf(set)} ${table} ${set.name}`),
+			...rules.sets.flatMap((set) => [
+				`add ${kindOf(set)} ${table} ${set.name} { type ${set.type}; ${dynamicOptions(set)}}`,
+				...(set.dynamic === undefined ? [`flush ${kindOf(set)} ${table} ${set.name}`] : []),
+				...(set.elements.length > 0 ? [`add element ${table} ${set.name} { ${set.elements.join(", ")} }`] : []),
 			]),
 			...rules.chains.flatMap(({ name, hook, rules }) => [
-				`add chain ${table} ${name} { type filter hook ${hook}; }`,
+				`add chain ${table} ${name}${hook === undefined ? "" : ` { type filter hook ${hook}; }`}`,
 				...rules.map((rule) => `add rule ${table} ${name} ${rule}`),
 			]),
 		];
-		await this.#run(nft, commands.join("; "));
-		this.#installed = rules;
-		this.#replacedEarlier = true;
 	}
 
 	/** Removes the rules. Throws SHUNT_COMMAND_FAILED if a table without an owner cannot be deleted. */
@@ -163,6 +182,18 @@ export class Firewall {
 			nft.stdin.write(`${transaction}\nlist tables inet\n`);
 		});
 	}
+}
+
+function kindOf(set: FirewallSet): "set" | "map" {
+	return set.type.includes(" : ") ? "map" : "set";
+}
+
+function dynamicOptions({ dynamic }: FirewallSet): string {
+	return dynamic === undefined ? "" : `flags dynamic, timeout; size ${dynamic}; `;
+}
+
+function same(a: FirewallSet, b: FirewallSet): boolean {
+	return a.name === b.name && a.type === b.type && a.dynamic === b.dynamic;
 }
 
 /** nft writes "Error: sentence" or "Error: sentence; sentence", and then the line in question. */

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { backendRules } from "../../src/backend/firewall-rules.js";
+import { replyRules } from "../../src/backend/reply-rules.js";
 import { parseConfig } from "../../src/config/index.js";
 import { directEndpoints, snapshotOfConfig } from "../../src/database/index.js";
 import { gatewayRules } from "../../src/gateway/firewall-rules.js";
@@ -51,11 +52,12 @@ class Holder {
 	readonly process: ChildProcess;
 	readonly said: string[] = [];
 
-	constructor(folder: string, ...rules: object[]) {
+	constructor(folder: string, rules: readonly object[], env: Record<string, string> = {}) {
 		const args = rules.map((one) => JSON.stringify(one));
 		const holder = join(here, "firewall-holder.mjs");
 		this.process = spawn("ip", ["netns", "exec", SERVER, process.execPath, holder, folder, ...args], {
 			stdio: ["pipe", "pipe", "inherit"],
+			env: { ...process.env, ...env },
 		});
 		this.process.stdout!.on("data", (text) => this.said.push(...String(text).trim().split("\n")));
 	}
@@ -160,7 +162,7 @@ describe.skipIf(process.getuid?.() !== 0)("the firewall", () => {
 	});
 
 	test("R1: the kernel neither answers nor refuses what the engine takes, and handles all other packets as before", async () => {
-		holder = new Holder(folder, RULES(53));
+		holder = new Holder(folder, [RULES(53)]);
 		await holder.says("held");
 		expect(await ask(53)).toBe("silent");
 		expect(await ask(54)).toBe("refused");
@@ -172,7 +174,7 @@ describe.skipIf(process.getuid?.() !== 0)("the firewall", () => {
 
 	test("R4: a gateway's kernel drops control datagrams, and answers for other ports", async () => {
 		expect(await ask(3575)).toBe("refused");
-		holder = new Holder(folder, gatewayRules(SERVICES("idle: 1s").services, ["eth0"], 3575));
+		holder = new Holder(folder, [gatewayRules(SERVICES("idle: 1s").services, ["eth0"], 3575)]);
 		await holder.says("held");
 		expect(await ask(3575)).toBe("silent");
 		expect(await ask(53)).toBe("silent");
@@ -191,7 +193,7 @@ describe.skipIf(process.getuid?.() !== 0)("the firewall", () => {
 				userSpace ? places : undefined,
 			);
 		};
-		holder = new Holder(folder, rules("", true), rules("uninvited: drop", true), rules("uninvited: drop", false));
+		holder = new Holder(folder, [rules("", true), rules("uninvited: drop", true), rules("uninvited: drop", false)]);
 		await holder.says("held");
 		const answers = async () => ({
 			probe: await ask(54, OWN, CONTROL), // of a TCP service
@@ -212,8 +214,147 @@ describe.skipIf(process.getuid?.() !== 0)("the firewall", () => {
 		expect(await answers()).toEqual({ ...beside, probe: "refused", control: "refused", service: "refused" });
 	});
 
+	describe("replies of a UDP server on the wildcard address", () => {
+		const OTHER = "203.0.113.54";
+		const CONFIG = (service: string, capacity = 4096) =>
+			parseConfig(
+				`
+version: 1
+cluster: { seed: s, keys: [{ id: 1, secret: "00112233445566778899aabbccddeeff" }] }
+sessions: { capacity: ${capacity} }
+backends: { b: { address: ${OWN} } }
+services:
+  s: { address: ${VIP}, protocol: udp, ${service} }
+  t: { address: ${OTHER}, protocol: udp, port: 7000, backends: [b] }`,
+				"inline.yaml",
+			);
+		const rules = (service = "port: 7000, backends: [b]", capacity?: number) => {
+			const config = CONFIG(service, capacity);
+			return replyRules(config.backends[0]!, snapshotOfConfig(config).services, config.sessions);
+		};
+		let server: ChildProcess;
+		let client: ChildProcess;
+		let replies: string[];
+
+		/** A client with one port, 7001: sends a datagram, and says what answers it. */
+		const exchange = async (address: string, port = 7000, text = "hello") => {
+			replies.length = 0;
+			client.stdin!.write(`${address} ${port} ${text}\n`);
+			return await until(() => replies[0]);
+		};
+		const peers = async () =>
+			(await inside(SERVER, "nft", "list", "set", "inet", "shunt_hosttest", "peers4")).stdout.match(/expires/g)
+				?.length ?? 0;
+
+		beforeAll(async () => {
+			await run("ip", ["-n", SERVER, "address", "add", `${OTHER}/32`, "dev", "lo"]);
+			await run("ip", ["-n", CLIENT, "route", "add", `${OTHER}/32`, "via", OWN]);
+			// "again" is answered now, and for the second time after 700 ms.
+			const program = `
+				const s = require("node:dgram").createSocket("udp4");
+				s.on("message", (m, { port, address }) => {
+					s.send(m, port, address);
+					if (String(m) === "again") for (const ms of [300, 600, 900, 1200]) setTimeout(() => s.send("late", port, address), ms);
+				}).bind(7000, () => console.log("up"));`;
+			server = spawn("ip", ["netns", "exec", SERVER, process.execPath, "-e", program]);
+			replies = [];
+			const asker = `
+				const s = require("node:dgram").createSocket("udp4");
+				s.on("message", (m, from) => console.log(from.address + ":" + from.port + " " + m));
+				s.bind(7001, () => console.log("up"));
+				require("node:readline").createInterface({ input: process.stdin }).on("line", (line) => {
+					const [address, port, text] = line.split(" ");
+					s.send(text.repeat(text === "large" ? 800 : 1), Number(port), address);
+				});`;
+			client = spawn("ip", ["netns", "exec", CLIENT, process.execPath, "-e", asker]);
+			client.stdout!.on("data", (text) => replies.push(...String(text).trim().split("\n")));
+			await Promise.all([server, client].map((one) => new Promise((resolve) => one.stdout!.once("data", resolve))));
+		});
+		afterAll(async () => {
+			server?.kill();
+			client?.kill();
+			await inside(SERVER, "nft", "delete", "table", "inet", "shunt_hosttest").catch(() => {});
+		});
+
+		test("R32: they leave from the service's address and port, fragments included; a packet straight to the backend is answered from there", async () => {
+			expect(await exchange(VIP)).toBe(`${OWN}:7000 hello`);
+			holder = new Holder(folder, [rules("port: 53, backends: [{ name: b, port: 7000 }]")]);
+			await holder.says("held");
+			expect(await exchange(VIP)).toBe(`${VIP}:53 hello`);
+			expect(await exchange(VIP, 7000, "large")).toBe(`${VIP}:53 ${"large".repeat(800)}`);
+			expect(await peers()).toBe(1);
+			expect(await exchange(OWN)).toBe(`${OWN}:7000 hello`);
+			expect(await exchange(VIP)).toBe(`${VIP}:53 hello`);
+		});
+
+		test("R32: of several services at one local port, the one that a client used last answers it", async () => {
+			holder = new Holder(folder, [rules()]);
+			await holder.says("held");
+			for (const address of [VIP, OTHER, OTHER, VIP, OWN, OTHER, VIP, VIP])
+				expect(await exchange(address)).toBe(`${address}:7000 hello`);
+			await until(async () => (await peers()) === 1);
+		});
+
+		test("R32: a peer expires after idle, is refreshed by replies for idleSent, and survives a replacement of the rules", async () => {
+			const short = "port: 7000, backends: [b], idle: 500ms";
+			holder = new Holder(folder, [rules(`${short}, idleSent: 0ms`), rules(short), rules(short), rules(short, 8192)]);
+			await holder.says("held");
+			const heard = async () => {
+				replies.length = 0;
+				await exchange(VIP, 7000, "again");
+				await until(() => replies.length === 5);
+				return replies.slice(1);
+			};
+			const late = (...addresses: string[]) => addresses.map((address) => `${address}:7000 late`);
+			expect(await heard()).toEqual(late(VIP, OWN, OWN, OWN));
+			holder.next();
+			await holder.says("replaced");
+			expect(await heard()).toEqual(late(VIP, VIP, VIP, VIP));
+			await exchange(VIP);
+			holder.next();
+			await until(() => holder?.said.filter((line) => line === "replaced").length === 2);
+			expect(await peers()).toBe(1);
+			holder.next();
+			await until(() => holder?.said.filter((line) => line === "replaced").length === 3);
+			expect(await exchange(VIP)).toBe(`${VIP}:7000 hello`);
+		});
+
+		test("R32: peers outlive a killed daemon and its successor's start; one with other sets starts anew", async () => {
+			const start = async (one: object) => {
+				holder = new Holder(folder, [one], { UNDO_LOG: "1" });
+				await holder.says("held");
+			};
+			const kill = async () => {
+				holder?.process.kill("SIGKILL");
+				await until(() => holder?.process.signalCode);
+			};
+			await start(rules());
+			expect(await exchange(VIP)).toBe(`${VIP}:7000 hello`);
+			await kill();
+			expect(await exchange(VIP)).toBe(`${VIP}:7000 hello`);
+			await start(rules("port: 7000, backends: [b], idle: 20s"));
+			expect(await peers()).toBe(1);
+			await kill();
+			await start({ sets: [{ name: "peers4", type: "inet_service", elements: ["5"] }], chains: [] });
+			await kill();
+			await start(rules());
+			expect(await exchange(VIP)).toBe(`${VIP}:7000 hello`);
+			await holder?.end();
+			expect(await ruleset()).toBe("");
+		});
+
+		test("R32: three hundred services at one port are one transaction", async () => {
+			const [place] = CONFIG("port: 7000, backends: [b]").services;
+			const many = Array.from({ length: 300 }, (_, i) => ({ ...place!, address: `10.${20 + (i >> 8)}.${i & 255}.1` }));
+			const config = CONFIG("port: 7000, backends: [b]");
+			holder = new Holder(folder, [replyRules(config.backends[0]!, [...many, place!], config.sessions)]);
+			await holder.says("held");
+			expect(await exchange(VIP)).toBe(`${VIP}:7000 hello`);
+		});
+	});
+
 	test("when a daemon is killed, its rules are removed with it: the host stays reachable", async () => {
-		holder = new Holder(folder, RULES(53));
+		holder = new Holder(folder, [RULES(53)]);
 		await holder.says("held");
 		expect(await ruleset()).toContain("shunt_hosttest");
 		holder.process.kill("SIGKILL");
@@ -224,7 +365,7 @@ describe.skipIf(process.getuid?.() !== 0)("the firewall", () => {
 	test("rules are replaced in one transaction, and rules that nft rejects leave the previous ones installed", async () => {
 		const broken = RULES(55);
 		broken.chains[0]!.rules.push("no such rule");
-		holder = new Holder(folder, RULES(53), RULES(54), broken);
+		holder = new Holder(folder, [RULES(53), RULES(54), broken]);
 		await holder.says("held");
 		holder.next();
 		await holder.says("replaced");
@@ -237,7 +378,7 @@ describe.skipIf(process.getuid?.() !== 0)("the firewall", () => {
 	test("rules can be replaced after others were rejected", async () => {
 		const broken = RULES(54);
 		broken.chains[0]!.rules.push("no such rule");
-		holder = new Holder(folder, broken, RULES(53), RULES(54));
+		holder = new Holder(folder, [broken, RULES(53), RULES(54)]);
 		await holder.says("refused");
 		holder.next();
 		await holder.says("replaced");
@@ -246,7 +387,7 @@ describe.skipIf(process.getuid?.() !== 0)("the firewall", () => {
 
 	test("four thousand services are one transaction", async () => {
 		const many = Array.from({ length: 4000 }, (_, i) => `10.${20 + (i >> 8)}.${i & 255}.1 . udp . 53`);
-		holder = new Holder(folder, RULES(53, [...many, `${VIP} . udp . 53`]), RULES(54));
+		holder = new Holder(folder, [RULES(53, [...many, `${VIP} . udp . 53`]), RULES(54)]);
 		await holder.says("held");
 		expect(await ask(53)).toBe("silent");
 		holder.next();
@@ -255,7 +396,7 @@ describe.skipIf(process.getuid?.() !== 0)("the firewall", () => {
 	});
 
 	test("when nft is killed, a warning is emitted and the rules are installed again", async () => {
-		holder = new Holder(folder, RULES(53), RULES(53));
+		holder = new Holder(folder, [RULES(53), RULES(53)]);
 		await holder.says("held");
 		const found = await run("ip", ["netns", "pids", SERVER]);
 		for (const pid of found.stdout.trim().split("\n")) {

@@ -1,0 +1,185 @@
+/**
+ * The firewall rules that give a reply the address and port that its client knows (R3, R32). Stateless but for the
+ * peers: no connection tracking.
+ *
+ *   port     A packet is delivered to the port that the service has at this backend; the reply from there gets the
+ *            service's own port.
+ *   address  A UDP server on the wildcard address replies from an address of the backend's own. A client that sent
+ *            through the tunnel knows the service address only, so its replies get that one. The set `peers` has these
+ *            clients: {client's address . client's port . local port}. A packet of the client to an address of the
+ *            backend's own removes it: what a redirected client sends is answered from there.
+ *
+ * If several services share a local port, a client that uses more than one of them from one port gets its replies from
+ * the one that it has used last. The set `last` has it: {… . service address}.
+ *
+ * Sets, and not a map from peer to service address: nft 1.0.6 aborts at a dynamic map with an IPv6 address and a port in
+ * its key, and has no lookup with a constant in the key.
+ *
+ * TCP needs no address: a connection's packets leave from the address that its SYN was sent to.
+ *
+ * Must never: rewrite a packet that leaves from a service address, or one to a client that is no peer.
+ */
+import type { Backend, Config, Service } from "../config/index.js";
+import type { FirewallRules, FirewallSet } from "../host/firewall.js";
+
+/** The kernel allocates a set's hash table for its full size. */
+const MAX_PEERS = 2 ** 20;
+
+const NFT = { 4: { ip: "ip", address: "ipv4_addr" }, 6: { ip: "ip6", address: "ipv6_addr" } } as const;
+
+type Family = Service["family"];
+/** A service at this backend. */
+interface Place {
+	readonly service: Service;
+	readonly port: number;
+}
+interface Part {
+	readonly sets: readonly FirewallSet[];
+	readonly jumpedTo: FirewallRules["chains"];
+	readonly input: readonly string[];
+	readonly output: readonly string[];
+}
+
+export function replyRules(
+	self: Backend,
+	services: readonly Service[],
+	sessions: Pick<Config["sessions"], "capacity" | "capacityIpv6">,
+): FirewallRules {
+	const places = placesOf(self, services);
+	const parts = ([4, 6] as const).flatMap((family): Part[] => {
+		const ofFamily = places.filter(({ service }) => service.family === family);
+		const udp = ofFamily.filter(({ service }) => service.protocol === "udp");
+		const capacity = family === 4 ? sessions.capacity : sessions.capacityIpv6;
+		return [
+			...(udp.length > 0 ? [addressPart(family, udp, Math.min(capacity, MAX_PEERS))] : []),
+			...(["udp", "tcp"] as const).map((protocol) => portPart(family, protocol, ofFamily)),
+		];
+	});
+	const hook = (name: "input" | "output") => ({
+		name: `reply_${name}`,
+		hook: `${name} priority raw`,
+		rules: parts.flatMap((part) => part[name]),
+	});
+	return {
+		sets: parts.flatMap((part) => part.sets),
+		chains: [...parts.flatMap((part) => part.jumpedTo), hook("input"), hook("output")],
+	};
+}
+
+/** Each once, by protocol, address and local port: the first service has it. */
+function placesOf(self: Backend, services: readonly Service[]): Place[] {
+	const places = new Map<string, Place>();
+	for (const service of services)
+		for (const redirection of [service.redirection, ...service.rules.map((rule) => rule.redirection)])
+			for (const { backend, port } of redirection.choices) {
+				const key = `${service.protocol} ${service.address} ${port}`;
+				if (backend === self.name && !places.has(key)) places.set(key, { service, port });
+			}
+	return [...places.values()];
+}
+
+/** Rewrites the source address of replies to peers, and notes the peers. */
+function addressPart(family: Family, places: readonly Place[], size: number): Part {
+	const { ip, address } = NFT[family];
+	const name = (what: string) => `${what}${family}`;
+	const [peers, last] = [`@${name("peers")}`, `@${name("last")}`];
+	const from = `${ip} saddr . udp sport . udp dport`;
+	const to = `${ip} daddr . udp dport . udp sport`;
+	const ports = groupBy(places, ({ port }) => port);
+	const lives = groupBy(places, ({ service }) => lifeMs(service));
+	const sharedPorts = ports.filter(([, some]) => some.length > 1);
+	const isService = (set: string) => `${ip} daddr . udp dport @${name(set)}`;
+	const jumps = (chain: string, some: typeof ports) =>
+		`vmap { ${some.map(([port]) => `${port} : jump ${name(chain)}_${port}`).join(", ")} }`;
+	// A session that the server's packets keep alive keeps its peer, too.
+	const refresh = (service: Service, set: string, key: string) =>
+		service.idleSentMs > 0 ? ` update ${set} { ${key} timeout ${lifeMs(service)}ms }` : "";
+	const reply = ({ service }: Place) => [
+		`${to} ${peers} ${ip} saddr set ${service.address}${refresh(service, peers, to)} counter return`,
+	];
+	// The source address is the set's key, so it is written before the lookup. Each peer has one of them as its last.
+	const sharedReply = ({ service }: Place) => [
+		`${ip} saddr set ${service.address}`,
+		`${to} . ${ip} saddr ${last}${refresh(service, peers, to)}` +
+			`${refresh(service, last, `${to} . ${ip} saddr`)} counter return`,
+	];
+	const replies = (some: readonly Place[]) =>
+		some.length === 1 ? some.flatMap(reply) : [`${to} != ${peers} return`, ...some.flatMap(sharedReply)];
+	const placeSet = (set: string, some: readonly Place[]) => ({
+		name: name(set),
+		type: `${address} . inet_service`,
+		elements: some.map(({ service, port }) => `${service.address} . ${port}`),
+	});
+	const peer = `${address} . inet_service . inet_service`;
+	const sets: FirewallSet[] = [
+		{ name: name("addresses"), type: address, elements: unique(places.map(({ service }) => service.address)) },
+		{ name: name("ports"), type: "inet_service", elements: ports.map(([port]) => String(port)) },
+		{ name: name("peers"), type: peer, elements: [], dynamic: size },
+		...lives.map(([ms, some]) => placeSet(`life_${ms}ms_`, some)),
+	];
+	const input = lives.map(([ms]) => `${isService(`life_${ms}ms_`)} update ${peers} { ${from} timeout ${ms}ms }`);
+	if (sharedPorts.length > 0) {
+		const shared = sharedPorts.flatMap(([, some]) => some);
+		const key = `${from} . ${ip} daddr`;
+		sets.push(placeSet("shared", shared), {
+			name: name("last"),
+			type: `${peer} . ${address}`,
+			elements: [],
+			dynamic: size,
+		});
+		const noted = Math.max(...shared.map(({ service }) => lifeMs(service)));
+		input.unshift(
+			`${isService("shared")} ${key} != ${last} udp dport ${jumps("forget", sharedPorts)}`,
+			`${isService("shared")} update ${last} { ${key} timeout ${noted}ms }`,
+		);
+	}
+	input.push(`${ip} daddr != @${name("addresses")} udp dport @${name("ports")} delete ${peers} { ${from} }`);
+	return {
+		sets,
+		jumpedTo: [
+			...sharedPorts.map(([port, some]) => ({
+				name: `${name("forget")}_${port}`,
+				rules: some.map(({ service }) => `delete ${last} { ${from} . ${service.address} }`),
+			})),
+			...ports.map(([port, some]) => ({ name: `${name("reply")}_${port}`, rules: replies(some) })),
+		],
+		input,
+		output: [`${ip} saddr != @${name("addresses")} udp sport ${jumps("reply", ports)}`],
+	};
+}
+
+/** How long a peer lives: as long as its session, or longer. */
+function lifeMs({ idleMs, idleSentMs }: Service): number {
+	return Math.max(idleMs, idleSentMs);
+}
+
+/** Rewrites the source port of replies from a service address. */
+function portPart(family: Family, protocol: Service["protocol"], places: readonly Place[]): Part {
+	const { ip, address } = NFT[family];
+	const elements = places
+		.filter(({ service, port }) => service.protocol === protocol && service.port !== port)
+		.map(({ service, port }) => `${service.address} . ${port} : ${service.port}`);
+	if (elements.length === 0) return { sets: [], jumpedTo: [], input: [], output: [] };
+	const name = `${protocol}_service_ports${family}`;
+	const sport = `${protocol} sport`;
+	return {
+		sets: [{ name, type: `${address} . inet_service : inet_service`, elements }],
+		jumpedTo: [],
+		input: [],
+		output: [`${sport} set ${ip} saddr . ${sport} map @${name}`],
+	};
+}
+
+function groupBy(places: readonly Place[], keyOf: (place: Place) => number): [number, Place[]][] {
+	const groups = new Map<number, Place[]>();
+	for (const place of places) {
+		const group = groups.get(keyOf(place));
+		if (group === undefined) groups.set(keyOf(place), [place]);
+		else group.push(place);
+	}
+	return [...groups];
+}
+
+function unique(values: readonly string[]): string[] {
+	return [...new Set(values)];
+}
