@@ -186,7 +186,7 @@ export class Balancing implements BackendView {
 					return { addresses, cost, cap, reported: { up, speedBps, usedBps: Math.max(rxBps, txBps) } };
 				}),
 			})),
-			asked: new Map(
+			queries: new Map(
 				[...this.#collector.queriedSince].map(([address, since]) => {
 					const answers = [...this.#collector.heard.values()].map((one) => one.addresses.get(address));
 					return [address, { since, answered: answers.find((one) => one !== undefined) }];

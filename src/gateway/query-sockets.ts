@@ -1,6 +1,6 @@
 /**
  * Connected UDP sockets, one for each queried address: a connected socket hears of an ICMP port unreachable, so a host
- * whose daemon is gone is told from one that is silent.
+ * whose daemon is gone is distinguished from a silent one.
  *
  * Owns: the sockets. Must never: read a datagram, or keep a socket whose source address may be out of date.
  */

@@ -42,8 +42,8 @@ export interface BalanceInput {
 	/** Some service is chosen for by weights that follow loads: else factors are left alone, and nothing is published for them. */
 	readonly weighted: boolean;
 	readonly backends: readonly BackendNow[];
-	/** By address: since when it has been asked for a load, and when it answered last. Not there: not asked. */
-	readonly asked: ReadonlyMap<string, { readonly since: number; readonly answered: number | undefined }>;
+	/** By address: since when it has been queried for its load, and when it answered last. Not in the map: never queried. */
+	readonly queries: ReadonlyMap<string, { readonly since: number; readonly answered: number | undefined }>;
 }
 
 export interface Balance {
@@ -143,15 +143,15 @@ function factorsOf(
 	seconds: number | undefined,
 ): Map<string, Factor> {
 	// A draining backend gets no new session, and must not set the mean of those that do.
-	const active = backends.filter((one) => one.active).map((one) => loads.get(one.name)!.told ?? 0);
+	const active = backends.filter((one) => one.active).map((one) => loads.get(one.name)!.reported ?? 0);
 	const mean = active.length === 0 ? 0 : active.reduce((sum, load) => sum + load, 0) / active.length;
 	return new Map(
 		backends.map(({ name, active: takesPart }): [string, Factor] => {
 			const was = before?.factors.get(name) ?? NEUTRAL;
-			const { told, known } = loads.get(name)!;
+			const { reported, known } = loads.get(name)!;
 			// A backend without a report has the mean as its load: no error, but no reason to forget what was learnt.
-			if (seconds === undefined || !takesPart || told === undefined || known === "unknown") return [name, was];
-			return [name, nextFactor(was, told, mean, seconds)];
+			if (seconds === undefined || !takesPart || reported === undefined || known === "unknown") return [name, was];
+			return [name, nextFactor(was, reported, mean, seconds)];
 		}),
 	);
 }
@@ -160,18 +160,18 @@ function factorsOf(
  * An address is down when its server says so, or when it has not answered for the time that makes a report stale while another
  * of the same server's has: then it is the way that is gone, not the server. It is well again when it has been so for as long.
  */
-function downs(before: Balance | undefined, { now, staleMs, backends, asked }: BalanceInput) {
+function downs(before: Balance | undefined, { now, staleMs, backends, queries }: BalanceInput) {
 	const down = new Set<string>();
 	const well = new Map<string, number>();
 	for (const { uplinks, report } of backends) {
 		const current = report !== undefined && now - report.receivedAt <= staleMs;
 		const silentFor = (address: string) => {
-			const one = asked.get(address);
+			const one = queries.get(address);
 			return one === undefined ? 0 : now - (one.answered ?? one.since);
 		};
 		const all = uplinks.flatMap((uplink) => uplink.addresses);
 		const speaks = all.some(
-			(address) => asked.get(address)?.answered !== undefined && silentFor(address) <= staleMs / 2,
+			(address) => queries.get(address)?.answered !== undefined && silentFor(address) <= staleMs / 2,
 		);
 		for (const { addresses, reported } of uplinks) {
 			for (const address of addresses) {

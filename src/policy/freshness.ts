@@ -33,13 +33,13 @@ export interface Believed {
 	/** undefined: no backend has reported. */
 	readonly load: number | undefined;
 	/** The same without what this gateway has added since: steadier, and the same for every gateway. */
-	readonly told: number | undefined;
+	readonly reported: number | undefined;
 	readonly known: Known;
 }
 
 export function believed(backends: readonly Heard[], now: number, staleMs: number): Map<string, Believed> {
 	const trusts = backends.map(({ report }) => (report === undefined ? 0 : trust(now - report.receivedAt, staleMs)));
-	const tolds = backends.map(({ report }) => report?.total ?? 0);
+	const totals = backends.map(({ report }) => report?.total ?? 0);
 	const loads = backends.map(({ report, sessions, capacity }) =>
 		report === undefined ? 0 : Math.max(0, report.total + (sessions - report.sessions) / capacity),
 	);
@@ -49,11 +49,11 @@ export function believed(backends: readonly Heard[], now: number, staleMs: numbe
 		return values.map((value, i) => (all === 0 ? undefined : usual + (value - usual) * trusts[i]!));
 	};
 	const load = faded(loads);
-	const told = faded(tolds);
+	const reported = faded(totals);
 	return new Map(
 		backends.map(({ name }, i) => {
 			const known: Known = trusts[i] === 1 ? "fresh" : trusts[i] === 0 ? "unknown" : "fading";
-			return [name, { load: load[i], told: told[i], known }];
+			return [name, { load: load[i], reported: reported[i], known }];
 		}),
 	);
 }

@@ -98,7 +98,7 @@ export class Receiver {
 			periodMs: load.reportMs,
 			weighted: this.#strategy.needsFactors,
 			backends: this.#servers.names.map((name, b) => this.#backendNow(name, b)),
-			asked: this.#queries(),
+			queries: this.#queries(),
 		});
 		this.balance = next;
 		const loads = this.#strategy.needsLoads ? this.#targetLoads() : new Map<string, number>();

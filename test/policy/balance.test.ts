@@ -47,16 +47,16 @@ describe("R13: what is believed of a report", () => {
 
 	test("no backend has reported: every load is unknown", () => {
 		expect([...loads(heard("a", undefined, 0), heard("b", undefined, 0)).values()]).toEqual([
-			{ load: undefined, told: undefined, known: "unknown" },
-			{ load: undefined, told: undefined, known: "unknown" },
+			{ load: undefined, reported: undefined, known: "unknown" },
+			{ load: undefined, reported: undefined, known: "unknown" },
 		]);
 	});
 
 	test("a fresh one, and what this gateway has added since or seen end", () => {
-		expect(loads(heard("a", 0, 0.5, 20)).get("a")).toEqual({ load: 0.7, told: 0.5, known: "fresh" });
+		expect(loads(heard("a", 0, 0.5, 20)).get("a")).toEqual({ load: 0.7, reported: 0.5, known: "fresh" });
 		expect(loads(heard("a", 2000, 0.05, -10)).get("a"), "never below idle").toEqual({
 			load: 0,
-			told: 0.05,
+			reported: 0.05,
 			known: "fresh",
 		});
 	});
@@ -66,8 +66,8 @@ describe("R13: what is believed of a report", () => {
 		expect(at(3000)).toMatchObject({ known: "fading" });
 		expect(at(3000).load).toBeGreaterThan(0);
 		expect(at(3000).load).toBeLessThan(0.5);
-		expect(at(4000)).toEqual({ load: 0.5, told: 0.5, known: "unknown" });
-		expect(at(1e9)).toEqual({ load: 0.5, told: 0.5, known: "unknown" });
+		expect(at(4000)).toEqual({ load: 0.5, reported: 0.5, known: "unknown" });
+		expect(at(1e9)).toEqual({ load: 0.5, reported: 0.5, known: "unknown" });
 	});
 
 	test("an idle newcomer among busy ones does not make the unknown one attractive", () => {
@@ -82,7 +82,7 @@ describe("R13: what is believed of a report", () => {
 	test("one that is new is the mean, too", () => {
 		expect(loads(heard("a", undefined, 0), heard("b", 0, 0.8)).get("a")).toEqual({
 			load: 0.8,
-			told: 0.8,
+			reported: 0.8,
 			known: "unknown",
 		});
 	});
@@ -117,7 +117,7 @@ describe("the loop", () => {
 		more: {
 			before?: Balance | undefined;
 			from?: number;
-			asked?: Map<string, { since: number; answered: number | undefined }>;
+			queries?: Map<string, { since: number; answered: number | undefined }>;
 			weighted?: boolean;
 		} = {},
 	) => {
@@ -131,7 +131,7 @@ describe("the loop", () => {
 				periodMs: 1000,
 				weighted: more.weighted ?? true,
 				backends: heard,
-				asked: more.asked ?? new Map(),
+				queries: more.queries ?? new Map(),
 			});
 		}
 		return state!;
@@ -216,13 +216,13 @@ describe("the loop", () => {
 	});
 
 	test("R12: an address that is silent while another of the same server answers is down; one that is alone, or all, is not", () => {
-		const asked = (first: number | undefined, second: number | undefined) =>
+		const queries = (first: number | undefined, second: number | undefined) =>
 			new Map([
 				["1", { since: 0, answered: first }],
 				["2", { since: 0, answered: second }],
 			]);
 		const state = (first: number | undefined, second: number | undefined) =>
-			steps(1, [backend("a", 0, [link("1"), link("2")])], { from: 20_000, asked: asked(first, second) }).down;
+			steps(1, [backend("a", 0, [link("1"), link("2")])], { from: 20_000, queries: queries(first, second) }).down;
 		expect([...state(20_000, 20_000)]).toEqual([]);
 		expect([...state(14_000, 20_000)]).toEqual(["1"]);
 		expect([...state(undefined, 20_000)], "it has never answered").toEqual(["1"]);
