@@ -83,8 +83,8 @@ dump() {
 export -f dump
 
 export SHUNT_LAB=quickstart
-check quickstart 500 scripts/quickstart --skip-install --keep
+check quickstart 900 scripts/quickstart --skip-install --keep
 check native-xdp 60 bash -c mode_is_native
-check restart 120 bash -c restart
+check restart 300 bash -c restart
 check dump 120 bash -c dump
 exit 0
