@@ -1,5 +1,5 @@
-// any-server.test.ts - R32: unmodified UDP servers on the wildcard address behind a gateway. The clients' sockets are connected: they
-// receive what comes from the service's address and port only.
+// any-server.test.ts - R32: unmodified UDP servers on the wildcard address behind a gateway. The clients' sockets are
+// connected: they receive datagrams from the service's address and port only.
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -77,7 +77,7 @@ for target in targets:
     s.close()
 print(heard)
 `;
-/** Asks for a push from its first socket, and counts what comes within 5 s. */
+/** Asks for a push from its first socket, and counts the datagrams that arrive within 5 s. */
 const LISTENER = `
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
