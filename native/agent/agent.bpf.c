@@ -72,9 +72,9 @@ SH_INLINE void ag_count(u64 *counter)
 	__sync_fetch_and_add(counter, 1);
 }
 
-/* An event that is to be filled and submitted; `flow` is a TCP connection whose SYN is to go out again. */
+/* Reserves an event, to be filled and submitted. `syn` is the SYN that is to be sent again; 0: none. */
 SH_INLINE struct ag_event *ag_event(u32 kind, u32 index, const struct sh_addr *target, be16 port,
-                                    const struct sh_flow *flow)
+                                    const struct ag_syn *syn)
 {
 	struct ag_event *event = bpf_ringbuf_reserve(&ag_ring, sizeof(*event), 0);
 
@@ -86,18 +86,14 @@ SH_INLINE struct ag_event *ag_event(u32 kind, u32 index, const struct sh_addr *t
 	event->port = port;
 	if (target)
 		event->target = *target;
-	if (flow) {
-		struct ag_syn *syn = bpf_map_lookup_elem(&ag_syns, flow);
-
-		if (syn)
-			event->syn = *syn;
-	}
+	if (syn)
+		event->syn = *syn;
 	return event;
 }
 
-SH_INLINE void ag_tell(u32 kind, u32 index, const struct sh_addr *target, be16 port, const struct sh_flow *flow)
+SH_INLINE void ag_submit(u32 kind, u32 index, const struct sh_addr *target, be16 port, const struct ag_syn *syn)
 {
-	struct ag_event *event = ag_event(kind, index, target, port, flow);
+	struct ag_event *event = ag_event(kind, index, target, port, syn);
 
 	if (event)
 		bpf_ringbuf_submit(event, 0);
@@ -237,7 +233,7 @@ int shunt_out(struct __sk_buff *skb)
 	ag_count(&counts->to_gateway);
 	if (!bound && now > counts->told_ns + AG_TELL_NS) {
 		counts->told_ns = now;
-		ag_tell(AG_TRAFFIC, index, 0, 0, 0);
+		ag_submit(AG_TRAFFIC, index, 0, 0, 0);
 	}
 	if (sh_load64(service->nonce) && ag_alive(now)) {
 		u8 nonce[8];
@@ -345,11 +341,13 @@ SH_INLINE int ag_in_error(struct __sk_buff *skb, const struct ag_packet *p)
 		known.destination = origin.service;
 		known.destination_port = origin.port;
 		struct ag_flow *flow = q.flow.protocol == SH_TCP ? bpf_map_lookup_elem(&ag_flows, &known) : 0;
-		int opening = flow && !flow->answered;
 
-		ag_tell(AG_UNREACHABLE, index, &q.flow.destination, q.flow.destination_port, opening ? &known : 0);
-		if (opening)
-			return TC_ACT_SHOT; /* it would end the connection, which another target may take */
+		if (flow && !flow->answered) {
+			ag_submit(AG_UNREACHABLE, index, &q.flow.destination, q.flow.destination_port,
+			          bpf_map_lookup_elem(&ag_syns, &known));
+			return TC_ACT_SHOT; /* it would end the connection, which another target may accept */
+		}
+		ag_submit(AG_UNREACHABLE, index, &q.flow.destination, q.flow.destination_port, 0);
 	}
 	return ag_requote(skb, p->l4, &q, &origin) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
@@ -372,7 +370,7 @@ SH_INLINE int ag_offered(struct __sk_buff *skb, const struct ag_packet *p, const
 		return TC_ACT_UNSPEC;
 	u32 flags = sh_ntohl(start[1]) >> 16 & 3; /* V, A */
 	u32 bytes = flags == 0 ? 32 : flags == 1 ? 40 : flags == 2 ? 44 : 64;
-	struct ag_event *event = ag_event(AG_OFFERED, service->index, 0, 0, flow);
+	struct ag_event *event = ag_event(AG_OFFERED, service->index, 0, 0, syn);
 	if (!event)
 		return TC_ACT_UNSPEC;
 	event->header_bytes = bytes;
@@ -451,7 +449,8 @@ int shunt_in(struct __sk_buff *skb)
 			if (flags & AG_TCP_RST) {
 				/* Not shown to the application: its SYN goes to the gateway, which knows better. */
 				ag_count(&counts->refused);
-				ag_tell(AG_REFUSED, index, &p.flow.source, p.flow.source_port, &known);
+				ag_submit(AG_REFUSED, index, &p.flow.source, p.flow.source_port,
+				          bpf_map_lookup_elem(&ag_syns, &known));
 				return TC_ACT_SHOT;
 			}
 			flow->answered = 1;

@@ -39,14 +39,15 @@ SH_INLINE int sh_source_bad(const struct sh_flow *flow)
 
 /* The target of the flow: of an ICMP error, the one that its quoted flow has; else the session's, or one by the tables. A
  * signal may have decided it already (work->decided), or name the target that follows a failed one (work->assigned). */
-SH_INLINE struct sh_assignment sh_gateway_assign(const struct sh_env *env, const struct sh_work *work,
+SH_INLINE struct sh_assignment sh_gateway_assign(const struct sh_env *env, struct sh_work *work,
                                                  const struct sh_service *service, const struct sh_flow *flow)
 {
 	if (SH_UNLIKELY(work->signal.kind) && work->decided)
 		return work->assigned;
 	if (SH_UNLIKELY(work->passage.parsed.icmp_error))
 		return sh_assign_icmp_target(env, &work->key);
-	return sh_assign_target(env, service, flow, &work->key, work->signal.kind ? work->assigned.target : 0);
+	return sh_assign_target(env, &work->env_copy, &work->choice, service, flow, &work->key,
+	                        work->signal.kind ? work->assigned.target : 0);
 }
 
 /* Replies to the signal in `work`, about the target in `assigned`; or leaves the header fields for that target in `work`

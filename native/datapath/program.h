@@ -49,52 +49,59 @@ SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const 
 	return failed == SH_CONTINUE ? result->reason : failed;
 }
 
-/* One packet, from its Ethernet header on. */
-SH_INLINE struct sh_result sh_run(const struct sh_env *env, struct sh_frame *frame)
+/* One packet, from its Ethernet header on. `result` is all zeros, and not on the stack, which BPF has little of. */
+SH_INLINE void sh_dispatch(const struct sh_env *env, struct sh_frame *frame, struct sh_work *work,
+                           struct sh_result *result)
 {
 	const struct sh_control *control = sh_control(env);
-	struct sh_result result = {0, 0, 0, 0, 0};
-	struct sh_work *work = (struct sh_work *)sh_scratch(env);
-	struct sh_parsed *p;
+	struct sh_parsed *p = &work->passage.parsed;
 	u64 own_hash, entropy = 0;
 	u32 own;
 	u8 reason;
 
-	if (work)
-		work->passage.length = sh_length(frame);
-	if (!control || !work) {
-		result.reason = SH_R_table_missing;
-		return result;
+	if (!control) {
+		result->reason = SH_R_table_missing;
+		return;
 	}
-	result.reason = sh_parse_link(frame, &work->passage.parsed);
-	if (result.reason == SH_CONTINUE)
-		result.reason = sh_parse_ip(frame, &work->passage.parsed);
+	result->reason = sh_parse_link(frame, p);
+	if (result->reason == SH_CONTINUE)
+		result->reason = sh_parse_ip(frame, p);
 	if (SH_END_AFTER == 1)
-		result.reason = SH_R_not_service;
-	if (result.reason != SH_CONTINUE)
-		return result;
+		result->reason = SH_R_not_service;
+	if (result->reason != SH_CONTINUE)
+		return;
 
-	p = &work->passage.parsed;
 	work->fields = (struct sh_packet_fields){0, 0, 0, {0}};
 	work->new_session = 0;
-	own_hash = sh_hash_own(control, &work->passage.parsed.flow.destination);
-	own = sh_own_find(env, control, &work->passage.parsed.flow.destination, own_hash);
-	if (own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND &&
-	    sh_is_tunnel_packet(frame, control, &work->passage.parsed)) {
-		reason = sh_backend(env, frame, control, work, &result);
+	own_hash = sh_hash_own(control, &p->flow.destination);
+	own = sh_own_find(env, control, &p->flow.destination, own_hash);
+	if (own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND && sh_is_tunnel_packet(frame, control, p)) {
+		reason = sh_backend(env, frame, control, work, result);
 		p = &work->passage.inner;
 		entropy = work->key.hash;
 	} else if (own & SH_OWN_SERVICE && control->roles & SH_ROLE_GATEWAY && SH_END_AFTER != 2) {
-		reason = sh_gateway(env, frame, control, work, own_hash, &result, &entropy);
+		reason = sh_gateway(env, frame, control, work, own_hash, result, &entropy);
 	} else if (own & SH_OWN_HOST && control->roles & SH_ROLE_BACKEND) {
-		reason = sh_direct(env, frame, control, work, &result);
+		reason = sh_direct(env, frame, control, work, result);
 	} else {
 		reason = SH_R_not_service;
 	}
 	if (work->new_session)
 		sh_backend_insert_session(env, work);
-	result.reason = reason == SH_CONTINUE ? sh_forward(env, frame, control, work, p, entropy, &result) : reason;
-	return result;
+	result->reason = reason == SH_CONTINUE ? sh_forward(env, frame, control, work, p, entropy, result) : reason;
+}
+
+/* The same, with the result in the scratch memory, where a capture reads it, and returned. */
+SH_INLINE struct sh_result sh_run(const struct sh_env *env, struct sh_frame *frame)
+{
+	struct sh_work *work = (struct sh_work *)sh_scratch(env);
+
+	if (!work)
+		return (struct sh_result){SH_R_table_missing, 0, 0, 0, 0};
+	work->passage.length = sh_length(frame);
+	work->passage.result = (struct sh_result){0, 0, 0, 0, 0};
+	sh_dispatch(env, frame, work, &work->passage.result);
+	return work->passage.result;
 }
 
 #endif

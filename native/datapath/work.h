@@ -26,6 +26,7 @@ struct sh_work {
 	u16 request_length;     /* and of its IP packet */
 	u32 ticket_left_s;      /* a probe's ticket stays in force for so long */
 	struct sh_env env_copy; /* for stages that are verified alone (types.h) */
+	struct sh_choice choice;
 	struct sh_signal signal;
 	struct sh_control_payload reply;
 	struct sh_flow probed; /* the flow whose socket a probe asks for */

@@ -23,15 +23,18 @@ SH_INLINE int sh_target_usable(const struct sh_target *target, u8 epoch)
 	return target && target->state != SH_INACTIVE && target->epoch == epoch;
 }
 
-/* Step 5: a target by the tables, unless it is given. Draining targets have no rows, so a new session can't get one. */
-SH_INLINE u16 sh_choose_target(const struct sh_env *env, const struct sh_service *service, const struct sh_flow *flow,
-                               u16 given, u8 *epoch)
+/* Step 5: a target by the tables, unless it is given. Draining targets have no rows, so a new session can't get one.
+ * `env_copy` and `choice` are scratch memory for the stage that is verified alone; on BPF's stack there is no room. */
+SH_INLINE u16 sh_choose_target(const struct sh_env *env, struct sh_env *env_copy, struct sh_choice *choice,
+                               const struct sh_service *service, const struct sh_flow *flow, u16 given, u8 *epoch)
 {
 	const struct sh_target *target;
-	struct sh_choice choice;
-	struct sh_env env_copy = *env; /* the verifier forgets what it knew of memory that such a stage was handed */
-	u32 index = SH_UNLIKELY(given) ? given : sh_choose(&env_copy, service, flow, &choice);
+	u32 index = given;
 
+	if (SH_LIKELY(!given)) {
+		*env_copy = *env;
+		index = sh_choose(env_copy, service, flow, choice);
+	}
 	target = index ? sh_target_at(env, index) : 0;
 	if (!target || target->state == SH_INACTIVE)
 		return 0;
@@ -40,7 +43,8 @@ SH_INLINE u16 sh_choose_target(const struct sh_env *env, const struct sh_service
 }
 
 /* Steps 4 and 5. `other`, if it is not 0, is the target that the client is to have now, since its own has failed it (R8). */
-SH_INLINE struct sh_assignment sh_assign_target(const struct sh_env *env, const struct sh_service *service,
+SH_INLINE struct sh_assignment sh_assign_target(const struct sh_env *env, struct sh_env *env_copy,
+                                                struct sh_choice *choice, const struct sh_service *service,
                                                 const struct sh_flow *flow, const struct sh_session_key *key, u16 other)
 {
 	u32 now = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT);
@@ -60,14 +64,15 @@ SH_INLINE struct sh_assignment sh_assign_target(const struct sh_env *env, const 
 		}
 	}
 	next.last = now;
-	next.target = sh_choose_target(env, service, flow, other, &next.epoch);
+	next.target = sh_choose_target(env, env_copy, choice, service, flow, other, &next.epoch);
 	if (!next.target)
 		return answer;
 	answer.target = next.target;
 	if (!slot) {
-		struct sh_env env_copy = *env;
-		u32 inserted = sh_session_insert(&env_copy, key, next.word);
+		u32 inserted;
 
+		*env_copy = *env;
+		inserted = sh_session_insert(env_copy, key, next.word);
 		answer.reason = inserted == SH_INSERTED            ? SH_R_forwarded_new
 		                : inserted == SH_INSERTED_EVICTING ? SH_R_forwarded_evicting
 		                                                   : SH_R_forwarded_unlisted;

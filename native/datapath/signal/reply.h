@@ -73,7 +73,6 @@ SH_STAGE_ALONE u32 sh_signal_check(const struct sh_env *env_copy, struct sh_work
 	struct sh_signal *signal;
 	const struct sh_flow *flow;
 	int control_datagram;
-	struct sh_choice choice = {0, 0, 0, 0, 0};
 	struct sh_env env;
 	u32 other = 0;
 
@@ -96,10 +95,10 @@ SH_STAGE_ALONE u32 sh_signal_check(const struct sh_env *env_copy, struct sh_work
 	/* A control datagram about a TCP service makes no session; and if no target remains, the redirect is sent without R. */
 	work->decided = control_datagram && flow->protocol != SH_UDP;
 	if (work->decided || signal->kind == SH_SIGNAL_FAILURE)
-		other = sh_choose(env_copy, service, flow, &choice);
+		other = sh_choose(env_copy, service, flow, &work->choice);
 	if (signal->kind == SH_SIGNAL_FAILURE) {
 		other = signal->header.hops < SH_HEADER_HOPS
-		                ? sh_choose_other(env_copy, choice.redirection, &flow->source, &signal->header,
+		                ? sh_choose_other(env_copy, work->choice.redirection, &flow->source, &signal->header,
 		                                  signal->header.hops)
 		                : 0;
 		work->decided |= control_datagram && !other;

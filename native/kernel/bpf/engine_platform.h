@@ -55,7 +55,7 @@ struct sh_state sh_state SEC(".data.state") = {.side = SH_NO_SIDE};
 struct sh_env {
 	u64 now_ns;
 	const struct sh_control *control;
-	u32 side;
+	u64 side; /* 64 bits: see sh_env_restore */
 	u32 processor;
 };
 
@@ -86,14 +86,15 @@ SH_INLINE const struct sh_control *sh_control(const struct sh_env *env)
 	return env->control;
 }
 
-/* An env whose pointers the verifier believes, from one that came as plain memory. 0, or -1 without tables. */
+/* An env whose pointers the verifier accepts, from a copy in plain memory. Without tables no stage runs that restores one.
+ *
+ * The side is masked, not compared: the verifier of Linux 6.1 forgets the bounds of a comparison when the register was
+ * spilled before it, and keeps those of a value that was bounded as it was spilled. */
 SH_INLINE int sh_env_restore(const struct sh_env *env_copy, struct sh_env *env)
 {
 	env->now_ns = env_copy->now_ns;
-	env->side = env_copy->side;
+	env->side = env_copy->side & (SH_SIDES - 1);
 	env->processor = env_copy->processor;
-	if (env->side >= SH_SIDES)
-		return -1;
 	env->control = &sh_state.control[env->side];
 	return 0;
 }
@@ -102,7 +103,7 @@ SH_INLINE int sh_env_restore(const struct sh_env *env_copy, struct sh_env *env)
 #define SH_TABLE(function, map, entry, count) \
 	SH_INLINE const entry *function(const struct sh_env *env, u32 i) \
 	{ \
-		u32 index = i * SH_SIDES + env->side; \
+		u32 index = i * SH_SIDES + (u32)env->side; \
 \
 		if (!env->control || i >= (count)) \
 			return 0; \

@@ -55,10 +55,8 @@ SH_INLINE int sh_entry(struct xdp_md *ctx)
 	result = sh_run(&env, &frame);
 
 	work = sh_scratch(&env);
-	if (work) {
-		work->passage.result = result;
+	if (work)
 		bytes = work->passage.length;
-	}
 	counters = env.processor * sh_state.counters;
 	sh_count(counters + SH_COUNT_IN, bytes);
 	sh_count(counters + SH_COUNT_REASON + result.reason, bytes);
