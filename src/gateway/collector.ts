@@ -121,6 +121,8 @@ export class Collector {
 
 	/** Another configuration: backends that are no longer in it are forgotten. */
 	configure(config: Config): void {
+		// Backends answer at another port once they have reloaded, too: until then their silence is none.
+		if (config.load.port !== this.#config.load.port) this.#last.clear();
 		this.#config = config;
 		const addresses = new Set(config.backends.flatMap((backend) => backend.addresses));
 		for (const name of this.heard.keys())

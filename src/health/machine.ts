@@ -3,7 +3,7 @@
  *
  *   unknown    first answer → healthy
  *   healthy    `fall` polls unanswered, or `refusals` refused, or a farewell → unhealthy
- *   unhealthy  `rise` answers, and the hold-down has passed → healthy
+ *   unhealthy  `rise` answers (one, where its sessions stayed), and the hold-down has passed → healthy
  *
  * Each fall within `dampMs` of the previous recovery doubles the hold-down, up to `longestHoldMs`.
  *
@@ -92,7 +92,9 @@ function first({ at, survives = false }: Evidence): Assessed {
 function answered(was: Assessed, { at, survives = false }: Evidence, { rise }: HealthRules): Assessed {
 	const answers = was.answers + 1;
 	const now = { ...was, answers, misses: 0, refused: 0, answeredAt: at, survives };
-	if (was.health === "healthy" || answers < rise || at < was.heldUntil) return now;
+	// One that drains has forwarded all the time: the first word of its daemon is enough.
+	const enough = was.drains ? 1 : rise;
+	if (was.health === "healthy" || answers < enough || at < was.heldUntil) return now;
 	return {
 		...now,
 		health: "healthy",

@@ -26,6 +26,7 @@ describe("evidence of health", () => {
 	let store: StaticStore;
 	let of: Config;
 	let monitor: HealthMonitor;
+	let collector: Collector;
 	let publications: number;
 	const events: MemberEvent[] = [];
 	const open: { close(): unknown }[] = [];
@@ -46,7 +47,7 @@ describe("evidence of health", () => {
 		const changed = () => publications++;
 		monitor = new HealthMonitor({ config: of, emit: (event) => events.push(event), changed });
 		const warn = (problem: string) => events.push({ event: "warning", problem });
-		const collector = new Collector({ config: of, store, warn, onEvidence: (one) => monitor.observe(one) });
+		collector = new Collector({ config: of, store, warn, onEvidence: (one) => monitor.observe(one) });
 		open.push(collector);
 		collector.start();
 	};
@@ -146,5 +147,15 @@ describe("evidence of health", () => {
 		expect(monitor.backend("b1").health).toBe("healthy");
 		expect(monitor.address("b1", "127.0.0.2").health).toBe("unhealthy");
 		expect(publications).toBe(1);
+	});
+
+	test("R31: a reload with another load port is no reason to take out backends that have not reloaded yet", async () => {
+		observe(["127.0.0.1"]);
+		serve();
+		await until("healthy", 1000);
+		collector.configure({ ...of, load: { ...of.load, port: ++nextPort } });
+		await sleep(500);
+		expect(monitor.backend("b1").health).toBe("healthy");
+		expect(events).toEqual([]);
 	});
 });

@@ -112,6 +112,20 @@ describe("the state machine of health", () => {
 		expect(one.now).toMatchObject({ drains: false, reason: "its load reports arrive again" });
 	});
 
+	test("R31: one whose sessions stayed is healthy again after one answer, when its hold-down has passed", () => {
+		const one = new Simulated();
+		one.answer(0);
+		one.refuse(1000);
+		one.refuse(1001);
+		expect(one.answer(1500)).toBe("unhealthy");
+		one.refuse(1600);
+		expect(one.answer(2500)).toBe("healthy");
+		one.refuse(3000);
+		one.refuse(3001);
+		expect(one.answer(4500), "twice as long").toBe("unhealthy");
+		expect(one.answer(5001)).toBe("healthy");
+	});
+
 	test("R31: each fall within a minute of the recovery doubles the hold-down, to a minute at most", () => {
 		const one = new Simulated();
 		one.answer(0);
