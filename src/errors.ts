@@ -94,9 +94,9 @@ export const ERRORS = {
 		hint: "They need nft 1.0 and Linux 5.12 (tables with an owner).",
 	},
 	SHUNT_IDS_EXHAUSTED: {
-		message: "More than {limit} {what} are in use at once.",
+		message: "{count} {what} are in use at once; must be at most {limit}; {remedy}.",
 		exit: EXIT.input,
-		hint: "Identifiers have 16 bits; split the configuration over several clusters.",
+		hint: "Identifiers have 16 bits; shunt check shows how many targets each service has.",
 	},
 	SHUNT_INTERFACE_MISSING: {
 		message: "This host has no interface {interface}.",

@@ -1,15 +1,18 @@
-// check.ts - `shunt check`: every problem of each configuration or, of a valid one, what it would publish.
+// check.ts - `shunt check`: every problem of each configuration or, of a valid one, its warnings and what it would
+// publish.
 //
 // Owns: the text of the answer. Must never: touch the host, or load the addon.
 
 import {
 	addressText,
+	type Config,
 	ConfigError,
 	PROTOCOL_NUMBER,
 	type Problem,
 	problemText,
 	readConfig,
 	serviceKey,
+	type Warning,
 } from "../config/index.js";
 import { compile, newTableIds, snapshotOfConfig, targetsOf } from "../database/index.js";
 import { EXIT, ShuntError } from "../errors.js";
@@ -50,7 +53,9 @@ interface Refused {
 	readonly problems: readonly Problem[];
 }
 
-type Result = { file: string; ok: true; published: Published } | { file: string; ok: false; error: Refused };
+type Result =
+	| { file: string; ok: true; warnings: readonly Warning[]; published: Published }
+	| { file: string; ok: false; error: Refused };
 
 export async function check(files: readonly string[], options: { json?: boolean }): Promise<void> {
 	const results = files.map(resultOf);
@@ -64,7 +69,8 @@ export async function check(files: readonly string[], options: { json?: boolean 
 
 function resultOf(file: string): Result {
 	try {
-		return { file, ok: true, published: publishedBy(file) };
+		const config = readConfig(file);
+		return { file, ok: true, warnings: config.warnings, published: publishedBy(config) };
 	} catch (error) {
 		if (!(error instanceof ShuntError)) throw error;
 		const { code, message, hint } = error;
@@ -74,8 +80,7 @@ function resultOf(file: string): Result {
 }
 
 /** Compiles the tables as a gateway does, without the facts that only the host knows. */
-function publishedBy(file: string): Published {
-	const config = readConfig(file);
+function publishedBy(config: Config): Published {
 	const snapshot = snapshotOfConfig(config);
 	const { tables } = compile({
 		epoch: 1,
@@ -126,14 +131,12 @@ function lines(result: Result, paint: Paint): string[] {
 		const { problems, message } = result.error;
 		if (problems.length === 0) return [message];
 		return [
-			...problems.map((problem) => {
-				const [place, ...sentence] = problemText(problem).split(": ");
-				return `${paint("bold", `${place}:`)} ${sentence.join(": ")}`;
-			}),
+			...problems.map((problem) => placed(problem, paint)),
 			`${result.file}: ${paint("red", count(problems.length, "problem"))}`,
 		];
 	}
-	const { published } = result;
+	const { published, warnings } = result;
+	const ok = paint("green", "OK");
 	const head = ["service", "on", "address", "idle", "spread", "rules", "targets", "rows"];
 	const rows = published.services.map((service) => [
 		service.name,
@@ -158,11 +161,18 @@ function lines(result: Result, paint: Paint): string[] {
 		`${count(published.redirections, "redirection")} of ${count(published.rows, "row")}`,
 	];
 	return [
-		`${result.file}: ${paint("green", "OK")}`,
+		...warnings.map((warning) => placed(warning, paint, `${paint("yellow", "warning")}: `)),
+		`${result.file}: ${warnings.length === 0 ? ok : `${ok}, ${count(warnings.length, "warning")}`}`,
 		`  cluster ${published.cluster}: ${servers}`,
 		`  publishes ${tables.join(", ")}`,
 		"",
 		paint("dim", title ?? ""),
 		...body,
 	];
+}
+
+/** "file:line:column: sentence", with what stands before the sentence. */
+function placed(problem: Warning, paint: Paint, before = ""): string {
+	const [place, ...sentence] = problemText(problem).split(": ");
+	return `${paint("bold", `${place}:`)} ${before}${sentence.join(": ")}`;
 }

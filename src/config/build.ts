@@ -51,6 +51,7 @@ export function build(
 		new Map(backends.map((backend) => [backend.name, backend])),
 		new Set(Object.keys(record(data.backends))),
 		problems,
+		{ cluster, loadPort: load?.port, gateways },
 	);
 
 	if (load !== undefined && ms(load.stale) < 2 * ms(load.report)) {
@@ -89,6 +90,7 @@ export function build(
 		gateways,
 		backends,
 		services,
+		warnings: [...problems.warnings].sort((a, b) => a.line - b.line || a.column - b.column),
 	};
 }
 

@@ -4,6 +4,7 @@
 // Must never: hold a table, a socket, or a value that changes at run time.
 
 import type { StrategyName } from "../policy/strategy/index.js";
+import type { Warning } from "./problems.js";
 import type { CopiedServiceFields } from "./service-fields.js";
 
 export type Family = 4 | 6;
@@ -165,6 +166,8 @@ export interface Config {
 	readonly gateways: readonly Gateway[];
 	readonly backends: readonly Backend[];
 	readonly services: readonly Service[];
+	/** In the order of the file's places. */
+	readonly warnings: readonly Warning[];
 }
 
 export function serviceKey(protocol: Protocol, address: string, port: number): string {

@@ -24,6 +24,9 @@ export interface Problem {
 	readonly message: string;
 }
 
+/** What is valid and probably not meant; it refuses nothing. */
+export type Warning = Omit<Problem, "code">;
+
 /** Every problem of one file; its message has a line for each. */
 export class ConfigError extends ShuntError {
 	readonly problems: readonly Problem[];
@@ -42,7 +45,7 @@ export class ConfigError extends ShuntError {
 	}
 }
 
-export function problemText(problem: Problem): string {
+export function problemText(problem: Warning): string {
 	const place = `${problem.file}:${problem.line}:${problem.column}`;
 	const sentence = problem.field === "" ? problem.message : `${problem.field}: ${problem.message}`;
 	return `${place}: ${sentence}${sentence.endsWith("?") ? "" : "."}`;
@@ -51,6 +54,7 @@ export function problemText(problem: Problem): string {
 /** Collects the problems of one file. */
 export class ProblemList {
 	readonly list: Problem[] = [];
+	readonly warnings: Warning[] = [];
 
 	constructor(
 		readonly file: string,
@@ -60,10 +64,13 @@ export class ProblemList {
 
 	/** At the place of a field's value or, where the field is missing, of the nearest field around it. */
 	add(code: ProblemCode, path: Path, message: string): void {
-		// Where a single value is written in place of a list of one, the place is that value.
-		if (typeof path.at(-1) === "number" && isScalar(this.document.getIn(path.slice(0, -1), true)))
-			path = path.slice(0, -1);
-		this.push(code, this.offset(path, false), path, message);
+		const written = this.asWritten(path);
+		this.push(code, this.offset(written, false), written, message);
+	}
+
+	warn(path: Path, message: string): void {
+		const written = this.asWritten(path);
+		this.warnings.push(this.placed(this.offset(written, false), written, message));
 	}
 
 	syntax(offset: number, message: string): void {
@@ -100,15 +107,24 @@ export class ProblemList {
 	}
 
 	private push(code: ProblemCode, offset: number, path: Path, message: string): void {
+		this.list.push({ code, ...this.placed(offset, path, message) });
+	}
+
+	private placed(offset: number, path: Path, message: string): Warning {
 		const { line, col } = this.lines.linePos(offset);
-		this.list.push({
-			code,
+		return {
 			file: this.file,
 			line: Math.max(1, line),
 			column: Math.max(1, col),
 			field: fieldText(path),
 			message,
-		});
+		};
+	}
+
+	/** Where a single value is written in place of a list of one, the place is that value. */
+	private asWritten(path: Path): Path {
+		const single = typeof path.at(-1) === "number" && isScalar(this.document.getIn(path.slice(0, -1), true));
+		return single ? path.slice(0, -1) : path;
 	}
 
 	private offset(path: Path, ofKey: boolean): number {

@@ -7,6 +7,7 @@ import { parseAddress, parsePrefix } from "./address.js";
 import { list } from "./field-types.js";
 import type { Backend, Choice, Family, Redirection, Rule, Service, Terms } from "./model.js";
 import { serviceKey } from "./model.js";
+import { checkOwnPorts, type OwnPorts, warnOfOwnAddresses } from "./own-ports.js";
 import type { Path, ProblemList } from "./problems.js";
 import { ms } from "./quantities.js";
 import type { ChoiceFields, ServiceFields, TermsFields } from "./schema.js";
@@ -29,6 +30,7 @@ export function buildServices(
 	backends: ReadonlyMap<string, Backend>,
 	names: ReadonlySet<string>,
 	problems: ProblemList,
+	ownPorts: OwnPorts,
 ): Service[] {
 	const known = { backends, names, problems };
 	const ownerOfAddress = new Map<string, string>();
@@ -44,6 +46,8 @@ export function buildServices(
 			terms: buildTerms(["services", name, "redirect"], fields.redirect, {}, problems),
 		};
 		checkProtocols(name, fields, problems);
+		checkOwnPorts(name, fields, ownPorts, problems);
+		warnOfOwnAddresses(name, fields, ownPorts, problems);
 		const many = Array.isArray(fields.address);
 		for (const [i, text] of list(fields.address).entries()) {
 			const address = parseAddress(text);

@@ -8,8 +8,15 @@ import { ShuntError } from "../errors.js";
 /** 0 means "none" in every table. */
 const FIRST = 1;
 
+const REMEDY = {
+	services:
+		"a configured service counts once for each of its addresses and protocols; divide the services among clusters",
+	targets:
+		"a backend counts once for every service that names it, and in each for every address, port and terms; name fewer backends in each service, or divide the services among clusters",
+} as const;
+
 export class IdAllocator {
-	readonly #what: string;
+	readonly #what: keyof typeof REMEDY;
 	readonly #limit: number;
 	/** Every key that holds a number, those in use and those that are remembered. */
 	#ids = new Map<string, number>();
@@ -17,7 +24,7 @@ export class IdAllocator {
 	#unused = new Set<string>();
 	#next = FIRST;
 
-	constructor(what: string, limit = 65_535) {
+	constructor(what: keyof typeof REMEDY, limit = 65_535) {
 		this.#what = what;
 		this.#limit = limit;
 	}
@@ -27,7 +34,12 @@ export class IdAllocator {
 		const wanted = new Set(keys);
 		// Checked before anything changes: a configuration that is refused must not move the numbers of the one in use.
 		if (wanted.size > this.#limit)
-			throw new ShuntError("SHUNT_IDS_EXHAUSTED", { limit: this.#limit, what: this.#what });
+			throw new ShuntError("SHUNT_IDS_EXHAUSTED", {
+				count: wanted.size,
+				limit: this.#limit,
+				what: this.#what,
+				remedy: REMEDY[this.#what],
+			});
 		for (const key of this.#ids.keys()) {
 			if (wanted.has(key)) this.#unused.delete(key);
 			else this.#unused.add(key);
@@ -47,7 +59,7 @@ export class IdAllocator {
 		return { next: this.#next, ids: [...this.#ids], unused: [...this.#unused] };
 	}
 
-	static fromJSON(what: string, kept: ReturnType<IdAllocator["toJSON"]>, limit?: number): IdAllocator {
+	static fromJSON(what: keyof typeof REMEDY, kept: ReturnType<IdAllocator["toJSON"]>, limit?: number): IdAllocator {
 		const allocator = new IdAllocator(what, limit);
 		allocator.#next = kept.next;
 		allocator.#ids = new Map(kept.ids);

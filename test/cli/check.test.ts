@@ -63,3 +63,18 @@ test("check loads neither the addon nor a daemon", async () => {
 	expect((await shunt(["reasons"], { env })).stderr).toContain("shunt.node"); // proves that the next line can fail
 	expect((await shunt(["check", "examples/lab.yaml"], { env })).stderr).not.toContain("shunt.node");
 });
+
+test("a service at a gateway's own address is a warning at its place, in text and in --json; exit status 0", async () => {
+	const file = "test/config/warned/gateway-address.yaml";
+	const text = await shunt(["check", file]);
+	expect(text.status).toBe(0);
+	const [first, second] = text.stdout.split("\n");
+	const place = `${file}:10:34: warning: services.dns.address[1]: 203.0.113.53 is gateway g1's own address`;
+	expect(first?.slice(0, place.length)).toBe(place);
+	expect(second).toBe(`${file}: OK, 1 warning`);
+	const json = await shunt(["check", "--json", file, "examples/dns.yaml"]);
+	expect(json.status).toBe(0);
+	const [warned, clean] = JSON.parse(json.stdout).files;
+	expect(warned).toMatchObject({ ok: true, warnings: [{ line: 10, column: 34, field: "services.dns.address[1]" }] });
+	expect(clean).toMatchObject({ ok: true, warnings: [] });
+});
