@@ -14,7 +14,7 @@ import {
 	serviceKey,
 	type Warning,
 } from "../config/index.js";
-import { compile, newTableIds, snapshotOfConfig, targetsOf } from "../database/index.js";
+import { compile, newTableIds, redirectionsOf, snapshotOfConfig, targetsOf } from "../database/index.js";
 import { EXIT, ShuntError } from "../errors.js";
 import { ROLE, type TableService } from "../policy/index.js";
 import { type Paint, paintFor } from "./paint.js";
@@ -95,8 +95,7 @@ function publishedBy(config: Config): Published {
 	const published = new Map(tables.services.map((one) => [serviceKeyOf(one), one]));
 	const services = config.services.map((service): PublishedService => {
 		const { name, protocol, address, port, idleMs, spread } = service;
-		const redirections = [service.redirection, ...service.rules.map((rule) => rule.redirection)];
-		const targets = redirections.flatMap((one) => targetsOf(snapshot, service, one));
+		const targets = redirectionsOf(service).flatMap((one) => targetsOf(snapshot, service, one));
 		const own = tables.redirections[published.get(service.key)?.redirection ?? -1];
 		return {
 			name,

@@ -17,24 +17,26 @@ import { buildServices } from "./services.js";
 
 export type ReadSecret = (name: string) => string;
 
+/** `valid`: the whole of `data` is the schema's output; else each section and entry is parsed by itself. */
 export function build(
 	data: Record<string, unknown>,
+	valid: boolean,
 	file: string,
 	problems: ProblemList,
 	readSecret: ReadSecret,
 ): Config | undefined {
-	const cluster = buildCluster(data.cluster, problems, readSecret);
-	const sessions = parsed(sessionsSchema, data.sessions ?? {});
-	const engine = parsed(engineSchema, data.engine ?? {});
-	const load = parsed(loadSchema, data.load ?? {});
-	const gateways = [...entries(gatewaySchema, data.gateways)].map(
+	const cluster = buildCluster(data.cluster, valid, problems, readSecret);
+	const sessions = parsed(sessionsSchema, data.sessions ?? {}, valid);
+	const engine = parsed(engineSchema, data.engine ?? {}, valid);
+	const load = parsed(loadSchema, data.load ?? {}, valid);
+	const gateways = [...entries(gatewaySchema, data.gateways, valid)].map(
 		([name, fields]): Gateway => ({
 			name,
 			interfaces: list(fields.interface),
 			addresses: canonical(list(fields.address)),
 		}),
 	);
-	const backends = [...entries(backendSchema, data.backends)].map(
+	const backends = [...entries(backendSchema, data.backends, valid)].map(
 		([name, fields]): Backend => ({
 			name,
 			addresses: canonical(list(fields.address)),
@@ -47,7 +49,7 @@ export function build(
 	checkAddresses("backends", backends, problems);
 	checkAddresses("gateways", gateways, problems);
 	const services: Service[] = buildServices(
-		entries(serviceSchema, data.services),
+		entries(serviceSchema, data.services, valid),
 		new Map(backends.map((backend) => [backend.name, backend])),
 		new Set(Object.keys(record(data.backends))),
 		problems,
@@ -124,8 +126,13 @@ function buildUplinks(backend: string, fields: BackendFields, problems: ProblemL
 	return [...uplinks, ...implied];
 }
 
-function buildCluster(data: unknown, problems: ProblemList, readSecret: ReadSecret): Config["cluster"] | undefined {
-	const fields = parsed(clusterSchema, data);
+function buildCluster(
+	data: unknown,
+	valid: boolean,
+	problems: ProblemList,
+	readSecret: ReadSecret,
+): Config["cluster"] | undefined {
+	const fields = parsed(clusterSchema, data, valid);
 	if (fields === undefined) return undefined;
 	const keys: Key[] = [];
 	for (const [i, key] of fields.keys.entries()) {
@@ -211,14 +218,15 @@ function checkAddresses(section: string, members: readonly (Backend | Gateway)[]
 }
 
 /** The entries of a section that have the right shape. */
-function* entries<T extends z.ZodType>(schema: T, section: unknown): Generator<[string, z.output<T>]> {
+function* entries<T extends z.ZodType>(schema: T, section: unknown, valid: boolean): Generator<[string, z.output<T>]> {
 	for (const [name, fields] of Object.entries(record(section))) {
-		const entry = parsed(schema, fields);
+		const entry = parsed(schema, fields, valid);
 		if (entry !== undefined) yield [name, entry];
 	}
 }
 
-function parsed<T extends z.ZodType>(schema: T, fields: unknown): z.output<T> | undefined {
+function parsed<T extends z.ZodType>(schema: T, fields: unknown, valid: boolean): z.output<T> | undefined {
+	if (valid) return fields as z.output<T>;
 	const result = schema.safeParse(fields);
 	return result.success ? result.data : undefined;
 }

@@ -76,7 +76,9 @@ export function parseConfig(text: string, file: string): Config {
 	if (!shape.success) problems.addIssues(shape.error.issues);
 
 	// 3. References, of all parts that have the right shape, so that one run reports every problem.
-	const config = build(data as Record<string, unknown>, file, problems, (name) => readSecret(file, name));
+	// Where all of it has, build() need not parse its sections again.
+	const sections = shape.success ? shape.data : (data as Record<string, unknown>);
+	const config = build(sections, shape.success, file, problems, (name) => readSecret(file, name));
 	if (config === undefined || problems.list.length > 0) throw new ConfigError(problems.list);
 	return deepFreeze(config);
 }

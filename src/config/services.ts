@@ -98,9 +98,10 @@ function checkReturnPath(services: readonly Service[], problems: ProblemList): v
 	const serviceOf = new Map<string, Service>();
 	const reported = new Set<string>();
 	for (const service of services) {
-		const redirections = [service.redirection, ...service.rules.map((rule) => rule.redirection)];
-		for (const { backend, port } of redirections.flatMap((redirection) => redirection.choices)) {
-			const from = `${backend} ${serviceKey(service.protocol, service.address, port)}`;
+		const redirections = new Set([service.redirection, ...service.rules.map((rule) => rule.redirection)]);
+		const at = `${service.protocol}/${service.address}`;
+		for (const { backend, port } of [...redirections].flatMap((redirection) => redirection.choices)) {
+			const from = `${backend} ${at}/${port}`;
 			const other = serviceOf.get(from) ?? service;
 			serviceOf.set(from, other);
 			if (other.port === service.port || reported.has(from)) continue;
@@ -132,19 +133,21 @@ function buildRules(name: string, fields: ServiceFields, known: Known): Readonly
 	const { problems } = known;
 	const families = new Set(list(fields.address).map((text) => parseAddress(text)?.family));
 	const rules = new Map<Family, (Rule & { length: number })[]>();
+	const own = buildChoices(["services", name, "backends"], fields.backends, fields, { ...known, problems: undefined });
+	const shared = new Map<string, Redirection>();
 	const seen = new Map<string, string>();
 	for (const [i, rule] of fields.sources.entries()) {
 		const base: Path = ["services", name, "sources", i];
 		if (rule.backends === undefined && rule.redirect === undefined) {
 			problems.add("SHUNT_CONFIG_REFERENCE", base, "the rule changes nothing; must have backends, redirect or both");
 		}
-		const redirection: Redirection = {
-			choices:
-				rule.backends === undefined
-					? buildChoices(["services", name, "backends"], fields.backends, fields, { ...known, problems: undefined })
-					: buildChoices([...base, "backends"], rule.backends, fields, known),
-			terms: buildTerms([...base, "redirect"], rule.redirect, fields.redirect ?? {}, problems),
-		};
+		const terms = buildTerms([...base, "redirect"], rule.redirect, fields.redirect ?? {}, problems);
+		const choices =
+			rule.backends === undefined ? own : buildChoices([...base, "backends"], rule.backends, fields, known);
+		// Equal redirections are one object, so that what follows from it is computed once.
+		const identity = JSON.stringify([terms, choices]);
+		const redirection: Redirection = shared.get(identity) ?? { choices, terms };
+		shared.set(identity, redirection);
 		for (const [j, text] of list(rule.from).entries()) {
 			const path: Path = Array.isArray(rule.from) ? [...base, "from", j] : [...base, "from"];
 			const prefix = parsePrefix(text);
@@ -187,6 +190,7 @@ function buildChoices(
 	known: Omit<Known, "problems"> & { readonly problems: ProblemList | undefined },
 ): Choice[] {
 	const choices: Choice[] = [];
+	const seen = new Set<string>();
 	for (const [i, field] of fields.entries()) {
 		const map: Exclude<ChoiceFields, string> = typeof field === "string" ? { name: field, weight: 1 } : field;
 		const at: Path = typeof field === "string" ? [...path, i] : [...path, i, "name"];
@@ -200,7 +204,8 @@ function buildChoices(
 			const remedy = similar === undefined ? names : `did you mean ${similar}?`;
 			report(`${JSON.stringify(choice.backend)} is not a backend; ${remedy}`);
 		}
-		if (choices.some((other) => other.backend === choice.backend && other.port === choice.port)) {
+		const identity = `${choice.backend} ${choice.port}`;
+		if (seen.has(identity)) {
 			report(`${choice.backend} at port ${choice.port} is already in this list; list it once, and raise its weight`);
 		}
 		const via = familyOf(service.via);
@@ -211,6 +216,7 @@ function buildChoices(
 		) {
 			report(`${choice.backend} has no IPv${via} address, which via: ipv${via} requires; add one, or change via`);
 		}
+		seen.add(identity);
 		choices.push(choice);
 	}
 	return choices;

@@ -4,7 +4,7 @@
 // backend follow from it. Must never: look at a state; a draining backend still serves redirected clients.
 
 import type { Family, Service } from "../config/index.js";
-import { targetsOf } from "./lookup.js";
+import { redirectionsOf, targetsOf } from "./lookup.js";
 import type { Snapshot } from "./records.js";
 
 export interface DirectEndpoint {
@@ -19,7 +19,7 @@ export interface DirectEndpoint {
  * has it before one that the tunnel alone brings there, and of several the first. */
 export function directEndpoints(snapshot: Snapshot, own: readonly string[]): DirectEndpoint[] {
 	const uses = snapshot.services.flatMap((service) =>
-		[service.redirection, ...service.rules.map((rule) => rule.redirection)].map((redirection) => ({
+		redirectionsOf(service).map((redirection) => ({
 			service,
 			targets: targetsOf(snapshot, service, redirection).filter(({ address }) => own.includes(address)),
 		})),

@@ -6,7 +6,7 @@
 
 import { type Carrying, type Loads, relativeLoads, strategyOf } from "../policy/index.js";
 import type { TableIds } from "./ids.js";
-import { targetsOf } from "./lookup.js";
+import { redirectionsOf, targetsOf } from "./lookup.js";
 import type { Snapshot } from "./records.js";
 
 /** `total`: by backend, undefined: no backend has reported. `sessions` gives live sessions by target id; it is not asked
@@ -22,7 +22,7 @@ export function targetLoads(
 	const counts = total === undefined ? sessions() : undefined;
 	const targets = new Map<string, Carrying>();
 	for (const service of services) {
-		for (const redirection of [service.redirection, ...service.rules.map((rule) => rule.redirection)]) {
+		for (const redirection of redirectionsOf(service)) {
 			// A backend's addresses share its weight, and its total load is on all of them.
 			const weights = new Map<string, number>();
 			const all = targetsOf(snapshot, service, redirection);

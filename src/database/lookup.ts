@@ -4,6 +4,8 @@
 // the same functions, and the packet program's result is tested against them.
 
 import {
+	type Address,
+	type Backend,
 	type Family,
 	maskBytes,
 	parseAddress,
@@ -15,6 +17,11 @@ import {
 	type Terms,
 } from "../config/index.js";
 import type { Snapshot } from "./records.js";
+
+/** A service's redirections, each once: its own, then those of its rules. */
+export function redirectionsOf(service: Service): Redirection[] {
+	return [...new Set([service.redirection, ...service.rules.map((rule) => rule.redirection)])];
+}
 
 /** A backend's address and port for one service, on one set of terms. */
 export interface Target {
@@ -66,17 +73,31 @@ export function findService(
 	return snapshot.services.find((s) => s.address === text && s.port === port && s.protocol === protocol);
 }
 
-/** All targets of a redirection, whatever their state, in the order of their keys. */
-export function targetsOf(snapshot: Snapshot, service: Service, redirection: Redirection): Target[] {
+/** All targets of a redirection, whatever their state, in the order of their keys. Computed once for a snapshot: rules
+ * share redirections, and tables, loads and firewall rules all begin here. */
+export function targetsOf(snapshot: Snapshot, service: Service, redirection: Redirection): readonly Target[] {
+	const known = targetsOfSnapshot.get(snapshot) ?? new Map<Service, Map<Redirection, readonly Target[]>>();
+	targetsOfSnapshot.set(snapshot, known);
+	const ofService = known.get(service) ?? new Map<Redirection, readonly Target[]>();
+	known.set(service, ofService);
+	const targets = ofService.get(redirection) ?? computeTargets(snapshot, service, redirection);
+	ofService.set(redirection, targets);
+	return targets;
+}
+
+const targetsOfSnapshot = new WeakMap<Snapshot, Map<Service, Map<Redirection, readonly Target[]>>>();
+
+function computeTargets(snapshot: Snapshot, service: Service, redirection: Redirection): Target[] {
 	const targets: Target[] = [];
+	const terms = termsText(redirection.terms);
 	for (const choice of redirection.choices) {
 		// A backend that has left the database is as good as gone.
 		const backend = snapshot.backends.get(choice.backend);
 		if (backend === undefined) continue;
-		const addresses = reachableBy(backend.addresses, service);
+		const addresses = reachableBy(parsedAddresses(backend), service);
 		for (const address of addresses) {
 			targets.push({
-				key: `${service.key}>${choice.backend}/${address.text}/${choice.port} ${termsText(redirection.terms)}`,
+				key: `${service.key}>${choice.backend}/${address.text}/${choice.port} ${terms}`,
 				service: service.key,
 				backend: choice.backend,
 				address: address.text,
@@ -99,10 +120,19 @@ export function termsText({ clients, term, leaseS, answer }: Terms): string {
 }
 
 /** R1: the addresses of the family that `via` says; else of the service's own; else of the other. */
-function reachableBy(addresses: readonly string[], service: Service) {
-	const parsed = addresses.map((text) => parseAddress(text)).filter((address) => address !== undefined);
+function reachableBy(parsed: readonly Address[], service: Service): readonly Address[] {
 	const of = (family: Family) => parsed.filter((address) => address.family === family);
 	if (service.via !== null) return of(service.via);
 	const own = of(service.family);
 	return own.length > 0 ? own : parsed;
+}
+
+const addressesOfBackend = new WeakMap<Backend, readonly Address[]>();
+
+function parsedAddresses(backend: Backend): readonly Address[] {
+	const known = addressesOfBackend.get(backend);
+	if (known !== undefined) return known;
+	const parsed = backend.addresses.map((text) => parseAddress(text)).filter((address) => address !== undefined);
+	addressesOfBackend.set(backend, parsed);
+	return parsed;
 }

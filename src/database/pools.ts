@@ -4,6 +4,7 @@
 // Must never: look at a load.
 
 import type { Backend, Service } from "../config/index.js";
+import { redirectionsOf } from "./lookup.js";
 
 /** By backend: the name of one member of its pool. */
 export function poolsOf(services: readonly Service[], backends: readonly Backend[]): ReadonlyMap<string, string> {
@@ -16,7 +17,7 @@ export function poolsOf(services: readonly Service[], backends: readonly Backend
 		return top;
 	};
 	for (const service of services)
-		for (const { choices } of [service.redirection, ...service.rules.map((rule) => rule.redirection)])
+		for (const { choices } of redirectionsOf(service))
 			for (const { backend } of choices.slice(1)) leader.set(find(backend), find(choices[0]!.backend));
 	return new Map(backends.map(({ name }) => [name, find(name)]));
 }

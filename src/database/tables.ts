@@ -13,6 +13,7 @@ import {
 	PROTOCOL_NUMBER,
 	parseAddress,
 	parsePrefix,
+	type Redirection,
 	type Service,
 	type State,
 	type Terms,
@@ -20,10 +21,12 @@ import {
 import { ShuntError } from "../errors.js";
 import {
 	ANSWER,
-	forwardingTable,
+	type Candidate,
 	type Loads,
 	MAX_INDEX,
 	nextBest,
+	placement,
+	preferences,
 	ROLE,
 	SPREAD,
 	serviceTableFields,
@@ -36,12 +39,13 @@ import {
 	type TableSet,
 	type TableTarget,
 	tableSize,
+	withIds,
 } from "../policy/index.js";
 import { FLAG } from "../wire/index.js";
 import { directEndpoints } from "./endpoints.js";
 import { nextEpochs, type TargetEpochs } from "./epochs.js";
 import type { TableIds } from "./ids.js";
-import { type Target, targetsOf } from "./lookup.js";
+import { redirectionsOf, type Target, targetsOf } from "./lookup.js";
 import type { Snapshot } from "./records.js";
 import { type ImposedStates, mergedStates, serving } from "./serving.js";
 
@@ -110,24 +114,48 @@ export interface Panic {
 }
 
 export function compile(input: CompileInput): Compiled {
+	for (const steps = compileSteps(input); ; ) {
+		const step = steps.next();
+		if (step.done) return step.value;
+	}
+}
+
+/** The same in steps of a few milliseconds at most, between which an event loop may do other work. What is given must not
+ * change meanwhile. */
+export function* compileSteps(input: CompileInput): Generator<void, Compiled> {
 	const { snapshot, cluster, ids } = input;
 
 	// 1. Identities.
 	const down = input.balance?.down;
 	const health: ImposedStates = input.health ?? new Map();
-	const uses = snapshot.services.flatMap((service) =>
-		[{ from: null, redirection: service.redirection }, ...service.rules].map(({ from, redirection }) => {
-			const all = targetsOf(snapshot, service, redirection).map((target) =>
-				down?.has(target.address) ? { ...target, state: "inactive" as const } : target,
-			);
-			return { service, rule: from, ...serving(all, health) };
-		}),
-	);
-	const used = uses.flatMap((use) => use.targets);
+	const uses: { readonly service: Service; readonly targets: ReadonlyMap<Redirection, readonly Target[]> }[] = [];
+	/** Each target once for each redirection that it is in. */
+	const used: Target[] = [];
+	const panics: Panic[] = [];
+	for (const service of snapshot.services) {
+		const ofService = new Map<Redirection, readonly Target[]>();
+		for (const redirection of redirectionsOf(service)) {
+			const configured = targetsOf(snapshot, service, redirection);
+			const all = configured.some(({ address }) => down?.has(address))
+				? configured.map((target) => (down?.has(target.address) ? { ...target, state: "inactive" as const } : target))
+				: configured;
+			const { targets, panic } = serving(all, health);
+			ofService.set(redirection, targets);
+			used.push(...targets);
+			if (!panic) continue;
+			if (redirection === service.redirection) panics.push({ service: service.key, rule: null });
+			for (const rule of service.rules)
+				if (rule.redirection === redirection) panics.push({ service: service.key, rule: rule.from });
+		}
+		uses.push({ service, targets: ofService });
+		yield;
+	}
 	const targets = new Map(used.map((target) => [target.key, target]));
 	const merged = mergedStates(used);
 	const serviceIds = ids.services.assign(snapshot.services.map((service) => service.key));
 	const targetIds = ids.targets.assign(targets.keys());
+
+	yield;
 
 	// 2. Epochs.
 	const states = new Map(
@@ -140,35 +168,38 @@ export function compile(input: CompileInput): Compiled {
 	const redirections = new Redirections(targetIds, seed, input.previous?.forwarding, input.balance);
 	const services: TableService[] = [];
 	const rules: TableRule[] = [];
-	let next = 0;
-	for (const service of snapshot.services) {
-		const indices = [service.redirection, ...service.rules].map(() =>
-			redirections.index(service, uses[next++]!.targets),
-		);
+	for (const { service, targets: ofService } of uses) {
+		const indices = new Map<Redirection, number>();
+		for (const [redirection, all] of ofService) indices.set(redirection, redirections.index(service, all));
 		const id = serviceIds.get(service.key)!;
 		services.push({
 			id,
 			...serviceTableFields(service),
 			address: bytesOf(service.address),
 			protocol: PROTOCOL_NUMBER[service.protocol],
-			redirection: indices[0]!,
+			redirection: indices.get(service.redirection)!,
 			countSources: service.count === "source",
 		});
 		for (const [i, rule] of service.rules.entries()) {
 			const prefix = parsePrefix(rule.from)!;
-			rules.push({ service: id, prefix: prefix.bytes, length: prefix.mappedLength, redirection: indices[i + 1]! });
+			const redirection = indices.get(rule.redirection)!;
+			rules.push({ service: id, prefix: prefix.bytes, length: prefix.mappedLength, redirection });
+			if (i % STEP === STEP - 1) yield;
 		}
+		yield;
 	}
 
 	const direct = input.roles & ROLE.backend ? directOf(snapshot, input.own, serviceIds) : [];
 
 	// 4. Targets.
 	const unresolved = new Set<string>();
-	const targetTable = [...targets.values()].map((target): TableTarget => {
+	const targetTable: TableTarget[] = [];
+	for (const target of targets.values()) {
+		if (targetTable.length % STEP === STEP - 1) yield;
 		const facts = input.facts.get(target.address);
 		if (facts === undefined || facts.nextHop === null) unresolved.add(target.address);
 		const id = targetIds.get(target.key)!;
-		return {
+		targetTable.push({
 			id,
 			address: bytesOf(target.address),
 			source: facts === undefined ? Buffer.alloc(16) : bytesOf(facts.source),
@@ -185,8 +216,8 @@ export function compile(input: CompileInput): Compiled {
 			leaseS: target.terms.clients ? target.terms.leaseS : 0,
 			answer: ANSWER_BY[target.terms.answer],
 			load: input.loads?.get(target.key) ?? 0,
-		};
-	});
+		});
+	}
 
 	return {
 		tables: {
@@ -212,9 +243,12 @@ export function compile(input: CompileInput): Compiled {
 		epochs,
 		forwarding: redirections.forwarding,
 		unresolved: [...unresolved].sort(),
-		panics: uses.filter(({ panic }) => panic).map(({ service, rule }) => ({ service: service.key, rule })),
+		panics,
 	};
 }
+
+/** Rules or targets between two steps. */
+const STEP = 1000;
 
 /** Where redirected clients reach this backend's services. */
 function directOf(snapshot: Snapshot, own: readonly string[], ids: ReadonlyMap<string, number>): TableDirect[] {
@@ -245,6 +279,9 @@ class Redirections {
 	#ids: ReadonlyMap<string, number>;
 	#seed: string;
 	#balance: Shares | undefined;
+	#prefer = preferences();
+	/** By keys and weights of the candidates: services of the same backends have the same, with ids of their own. */
+	#placements = new Map<string, Uint16Array>();
 
 	constructor(
 		ids: ReadonlyMap<string, number>,
@@ -274,8 +311,7 @@ class Redirections {
 			.map((target, i) => ({ key: rowKey(target), id: this.#ids.get(target.key)!, weight: weights[i]! }))
 			.filter((_, i) => targets[i]!.state === "active");
 		const cause = JSON.stringify([size, this.#seed, candidates]);
-		const rows =
-			this.forwarding.get(cause) ?? this.#before?.get(cause) ?? forwardingTable(candidates, size, this.#seed);
+		const rows = this.forwarding.get(cause) ?? this.#before?.get(cause) ?? this.#rows(candidates, size);
 		this.forwarding.set(cause, rows);
 		const index = this.list.length;
 		if (index > MAX_INDEX)
@@ -291,6 +327,13 @@ class Redirections {
 		return index;
 	}
 
+	#rows(candidates: readonly Candidate[], size: number): Uint16Array {
+		const cause = JSON.stringify([size, candidates.map(({ key, weight }) => [key, weight])]);
+		const places = this.#placements.get(cause) ?? placement(candidates, size, this.#seed, this.#prefer);
+		this.#placements.set(cause, places);
+		return withIds(places, candidates);
+	}
+
 	/** R8: the target's next best, of the same family (the header has one flag for both addresses): another backend's
 	 * if there is one, else another address of its own; 0 if it is alone. */
 	alternative(target: Target): number {
@@ -302,7 +345,7 @@ class Redirections {
 					other.family === target.family &&
 					(other.backend === target.backend) === ofSameBackend;
 				if (!targets.some((other) => other.state === "active" && fits(other))) continue;
-				const found = nextBest(rows, rowKey(target), this.#seed, (id) => fits(byId.get(id)!));
+				const found = nextBest(rows, rowKey(target), this.#seed, (id) => fits(byId.get(id)!), this.#prefer);
 				if (found !== 0) return found;
 			}
 		}

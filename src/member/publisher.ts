@@ -12,6 +12,7 @@ import {
 	compile,
 	newTableIds,
 	readSnapshot,
+	redirectionsOf,
 	type Snapshot,
 	type StaticStore,
 	type TableIds,
@@ -132,12 +133,11 @@ export class Publisher {
 }
 
 function allTargets(snapshot: Snapshot): Target[] {
-	const all = snapshot.services.flatMap((service) =>
-		[service.redirection, ...service.rules.map((rule) => rule.redirection)].flatMap((redirection) =>
-			targetsOf(snapshot, service, redirection),
-		),
-	);
-	return [...new Map(all.map((target) => [target.key, target])).values()];
+	const all = new Map<string, Target>();
+	for (const service of snapshot.services)
+		for (const redirection of redirectionsOf(service))
+			for (const target of targetsOf(snapshot, service, redirection)) all.set(target.key, target);
+	return [...all.values()];
 }
 
 /** What to add to the monotonic clock for nanoseconds since 1970. */

@@ -49,19 +49,45 @@ export function preference(key: string, size: number, seed: string): Preference 
 	return { offset: digest.readUIntBE(0, 6) % size, skip: 1 + (digest.readUIntBE(6, 6) % (size - 1)) };
 }
 
+/** `preference` that computes each only once, for one seed; it lives as long as one compilation. */
+export function preferences(): typeof preference {
+	const known = new Map<number, Map<string, Preference>>();
+	return (key, size, seed) => {
+		const ofSize = known.get(size) ?? new Map<string, Preference>();
+		known.set(size, ofSize);
+		const found = ofSize.get(key) ?? preference(key, size, seed);
+		ofSize.set(key, found);
+		return found;
+	};
+}
+
 /** Rows -> target ids; empty if there is no candidate. */
 export function forwardingTable(candidates: readonly Candidate[], size: number, seed: string): Uint16Array {
+	return withIds(placement(candidates, size, seed), candidates);
+}
+
+/**
+ * Rows -> 1 + a candidate's place in the list. It follows from keys and weights alone, so that services of the same
+ * backends, whose targets have other ids, share it.
+ */
+export function placement(
+	candidates: readonly Pick<Candidate, "key" | "weight">[],
+	size: number,
+	seed: string,
+	prefer: typeof preference = preference,
+): Uint16Array {
 	const turns = candidates
+		.map(({ key, weight }, i) => ({ key, weight, id: i + 1 }))
 		.filter((candidate) => candidate.weight > 0)
 		.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-		.map((candidate) => {
-			const { offset, skip } = preference(candidate.key, size, seed);
-			return { id: candidate.id, weight: candidate.weight, next: offset, skip, credit: 0 };
+		.map(({ key, weight, id }) => {
+			const { offset, skip } = prefer(key, size, seed);
+			return { id, weight, next: offset, skip, credit: 0 };
 		});
 	if (turns.length === 0) return new Uint16Array(0);
 
 	const heaviest = Math.max(...turns.map((turn) => turn.weight));
-	const rows = new Uint16Array(size); // 0 is no target's id: a row that is free
+	const rows = new Uint16Array(size); // 0: a row that is free
 	let free = size;
 	for (;;) {
 		for (const turn of turns) {
@@ -69,20 +95,37 @@ export function forwardingTable(candidates: readonly Candidate[], size: number, 
 			turn.credit += turn.weight;
 			if (turn.credit < heaviest) continue;
 			turn.credit -= heaviest;
-			while (rows[turn.next] !== 0) turn.next = (turn.next + turn.skip) % size;
+			while (rows[turn.next] !== 0) {
+				turn.next += turn.skip; // skip < size
+				if (turn.next >= size) turn.next -= size;
+			}
 			rows[turn.next] = turn.id;
 			if (--free === 0) return rows;
 		}
 	}
 }
 
+/** A placement's rows as the ids that these candidates have. */
+export function withIds(places: Uint16Array, candidates: readonly Pick<Candidate, "id">[]): Uint16Array {
+	const rows = new Uint16Array(places.length);
+	const ids = Uint16Array.from(candidates, ({ id }) => id);
+	for (let row = 0; row < places.length; row++) rows[row] = ids[(places[row] as number) - 1] as number;
+	return rows;
+}
+
 /**
  * The target that follows `key` in its own order of preference among those that `allowed` takes: the target in the
  * first of its preferred rows that is not its own. 0 if there is none.
  */
-export function nextBest(rows: Uint16Array, key: string, seed: string, allowed: (id: number) => boolean): number {
+export function nextBest(
+	rows: Uint16Array,
+	key: string,
+	seed: string,
+	allowed: (id: number) => boolean,
+	prefer: typeof preference = preference,
+): number {
 	if (rows.length === 0) return 0;
-	const { offset, skip } = preference(key, rows.length, seed);
+	const { offset, skip } = prefer(key, rows.length, seed);
 	for (let i = 0, row = offset; i < rows.length; i++, row = (row + skip) % rows.length) {
 		if (allowed(rows[row]!)) return rows[row]!;
 	}

@@ -18,13 +18,33 @@ export interface Address {
 
 /** An address written out in full; undefined if the text is not one. */
 export function readAddress(text: string): Address | undefined {
-	if (ipaddr.IPv4.isValidFourPartDecimal(text)) {
-		const four = ipaddr.IPv4.parse(text);
-		return { family: 4, text: four.toString(), bytes: mapped(four.toByteArray()) };
-	}
+	const four = dottedDecimal(text);
+	// Its only spelling is the canonical one.
+	if (four !== undefined) return { family: 4, text, bytes: mapped(four) };
 	if (text.includes("%") || !ipaddr.IPv6.isValid(text)) return undefined;
 	const bytes = Uint8Array.from(ipaddr.IPv6.parse(text).toByteArray());
 	return { family: 6, text: formatIpv6(bytes), bytes };
+}
+
+/** The 4 bytes of "203.0.113.7"; undefined if the text is anything else. A configuration may have 100,000 of them. */
+function dottedDecimal(text: string): number[] | undefined {
+	const four: number[] = [];
+	let digits = 0;
+	let octet = 0;
+	for (let i = 0; i <= text.length; i++) {
+		const code = i === text.length ? 46 : text.charCodeAt(i);
+		if (code === 46) {
+			if (digits === 0 || four.length === 4) return undefined;
+			four.push(octet);
+			digits = octet = 0;
+		} else {
+			if (code < 48 || code > 57 || (digits > 0 && octet === 0)) return undefined;
+			octet = 10 * octet + code - 48;
+			digits++;
+			if (octet > 255) return undefined;
+		}
+	}
+	return four.length === 4 ? four : undefined;
 }
 
 /** The 16 bytes of an address; undefined if the text is not one. */

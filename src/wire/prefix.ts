@@ -27,7 +27,8 @@ export function parsePrefix(written: string): Prefix | undefined {
 	const mappedLength = length + 128 - bits;
 	const bytes = maskBytes(address.bytes, mappedLength);
 	const hostBits = bytes.some((byte, i) => byte !== address.bytes[i]);
-	const text = `${family === 4 ? formatAddress(bytes) : formatIpv6(bytes)}/${length}`;
+	const canonical = !hostBits ? address.text : family === 4 ? formatAddress(bytes) : formatIpv6(bytes);
+	const text = `${canonical}/${length}`;
 	return { family, text, bytes, length, mappedLength, hostBits };
 }
 
@@ -46,5 +47,8 @@ export function prefixContains(prefix: Pick<Prefix, "bytes" | "mappedLength">, a
 
 /** A copy with all bits beyond `length` cleared. */
 export function maskBytes(bytes: Uint8Array, length: number): Uint8Array {
-	return Uint8Array.from(bytes, (byte, i) => byte & (0xff << (8 - Math.min(8, Math.max(0, length - i * 8)))));
+	const masked = new Uint8Array(bytes.length);
+	for (let i = 0; i < bytes.length && i * 8 < length; i++)
+		masked[i] = (bytes[i] as number) & (0xff << (8 - Math.min(8, length - i * 8)));
+	return masked;
 }

@@ -29,7 +29,9 @@ describe("ids", () => {
 	test("too many are refused, and the refusal moves nothing", () => {
 		const ids = new IdAllocator("services", 2);
 		ids.assign(["a", "b"]);
-		expect(() => ids.assign(["a", "b", "c"])).toThrow("3 services are in use at once; must be at most 2; a configured service counts once for each of its addresses");
+		expect(() => ids.assign(["a", "b", "c"])).toThrow(
+			"3 services are in use at once; must be at most 2; a configured service counts once for each of its addresses",
+		);
 		expect([...ids.assign(["b", "a"])]).toEqual([
 			["b", 2],
 			["a", 1],
