@@ -165,7 +165,7 @@ export const prefix = () =>
 		if (parsed === undefined) return mustBe(PREFIX)({ input: value });
 		if (parsed.hostBits) return `${value} has bits set beyond its length; write ${parsed.text}`;
 		const [base = ""] = parsed.text.split("/");
-		if (ipaddr.parse(base).range() === "ipv4Mapped")
+		if (parsed.family === 6 && ipaddr.parse(base).range() === "ipv4Mapped")
 			return `${value} is an IPv4-mapped IPv6 prefix; write it as an IPv4 prefix`;
 		return undefined;
 	});

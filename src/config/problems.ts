@@ -51,16 +51,32 @@ export function problemText(problem: Warning): string {
 	return `${place}: ${sentence}${sentence.endsWith("?") ? "" : "."}`;
 }
 
+export interface ParsedText {
+	readonly document: Document;
+	readonly lines: LineCounter;
+}
+
 /** Collects the problems of one file. */
 export class ProblemList {
 	readonly list: Problem[] = [];
 	readonly warnings: Warning[] = [];
+	private parsed: ParsedText | undefined;
 
 	constructor(
 		readonly file: string,
-		private readonly document: Document,
-		private readonly lines: LineCounter,
+		/** Called at the first problem: places need the whole document, values do not. */
+		private readonly parse: () => ParsedText,
 	) {}
+
+	private get document(): Document {
+		this.parsed ??= this.parse();
+		return this.parsed.document;
+	}
+
+	private get lines(): LineCounter {
+		this.parsed ??= this.parse();
+		return this.parsed.lines;
+	}
 
 	/** At the place of a field's value or, where the field is missing, of the nearest field around it. */
 	add(code: ProblemCode, path: Path, message: string): void {

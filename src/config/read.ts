@@ -4,11 +4,12 @@
 
 import { readFileSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
-import { isMap, isScalar, LineCounter, parseAllDocuments, visit } from "yaml";
+import { type Document, isMap, isScalar, LineCounter, parseAllDocuments, visit } from "yaml";
 import { ShuntError } from "../errors.js";
 import { build } from "./build.js";
 import type { Config } from "./model.js";
-import { ConfigError, ProblemList } from "./problems.js";
+import { readPlainYaml } from "./plain-yaml.js";
+import { ConfigError, type ParsedText, ProblemList } from "./problems.js";
 import { configSchema } from "./schema.js";
 
 /** Nested aliases multiply: a small file could otherwise expand beyond memory. */
@@ -27,6 +28,31 @@ export function readConfig(file: string): Config {
 
 /** The same for a text; `file` names it in messages, and secretFile is relative to its folder. */
 export function parseConfig(text: string, file: string): Config {
+	// 1. YAML. Most files need no more than the plain subset, and places only if there is a problem.
+	const plain = readPlainYaml(text);
+	const document = plain === undefined ? parseDocument(text, file) : undefined;
+	const problems = new ProblemList(file, () => document ?? parseDocument(text, file));
+	const data = document === undefined ? plain : valuesOf(document, problems);
+
+	// 2. Shape.
+	const shape = configSchema.safeParse(data);
+	if (!shape.success) problems.addIssues(shape.error.issues);
+
+	// 3. References, of all parts that have the right shape, so that one run reports every problem.
+	// Where all of it has, build() need not parse its sections again.
+	const sections = shape.success ? shape.data : (data as Record<string, unknown>);
+	const config = build(sections, shape.success, file, problems, (name) => readSecret(file, name));
+	if (config === undefined || problems.list.length > 0) throw new ConfigError(problems.list);
+	return deepFreeze(config);
+}
+
+interface ParsedFile extends ParsedText {
+	readonly document: Document.Parsed;
+	/** Where a second document begins. */
+	readonly second: number | undefined;
+}
+
+function parseDocument(text: string, file: string): ParsedFile {
 	const lines = new LineCounter();
 	const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, version: "1.2" });
 	const document = "empty" in documents ? undefined : documents[0];
@@ -36,13 +62,14 @@ export function parseConfig(text: string, file: string): Config {
 			{ ...place, message: "the file is empty; must be a configuration; docs/configuration.md has an example" },
 		]);
 	}
+	const second = documents.length > 1 ? (documents[1]?.range[0] ?? 0) : undefined;
+	return { document, lines, second };
+}
 
-	// 1. YAML. A file that is not YAML cannot be checked any further.
-	const problems = new ProblemList(file, document, lines);
-	if ("length" in documents && documents.length > 1) {
-		const second = documents[1]?.range[0] ?? 0;
+/** Throws a ConfigError: a file that is not YAML, or no map, cannot be checked any further. */
+function valuesOf({ document, second }: ParsedFile, problems: ProblemList): unknown {
+	if (second !== undefined)
 		problems.syntax(second, "a second YAML document begins here; a configuration is one document; remove the line ---");
-	}
 	for (const error of withoutConsequences(document.errors))
 		problems.syntax(error.pos[0], syntaxText(error.code, error.message));
 	visit(document, {
@@ -70,17 +97,7 @@ export function parseConfig(text: string, file: string): Config {
 		problems.syntax(0, "the file is not a map of fields; must begin with version: 1");
 		throw new ConfigError(problems.list);
 	}
-
-	// 2. Shape.
-	const shape = configSchema.safeParse(data);
-	if (!shape.success) problems.addIssues(shape.error.issues);
-
-	// 3. References, of all parts that have the right shape, so that one run reports every problem.
-	// Where all of it has, build() need not parse its sections again.
-	const sections = shape.success ? shape.data : (data as Record<string, unknown>);
-	const config = build(sections, shape.success, file, problems, (name) => readSecret(file, name));
-	if (config === undefined || problems.list.length > 0) throw new ConfigError(problems.list);
-	return deepFreeze(config);
+	return data;
 }
 
 function readSecret(file: string, name: string): string {
