@@ -1,7 +1,13 @@
 #!/usr/bin/env node
 // main.mjs - `npm run bench -- NAME [options]`: one file per benchmark; this one finds it.
 
-const benches = { clients: "./clients.mjs", engine: "./engine.mjs", sessions: "./sessions.mjs", xdp: "./xdp.mjs" };
+const benches = {
+	clients: "./clients.mjs",
+	config: "./config.mjs",
+	engine: "./engine.mjs",
+	sessions: "./sessions.mjs",
+	xdp: "./xdp.mjs",
+};
 const [name, ...options] = process.argv.slice(2);
 if (name === undefined || !(name in benches)) {
 	console.error(
@@ -9,7 +15,7 @@ if (name === undefined || !(name in benches)) {
 	);
 	process.exit(2);
 }
-if (process.getuid() !== 0) {
+if (name !== "config" && process.getuid() !== 0) {
 	console.error("bench: needs root, for network namespaces and packets.");
 	process.exit(2);
 }

@@ -6,10 +6,11 @@
  * follow one another: two at once could end in the wrong order.
  * Must never: publish tables whose ids are not persisted, where the engine's sessions outlive this process.
  */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Config } from "../config/index.js";
 import {
 	type Compiled,
-	compile,
+	compileSteps,
 	newTableIds,
 	readSnapshot,
 	redirectionsOf,
@@ -112,7 +113,7 @@ export class Publisher {
 		const { role, engine, stateFile, warn } = this.#options;
 		const facts = await role.hostFacts(this.targets(), () => this.publishInBackground());
 		const { health, ...inputs } = role.tableInputs(this.config);
-		const compiled = compile({
+		const steps = compileSteps({
 			...inputs,
 			epoch: this.epoch + 1,
 			cluster: this.config.cluster,
@@ -123,12 +124,28 @@ export class Publisher {
 			wallOffsetNs: wallOffsetNs(),
 			health: imposedStates(health),
 		});
+		const compiled = await inSlices(steps);
 		stateFile?.write({ epoch: compiled.tables.epoch, ids: this.ids, epochs: compiled.epochs });
 		for (const problem of engine.publish(compiled.tables)) warn(problem);
 		const previous = this.compiled;
 		this.compiled = compiled;
 		this.epoch = compiled.tables.epoch;
 		role.published(compiled, previous);
+	}
+}
+
+/** The event loop has its turn after each slice: timers of leases and probes, and requests of the API, do not wait for a
+ * large configuration. */
+const SLICE_MS = 10;
+
+/** Runs steps to their end. */
+export async function inSlices<T>(steps: Generator<void, T>): Promise<T> {
+	for (let begun = performance.now(); ; ) {
+		const step = steps.next();
+		if (step.done) return step.value;
+		if (performance.now() - begun < SLICE_MS) continue;
+		await nextTurn();
+		begun = performance.now();
 	}
 }
 
