@@ -442,7 +442,7 @@ int shunt_in(struct __sk_buff *skb)
 		if (flow && !flow->answered && !bpf_skb_load_bytes(skb, p.l4 + 13, &flags, 1)) {
 			be32 acknowledged = 0;
 
-			/* Whoever has not seen the SYN does not know its number. */
+			/* A RST from a host that has not seen the SYN does not acknowledge its sequence number. */
 			if (flags & AG_TCP_RST && (bpf_skb_load_bytes(skb, p.l4 + 8, &acknowledged, 4) ||
 			                           sh_ntohl(acknowledged) != sh_ntohl(flow->sequence) + 1))
 				return TC_ACT_SHOT;

@@ -5,9 +5,9 @@
  *     sh_gateway
  *       1  parse the transport; a later fragment goes where its first one went   parse.h, fragment.h
  *       2  read the signal, if there may be one, and find the service            read.h, choose.h
- *       3  is the signal valid and within the limits?                            reply.h
+ *       3  a packet with a signal leaves this path for sh_gateway_signal: check,
+ *          target, reply                                                         assign.h, reply.h
  *       4  find the session and with it the target; without one, choose          assign.h, choose.h
- *       5  a signal gets its reply: sh_gateway_signal                            reply.h
  *
  * Owns: the order of these steps, and the reason for which a packet is refused.
  * Must never: encapsulate. SH_CONTINUE means that program.h forwards the packet to result->target.
@@ -37,26 +37,24 @@ SH_INLINE int sh_source_bad(const struct sh_flow *flow)
 	return a[0] == 0xff;
 }
 
-/* The target of the flow: of an ICMP error, the one that its quoted flow has; else the session's, or one by the tables. A
- * signal may have decided it already (work->decided), or name the target that follows a failed one (work->assigned). */
-SH_INLINE struct sh_assignment sh_gateway_assign(const struct sh_env *env, struct sh_work *work,
-                                                 const struct sh_service *service, const struct sh_flow *flow)
+/* The signal in `work`: gets its reply, or leaves the header fields for the target in `work` (SH_CONTINUE: the packet is to be
+ * forwarded). The check may have decided the target, or name the one that follows a failed one. */
+SH_INLINE u8 sh_gateway_signal(const struct sh_env *env, struct sh_frame *frame, struct sh_work *work,
+                               const struct sh_service *service, const struct sh_flow *flow, struct sh_result *result)
 {
-	if (SH_UNLIKELY(work->signal.kind) && work->decided)
-		return work->assigned;
-	if (SH_UNLIKELY(work->passage.parsed.icmp_error))
-		return sh_assign_icmp_target(env, &work->key);
-	return sh_assign_target(env, &work->env_copy, &work->choice, service, flow, &work->key,
-	                        work->signal.kind ? work->assigned.target : 0);
-}
-
-/* Replies to the signal in `work`, about the target in `assigned`; or leaves the header fields for that target in `work`
- * (SH_CONTINUE: the packet is to be forwarded). */
-SH_INLINE u8 sh_gateway_signal(struct sh_frame *frame, struct sh_work *work, const struct sh_service *service,
-                               struct sh_assignment assigned, struct sh_result *result)
-{
+	struct sh_assignment assigned;
 	u8 reason;
 
+	work->env_copy = *env;
+	reason = (u8)sh_signal_check(&work->env_copy, work, service);
+	if (reason != SH_CONTINUE)
+		return reason;
+	assigned = work->assigned;
+	if (!work->decided)
+		assigned = sh_assign_target(env, &work->env_copy, &work->choice, service, flow, &work->key,
+		                            assigned.target);
+	result->target = assigned.target;
+	result->reason = assigned.reason;
 	if (work->signal.kind == SH_SIGNAL_FAILURE && work->assigned.target)
 		result->reason = SH_R_forwarded_failed;
 	work->assigned = assigned;
@@ -116,17 +114,13 @@ SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const 
 		return SH_R_not_service;
 	sh_session_key(control, flow, service->id, key);
 	*entropy = key->hash;
-	if (SH_UNLIKELY(work->signal.kind)) {
-		work->env_copy = *env;
-		reason = (u8)sh_signal_check(&work->env_copy, work, service);
-		if (reason != SH_CONTINUE)
-			return reason;
-	}
-	assigned = sh_gateway_assign(env, work, service, flow);
+	if (SH_UNLIKELY(work->signal.kind))
+		return sh_gateway_signal(env, frame, work, service, flow, result);
+	assigned = SH_UNLIKELY(p->icmp_error)
+	                   ? sh_assign_icmp_target(env, key)
+	                   : sh_assign_target(env, &work->env_copy, &work->choice, service, flow, key, 0);
 	result->target = assigned.target;
 	result->reason = assigned.reason;
-	if (SH_UNLIKELY(work->signal.kind))
-		return sh_gateway_signal(frame, work, service, assigned, result);
 	if (!assigned.target)
 		return assigned.reason;
 	if (SH_UNLIKELY(p->fragmentation == SH_FRAGMENT_FIRST))

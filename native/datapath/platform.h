@@ -24,7 +24,7 @@
  *   sh_packet_of(frame), sh_frame_of(packet, &room), sh_frame_refresh(frame)
  *                                 what stands for the frame in a stage that is verified alone, the frame there, and, after such a
  *                                 stage, in its caller
- *   sh_socket_listens(env, frame, flow)   does a socket of this host's take what comes to the flow's destination?
+ *   sh_socket_listens(env, frame, flow)   does a local socket receive packets to the flow's destination?
  *   sh_length(frame)              bytes of the whole packet
  *   sh_beyond(frame, n)           is the packet shorter than n bytes? Its headers lie in one piece from data to end, and in
  *                                 the kernel the rest of a jumbo frame may lie elsewhere

@@ -26,9 +26,9 @@ enum sh_verdict {
 	X(forwarded_new, SH_FORWARD, "the first packet of a session, to the target chosen for it") \
 	X(forwarded_moved, SH_FORWARD, "the session's target went away; chosen anew and forwarded") \
 	X(forwarded_evicting, SH_FORWARD, "the first packet of a session, whose record took the place of the oldest idle one") \
-	X(forwarded_unlisted, SH_FORWARD, "forwarded to the chosen target without a record: the table had no room, or another processor is just making it") \
-	X(forwarded_failed, SH_FORWARD, "its client reported, by an option, that a target failed: forwarded to another one") \
-	X(forwarded_on, SH_FORWARD, "on a backend that is draining or out of service, of a session that it does not know: sent on to another one") \
+	X(forwarded_unlisted, SH_FORWARD, "forwarded to the chosen target without a record: the table had no room, or another processor is inserting the record") \
+	X(forwarded_failed, SH_FORWARD, "its client reported, by an option, that a target failed: forwarded to another target") \
+	X(forwarded_on, SH_FORWARD, "on a draining or inactive backend, of a session not in its table: forwarded to another backend") \
 	X(forwarded_fragment, SH_FORWARD, "a later fragment, to the target of its first fragment") \
 	X(forwarded_icmp, SH_FORWARD, "an ICMP error, to the target of the flow that it quotes") \
 	X(returned, SH_RETURN, "sent back with the redirection header, for the client to replay at the target") \
@@ -36,50 +36,50 @@ enum sh_verdict {
 	X(answered, SH_CONTROL, "a control datagram with a capability, answered with a redirect") \
 	X(answered_failure, SH_CONTROL, "a control datagram that reports a failure, answered with a redirect to another target") \
 	X(answered_probe, SH_CONTROL, "a probe of this backend, answered") \
-	X(delivered, SH_PASS, "verified, taken out of its tunnel and handed to this host's own stack") \
-	X(direct, SH_PASS, "came straight to this backend's own address and a service's port there: noted as a session, left to this host's own stack") \
-	X(probe_unserved, SH_PASS, "a probe of this backend, where nobody listens at the service's port: left to this host's own stack, which refuses it") \
+	X(delivered, SH_PASS, "verified, decapsulated and delivered to this host's own stack") \
+	X(direct, SH_PASS, "sent to this backend's own address and a service's port there: recorded as a session, passed to this host's own stack") \
+	X(probe_unserved, SH_PASS, "a probe of this backend, where no socket listens at the service's port: passed to this host's own stack, which refuses it") \
 	X(not_ip, SH_PASS, "neither IPv4 nor IPv6: ARP, LLDP and the like") \
-	X(not_service, SH_PASS, "addressed to no service's address and not to our tunnel") \
-	X(protocol_other, SH_PASS, "to a service's address, but neither UDP, TCP nor an ICMP error: a ping, say") \
-	X(not_service_port, SH_PASS, "to a service's address, but to a port or protocol that is no service") \
-	X(too_big, SH_CONTROL, "would not fit the link to the target; answered with packet-too-big") \
-	X(limited, SH_DROP, "a question of a source that asks more often than it is answered") \
+	X(not_service, SH_PASS, "addressed to no service's address and not to the tunnel") \
+	X(protocol_other, SH_PASS, "to a service's address, but neither UDP, TCP nor an ICMP error, such as a ping") \
+	X(not_service_port, SH_PASS, "to a service's address, but to a port or protocol of no service") \
+	X(too_big, SH_CONTROL, "does not fit the link to the target; answered with packet-too-big") \
+	X(limited, SH_DROP, "a signal of a source above the rate limit of answers") \
 	X(control_bad, SH_DROP, "on the control port, but not a control datagram that may be answered: too short, or without the cookie") \
-	X(control_not_service, SH_DROP, "a control datagram about something that is no service here") \
-	X(uninvited, SH_DROP, "came straight to this backend from a client that was not redirected here") \
+	X(control_not_service, SH_DROP, "a control datagram about a flow of no service") \
+	X(uninvited, SH_DROP, "sent to this backend's own address by a client that was not redirected here") \
 	X(truncated, SH_DROP, "shorter than its own headers say") \
 	X(bad_ip_header, SH_DROP, "impossible version, header length or total length") \
 	X(bad_ip_checksum, SH_DROP, "IPv4 header checksum is wrong") \
 	X(bad_extension, SH_DROP, "IPv6 extension headers too many, too long or cut off") \
 	X(bad_transport, SH_DROP, "UDP or TCP header with an impossible length") \
-	X(bad_source, SH_DROP, "a source that can't be answered: unspecified, loopback or multicast address, or port 0") \
+	X(bad_source, SH_DROP, "a source that cannot be answered: unspecified, loopback or multicast address, or port 0") \
 	X(bad_vlan, SH_DROP, "more than two VLAN tags, or a tag cut off") \
 	X(fragment_unknown, SH_DROP, "a later fragment whose first fragment was not seen here") \
 	X(fragment_tiny, SH_DROP, "a first fragment too small to hold the ports (RFC 1858)") \
-	X(icmp_short, SH_DROP, "an ICMP error that quotes too little to tell the flow") \
-	X(icmp_unknown, SH_DROP, "an ICMP error about a service's flow that has no session here") \
+	X(icmp_short, SH_DROP, "an ICMP error that quotes too little to identify the flow") \
+	X(icmp_unknown, SH_DROP, "an ICMP error about a service's flow without a session here") \
 	X(no_target, SH_DROP, "the service has no active target for this source") \
 	X(no_next_hop, SH_DROP, "the target's next hop has not answered ARP or neighbour discovery") \
-	X(table_missing, SH_DROP, "a table the program needs is not published yet") \
+	X(table_missing, SH_DROP, "a table of the packet program is not published yet") \
 	X(no_headroom, SH_DROP, "no room before the packet for the tunnel's headers") \
-	X(too_big_dropped, SH_DROP, "would not fit the link to the target, and may not be answered (an ICMP error, or a fragment)") \
-	X(tunnel_bad, SH_DROP, "on the tunnel's port, but not a Geneve packet that we send") \
+	X(too_big_dropped, SH_DROP, "does not fit the link to the target, and must not be answered (an ICMP error, or a fragment)") \
+	X(tunnel_bad, SH_DROP, "to the tunnel's port, but not a Geneve packet as gateways send it") \
 	X(tunnel_no_header, SH_DROP, "Geneve without a redirection header") \
 	X(header_version, SH_DROP, "redirection header of an unknown version") \
 	X(header_length, SH_DROP, "redirection header shorter or longer than its own flags say") \
-	X(header_type, SH_DROP, "redirection header of an unknown type, or one that has no business here") \
-	X(header_flags, SH_DROP, "redirection header with flags that exclude each other") \
+	X(header_type, SH_DROP, "redirection header of an unknown type, or of one that is not allowed here") \
+	X(header_flags, SH_DROP, "redirection header with contradictory flags") \
 	X(header_hops, SH_DROP, "redirected more often than allowed: a loop") \
 	X(header_port, SH_DROP, "redirection header with service port 0") \
-	X(header_key, SH_DROP, "redirection header under a key that is not valid here") \
-	X(header_tag, SH_DROP, "redirection header whose tag is wrong: forged, damaged or moved to another flow") \
-	X(header_expired, SH_DROP, "redirection header issued too long ago, or in the future") \
-	X(header_elsewhere, SH_DROP, "redirection header that names another server's service address") \
-	X(inner_bad, SH_DROP, "the packet inside the tunnel is not one that we would have sent") \
-	X(inner_not_service, SH_DROP, "the packet inside the tunnel is for a service this backend does not serve") \
-	X(congested, SH_DROP, "the tunnel met congestion (CE), and the inner packet's sender can't be told by a mark (RFC 6040)") \
-	X(transmit_full, SH_DROP, "the way out had no room (the link or its queue is full)") \
+	X(header_key, SH_DROP, "redirection header under a key id that is not valid here") \
+	X(header_tag, SH_DROP, "redirection header with a wrong tag: forged, damaged or moved to another flow") \
+	X(header_expired, SH_DROP, "redirection header issued outside the window: too long ago, or in the future") \
+	X(header_elsewhere, SH_DROP, "redirection header that names another server's address") \
+	X(inner_bad, SH_DROP, "the packet inside the tunnel is not one that a gateway sends") \
+	X(inner_not_service, SH_DROP, "the packet inside the tunnel is for a service that this backend does not serve") \
+	X(congested, SH_DROP, "the tunnel met congestion (CE), and the inner packet's sender cannot be notified by a mark (RFC 6040)") \
+	X(transmit_full, SH_DROP, "the link or its transmit queue was full") \
 	X(transmit_failed, SH_DROP, "the kernel refused to transmit it")
 
 enum sh_reason {

@@ -32,9 +32,9 @@ const FIGURES = ["check_ms", "check_cpu_ms", "check_rss_mb", "start_ms", "reload
 
 export async function run(options) {
 	const quick = options.includes("--quick");
-	const valueOf = (option) => (options.includes(option) ? options[options.indexOf(option) + 1] : undefined);
-	const rounds = quick ? 1 : Number(valueOf("--rounds") ?? 3);
-	const before = valueOf("--before");
+	const argumentOf = (option) => (options.includes(option) ? options[options.indexOf(option) + 1] : undefined);
+	const rounds = quick ? 1 : Number(argumentOf("--rounds") ?? 3);
+	const before = argumentOf("--before");
 	const builds = { now: join(root, "dist"), ...(before === undefined ? {} : { before: resolve(before) }) };
 	const work = mkdtempSync(join(tmpdir(), "shunt-bench-"));
 	try {

@@ -291,7 +291,7 @@ export const cases: Case[] = [
 	},
 	{
 		name: "full",
-		title: "a full table: whoever is new takes the place of the oldest one-packet session",
+		title: "a full table: a new session takes the place of the oldest one-packet session",
 		role: "gateway",
 		sessions4: 8,
 		packets: Array.from({ length: 40 }, (_, i) => ({
@@ -760,7 +760,7 @@ export const cases: Case[] = [
 	},
 	{
 		name: "tunnel",
-		title: "what comes on the tunnel's port and is not what we send",
+		title: "packets to the tunnel's port that no gateway sends",
 		role: "backend",
 		packets: [
 			{ frame: tunnelled(udp4("198.51.100.7"), { raw: Buffer.from("hello") }), reason: "tunnel_bad" },

@@ -374,7 +374,7 @@ export const questions: Case[] = [
 	},
 	{
 		name: "uninvited",
-		title: "a service that takes redirected clients alone: whoever has shown no ticket is dropped, until it ends again",
+		title: "a service for redirected clients only: a client without a ticket is dropped, also after its invitation has ended",
 		role: "backend",
 		packets: [
 			{

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * dump.bpf.c - the capture as a pair of probes: the kernel runs one before and one after shunt_xdp while somebody dumps.
+ * dump.bpf.c - the capture as a pair of probes: the kernel runs one before and one after shunt_xdp during a capture.
  *
  * Owns: how a probe reaches the packet, which for it is memory of the kernel's. tap.h has the rest.
  * Must never: be needed by the packet program, which has no branch for it: without a capture, no probe is attached.

@@ -14,8 +14,8 @@ int shunt_xdp(struct xdp_md *ctx)
 	return sh_entry(ctx);
 }
 
-/* On a backend, at the way out of its interfaces (tc): over the same sessions, counters and tables. Whatever the packet is,
- * whoever stands behind this filter has it next, as if there were no filter. */
+/* On a backend, at the egress of its interfaces (tc), over the same sessions, counters and tables. Every packet continues to
+ * the next filter. */
 SEC("tc")
 int shunt_sent(struct __sk_buff *skb)
 {

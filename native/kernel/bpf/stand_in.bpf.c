@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * stand_in.bpf.c - the capture as a stand-in: the packet program once more, with the capture in it, to run in its place while
- * somebody dumps. For kernels that let nobody attach probes (dump.bpf.c) to a program, as some that are locked down.
+ * stand_in.bpf.c - the capture as a tracing copy: the packet program with the capture in it, which replaces the program during a
+ * capture. For kernels that do not allow probes (dump.bpf.c) on a program, such as locked-down ones.
  *
- * Owns: the moment at which it stops to watch by itself, should its reader be gone without a word.
+ * Owns: the time after which it stops capturing by itself if its reader is gone.
  * Must never: do with a packet what the packet program would not do. It is the same code over the same maps.
  */
 #include "kernel/bpf/entry.h"

@@ -5,7 +5,7 @@
  * Owns: the choice of packets by flow and reason, the cap, and one record for each packet.
  * Must never: change a packet, or what the packet program does with it.
  *
- * Whoever includes it says first how the packet is reached: the type sh_tap_packet, sh_tap_load(packet, offset, to, bytes),
+ * The including file first defines how the packet is reached: the type sh_tap_packet, sh_tap_load(packet, offset, to, bytes),
  * which is 0 when it could copy, sh_tap_length(packet), the bytes on the wire, and sh_tap_passage(), the packet program's.
  */
 #ifndef SHUNT_KERNEL_BPF_TAP_H
@@ -99,7 +99,7 @@ SH_INLINE void sh_tap_before(sh_tap_packet *packet, u32 ifindex, u32 queue)
 		(u16)sh_tap_keep(packet, slot->record.before_bytes, slot->bytes, sh_dump_wanted.before);
 }
 
-/* Traffic that is none of ours leaves before its ports are looked at; whoever watches wants to see them all the same. */
+/* Packets of no service leave before their ports are parsed; the capture shows the ports too. */
 SH_INLINE void sh_tap_ports(sh_tap_packet *packet, const struct sh_parsed *p, struct sh_flow *flow)
 {
 	be16 ports[2];

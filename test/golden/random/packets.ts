@@ -72,7 +72,7 @@ export class Packets {
 			rule.prefix.copy(address, 0, 0, rule.length >> 3);
 			if (!dice.once(3)) rule.prefix.copy(address); // its first address
 			if (dice.once(3)) address[15] = dice.below(4);
-			const first = family === 4 ? 12 : 0; // a short prefix leaves one that nobody has
+			const first = family === 4 ? 12 : 0; // a short prefix leaves an address of no host
 			if (!dice.once(10)) address[first] = address[first] || 0x20;
 		} else if (dice.once(2)) {
 			address.fill(7, 12); // a crowd from one place
