@@ -374,7 +374,8 @@ export const questions: Case[] = [
 	},
 	{
 		name: "uninvited",
-		title: "a service for redirected clients only: a client without a ticket is dropped, also after its invitation has ended",
+		title:
+			"a service for redirected clients only: a client without a ticket is dropped, also after its invitation has ended",
 		role: "backend",
 		packets: [
 			{
