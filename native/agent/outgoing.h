@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * outgoing.h - a packet that an application of this host sends to a service.
+ *
+ * Owns: the new destination of a redirected flow, the capability on a SYN, and the copy of a SYN.
+ * Must never: change a packet whose checksums it cannot correct.
+ */
+#ifndef SHUNT_AGENT_OUTGOING_H
+#define SHUNT_AGENT_OUTGOING_H
+
+#include "agent/option.h"
+#include "agent/tables.h"
+
+/* Sends a packet that has got another destination; where that lies, the neighbour table knows. */
+SH_INLINE int ag_send(struct __sk_buff *skb, u32 ifindex)
+{
+	return bpf_redirect_neigh(ifindex ? ifindex : skb->ifindex, 0, 0, 0);
+}
+
+/* The flow on the wire once it is redirected. */
+SH_INLINE void ag_on_wire(const struct sh_flow *flow, const struct sh_addr *target, be16 port, struct sh_flow *wire)
+{
+	*wire = *flow;
+	wire->destination = *target;
+	wire->destination_port = port;
+}
+
+SH_INLINE int ag_redirect(struct __sk_buff *skb, const struct ag_packet *p, const struct sh_addr *target, be16 port,
+                          u32 ifindex, u32 index, struct ag_counts *counts)
+{
+	struct ag_origin origin = {.service = p->flow.destination, .index = index, .port = p->flow.destination_port};
+	struct sh_flow wire;
+
+	ag_on_wire(&p->flow, target, port, &wire);
+	struct ag_origin *known = bpf_map_lookup_elem(&ag_origins, &wire);
+	if (!known || known->port != origin.port || !sh_addr_equal(&known->service, &origin.service))
+		bpf_map_update_elem(&ag_origins, &wire, &origin, BPF_ANY);
+	if (ag_rewrite(skb, p, 0, target, port))
+		return TC_ACT_SHOT;
+	ag_count(&counts->to_target);
+	return ag_send(skb, ifindex);
+}
+
+/* Keeps a SYN, to be sent again where its first target does not take it. */
+SH_INLINE void ag_store_syn(struct __sk_buff *skb, const struct ag_packet *p)
+{
+	struct ag_syn syn = {.ifindex = skb->ifindex, .length = skb->len};
+	u32 last = ag_last_byte(skb->len);
+
+	if (last >= AG_SYN_BYTES || bpf_skb_load_bytes(skb, 0, syn.frame, last + 1) ||
+	    bpf_skb_load_bytes(skb, p->l4 + 4, &syn.sequence, 4))
+		return;
+	bpf_map_update_elem(&ag_syns, &p->flow, &syn, BPF_ANY);
+}
+
+/* The capability, as an option of the SYN (docs/protocol.md, section 4.4): where there is room, and where the answer's RST is
+ * not longer than the SYN, so over IPv4 alone. What can't be done leaves the SYN as it was, or is dropped half done: TCP sends
+ * it again. */
+SH_INLINE int ag_add_capability(struct __sk_buff *skb, const struct ag_packet *p, const u8 *nonce)
+{
+	u8 option[16] = {1, 1, 254, 14, 0x53, 0x52, 0x11, 0};
+	be16 total, halves[2], before[2] = {0}, after[2] = {0};
+	u32 check = p->l4 + 16;
+
+	__builtin_memcpy(option + 8, nonce, 8);
+	if (p->flow.family != SH_IPV4 || skb->gso_size || bpf_skb_load_bytes(skb, p->l3 + 2, &total, 2) ||
+	    bpf_skb_load_bytes(skb, p->l4 + 12, halves, 2))
+		return TC_ACT_UNSPEC;
+	u32 words = sh_ntohs(halves[0]) >> 12, bytes = sh_ntohs(total), header = p->l4 - p->l3;
+	if (words < 5 || words > 11 || bytes != header + words * 4 || skb->len != p->l3 + bytes)
+		return TC_ACT_UNSPEC; /* no room, or data */
+	if (bpf_skb_change_tail(skb, skb->len + sizeof(option), 0))
+		return TC_ACT_UNSPEC;
+	before[0] = halves[0];
+	after[0] = sh_htons(sh_ntohs(halves[0]) + (4 << 12));
+	long long sum = bpf_csum_diff((void *)before, 4, (void *)after, 4, 0);
+	sum = bpf_csum_diff(0, 0, (void *)option, sizeof(option), sum);
+	be16 longer = sh_htons(bytes + sizeof(option));
+	/* What the link sums up itself has only its length corrected. */
+	if (bpf_skb_store_bytes(skb, p->l4 + words * 4, option, sizeof(option), 0) ||
+	    bpf_skb_store_bytes(skb, p->l4 + 12, after, 2, 0) || bpf_l4_csum_replace(skb, check, 0, sum, 0) ||
+	    bpf_l4_csum_replace(skb, check, sh_htons(bytes - header), sh_htons(bytes - header + sizeof(option)),
+	                        BPF_F_PSEUDO_HDR | 2) ||
+	    bpf_l3_csum_replace(skb, p->l3 + 10, total, longer, 2) ||
+	    bpf_skb_store_bytes(skb, p->l3 + 2, &longer, 2, 0))
+		return TC_ACT_SHOT;
+	return TC_ACT_UNSPEC;
+}
+
+/* A new TCP connection: bound for its whole life, or not at all. */
+SH_INLINE void ag_open(struct __sk_buff *skb, const struct ag_packet *p, const struct ag_service *service, int bound)
+{
+	if (!bound) {
+		bpf_map_delete_elem(&ag_flows, &p->flow); /* an earlier connection from the same port */
+		return;
+	}
+	struct ag_flow flow = {
+		.target = service->target, .ifindex = service->ifindex, .index = service->index, .port = service->port};
+	bpf_skb_load_bytes(skb, p->l4 + 4, &flow.sequence, 4);
+	bpf_map_update_elem(&ag_flows, &p->flow, &flow, BPF_ANY);
+}
+
+#endif
