@@ -56,10 +56,17 @@ export class MemoryStore implements Store {
 	}
 
 	async list(prefix: string): Promise<Listing> {
+		const { entries, revision } = this.listShared(prefix);
+		return { entries: entries.map((entry) => ({ ...entry, value: structuredClone(entry.value) as Json })), revision };
+	}
+
+	/** The same with the store's own values, which are deeply frozen: a record that has not changed is the same object in
+	 * the next listing, and nothing is copied. */
+	listShared(prefix: string): Listing {
 		this.#begin();
 		const held = [...this.#entries.values()].filter((entry) => entry.key.startsWith(prefix));
 		held.sort((a, b) => (a.key < b.key ? -1 : 1));
-		return { entries: held.map((entry) => entryOf(entry)!), revision: this.#revision };
+		return { entries: held.map(({ key, value, revision }) => ({ key, value, revision })), revision: this.#revision };
 	}
 
 	async put(key: string, value: Json, options: PutOptions = {}): Promise<WriteResult> {
@@ -72,7 +79,7 @@ export class MemoryStore implements Store {
 		}
 		this.#release(current);
 		// A copy: what the caller does with its value afterwards is no change of the database.
-		const kept = structuredClone(value) as Json;
+		const kept = deepFrozen(structuredClone(value) as Json);
 		this.#revision++;
 		this.#entries.set(key, { key, value: kept, revision: this.#revision, lease: options.lease?.id });
 		grant?.keys.add(key);
@@ -188,4 +195,13 @@ function entryOf(held: Held | undefined): Entry | undefined {
 
 function gone(lease: string): ShuntError {
 	return new ShuntError("SHUNT_STORE_LEASE_GONE", { lease });
+}
+
+/** What listShared() gives away. */
+function deepFrozen(value: Json): Json {
+	if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+		Object.freeze(value);
+		for (const inner of Object.values(value)) deepFrozen(inner as Json);
+	}
+	return value;
 }

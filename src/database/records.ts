@@ -10,7 +10,7 @@
 
 import type { Backend, Config, Service } from "../config/index.js";
 import type { LoadReport } from "../load/index.js";
-import type { Entry, Json, Store } from "./store.js";
+import type { Entry, Json, Listing, Store } from "./store.js";
 
 export const SERVICE = "service/";
 export const BACKEND = "backend/";
@@ -33,8 +33,9 @@ export function recordsOf(config: Config): Map<string, Json> {
 	return records;
 }
 
-export async function readSnapshot(store: Store): Promise<Snapshot> {
-	const { entries, revision } = await store.list("");
+/** Of a store in memory without copies: its values are frozen. */
+export async function readSnapshot(store: Store & { listShared?(prefix: string): Listing }): Promise<Snapshot> {
+	const { entries, revision } = store.listShared?.("") ?? (await store.list(""));
 	return snapshotOf(entries, revision);
 }
 

@@ -33,7 +33,7 @@ export class StaticStore implements Store {
 	async reload(config: Config): Promise<void> {
 		this.#file = config.file;
 		const wanted = recordsOf(config);
-		const entries = (await this.#memory.list("")).entries.filter(({ key }) => !key.startsWith(LOAD));
+		const entries = this.#memory.listShared("").entries.filter(({ key }) => !key.startsWith(LOAD));
 		const before = new Map(entries.map((entry) => [entry.key, JSON.stringify(entry.value)]));
 		const writes: Promise<unknown>[] = [];
 		for (const [key, value] of wanted) {
@@ -49,6 +49,11 @@ export class StaticStore implements Store {
 
 	list(prefix: string): Promise<Listing> {
 		return this.#memory.list(prefix);
+	}
+
+	/** As MemoryStore's. */
+	listShared(prefix: string): Listing {
+		return this.#memory.listShared(prefix);
 	}
 
 	watch(prefix: string, options: WatchOptions): AsyncIterable<Change> {

@@ -93,3 +93,13 @@ test("R13 R15: a snapshot has services, backends and loads; records of later ver
 	expect(snapshot.loads.get("b1")).toEqual(load);
 	expect(snapshot.services).toEqual([]);
 });
+
+test("a reload leaves every unchanged record the same object in the next snapshot, frozen", async () => {
+	const store = await StaticStore.open(config(DNS));
+	const before = await readSnapshot(store);
+	await store.reload({ ...config(DNS), backends: config(DNS).backends.slice(1) });
+	const after = await readSnapshot(store);
+	expect(after.backends.size).toBe(before.backends.size - 1);
+	expect(after.services[0]).toBe(before.services[0]);
+	expect(Object.isFrozen(after.services[0]?.redirection.choices)).toBe(true);
+});
