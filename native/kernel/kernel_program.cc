@@ -35,7 +35,7 @@ Status KernelProgram::open(const KernelProgramOptions &options, const TableCapac
 	if (status.ok())
 		status = object_->resize("sh_cached_tags", (u64)SH_CACHED_TAGS * possible_processors());
 	if (status.ok())
-		status = object_->resize("sh_cached_starts", (u64)SH_CACHED_STARTS * possible_processors());
+		status = object_->resize("sh_tag_starts", (u64)SH_CACHED_STARTS * possible_processors());
 	if (status.ok())
 		status = memory->prepare(object_.get(), options.geometry, options.targets);
 	if (status.ok())

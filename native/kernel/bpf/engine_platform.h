@@ -39,7 +39,7 @@ SH_MAP(sh_fragments, struct sh_fragment, 1);
 SH_MAP(sh_limits, u32, SH_LIMITS + 1);
 SH_MAP(sh_tolds, struct sh_pending_redirect, SH_PENDING_REDIRECTS);
 SH_MAP(sh_cached_tags, struct sh_cached_tag, SH_CACHED_TAGS);       /* for each processor */
-SH_MAP(sh_cached_starts, struct sh_cached_start, SH_CACHED_STARTS); /* for each processor */
+SH_MAP(sh_tag_starts, struct sh_cached_start, SH_CACHED_STARTS); /* for each processor */
 SH_MAP(sh_counters, struct sh_counter, SH_COUNTERS(0));             /* for each processor */
 
 struct {
@@ -161,7 +161,7 @@ SH_INLINE struct sh_cached_start *sh_cached_start_at(const struct sh_env *env, u
 {
 	u32 index = env->processor * SH_CACHED_STARTS + i;
 
-	return (struct sh_cached_start *)bpf_map_lookup_elem(&sh_cached_starts, &index);
+	return (struct sh_cached_start *)bpf_map_lookup_elem(&sh_tag_starts, &index);
 }
 
 SH_INLINE void *sh_scratch(const struct sh_env *env)
