@@ -45,13 +45,16 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 			},
 			20_000,
 		);
-	/** Resolves to its health in status, when it is unhealthy, and how long that took. */
+	/** Resolves to its health in status, when it is unhealthy and the published tables give it no rows, and how long that
+	 * took. */
 	const falls = async (backend: Backend, since: number) => {
 		const load = await until(
 			`${backend} to be unhealthy`,
 			async () => {
 				const now = await healthOf(backend);
-				return now?.health === "unhealthy" && now;
+				const { targets } = await dns();
+				const rows = targets.some(({ backend: one, share }) => one === backend && share > 0);
+				return now?.health === "unhealthy" && !rows && now;
 			},
 			10_000,
 		);
