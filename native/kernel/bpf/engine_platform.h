@@ -38,9 +38,9 @@ SH_MAP(sh_sessions6, struct sh_bucket6, 1);
 SH_MAP(sh_fragments, struct sh_fragment, 1);
 SH_MAP(sh_limits, u32, SH_LIMITS + 1);
 SH_MAP(sh_tolds, struct sh_pending_redirect, SH_PENDING_REDIRECTS);
-SH_MAP(sh_cached_tags, struct sh_cached_tag, SH_CACHED_TAGS);       /* for each processor */
+SH_MAP(sh_cached_tags, struct sh_cached_tag, SH_CACHED_TAGS);    /* for each processor */
 SH_MAP(sh_tag_starts, struct sh_cached_start, SH_CACHED_STARTS); /* for each processor */
-SH_MAP(sh_counters, struct sh_counter, SH_COUNTERS(0));             /* for each processor */
+SH_MAP(sh_counters, struct sh_counter, SH_COUNTERS(0));          /* for each processor */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
