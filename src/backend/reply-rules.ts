@@ -20,6 +20,7 @@
  * Must never: rewrite a packet that leaves from a service address, or one to a client that is no peer.
  */
 import type { Backend, Config, Service } from "../config/index.js";
+import { redirectionsOf } from "../database/index.js";
 import type { FirewallRules, FirewallSet } from "../host/firewall.js";
 
 /** The kernel allocates a set's hash table for its full size. */
@@ -70,7 +71,7 @@ export function replyRules(
 function placesOf(self: Backend, services: readonly Service[]): Place[] {
 	const places = new Map<string, Place>();
 	for (const service of services)
-		for (const redirection of [service.redirection, ...service.rules.map((rule) => rule.redirection)])
+		for (const redirection of redirectionsOf(service))
 			for (const { backend, port } of redirection.choices) {
 				const key = `${service.protocol} ${service.address} ${port}`;
 				if (backend === self.name && !places.has(key)) places.set(key, { service, port });

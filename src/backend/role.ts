@@ -17,7 +17,7 @@
  */
 import { closeSync } from "node:fs";
 import type { Backend, Config, Service } from "../config/index.js";
-import { directEndpoints, type HostFacts, type Snapshot, type Target } from "../database/index.js";
+import { directEndpoints, type HostFacts, redirectionsOf, type Snapshot, type Target } from "../database/index.js";
 import { type EngineOptions, host } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 import { ALL_UNKNOWN } from "../health/index.js";
@@ -233,7 +233,7 @@ function openTun(): number {
 function tcpEndpoints(self: Backend, services: readonly Service[]): TcpEndpoint[] {
 	const found = new Map<string, TcpEndpoint>();
 	for (const service of services.filter((one) => one.protocol === "tcp"))
-		for (const redirection of [service.redirection, ...service.rules.map((rule) => rule.redirection)])
+		for (const redirection of redirectionsOf(service))
 			for (const { backend, port } of redirection.choices)
 				if (backend === self.name)
 					for (const address of [service.address, ...self.addresses])
