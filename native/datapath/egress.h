@@ -101,6 +101,7 @@ SH_INLINE u32 sh_egress_renew(const struct sh_env *env, const struct sh_session_
 	next.word = 0;
 	next.last = last;
 	next.target = SH_TARGET_LOCAL;
+	next.flags = SH_SESSION_SENT;
 	/* env itself: nothing is asked of it after this */
 	return sh_session_insert(env, key, next.word) == SH_INSERT_FAILED ? SH_EGRESS_NONE : SH_EGRESS_INSERTED;
 }

@@ -143,6 +143,30 @@ TEST_CASE("sent: R9: a session ends at the later of both periods, and what is se
 	CHECK_EQ(t.live(100010 + ticks(60000) + 2), 0);
 }
 
+TEST_CASE("sent: R9: an answer that is captured before its question proves no client; a second question does")
+{
+	Table t;
+	Backend backend(t.sessions);
+	const sh_tables *tables = t.set(10000, 10000);
+	auto proven = [&] {
+		u32 count = 0;
+
+		t.sessions.walk(0, t.sessions.buckets(), [&](sh_session4 *slot, u8) {
+			count += slot->claim && slot->value.flags & SH_SESSION_PROVEN;
+		});
+		return count;
+	};
+
+	backend.one(1, true, tables, 1000);
+	backend.one(1, false, tables, 1001);
+	CHECK_EQ(t.live(1002), 1);
+	CHECK_EQ(proven(), 0);
+	backend.one(1, true, tables, 1003);
+	CHECK_EQ(proven(), 0);
+	backend.one(1, false, tables, 1004);
+	CHECK_EQ(proven(), 1);
+}
+
 TEST_CASE("sent: R9: new periods hold at once, for sessions that are there: shorter, longer, and none for what is sent")
 {
 	Table t;

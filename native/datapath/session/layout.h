@@ -18,6 +18,7 @@
 enum {
 	SH_SESSION_PROVEN = 1, /* a second packet came: not a one-packet flood; evicted last */
 	SH_SESSION_FRESH = 2,  /* made or moved since the last sweep, which looks whether the flow has another record */
+	SH_SESSION_SENT = 4,   /* made by a packet of the backend's: none of the client's has been seen yet */
 };
 
 /* The second word of a record. Only `last` is written while a session lives; all four change together (one 64-bit

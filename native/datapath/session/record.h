@@ -126,7 +126,11 @@ SH_INLINE int sh_session_touch(struct sh_session4 *slot, union sh_session_value 
 	}
 	if (sh_session_later(now, seen.last))
 		next.last = now;
-	next.flags |= SH_SESSION_PROVEN;
+	/* User space captures both directions apart, so an answer may overtake its question. */
+	if (seen.flags & SH_SESSION_SENT)
+		next.flags &= (u8)~SH_SESSION_SENT;
+	else
+		next.flags |= SH_SESSION_PROVEN;
 	return __sync_bool_compare_and_swap(&slot->value.word, seen.word, next.word);
 }
 
