@@ -126,7 +126,7 @@ function sentences(
 		const holder =
 			native.session.target === LOCAL_TARGET ? "this host" : names.targets.get(native.session.target)?.backend;
 		why.push(`It has a session with ${holder ?? "a removed target"}, idle for ${seconds(native.session.idleMs)}.`);
-	} else why.push("It has no session.");
+	} else why.push(service.noSession ? "The service keeps no sessions." : "It has no session.");
 	const stays = native.session && !native.session.expired && native.session.target === native.target;
 	if (!stays && native.choice) {
 		why.push(
@@ -134,11 +134,11 @@ function sentences(
 				? "No rule matches its source: the service's own redirection applies."
 				: `The rule for ${rule} matches its source.`,
 		);
-		why.push(
-			native.choice.rows === 0
-				? "That redirection has no active target."
-				: rowText(service.spread, native.choice.rows, native.choice.row, weighed),
-		);
+		if (reason === "denied") why.push("That rule denies the service to it.");
+		else if (native.choice.rows === 0) why.push("That redirection has no active target.");
+		else if (service.noSession && service.spread === "flow")
+			why.push("Each datagram is chosen by itself, by its 5-tuple and its checksum: the next may go elsewhere.");
+		else why.push(rowText(service.spread, native.choice.rows, native.choice.row, weighed));
 	}
 	if (target) {
 		const at = endpoint(target.address, target.port);

@@ -41,6 +41,8 @@ export interface Choice {
 export interface Redirection {
 	readonly choices: readonly Choice[];
 	readonly terms: Terms;
+	/** The source is refused, with or without an answer; there are no choices. */
+	readonly deny: "refuse" | "silent" | null;
 }
 
 /** Sources of one prefix -> a redirection (R2). */
@@ -69,6 +71,8 @@ export interface Service extends CopiedServiceFields {
 	readonly choose: StrategyName;
 	/** Family of the backend's address that the tunnel uses; null: the service's own if the backend has it. */
 	readonly via: Family | null;
+	/** Each datagram is chosen by itself, and no record is kept. */
+	readonly noSession: boolean;
 	/** A backend accepts packets to its own address only from clients that were redirected. */
 	readonly invitedOnly: boolean;
 	/** Of sources that no rule matches. */

@@ -66,6 +66,11 @@ const rule = map({
 	),
 	backends: choices().optional().describe("Backends for these sources. Default: the service's backends."),
 	redirect: terms().optional().describe("Redirection of these clients; omitted fields are the service's."),
+	action: choice(["allow", "refuse", "silent"])
+		.optional()
+		.describe(
+			"allow: these sources are served. refuse, silent: they are not; refuse tells them so, silent does not. Default: allow.",
+		),
 });
 
 export const serviceSchema = map({
@@ -85,6 +90,9 @@ export const serviceSchema = map({
 	count: choice(["flow", "source"])
 		.default("flow")
 		.describe("What counts as one UDP session in the load: each flow, or all flows of one source address."),
+	session: choice(["flow", "none"])
+		.default("flow")
+		.describe("none: each datagram is chosen by itself, and no record is kept; udp only."),
 	spread: choice(["flow", "source"])
 		.default("flow")
 		.describe("flow: each 5-tuple is placed by itself. source: all flows of one source address go to one backend."),

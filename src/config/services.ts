@@ -44,8 +44,10 @@ export function buildServices(
 		const redirection: Redirection = {
 			choices: buildChoices(["services", name, "backends"], fields.backends, fields, known),
 			terms: buildTerms(["services", name, "redirect"], fields.redirect, {}, problems),
+			deny: null,
 		};
 		checkProtocols(name, fields, problems);
+		checkSession(name, fields, problems);
 		checkOwnPorts(name, fields, ownPorts, problems);
 		warnOfOwnAddresses(name, fields, ownPorts, problems);
 		const many = Array.isArray(fields.address);
@@ -75,11 +77,12 @@ export function buildServices(
 					protocol,
 					...copiedServiceFields(fields),
 					idleMs: ms(fields.idle),
-					idleSentMs: ms(fields.idleSent ?? fields.idle),
+					idleSentMs: fields.session === "none" ? 0 : ms(fields.idleSent ?? fields.idle),
 					count: fields.count,
 					spread: strategyOf(fields.choose).spread ?? fields.spread,
 					choose: fields.choose,
 					via: familyOf(fields.via),
+					noSession: fields.session === "none",
 					invitedOnly: fields.uninvited === "drop",
 					redirection,
 					rules: rules.get(address.family) ?? [],
@@ -128,6 +131,24 @@ function checkProtocols(name: string, fields: ServiceFields, problems: ProblemLi
 	}
 }
 
+/** Without records there is nothing that a connection, a lease or a source's load could be held by. */
+function checkSession(name: string, fields: ServiceFields, problems: ProblemList): void {
+	if (fields.session !== "none") return;
+	const report = (path: Path, message: string) => problems.add("SHUNT_CONFIG_REFERENCE", path, message);
+	if (list(fields.protocol).includes("tcp")) {
+		const message = "none is given with protocol tcp, whose connections need their backend; write protocol: udp";
+		report(["services", name, "session"], message);
+	}
+	const redirects: [Path, TermsFields | undefined][] = [[["services", name, "redirect"], fields.redirect]];
+	for (const [i, rule] of fields.sources.entries())
+		redirects.push([["services", name, "sources", i, "redirect"], rule.redirect]);
+	for (const [path, redirect] of redirects) {
+		if (redirect?.clients !== true) continue;
+		const message = "true is given with session: none, and a redirected client keeps to one backend; remove one";
+		report([...path, "clients"], message);
+	}
+}
+
 /** The rules of a service by family, longest prefix first. */
 function buildRules(name: string, fields: ServiceFields, known: Known): ReadonlyMap<Family, Rule[]> {
 	const { problems } = known;
@@ -138,15 +159,26 @@ function buildRules(name: string, fields: ServiceFields, known: Known): Readonly
 	const seen = new Map<string, string>();
 	for (const [i, rule] of fields.sources.entries()) {
 		const base: Path = ["services", name, "sources", i];
-		if (rule.backends === undefined && rule.redirect === undefined) {
-			problems.add("SHUNT_CONFIG_REFERENCE", base, "the rule changes nothing; must have backends, redirect or both");
+		if (rule.backends === undefined && rule.redirect === undefined && rule.action === undefined) {
+			const message = "the rule changes nothing; must have backends, redirect, both, or an action";
+			problems.add("SHUNT_CONFIG_REFERENCE", base, message);
+		}
+		const deny = rule.action === undefined || rule.action === "allow" ? null : rule.action;
+		for (const field of ["backends", "redirect"] as const) {
+			if (deny === null || rule[field] === undefined) continue;
+			const message = `given with action: ${deny}, by which these sources have no backend; remove one of the two`;
+			problems.add("SHUNT_CONFIG_REFERENCE", [...base, field], message);
 		}
 		const terms = buildTerms([...base, "redirect"], rule.redirect, fields.redirect ?? {}, problems);
 		const choices =
-			rule.backends === undefined ? own : buildChoices([...base, "backends"], rule.backends, fields, known);
+			deny !== null
+				? []
+				: rule.backends === undefined
+					? own
+					: buildChoices([...base, "backends"], rule.backends, fields, known);
 		// Equal redirections are one object, so that what follows from it is computed once.
-		const identity = JSON.stringify([terms, choices]);
-		const redirection: Redirection = shared.get(identity) ?? { choices, terms };
+		const identity = JSON.stringify([terms, choices, deny]);
+		const redirection: Redirection = shared.get(identity) ?? { choices, terms, deny };
 		shared.set(identity, redirection);
 		for (const [j, text] of list(rule.from).entries()) {
 			const path: Path = Array.isArray(rule.from) ? [...base, "from", j] : [...base, "from"];

@@ -37,6 +37,9 @@ export interface Target {
 	readonly terms: Terms;
 	/** The backend's weight, shared evenly by its addresses. */
 	readonly weight: number;
+	/** What its rows follow from: backend and address, not the port, so that services of the same backends place a client
+	 * alike. A second port at the same address has a number. */
+	readonly placement: string;
 }
 
 export interface Answer {
@@ -88,7 +91,7 @@ export function targetsOf(snapshot: Snapshot, service: Service, redirection: Red
 const targetsOfSnapshot = new WeakMap<Snapshot, Map<Service, Map<Redirection, readonly Target[]>>>();
 
 function computeTargets(snapshot: Snapshot, service: Service, redirection: Redirection): Target[] {
-	const targets: Target[] = [];
+	const targets: Omit<Target, "placement">[] = [];
 	const terms = termsText(redirection.terms);
 	for (const choice of redirection.choices) {
 		// A backend that has left the database is as good as gone.
@@ -110,7 +113,17 @@ function computeTargets(snapshot: Snapshot, service: Service, redirection: Redir
 			});
 		}
 	}
-	return targets.sort((a, b) => (a.key < b.key ? -1 : 1));
+	return placed(targets.sort((a, b) => (a.key < b.key ? -1 : 1)));
+}
+
+function placed(targets: readonly Omit<Target, "placement">[]): Target[] {
+	const ports = new Map<string, number>();
+	return targets.map((target) => {
+		const place = `${target.backend}/${target.address}`;
+		const before = ports.get(place) ?? 0;
+		ports.set(place, before + 1);
+		return { ...target, placement: before === 0 ? place : `${place}/${before}` };
+	});
 }
 
 /** "gateway only", "once; return", "leased 60 s; forward-and-indicate": what a client is told, and how its capability is

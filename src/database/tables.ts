@@ -22,6 +22,7 @@ import { ShuntError } from "../errors.js";
 import {
 	ANSWER,
 	type Candidate,
+	DENY,
 	type Loads,
 	MAX_INDEX,
 	nextBest,
@@ -170,7 +171,7 @@ export function* compileSteps(input: CompileInput): Generator<void, Compiled> {
 	const rules: TableRule[] = [];
 	for (const { service, targets: ofService } of uses) {
 		const indices = new Map<Redirection, number>();
-		for (const [redirection, all] of ofService) indices.set(redirection, redirections.index(service, all));
+		for (const [redirection, all] of ofService) indices.set(redirection, redirections.index(service, all, redirection.deny));
 		const id = serviceIds.get(service.key)!;
 		services.push({
 			id,
@@ -295,12 +296,12 @@ class Redirections {
 		this.#seed = seed;
 	}
 
-	index(service: Service, targets: readonly Target[]): number {
+	index(service: Service, targets: readonly Target[], deny: Redirection["deny"]): number {
 		const spread = SPREAD[service.spread];
 		const { choice } = strategyOf(service.choose);
 		const weights = weightsOf(targets, service, this.#balance);
 		const members = targets.map((target, i) => [this.#ids.get(target.key), weights[i], target.state]);
-		const identity = JSON.stringify([spread, choice, members]);
+		const identity = JSON.stringify([spread, choice, members, deny]);
 		const known = this.#indices.get(identity);
 		if (known !== undefined) return known;
 
@@ -308,7 +309,7 @@ class Redirections {
 		const size = tableSize(targets.map((target) => target.weight));
 		const candidates = targets
 			// Not by service: where spread is by source, a client has the same backend for two services of the same backends.
-			.map((target, i) => ({ key: rowKey(target), id: this.#ids.get(target.key)!, weight: weights[i]! }))
+			.map((target, i) => ({ key: target.placement, id: this.#ids.get(target.key)!, weight: weights[i]! }))
 			.filter((_, i) => targets[i]!.state === "active");
 		const cause = JSON.stringify([size, this.#seed, candidates]);
 		const rows = this.forwarding.get(cause) ?? this.#before?.get(cause) ?? this.#rows(candidates, size);
@@ -316,7 +317,7 @@ class Redirections {
 		const index = this.list.length;
 		if (index > MAX_INDEX)
 			throw new ShuntError("SHUNT_REDIRECTIONS_EXHAUSTED", { count: index + 1, limit: MAX_INDEX + 1 });
-		this.list.push({ rows, spread, choice });
+		this.list.push({ rows, spread, choice, deny: DENY[deny ?? "none"] });
 		this.#indices.set(identity, index);
 		const byId = new Map(targets.map((target) => [this.#ids.get(target.key)!, target]));
 		for (const target of targets) {
@@ -345,7 +346,7 @@ class Redirections {
 					other.family === target.family &&
 					(other.backend === target.backend) === ofSameBackend;
 				if (!targets.some((other) => other.state === "active" && fits(other))) continue;
-				const found = nextBest(rows, rowKey(target), this.#seed, (id) => fits(byId.get(id)!), this.#prefer);
+				const found = nextBest(rows, target.placement, this.#seed, (id) => fits(byId.get(id)!), this.#prefer);
 				if (found !== 0) return found;
 			}
 		}
@@ -371,10 +372,6 @@ function weightsOf(targets: readonly Target[], service: Service, balance: Shares
 		const factor = strategyOf(service.choose).needsFactors ? (balance.factors.get(target.backend) ?? 1) : 1;
 		return total === 0 ? target.weight : (factor * configured.get(choice(target))! * share(target)) / total;
 	});
-}
-
-function rowKey(target: Target): string {
-	return `${target.backend}/${target.address}/${target.port}`;
 }
 
 /** The header's flags (R4-R7). Terms mean something only to a client that is expected to redirect itself. */
