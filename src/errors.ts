@@ -93,6 +93,11 @@ export const ERRORS = {
 		exit: EXIT.host,
 		hint: "They need nft 1.0 and Linux 5.12 (tables with an owner).",
 	},
+	SHUNT_GATEWAY_IS_BACKEND: {
+		message: "{address} of backend {backend} is an address of this host; a gateway cannot forward to itself.",
+		exit: EXIT.host,
+		hint: "Run gateways and backends on different hosts, or in network namespaces of their own; or remove this backend.",
+	},
 	SHUNT_IDS_EXHAUSTED: {
 		message: "{count} {what} are in use at once; must be at most {limit}; {remedy}.",
 		exit: EXIT.input,

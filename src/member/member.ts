@@ -8,7 +8,7 @@
  * Owns: the order of start and end, and the choice of the engine by trying.
  * Must never: touch a packet, or leave the host half set up: what was begun is undone when a later step fails.
  */
-import { type Config, readConfig, type Service } from "../config/index.js";
+import { type Config, problemText, readConfig, type Service } from "../config/index.js";
 import {
 	type Compiled,
 	readSnapshot,
@@ -104,6 +104,7 @@ export class Member implements MemberView {
 			const snapshot = await readSnapshot(store);
 			const namespace = networkNamespace();
 			for (let role = makeRole(); ; role = makeRole()) {
+				await role.checkHost(config);
 				const interfaces = await role.interfaces();
 				const stateFile = new PersistedStateFile(role.name, namespace);
 				const pins = await pinFolder(role.name, namespace).catch(() => undefined);
@@ -149,7 +150,8 @@ export class Member implements MemberView {
 				stateFile.remove();
 			} else if (pins !== undefined) unpinOtherInterfaces(pins, interfaces);
 			role.start();
-			for (const problem of missingFeatures(engine)) emit({ event: "warning", problem });
+			for (const problem of [...config.warnings.map(problemText), ...missingFeatures(engine)])
+				emit({ event: "warning", problem });
 			member.#sweeper.start();
 			return member;
 		} catch (error) {
@@ -199,11 +201,14 @@ export class Member implements MemberView {
 		return this.#publisher.publish();
 	}
 
-	/** Reads the configuration again. Throws SHUNT_CONFIG_… for a mistake in it, and then nothing has changed. */
+	/** Reads the configuration again. Throws SHUNT_CONFIG_… for a mistake in it, or what checkHost throws; then nothing
+	 * has changed. */
 	async reload(): Promise<{ epoch: number; changed: string[] }> {
 		const before = this.config;
 		const after = readConfig(before.file);
+		await this.role.checkHost(after);
 		await this.#publisher.reload(after);
+		for (const warning of after.warnings) this.#emit({ event: "warning", problem: problemText(warning) });
 		const result = { epoch: this.epoch, changed: changedParts(before, after) };
 		this.#emit({ event: "reloaded", ...result });
 		return result;
