@@ -22,11 +22,13 @@ import { UndoLog } from "../host/undo-log.js";
 import type { LoadReport } from "../load/index.js";
 import { requireRedirectTargets } from "../member/engines.js";
 import { LoadMeter } from "../member/load-meter.js";
+import type { Pending } from "../member/readiness.js";
 import type { BackendView, MemberEvent, MemberView, Role, TableInputs } from "../member/role.js";
 import { workersFor } from "../member/workers.js";
 import { ROLE } from "../policy/index.js";
 import { Balancing } from "./balancing.js";
 import { gatewayRules } from "./firewall-rules.js";
+import { firstDeadlineMs, pendingOf } from "./pending.js";
 
 export class GatewayRole implements Role {
 	readonly kind = "gateway";
@@ -41,6 +43,7 @@ export class GatewayRole implements Role {
 	#member: MemberView | undefined;
 	#balancing: Balancing | undefined;
 	#loadMeter: LoadMeter | undefined;
+	#startedAt = Number.POSITIVE_INFINITY;
 
 	constructor(
 		config: Config,
@@ -113,6 +116,7 @@ export class GatewayRole implements Role {
 		const member = this.#member!;
 		if (member.mode === "native") requireRedirectTargets(usedInterfaces(member));
 		this.#balancing?.start();
+		this.#startedAt = performance.now();
 		this.#loadMeter = new LoadMeter(
 			this.name,
 			() => ({
@@ -128,6 +132,15 @@ export class GatewayRole implements Role {
 			this.#warn,
 		);
 		this.#loadMeter.start();
+	}
+
+	pending(): Pending {
+		const { config, compiled } = this.#member!;
+		const health = (backend: string) => this.#balancing?.health(backend).health ?? "unknown";
+		return {
+			what: pendingOf(config.backends, health, compiled?.unresolved ?? []),
+			deadlineOver: performance.now() - this.#startedAt >= firstDeadlineMs(config.load.reportMs),
+		};
 	}
 
 	async swept(): Promise<void> {
