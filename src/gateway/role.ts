@@ -23,12 +23,14 @@ import { UndoLog } from "../host/undo-log.js";
 import type { LoadReport } from "../load/index.js";
 import { requireRedirectTargets } from "../member/engines.js";
 import { LoadMeter } from "../member/load-meter.js";
+import type { Pending } from "../member/readiness.js";
 import type { BackendView, MemberEvent, MemberView, Role, TableInputs } from "../member/role.js";
 import { workersFor } from "../member/workers.js";
 import { ROLE } from "../policy/index.js";
 import { Balancing } from "./balancing.js";
 import { gatewayRules } from "./firewall-rules.js";
 import { refuseOwnBackend } from "./own-backend.js";
+import { firstDeadlineMs, pendingOf } from "./pending.js";
 
 export class GatewayRole implements Role {
 	readonly kind = "gateway";
@@ -43,6 +45,7 @@ export class GatewayRole implements Role {
 	#member: MemberView | undefined;
 	#balancing: Balancing | undefined;
 	#loadMeter: LoadMeter | undefined;
+	#startedAt = Number.POSITIVE_INFINITY;
 
 	constructor(
 		config: Config,
@@ -120,6 +123,7 @@ export class GatewayRole implements Role {
 		const member = this.#member!;
 		if (member.mode === "native") requireRedirectTargets(usedInterfaces(member));
 		this.#balancing?.start();
+		this.#startedAt = performance.now();
 		this.#loadMeter = new LoadMeter(
 			this.name,
 			() => ({
@@ -135,6 +139,15 @@ export class GatewayRole implements Role {
 			this.#warn,
 		);
 		this.#loadMeter.start();
+	}
+
+	pending(): Pending {
+		const { config, compiled } = this.#member!;
+		const health = (backend: string) => this.#balancing?.health(backend).health ?? "unknown";
+		return {
+			what: pendingOf(config.backends, health, compiled?.unresolved ?? []),
+			deadlineOver: performance.now() - this.#startedAt >= firstDeadlineMs(config.load.reportMs),
+		};
 	}
 
 	async swept(): Promise<void> {

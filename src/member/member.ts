@@ -25,6 +25,7 @@ import { changedParts } from "./config-changes.js";
 import { engineReason, enginesToTry, type Refusal, refusalReason } from "./engines.js";
 import { type PersistedState, PersistedStateFile } from "./persisted-state.js";
 import { Publisher } from "./publisher.js";
+import { Readiness } from "./readiness.js";
 import type { MemberEvent, MemberView, Role } from "./role.js";
 import { SessionSweeper } from "./session-sweeper.js";
 
@@ -59,6 +60,10 @@ export class Member implements MemberView {
 	readonly modeReason: string;
 	/** By worker of a user-space engine: why it ended by itself. */
 	readonly workerErrors: ReadonlyMap<number, string>;
+	/** From when on routing may lead packets here. */
+	readonly readiness: Readiness;
+	/** Resolves once, to what was waited for in vain. */
+	readonly ready: Promise<readonly string[]>;
 	readonly #publisher: Publisher;
 	readonly #sweeper: SessionSweeper;
 	readonly #stateFile: PersistedStateFile;
@@ -88,6 +93,15 @@ export class Member implements MemberView {
 			warn,
 		});
 		this.#publisher = publisher;
+		let becomesReady: (unknown: readonly string[]) => void = () => {};
+		this.ready = new Promise((resolve) => {
+			becomesReady = resolve;
+		});
+		this.readiness = new Readiness({
+			pending: () => role.pending(),
+			published: () => publisher.settled(),
+			ready: becomesReady,
+		});
 		this.#sweeper = new SessionSweeper(engine, {
 			intervalMs: () => publisher.config.sessions.checkMs,
 			passBegins: () => publisher.checkClock(),
@@ -153,6 +167,7 @@ export class Member implements MemberView {
 			for (const problem of [...config.warnings.map(problemText), ...missingFeatures(engine)])
 				emit({ event: "warning", problem });
 			member.#sweeper.start();
+			member.readiness.start();
 			return member;
 		} catch (error) {
 			if (member !== undefined) await member.#halt();
@@ -234,6 +249,7 @@ export class Member implements MemberView {
 	}
 
 	async #halt(): Promise<void> {
+		this.readiness.stop();
 		this.#sweeper.stop();
 		await this.#publisher.stop();
 	}
