@@ -12,7 +12,7 @@ import { loadsOfBackends, ownLoad } from "./loads.js";
 import { Names, stateOf } from "./names.js";
 import type { Answers } from "./server.js";
 import { countSessions, expireSessions, listSessions } from "./session-list.js";
-import type { Count, ReasonCount, Status } from "./types.js";
+import type { Count, Ready, ReasonCount, Status } from "./types.js";
 import { VERSION } from "./version.js";
 
 export function answersOf(member: Member): Answers {
@@ -45,6 +45,7 @@ function statusOf(member: Member): Status {
 			adopted: member.engine.kernel()?.adopted ?? false,
 		},
 		config: member.config.file,
+		ready: readyOf(member),
 		epoch: member.epoch,
 		uptimeMs: Date.now() - member.startedAt,
 		in: { packets: counters.packetsIn, bytes: counters.bytesIn },
@@ -63,6 +64,10 @@ function statusOf(member: Member): Status {
 		},
 		workers: member.mode === "user" ? workersOf(member) : processorsOf(member),
 	};
+}
+
+function readyOf({ readiness: { since, waitingFor } }: Member): Ready {
+	return { ready: since !== undefined, sinceMs: since === undefined ? null : Date.now() - since, waitingFor };
 }
 
 function workersOf(member: Member): Status["workers"] {

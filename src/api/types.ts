@@ -134,6 +134,15 @@ export interface QueueCount {
 	dropped: number | null;
 }
 
+/** Tables are complete and health is known, or the deadline for both is over. */
+export interface Ready {
+	ready: boolean;
+	/** Milliseconds since it became so; null: it is not. */
+	sinceMs: number | null;
+	/** Phrases: "the first load report of b3". */
+	waitingFor: readonly string[];
+}
+
 /** `GET /status` */
 export interface Status {
 	role: Role;
@@ -150,6 +159,8 @@ export interface Status {
 		adopted: boolean;
 	};
 	config: string;
+	/** Whether routing may lead packets to it. */
+	ready: Ready;
 	/** Of the published tables. */
 	epoch: number;
 	uptimeMs: number;

@@ -60,6 +60,9 @@ function headLines(status: Status, { paint, now, before }: StatusView): string[]
 		`${name}  ${facts}`,
 		`engine    ${engineText(status)}`,
 		`config    ${status.config}`,
+		...(status.ready.ready
+			? []
+			: [`not ready ${paint("yellow", `waiting for ${status.ready.waitingFor.join(", ")}`)}`]),
 		`packets   ${number(status.in.packets)} in, ${bytes(status.in.bytes)}${speed}; ${conserved}`,
 		`dropped   ${alarm(dropped, paint)} by reason, ${lost}`,
 		...answeredLine(sum(by("indicate")), sum(by("return")), sum(by("control"))),

@@ -107,7 +107,8 @@ function computeTargets(snapshot: Snapshot, service: Service, redirection: Redir
 				address: address.text,
 				port: choice.port,
 				family: address.family,
-				state: backend.state,
+				// As if it drained, for this redirection alone.
+				state: choice.weight === 0 && backend.state === "active" ? "draining" : backend.state,
 				terms: redirection.terms,
 				weight: choice.weight / addresses.length,
 			});

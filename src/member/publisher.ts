@@ -109,6 +109,13 @@ export class Publisher {
 		return this.#targets.list;
 	}
 
+	/** Resolves when the publications that were asked for so far are over, also those of this turn of the event loop. */
+	async settled(): Promise<void> {
+		await nextTurn();
+		await nextTurn();
+		await this.#last.catch(() => {});
+	}
+
 	/** Resolves when no publication is under way. */
 	async stop(): Promise<void> {
 		this.#stopped = true;

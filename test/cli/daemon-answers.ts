@@ -57,6 +57,7 @@ export function status(): Status {
 		pid: 4711,
 		engine: { mode: "user", capture: "pcap", why: "as configured", adopted: false },
 		config: "/etc/shunt/shunt.yaml",
+		ready: { ready: true, sinceMs: 131_000, waitingFor: [] },
 		epoch: 3,
 		uptimeMs: 133_000,
 		in: { packets: 1_234_567, bytes: 987_654_321 },
