@@ -23,6 +23,7 @@ import {
 } from "../database/index.js";
 import type { NativeEngine } from "../engine/index.js";
 import { imposedStates } from "../health/index.js";
+import { Stations } from "../host/stations.js";
 import type { PersistedState, PersistedStateFile } from "./persisted-state.js";
 import type { Role } from "./role.js";
 
@@ -34,6 +35,8 @@ export interface PublisherOptions {
 	readonly snapshot: Snapshot;
 	readonly store: StaticStore;
 	readonly role: Role;
+	/** Whose packets the engine takes. */
+	readonly interfaces: readonly string[];
 	readonly engine: NativeEngine;
 	/** Where ids and epochs are persisted; undefined: the engine's sessions end with this process. */
 	readonly stateFile: PersistedStateFile | undefined;
@@ -53,12 +56,14 @@ export class Publisher {
 	/** Of an earlier daemon; used by the first compilation. */
 	readonly #adoptedEpochs: TargetEpochs | undefined;
 	readonly #options: PublisherOptions;
+	readonly #stations: Stations;
 	#targets: { readonly of: Snapshot; readonly list: readonly Target[] } | undefined;
 	#last: Promise<unknown> = Promise.resolve();
 	#stopped = false;
 
 	constructor(options: PublisherOptions) {
 		this.#options = options;
+		this.#stations = new Stations(options.interfaces);
 		this.config = options.config;
 		this.snapshot = options.snapshot;
 		this.ids = options.adopted?.ids ?? newTableIds();
@@ -106,6 +111,7 @@ export class Publisher {
 	/** Resolves when no publication is under way. */
 	async stop(): Promise<void> {
 		this.#stopped = true;
+		this.#stations.close();
 		await this.#last.catch(() => {});
 	}
 
@@ -119,6 +125,7 @@ export class Publisher {
 			cluster: this.config.cluster,
 			snapshot: this.snapshot,
 			facts,
+			stations: this.#stations.read(this.config.engine.stations, () => this.publishInBackground()),
 			ids: this.ids,
 			previous: this.compiled ?? (this.#adoptedEpochs && { epochs: this.#adoptedEpochs, forwarding: new Map() }),
 			wallOffsetNs: wallOffsetNs(),
