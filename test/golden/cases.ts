@@ -262,7 +262,7 @@ export const cases: Case[] = [
 	},
 	{
 		name: "stations-backend",
-		title: "R34: a backend ignores frames for another host's MAC address as well",
+		title: "R27: a backend ignores frames for another host's MAC address as well",
 		role: "backend",
 		stations: [[1, mac("020000000002")]],
 		packets: [
@@ -273,7 +273,7 @@ export const cases: Case[] = [
 	},
 	{
 		name: "stations-unknown",
-		title: "R34: an interface of which no MAC address is known (a bond's port) takes frames for any",
+		title: "R27: an interface of which no MAC address is known (a bond's port) takes frames for any",
 		role: "gateway",
 		stations: [[2, mac("020000000002")]],
 		packets: [{ frame: towards("020000000001", four(udp4("192.0.2.1"))), reason: "forwarded_new" }],

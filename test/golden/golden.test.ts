@@ -22,9 +22,10 @@ import { decodeFrame, headerTag, type IpPacket, parseAddress } from "../../src/w
 import { pcap } from "../wire/pcap.js";
 import { type Case, CONFIG, KEYS, cases as others } from "./cases.js";
 import { contradiction } from "./explained.js";
+import { policies } from "./policies.js";
 import { questions } from "./questions.js";
 
-const cases = [...others, ...questions];
+const cases = [...others, ...questions, ...policies];
 
 const work = mkdtempSync(join(tmpdir(), "shunt-golden-"));
 afterAll(() => rmSync(work, { recursive: true, force: true }));

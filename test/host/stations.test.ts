@@ -10,7 +10,7 @@ const never = () => {
 describe("stations", () => {
 	const none = Buffer.alloc(6);
 
-	test("R34: each interface's own MAC address, and the configured ones at each", () => {
+	test("R27: each interface's own MAC address, and the configured ones at each", () => {
 		const stations = new Stations(["lo", "no-such-if"]);
 		expect(stations.read([], never)).toEqual([{ ifindex: 1, mac: none }]);
 		expect(stations.read(["00005e000133"], never)).toEqual([
@@ -20,7 +20,7 @@ describe("stations", () => {
 		stations.close();
 	});
 
-	test("R34: any, and more addresses than the tables hold, accept every frame", () => {
+	test("R27: any, and more addresses than the tables hold, accept every frame", () => {
 		const stations = new Stations(Array.from({ length: 5 }, () => "lo"));
 		expect(stations.read("any", never)).toEqual([]);
 		const seven = Array.from({ length: 7 }, (_, i) => `00005e00010${i}`);
