@@ -168,9 +168,12 @@ struct sh_control {
 	u32 limit_tolerance;                    /* How far the first few may be ahead of that */
 	u32 limit_all_period;                   /* The same of all sources together */
 	u32 limit_all_tolerance;
+	u32 station_count;                      /* Entries of stations */
+	u32 reserved2;
+	u64 stations[SH_STATIONS];              /* As sh_station_key makes them */
 	u8 address_lengths[SH_ADDRESS_LENGTHS]; /* Of the services' prefixes of addresses, longest first; 0 ends them */
 };
-SH_STATIC_ASSERT(sizeof(struct sh_control) == 136, "native/datapath/table_fields.yaml");
+SH_STATIC_ASSERT(sizeof(struct sh_control) == 400, "native/datapath/table_fields.yaml");
 
 /* clang-format on */
 

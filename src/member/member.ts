@@ -87,6 +87,7 @@ export class Member implements MemberView {
 			snapshot,
 			store,
 			role,
+			interfaces: attempt.interfaces,
 			engine,
 			stateFile: mode === "user" ? undefined : stateFile,
 			adopted: engine.kernel()?.adopted ? attempt.persisted : undefined,
