@@ -9,6 +9,7 @@ import {
 	ConfigError,
 	PROTOCOL_NUMBER,
 	type Problem,
+	portsText,
 	problemText,
 	readConfig,
 	serviceKey,
@@ -45,6 +46,8 @@ interface PublishedService {
 	readonly protocol: "udp" | "tcp";
 	readonly address: string;
 	readonly port: number;
+	/** "53", "10000-20000" or "any". */
+	readonly ports: string;
 	readonly idleMs: number;
 	readonly spread: "flow" | "source";
 	readonly rules: number;
@@ -102,7 +105,7 @@ function publishedBy(config: Config): Published {
 	});
 	const published = new Map(tables.services.map((one) => [serviceKeyOf(one), one]));
 	const services = config.services.map((service): PublishedService => {
-		const { name, protocol, address, port, idleMs, spread } = service;
+		const { name, protocol, address, port, ports, idleMs, spread } = service;
 		const targets = redirectionsOf(service).flatMap((one) => targetsOf(snapshot, service, one));
 		const own = tables.redirections[published.get(service.key)?.redirection ?? -1];
 		return {
@@ -110,6 +113,7 @@ function publishedBy(config: Config): Published {
 			protocol,
 			address,
 			port,
+			ports,
 			idleMs,
 			spread,
 			rules: service.rules.length,
@@ -129,8 +133,9 @@ function publishedBy(config: Config): Published {
 	};
 }
 
-function serviceKeyOf({ address, port, protocol }: TableService): string {
-	return serviceKey(protocol === PROTOCOL_NUMBER.udp ? "udp" : "tcp", addressText(address), port);
+function serviceKeyOf({ address, port, portLast = port, protocol }: TableService): string {
+	const ports = portsText({ first: port, last: portLast });
+	return serviceKey(protocol === PROTOCOL_NUMBER.udp ? "udp" : "tcp", addressText(address), ports);
 }
 
 function lines(result: Result, paint: Paint): string[] {
@@ -148,7 +153,7 @@ function lines(result: Result, paint: Paint): string[] {
 	const rows = published.services.map((service) => [
 		service.name,
 		service.protocol,
-		endpoint(service.address, service.port),
+		endpoint(service.address, service.ports),
 		duration(service.idleMs),
 		service.spread,
 		number(service.rules),

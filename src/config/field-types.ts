@@ -8,6 +8,7 @@ import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { parseRange } from "../wire/index.js";
 import { type Address, addressText, parseAddress, parsePrefix } from "./address.js";
+import { parsePorts } from "./ports.js";
 import { DURATION_PATTERN, parseDuration, parseShare, parseSpeed, SHARE_PATTERN, SPEED_PATTERN } from "./quantities.js";
 
 const MAC_PATTERN = /^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/;
@@ -117,6 +118,21 @@ export const mac = () => {
 };
 
 export const port = () => whole(1, 65535, "one port");
+
+const PORTS = 'one port, a range such as 10000-20000, or "any"';
+
+export const ports = () =>
+	z.union([whole(1, 65535, "one port"), text(PORTS, (value) => portsFault(value))], {
+		error: mustBe(`${PORTS}, or a list of ports and ranges`),
+	});
+
+function portsFault(value: string): string | undefined {
+	if (parsePorts(value) !== undefined && !/^[0-9]+$/.test(value)) return undefined;
+	const [, low, high] = /^([0-9]+)-([0-9]+)$/.exec(value) ?? [];
+	if (low !== undefined && Number(low) > Number(high))
+		return `${value} ends before it begins; write the lower port first`;
+	return mustBe(PORTS)({ input: value });
+}
 
 export const name = (what: string) =>
 	text(`the name of a ${what}`, (value) => (value === "" ? `empty; must be the name of a ${what}` : undefined));

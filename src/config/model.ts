@@ -32,7 +32,7 @@ export interface Terms {
 /** One backend of a redirection. */
 export interface Choice {
 	readonly backend: string;
-	/** Port of the service at the backend (R3). */
+	/** Port of the service at the backend (R3); 0: the port that the client sends to, of a service of several. */
 	readonly port: number;
 	readonly weight: number;
 }
@@ -56,12 +56,16 @@ export interface Rule {
  * One address, port and protocol that clients use. A configured service with two addresses and two protocols is four.
  */
 export interface Service extends CopiedServiceFields {
-	/** "udp/203.0.113.53/53": unique; identifiers depend on it alone (ids.ts). */
+	/** "udp/203.0.113.53/53", "udp/203.0.113.53/10000-20000", "udp/203.0.113.53/any": unique; identifiers depend on it alone (ids.ts). */
 	readonly key: string;
 	readonly name: string;
 	readonly address: string;
 	readonly family: Family;
 	readonly protocol: Protocol;
+	/** The last of its ports; equal to `port`: there is one. */
+	readonly portLast: number;
+	/** "53", "10000-20000" or "any". */
+	readonly ports: string;
 	readonly idleMs: number;
 	/** The same after the backend's last packet; 0: egress session refresh is disabled. */
 	readonly idleSentMs: number;
@@ -176,7 +180,7 @@ export interface Config {
 	readonly warnings: readonly Warning[];
 }
 
-export function serviceKey(protocol: Protocol, address: string, port: number): string {
+export function serviceKey(protocol: Protocol, address: string, port: number | string): string {
 	return `${protocol}/${address}/${port}`;
 }
 

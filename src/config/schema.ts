@@ -17,6 +17,7 @@ import {
 	named,
 	oneOrMore,
 	port,
+	ports,
 	prefix,
 	whole,
 } from "./field-types.js";
@@ -75,7 +76,9 @@ const rule = map({
 
 export const serviceSchema = map({
 	address: oneOrMore(address(), "an address or a list of addresses").describe("The service's addresses (VIPs)."),
-	port: port().describe("Port that clients use."),
+	port: oneOrMore(ports(), 'one port, a range such as 10000-20000, "any", or a list of ports and ranges').describe(
+		"Ports that clients use: one, a range such as 10000-20000, any, or a list; each entry becomes a service of its own. Several ports are kept at the backend.",
+	),
 	protocol: oneOrMore(choice(["udp", "tcp"]), "udp, tcp or [udp, tcp]").describe(
 		"Protocols; each becomes a service of its own.",
 	),

@@ -8,6 +8,7 @@ import { list } from "./field-types.js";
 import type { Backend, Choice, Family, Redirection, Rule, Service, Terms } from "./model.js";
 import { serviceKey } from "./model.js";
 import { checkOwnPorts, type OwnPorts, warnOfOwnAddresses } from "./own-ports.js";
+import { areMany, holdsPort, isAny, MAX_RANGES, type Ports, parsePorts, portsText } from "./ports.js";
 import type { Path, ProblemList } from "./problems.js";
 import { ms } from "./quantities.js";
 import type { ChoiceFields, ServiceFields, TermsFields } from "./schema.js";
@@ -48,9 +49,12 @@ export function buildServices(
 		};
 		checkProtocols(name, fields, problems);
 		checkSession(name, fields, problems);
+		checkAnyPort(name, fields, problems);
 		checkOwnPorts(name, fields, ownPorts, problems);
 		warnOfOwnAddresses(name, fields, ownPorts, problems);
 		const many = Array.isArray(fields.address);
+		const allPorts = portsOf(fields);
+		const withPort = portFiller(allPorts.length > 1);
 		for (const [i, text] of list(fields.address).entries()) {
 			const address = parseAddress(text);
 			if (address === undefined) continue;
@@ -61,37 +65,45 @@ export function buildServices(
 				problems.add("SHUNT_CONFIG_REFERENCE", path, message);
 			}
 			for (const protocol of new Set(list(fields.protocol))) {
-				const key = serviceKey(protocol, address.text, fields.port);
-				const other = holder.get(key);
-				if (other !== undefined) {
-					const where = other === name ? "listed twice in this service" : `already used by service ${other}`;
-					const message = `${address.text} with ${protocol} port ${fields.port} is ${where}; address, protocol and port identify one service`;
-					problems.add("SHUNT_CONFIG_REFERENCE", path, message);
+				for (const ports of allPorts) {
+					const key = serviceKey(protocol, address.text, portsText(ports));
+					const other = holder.get(key);
+					if (other !== undefined) {
+						const where = other === name ? "listed twice in this service" : `already used by service ${other}`;
+						const message = `${address.text} with ${protocol} port ${portsText(ports)} is ${where}; address, protocol and port identify one service`;
+						problems.add("SHUNT_CONFIG_REFERENCE", path, message);
+					}
+					holder.set(key, name);
+					services.push({
+						key,
+						name,
+						address: address.text,
+						family: address.family,
+						protocol,
+						...copiedServiceFields({ ...fields, port: ports.first }),
+						portLast: ports.last,
+						ports: portsText(ports),
+						idleMs: ms(fields.idle),
+						idleSentMs: fields.session === "none" ? 0 : ms(fields.idleSent ?? fields.idle),
+						count: fields.count,
+						spread: strategyOf(fields.choose).spread ?? fields.spread,
+						choose: fields.choose,
+						via: familyOf(fields.via),
+						noSession: fields.session === "none",
+						invitedOnly: fields.uninvited === "drop",
+						...withPort(ports, redirection, rules.get(address.family) ?? []),
+					});
 				}
-				holder.set(key, name);
-				services.push({
-					key,
-					name,
-					address: address.text,
-					family: address.family,
-					protocol,
-					...copiedServiceFields(fields),
-					idleMs: ms(fields.idle),
-					idleSentMs: fields.session === "none" ? 0 : ms(fields.idleSent ?? fields.idle),
-					count: fields.count,
-					spread: strategyOf(fields.choose).spread ?? fields.spread,
-					choose: fields.choose,
-					via: familyOf(fields.via),
-					noSession: fields.session === "none",
-					invitedOnly: fields.uninvited === "drop",
-					redirection,
-					rules: rules.get(address.family) ?? [],
-				});
 			}
 		}
 	}
 	checkReturnPath(services, problems);
+	checkRanges(services, problems);
 	return services;
+}
+
+function portsOf(fields: ServiceFields): Ports[] {
+	return list(fields.port).flatMap((port) => parsePorts(port) ?? []);
 }
 
 /**
@@ -107,7 +119,7 @@ function checkReturnPath(services: readonly Service[], problems: ProblemList): v
 			const from = `${backend} ${at}/${port}`;
 			const other = serviceOf.get(from) ?? service;
 			serviceOf.set(from, other);
-			if (other.port === service.port || reported.has(from)) continue;
+			if (port === 0 || other.port === service.port || reported.has(from)) continue;
 			reported.add(from);
 			problems.add(
 				"SHUNT_CONFIG_REFERENCE",
@@ -115,6 +127,61 @@ function checkReturnPath(services: readonly Service[], problems: ProblemList): v
 				`${backend} serves ${service.address} at ${service.protocol} port ${port} for port ${service.port} here and for port ${other.port} of service ${other.name}, so its replies are ambiguous; give one of them another backend port`,
 			);
 		}
+	}
+}
+
+/** Ranges of one address and protocol do not overlap, but for `any`; a port inside a range is no other service's backend port. */
+function checkRanges(services: readonly Service[], problems: ProblemList): void {
+	const ranges = new Map<string, Service[]>();
+	for (const service of services) {
+		if (service.portLast === service.port) continue;
+		const at = `${service.protocol} ${service.address}`;
+		const others = ranges.get(at) ?? [];
+		const path: Path = ["services", service.name, "port"];
+		for (const other of others) {
+			const overlap = other.port <= service.portLast && service.port <= other.portLast;
+			if (!overlap || [other.ports, service.ports].includes("any")) continue;
+			const message = `${service.ports} overlaps ${other.ports} of service ${other.name} at ${service.address}; ranges of ports must not overlap`;
+			problems.add("SHUNT_CONFIG_REFERENCE", path, message);
+		}
+		others.push(service);
+		ranges.set(at, others);
+		if (others.length === MAX_RANGES + 1) {
+			const message = `${service.address} has more than ${MAX_RANGES} ranges of ${service.protocol} ports, the most that one address can have; join some`;
+			problems.add("SHUNT_CONFIG_REFERENCE", path, message);
+		}
+	}
+	for (const service of services) {
+		const around = ranges.get(`${service.protocol} ${service.address}`) ?? [];
+		for (const { backend, port } of redirectionsOf(service).flatMap(({ choices }) => choices)) {
+			if (port === 0 || port === service.port) continue;
+			const range = around.find(
+				(other) =>
+					holdsPort({ first: other.port, last: other.portLast }, port) &&
+					redirectionsOf(other).some(({ choices }) => choices.some((one) => one.backend === backend)),
+			);
+			if (range === undefined) continue;
+			const message = `${backend} serves port ${service.port} of ${service.address} at ${port}, which ports ${range.ports} of service ${range.name} hold too, so its replies are ambiguous; give it a backend port outside of them`;
+			problems.add("SHUNT_CONFIG_REFERENCE", ["services", service.name, "backends"], message);
+		}
+	}
+}
+
+function redirectionsOf({ redirection, rules }: Service): Redirection[] {
+	return [...new Set([redirection, ...rules.map((rule) => rule.redirection)])];
+}
+
+/** What a service of any port cannot do: its backends listen at ports that Shunt does not know. */
+function checkAnyPort(name: string, fields: ServiceFields, problems: ProblemList): void {
+	if (!portsOf(fields).some(isAny)) return;
+	const redirects: [Path, TermsFields | undefined][] = [[["services", name, "redirect"], fields.redirect]];
+	for (const [i, rule] of fields.sources.entries())
+		redirects.push([["services", name, "sources", i, "redirect"], rule.redirect]);
+	for (const [path, redirect] of redirects) {
+		if (redirect?.clients !== true) continue;
+		const message =
+			"true is given with port: any, whose clients send to the gateway; write a range of ports, or remove it";
+		problems.add("SHUNT_CONFIG_REFERENCE", [...path, "clients"], message);
 	}
 }
 
@@ -147,6 +214,26 @@ function checkSession(name: string, fields: ServiceFields, problems: ProblemList
 		const message = "true is given with session: none, and a redirected client keeps to one backend; remove one";
 		report([...path, "clients"], message);
 	}
+}
+
+/** Of a list of ports: redirections with the port of one entry, each computed once. */
+function portFiller(several: boolean) {
+	const filled = new Map<number, Map<Redirection, Redirection>>();
+	return (ports: Ports, redirection: Redirection, rules: readonly Rule[]): Pick<Service, "redirection" | "rules"> => {
+		if (!several || areMany(ports)) return { redirection, rules };
+		const known = filled.get(ports.first) ?? new Map<Redirection, Redirection>();
+		filled.set(ports.first, known);
+		const fill = (one: Redirection): Redirection => {
+			const choices = one.choices.map((choice) => ({ ...choice, port: ports.first }));
+			const found = known.get(one) ?? { ...one, choices };
+			known.set(one, found);
+			return found;
+		};
+		return {
+			redirection: fill(redirection),
+			rules: rules.map((rule) => ({ ...rule, redirection: fill(rule.redirection) })),
+		};
+	};
 }
 
 /** The rules of a service by family, longest prefix first. */
@@ -227,8 +314,17 @@ function buildChoices(
 	for (const [i, field] of fields.entries()) {
 		const map: Exclude<ChoiceFields, string> = typeof field === "string" ? { name: field, weight: 1 } : field;
 		const at: Path = typeof field === "string" ? [...path, i] : [...path, i, "name"];
-		const choice: Choice = { backend: map.name, port: map.port ?? service.port, weight: map.weight };
+		const ports = portsOf(service);
+		const one = ports.length === 1 && !areMany(ports[0]!);
+		const own = one ? ports[0]!.first : 0; // of a list, each service gets its own (withPort)
+		const choice: Choice = { backend: map.name, port: map.port ?? own, weight: map.weight };
 		const report = (message: string) => known.problems?.add("SHUNT_CONFIG_REFERENCE", at, message);
+		if (map.port !== undefined && !one && ports.length > 0)
+			known.problems?.add(
+				"SHUNT_CONFIG_REFERENCE",
+				[...path, i, "port"],
+				`${map.port} is given for a service of several ports, which are the same at its backends; remove it, or divide the service`,
+			);
 		const backend = known.backends.get(choice.backend);
 		if (!known.names.has(choice.backend)) {
 			const similar = nearest(choice.backend, known.names);

@@ -70,7 +70,9 @@ export function findService(
 	protocol: Service["protocol"],
 ): Service | undefined {
 	const text = parseAddress(address)?.text;
-	return snapshot.services.find((s) => s.address === text && s.port === port && s.protocol === protocol);
+	return snapshot.services
+		.filter((s) => s.address === text && s.port <= port && port <= s.portLast && s.protocol === protocol)
+		.sort((a, b) => a.portLast - a.port - (b.portLast - b.port))[0];
 }
 
 /** All targets of a redirection, whatever their state, in the order of their keys. Computed once for the backends of a

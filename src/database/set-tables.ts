@@ -116,7 +116,7 @@ export class SetCompiler {
 			indices.set(redirection, list.length);
 			known.set(identity, list.length);
 			const deny = DENY[redirection.deny ?? "none"];
-			list.push({ rows, spread: SPREAD[first.spread], choice: strategyOf(first.choose).choice, deny });
+			list.push({ rows, spread: SPREAD[spreadOf(first)], choice: strategyOf(first.choose).choice, deny });
 			const use = { rows, targets, byId: new Map(targets.map((target) => [this.#ids.get(target.key)!, target])) };
 			for (const { key } of targets) {
 				const ofTarget = uses.get(key);
@@ -172,6 +172,11 @@ export class SetCompiler {
 		}
 		return 0;
 	}
+}
+
+/** A session spans the ports of a service, so the choice among its targets does, too. */
+export function spreadOf({ spread, port, portLast }: Service): keyof typeof SPREAD {
+	return spread === "flow" && portLast > port ? "client" : spread;
 }
 
 /** A redirection that a target is in. */

@@ -279,10 +279,11 @@ const STEP = 1000;
 
 /** Where redirected clients reach this backend's services. */
 function directOf(snapshot: Snapshot, own: readonly string[], ids: ReadonlyMap<string, number>): TableDirect[] {
-	return directEndpoints(snapshot, own).map(({ service, address, port, family }) => ({
+	return directEndpoints(snapshot, own).map(({ service, address, port, portLast, family }) => ({
 		service: ids.get(service.key)!,
 		address: bytesOf(address),
 		port,
+		portLast,
 		family,
 	}));
 }
