@@ -98,6 +98,11 @@ export const ERRORS = {
 		exit: EXIT.host,
 		hint: "They need nft 1.0 and Linux 5.12 (tables with an owner).",
 	},
+	SHUNT_GATEWAY_IS_BACKEND: {
+		message: "{address} of backend {backend} is an address of this host; a gateway cannot forward to itself.",
+		exit: EXIT.host,
+		hint: "Run gateways and backends on different hosts, or in network namespaces of their own; or remove this backend.",
+	},
 	SHUNT_IDS_EXHAUSTED: {
 		message: "{count} {what} are in use at once; must be at most {limit}; {remedy}.",
 		exit: EXIT.input,
@@ -112,6 +117,11 @@ export const ERRORS = {
 		message: "Internal error: {why}.",
 		exit: EXIT.failed,
 		hint: "This is a defect of Shunt; SHUNT_DEBUG=1 prints the stack trace, please report it.",
+	},
+	SHUNT_KERNEL_TOO_OLD: {
+		message: "{what} does not work on this kernel: {why}.",
+		exit: EXIT.host,
+		hint: "Boot a newer kernel (docs/engines.md); a gateway or a backend runs in user space with engine.mode: user, or auto.",
 	},
 	SHUNT_LAST_BACKEND: {
 		message: "{what} leaves no active backend for {services}.",

@@ -169,14 +169,17 @@ function fateOf(after: Config, { kind, backend, deadlineMs }: OverrideCommand): 
 	return kind === "drain" && deadlineMs !== undefined ? "stay until the deadline" : "stay";
 }
 
-/** This host's sessions with a backend; at the backend itself, all that it has. */
+/** This host's sessions with a backend, of one service and those that share its targets, or of all; at the backend
+ * itself, all that it has. */
 function sessionsWith(member: Member, backend: string, service?: string): number {
 	if (member.role.kind === "backend") return member.sweep?.live ?? 0;
-	const names = new Names(member);
+	const { services, targetSets } = member.snapshot;
+	const named = services.filter(({ name }) => name === service);
+	const sets = service === undefined ? undefined : new Set(named.map(({ key }) => targetSets?.get(key)?.name ?? key));
 	const counts = member.engine.sessionCounts().targets;
-	const services = new Map([...names.services.values()].map(({ key, name }) => [key, name]));
-	return [...names.targets].reduce((sum, [id, target]) => {
-		const counted = target.backend === backend && (service === undefined || services.get(target.service) === service);
-		return counted ? sum + (counts[id] ?? 0) : sum;
-	}, 0);
+	return [...new Names(member).targets].reduce(
+		(sum, [id, target]) =>
+			target.backend === backend && (sets?.has(target.set) ?? true) ? sum + (counts[id] ?? 0) : sum,
+		0,
+	);
 }

@@ -83,6 +83,8 @@ export class BackendRole implements Role {
 		this.#replies = new Firewall(`${name}_reply_port`, this.#warn, this.#undoLog);
 	}
 
+	async checkHost(): Promise<void> {}
+
 	async interfaces(): Promise<readonly string[]> {
 		this.#interfaces = await this.#findInterfaces();
 		return this.#interfaces;

@@ -1,6 +1,7 @@
 /**
  * The gateway's role.
  *
+ *   checkHost  no backend of the configuration is this host
  *   prepare    receive offloads off
  *   hostFacts  the next hop to each target
  *   apply      firewall rules (this kernel drops what the engine takes), service addresses on lo
@@ -15,7 +16,7 @@ import { type EngineOptions, host } from "../engine/index.js";
 import { ALL_UNKNOWN } from "../health/index.js";
 import { ServiceAddresses } from "../host/addresses.js";
 import { Firewall } from "../host/firewall.js";
-import { requireInterface } from "../host/interfaces.js";
+import { interfaceAddresses, requireInterface } from "../host/interfaces.js";
 import { NextHops } from "../host/next-hops.js";
 import { type EngineMode, Offloads } from "../host/offloads.js";
 import { UndoLog } from "../host/undo-log.js";
@@ -28,6 +29,7 @@ import { workersFor } from "../member/workers.js";
 import { ROLE } from "../policy/index.js";
 import { Balancing } from "./balancing.js";
 import { gatewayRules } from "./firewall-rules.js";
+import { refuseOwnBackend } from "./own-backend.js";
 import { firstDeadlineMs, pendingOf } from "./pending.js";
 
 export class GatewayRole implements Role {
@@ -61,6 +63,11 @@ export class GatewayRole implements Role {
 
 	get backends(): BackendView | undefined {
 		return this.#balancing;
+	}
+
+	async checkHost({ backends }: Config): Promise<void> {
+		const addresses = (await interfaceAddresses()).map(({ address }) => address);
+		refuseOwnBackend(backends, addresses);
 	}
 
 	async interfaces(): Promise<readonly string[]> {

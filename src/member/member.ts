@@ -8,7 +8,7 @@
  * Owns: the order of start and end, and the choice of the engine by trying.
  * Must never: touch a packet, or leave the host half set up: what was begun is undone when a later step fails.
  */
-import { type Config, readConfig, type Service } from "../config/index.js";
+import { type Config, problemText, readConfig, type Service } from "../config/index.js";
 import {
 	type Compiled,
 	readSnapshot,
@@ -17,7 +17,7 @@ import {
 	type TableIds,
 	type Target,
 } from "../database/index.js";
-import { type EngineOptions, NativeEngine } from "../engine/index.js";
+import { type EngineOptions, NativeEngine, requireKernel } from "../engine/index.js";
 import { networkNamespace } from "../host/interfaces.js";
 import type { EngineMode } from "../host/offloads.js";
 import { pinFolder, unpin, unpinOtherInterfaces } from "../host/pins.js";
@@ -100,6 +100,7 @@ export class Member implements MemberView {
 			snapshot,
 			store,
 			role,
+			interfaces: attempt.interfaces,
 			engine,
 			stateFile: mode === "user" ? undefined : stateFile,
 			adopted: engine.kernel()?.adopted ? attempt.persisted : undefined,
@@ -140,6 +141,7 @@ export class Member implements MemberView {
 			const snapshot = await readSnapshot(store);
 			const namespace = networkNamespace();
 			for (; ; role = makeRole()) {
+				await role.checkHost(config);
 				const interfaces = await role.interfaces();
 				const stateFile = new PersistedStateFile(role.name, namespace);
 				const pins = await pinFolder(role.name, namespace).catch(() => undefined);
@@ -167,6 +169,7 @@ export class Member implements MemberView {
 	static async #start(attempt: Attempt): Promise<Member> {
 		const { role, config, snapshot, interfaces, mode, pins, stateFile, emit } = attempt;
 		const workerErrors = new Map<number, string>();
+		if (mode !== "user") requireKernel("xdp");
 		const roleOptions = await role.prepare(config, mode);
 		const engine = new NativeEngine(
 			engineOptions(attempt, roleOptions, (worker, problem) => {
@@ -187,7 +190,8 @@ export class Member implements MemberView {
 				stateFile.remove();
 			} else if (pins !== undefined) unpinOtherInterfaces(pins, interfaces);
 			role.start();
-			for (const problem of missingFeatures(engine)) emit({ event: "warning", problem });
+			for (const problem of [...config.warnings.map(problemText), ...missingFeatures(engine)])
+				emit({ event: "warning", problem });
 			member.#sweeper.start();
 			member.readiness.start();
 			return member;
@@ -244,15 +248,17 @@ export class Member implements MemberView {
 		return this.#publisher.publish();
 	}
 
-	/** Reads the configuration again; overrides stay. Throws SHUNT_CONFIG_… for a mistake in it, and then nothing has
-	 * changed. */
+	/** Reads the configuration again; overrides stay. Throws SHUNT_CONFIG_… for a mistake in it, or what checkHost throws;
+	 * then nothing has changed. */
 	reload(): Promise<{ epoch: number; changed: string[] }> {
 		return this.#change(async () => {
 			const before = this.#fileConfig;
 			const after = readConfig(before.file);
+			await this.role.checkHost(after);
 			this.overrides.prune(after);
 			this.#fileConfig = after;
 			await this.#publisher.reload(this.overrides.apply(after));
+			for (const warning of after.warnings) this.#emit({ event: "warning", problem: problemText(warning) });
 			const result = { epoch: this.epoch, changed: changedParts(before, after) };
 			this.#emit({ event: "reloaded", ...result });
 			return result;

@@ -3,10 +3,10 @@
  *
  * A role is made for one attempt to start a member and is spent once it is closed. The member calls it in this order:
  *
- *   interfaces → prepare → attach → [tableInputs, hostFacts, published] → apply → start → … → close or detach
+ *   checkHost → interfaces → prepare → attach → [tableInputs, hostFacts, published] → apply → start → … → close or detach
  *
- * where the part in brackets is repeated by every publication, `swept` follows each pass over the session table, and
- * `configure` and `apply` frame the publication of a reload.
+ * where the part in brackets is repeated by every publication, `swept` follows each pass over the session table,
+ * `checkHost` precedes a reload, and `configure` and `apply` frame its publication.
  *
  * Owns: the contract between member/ and a role. A role runs its own loops; the member knows neither of them.
  * Must never: name what only one of the roles has.
@@ -88,6 +88,8 @@ export interface Role {
 	/** What it believes of backends; undefined: nothing, it chooses none. */
 	readonly backends: BackendView | undefined;
 
+	/** Before the start and before each reload: throws if this host cannot have this role in this configuration. */
+	checkHost(config: Config): Promise<void>;
 	/** The interfaces whose packets the engine takes. Throws SHUNT_INTERFACE_MISSING. */
 	interfaces(): Promise<readonly string[]>;
 	/** Changes the host as this engine needs it: offloads, sysctls, tun device. Returns what a user-space engine is

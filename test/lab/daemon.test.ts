@@ -73,6 +73,34 @@ describe.skipIf(!isRoot).each(ENGINES)("a daemon on its host, engine %s", (engin
 		expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
 	});
 
+	test("R33: a gateway that is also a backend is refused at its start and at a reload, and what it serves stays; warnings are events", async () => {
+		const before = readFileSync(cluster.config, "utf8");
+		const own = addresses.gateway.ipv4;
+		const changed = before.replace(/( b3: \{ address: \[)/, `$1${own}, `);
+		expect(changed, "b3 has the gateway's address").not.toBe(before);
+		cluster.write(changed);
+		const refusal = new RegExp(`${own} of backend b3 is an address of this host`);
+		const error = await cluster
+			.api("gateway")
+			.reload()
+			.catch((one: Error) => one);
+		expect(String(error)).toMatch(refusal);
+		expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
+		// biome-ignore format: one option per line would hide the command
+		const other = await lab.run("gateway", [
+			process.execPath, CLI, "gateway", "--config", cluster.config, "--name", "g1", "--socket", `${cluster.socket("gateway")}.other`,
+		], { mayFail: true });
+		expect(other.status).toBe(3);
+		expect(other.stderr).toMatch(refusal);
+		expect(other.stderr).toMatch(/different hosts/);
+		cluster.write(before.replace("g1: { interface: eth0 }", `g1: { interface: eth0, address: [${own}, ${VIP}] }`));
+		await cluster.api("gateway").reload();
+		await cluster.daemons.get("gateway")?.saysOnStdout(/"event":"warning","problem":"[^"]*gateway g1's own address/);
+		cluster.write(before);
+		await cluster.api("gateway").reload();
+		expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
+	});
+
 	test("a session stays with its backend over a reload; when that goes, its next packet gets another", async () => {
 		const from = `${addresses.client.ipv4[2]}#4200`;
 		const first = await whoAnswers(lab, from, VIP);
