@@ -118,7 +118,7 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 	if (!(service->flags & SH_SERVICE_NO_SESSION))
 		flow.salt = 0;
 
-	sh_choice choice;
+	sh_choice choice = {};
 	sh_choose(&env, service, &flow, &choice);
 	e.by_rule = choice.by_rule;
 	if (e.by_rule) {
