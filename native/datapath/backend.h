@@ -107,8 +107,8 @@ SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const s
 			sh_session_key(control, &inner->flow, service->id, &work->key);
 			if (work->header.nonce && work->header.flags & SH_F_REDIRECT)
 				sh_backend_store_redirect(env, frame, work);
-			work->new_session = !(service->flags & SH_SERVICE_NO_SESSION);
-			if (!work->new_session || !sh_backend_touch_session(env, &work->key)) {
+			if (!sh_backend_touch_session(env, &work->key)) {
+				work->new_session = !(service->flags & SH_SERVICE_NO_SESSION);
 				if (SH_UNLIKELY(control->own_state != SH_ACTIVE)) {
 					reason = sh_backend_relay(env, frame, control, work, service, result);
 					if (reason != SH_R_no_target) {
@@ -116,8 +116,6 @@ SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const s
 						return reason;
 					}
 				}
-			} else {
-				work->new_session = 0;
 			}
 		}
 	}

@@ -125,9 +125,8 @@ std::vector<sh_service> service_entries(const TableSpec &spec)
 			entries.push_back(entry);
 	}
 	// The builder of the hash table keeps this order within a key, and the look-up takes the first range that fits.
-	std::stable_sort(entries.begin(), entries.end(), [](const sh_service &a, const sh_service &b) {
-		return a.last - a.first < b.last - b.first;
-	});
+	std::stable_sort(entries.begin(), entries.end(),
+	                 [](const sh_service &a, const sh_service &b) { return a.last - a.first < b.last - b.first; });
 	return entries;
 }
 

@@ -123,7 +123,7 @@ describe.skipIf(!isRoot).each(ENGINES)("unmodified servers on the wildcard addre
 	let lab: Lab;
 	let cluster: Cluster;
 	/** What the TFTP server serves. */
-	let files: string;
+	const files = mkdtempSync(join(tmpdir(), "shunt-tftp-"));
 
 	afterAll(() => rmSync(files, { recursive: true, force: true }));
 	useCluster({ engine, config: CONFIG, members: ["b1", "gateway"] }, (running) => {
@@ -155,7 +155,6 @@ zone:
 `,
 		);
 		lab.start("b1", ["nsd", "-d", "-c", nsd]);
-		files = mkdtempSync(join(tmpdir(), "shunt-tftp-"));
 		chmodSync(files, 0o755);
 		lab.start("b1", [
 			"in.tftpd",

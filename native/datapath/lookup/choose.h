@@ -54,7 +54,13 @@ SH_INLINE const struct sh_service *sh_service_find(const struct sh_env *env, con
 /* The rule of this service for sources of this prefix: its redirection, or SH_NO_RULE. `source` is any address of it. */
 #define SH_NO_RULE 0xffffffffu
 
-SH_STAGE_ALONE u32 sh_rule_find(const struct sh_env *env_copy, u32 service, u32 length, const struct sh_addr *source)
+SH_INLINE u32 sh_rule_key(u16 service, u8 length)
+{
+	return (u32)service << 8 | length;
+}
+
+/* `key` is sh_rule_key's: one word, for the stack of all callers together is full. */
+SH_STAGE_ALONE u32 sh_rule_find(const struct sh_env *env_copy, u32 key, const struct sh_addr *source)
 {
 	struct sh_addr prefix;
 	struct sh_env env;
@@ -62,14 +68,14 @@ SH_STAGE_ALONE u32 sh_rule_find(const struct sh_env *env_copy, u32 service, u32 
 
 	if (!env_copy || !source || sh_env_restore(env_copy, &env))
 		return SH_NO_RULE;
-	prefix = sh_addr_prefix(source, length);
-	hash = sh_hash_rule(sh_control(&env), (u16)service, (u8)length, &prefix);
+	prefix = sh_addr_prefix(source, key & 0xff);
+	hash = sh_hash_rule(sh_control(&env), (u16)(key >> 8), (u8)key, &prefix);
 	for (i = 0; i < SH_PROBES; i++) {
 		const struct sh_rule *rule = sh_rule_slot(&env, (hash + i) & sh_control(&env)->rule_mask);
 
 		if (!rule || !rule->service)
 			break;
-		if (rule->service == service && rule->length == length && sh_addr_equal(&rule->prefix, &prefix))
+		if (sh_rule_key(rule->service, rule->length) == key && sh_addr_equal(&rule->prefix, &prefix))
 			return rule->redirection;
 	}
 	return SH_NO_RULE;
@@ -143,7 +149,7 @@ SH_STAGE_ALONE u32 sh_choose(const struct sh_env *env_copy, const struct sh_serv
 	for (i = 0; i < SH_PREFIX_LENGTHS; i++) {
 		if (i >= service->prefix_count)
 			break;
-		found = sh_rule_find(env_copy, service->id, service->prefix_lengths[i], &flow->source);
+		found = sh_rule_find(env_copy, sh_rule_key(service->id, service->prefix_lengths[i]), &flow->source);
 		if (found != SH_NO_RULE) {
 			choice->redirection = found;
 			choice->by_rule = 1;

@@ -80,25 +80,24 @@ SH_STAGE_ALONE u32 sh_service_find_wide(u64 handle, const struct sh_addr *addres
 		return 0;
 	sh_env_of(handle, &env);
 	control = sh_control(&env);
+	port = sh_ntohs(port);
 	/* Two turns for each length: single ports (not of the address itself, where there is none), then ranges. */
 	for (i = 1; i < 2 * (1 + SH_ADDRESS_LENGTHS); i++) {
 		u32 length = i < 2 ? 128 : control->address_lengths[i / 2 - 1];
-		u32 range = i & 1 ? SH_PROTOCOL_RANGE : 0;
+		u32 key = length << 8 | protocol | (i & 1 ? SH_PROTOCOL_RANGE : 0);
 
 		if (!length)
 			break;
 		prefix = sh_addr_prefix(address, length);
-		hash = sh_hash_service(sh_hash_own(control, &prefix), range ? 0 : (be16)port, (u8)(protocol | range));
-		for (k = 0; k < SH_PROBES; k++) {
-			u32 index = (hash + k) & control->service_mask;
-			const struct sh_service *service = sh_service_slot(&env, index);
+		hash = sh_hash_service(sh_hash_own(control, &prefix), i & 1 ? 0 : sh_htons(port), (u8)key);
+		for (k = 0; k < SH_PROBES; k++, hash++) {
+			const struct sh_service *service = sh_service_slot(&env, hash & control->service_mask);
 
 			if (!service || !service->id)
 				break;
-			if (service->protocol == (protocol | range) && service->address_length == length &&
-			    service->first <= sh_ntohs(port) && sh_ntohs(port) <= service->last &&
-			    sh_addr_equal(&service->address, &prefix))
-				return index + 1;
+			if (((u32)service->address_length << 8 | service->protocol) == key && service->first <= port &&
+			    port <= service->last && sh_addr_equal(&service->address, &prefix))
+				return (hash & control->service_mask) + 1;
 		}
 	}
 	return 0;
