@@ -57,7 +57,8 @@ export function replyRules(
 	const places = placesOf(self, services);
 	const parts = ([4, 6] as const).flatMap((family): Part[] => {
 		const ofFamily = places.filter(({ service }) => service.family === family);
-		const udp = ofFamily.filter(({ service }) => service.protocol === "udp");
+		// Of a prefix, the rules cannot know the address that the client sent to: a server replies from it by itself.
+		const udp = ofFamily.filter(({ service }) => service.protocol === "udp" && service.addressLength === 128);
 		const capacity = family === 4 ? sessions.capacity : sessions.capacityIpv6;
 		return [
 			...(udp.length > 0 ? [addressPart(family, udp, Math.min(capacity, MAX_PEERS))] : []),
@@ -179,9 +180,10 @@ function portPart(family: Family, protocol: Service["protocol"], places: readonl
 		.map(({ service, first }) => `${service.address} . ${first} : ${service.port}`);
 	if (elements.length === 0) return { sets: [], jumpedTo: [], input: [], output: [] };
 	const name = `${protocol}_service_ports${family}`;
+	const wide = elements.some((element) => element.includes("/"));
 	const sport = `${protocol} sport`;
 	return {
-		sets: [{ name, type: `${address} . inet_service : inet_service`, elements }],
+		sets: [{ name, type: `${address} . inet_service : inet_service`, elements, ...(wide ? { interval: true } : {}) }],
 		jumpedTo: [],
 		input: [],
 		output: [`${sport} set ${ip} saddr . ${sport} map @${name}`],

@@ -245,6 +245,11 @@ function portsOf({ port, portLast }: Service): number[] {
 
 const MOST_PORTS = 1024;
 
+/** None of a prefix: its connections are counted at the backend's own addresses alone. */
+function addressesOf({ address, addressLength }: Service): string[] {
+	return addressLength === 128 ? [address] : [];
+}
+
 /** Where this backend's TCP services accept connections: at the service address for clients that come by a gateway, at
  * the backend's own addresses for those that come directly. */
 function tcpEndpoints(self: Backend, services: readonly Service[]): TcpEndpoint[] {
@@ -253,7 +258,7 @@ function tcpEndpoints(self: Backend, services: readonly Service[]): TcpEndpoint[
 		for (const redirection of redirectionsOf(service))
 			for (const { backend, port } of redirection.choices)
 				if (backend === self.name)
-					for (const address of [service.address, ...self.addresses])
+					for (const address of [...addressesOf(service), ...self.addresses])
 						for (const one of port === 0 ? portsOf(service) : [port])
 							found.set(`${address} ${one}`, { address, port: one });
 	return [...found.values()];

@@ -4,7 +4,6 @@
 // Owns: the text of the answer. Must never: touch the host, or load the addon.
 
 import {
-	addressText,
 	type Config,
 	ConfigError,
 	PROTOCOL_NUMBER,
@@ -12,6 +11,7 @@ import {
 	portsText,
 	problemText,
 	readConfig,
+	serviceAddressText,
 	serviceKey,
 	type Warning,
 } from "../config/index.js";
@@ -133,9 +133,11 @@ function publishedBy(config: Config): Published {
 	};
 }
 
-function serviceKeyOf({ address, port, portLast = port, protocol }: TableService): string {
+function serviceKeyOf(service: TableService): string {
+	const { address, addressLength = 128, family, port, portLast = port, protocol } = service;
 	const ports = portsText({ first: port, last: portLast });
-	return serviceKey(protocol === PROTOCOL_NUMBER.udp ? "udp" : "tcp", addressText(address), ports);
+	const at = serviceAddressText(address, addressLength, family);
+	return serviceKey(protocol === PROTOCOL_NUMBER.udp ? "udp" : "tcp", at, ports);
 }
 
 function lines(result: Result, paint: Paint): string[] {

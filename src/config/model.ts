@@ -59,7 +59,10 @@ export interface Service extends CopiedServiceFields {
 	/** "udp/203.0.113.53/53", "udp/203.0.113.53/10000-20000", "udp/203.0.113.53/any": unique; identifiers depend on it alone (ids.ts). */
 	readonly key: string;
 	readonly name: string;
+	/** Or a prefix of addresses, "203.0.113.0/28". */
 	readonly address: string;
+	/** Of the prefix, in the mapped form: an IPv4 /28 is 124; 128: one address. */
+	readonly addressLength: number;
 	readonly family: Family;
 	readonly protocol: Protocol;
 	/** The last of its ports; equal to `port`: there is one. */

@@ -7,7 +7,7 @@
 // Owns: which uses collide, and the warning of a service at a gateway's own address.
 // Must never: compare these ports with one another (build.ts does), or report a TCP service: all of them are UDP ports.
 
-import { parseAddress } from "./address.js";
+import { holdsAddress, parseAddress, parseServiceAddress } from "./address.js";
 import { list } from "./field-types.js";
 import type { Cluster, Gateway } from "./model.js";
 import { areMany, holdsPort, isAny, type Ports, parsePorts, portsText } from "./ports.js";
@@ -71,6 +71,11 @@ export function warnOfOwnAddresses(name: string, fields: ServiceFields, own: Own
 	for (const [i, text] of list(fields.address).entries()) {
 		const gateway = gatewayOf(text, own);
 		if (gateway === undefined) continue;
+		if (parseServiceAddress(text)?.length !== 128) {
+			const message = `${text} holds gateway ${gateway}'s own address; a prefix of service addresses must not hold one of a member`;
+			problems.add("SHUNT_CONFIG_REFERENCE", ["services", name, "address", i], message);
+			continue;
+		}
 		if (list(fields.port).includes("any")) {
 			const message = `${text} is gateway ${gateway}'s own address, whose own programs (ssh, for example) would get no packets; a service of any port needs an address of its own`;
 			problems.add("SHUNT_CONFIG_REFERENCE", ["services", name, "address", i], message);
@@ -102,6 +107,9 @@ function fieldAtBackend(ports: Ports, { cluster, loadPort }: OwnPorts): string |
 }
 
 function gatewayOf(text: string, { gateways }: Pick<OwnPorts, "gateways">): string | undefined {
-	const address = parseAddress(text)?.text;
-	return gateways.find(({ addresses }) => address !== undefined && addresses.includes(address))?.name;
+	const service = parseServiceAddress(text);
+	if (service === undefined) return undefined;
+	if (service.length === 128) return gateways.find(({ addresses }) => addresses.includes(service.text))?.name;
+	const inside = (own: string) => holdsAddress(service, parseAddress(own)!.bytes);
+	return gateways.find(({ addresses }) => addresses.some(inside))?.name;
 }

@@ -7,7 +7,6 @@
 import { z } from "zod";
 import { DEFAULT_STRATEGY, STRATEGIES, STRATEGY_NAMES } from "../policy/strategy/index.js";
 import {
-	address,
 	choice,
 	duration,
 	flag,
@@ -19,6 +18,7 @@ import {
 	port,
 	ports,
 	prefix,
+	serviceAddress,
 	whole,
 } from "./field-types.js";
 import { clusterSchema, engineSchema, loadSchema, sessionsSchema } from "./schema-cluster.js";
@@ -75,7 +75,9 @@ const rule = map({
 });
 
 export const serviceSchema = map({
-	address: oneOrMore(address(), "an address or a list of addresses").describe("The service's addresses (VIPs)."),
+	address: oneOrMore(serviceAddress(), "an address, a prefix of addresses, or a list of them").describe(
+		"The service's addresses (VIPs); a prefix such as 203.0.113.0/28 is one service at all of its addresses.",
+	),
 	port: oneOrMore(ports(), 'one port, a range such as 10000-20000, "any", or a list of ports and ranges').describe(
 		"Ports that clients use: one, a range such as 10000-20000, any, or a list; each entry becomes a service of its own. Several ports are kept at the backend.",
 	),

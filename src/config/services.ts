@@ -3,7 +3,7 @@
 // Owns: the checks and defaults among a service's fields. Must never: stop at a problem (see build.ts).
 
 import { strategyOf } from "../policy/strategy/index.js";
-import { parseAddress, parsePrefixes } from "./address.js";
+import { holdsAddress, parseAddress, parsePrefixes, parseServiceAddress } from "./address.js";
 import { list } from "./field-types.js";
 import type { Backend, Choice, Family, Redirection, Rule, Service, Terms } from "./model.js";
 import { serviceKey } from "./model.js";
@@ -17,6 +17,9 @@ import { nearest } from "./suggest.js";
 
 /** SH_PREFIX_LENGTHS of the packet program. */
 const MAX_PREFIX_LENGTHS = 16;
+
+/** SH_ADDRESS_LENGTHS of the packet program. */
+const MAX_ADDRESS_LENGTHS = 8;
 
 interface Known {
 	/** Backends whose fields are valid. */
@@ -56,12 +59,16 @@ export function buildServices(
 		const allPorts = portsOf(fields);
 		const withPort = portFiller(allPorts.length > 1);
 		for (const [i, text] of list(fields.address).entries()) {
-			const address = parseAddress(text);
+			const address = parseServiceAddress(text);
 			if (address === undefined) continue;
 			const path: Path = many ? ["services", name, "address", i] : ["services", name, "address"];
-			const owner = ownerOfAddress.get(address.text);
+			const owner =
+				address.length === 128
+					? ownerOfAddress.get(address.text)
+					: [...ownerOfAddress].find(([own]) => holdsAddress(address, parseAddress(own)!.bytes))?.[1];
 			if (owner !== undefined) {
-				const message = `${address.text} is the address of backend ${owner}; a service needs an address that no backend has`;
+				const what = address.length === 128 ? "is the" : "holds an";
+				const message = `${address.text} ${what} address of backend ${owner}; a service needs addresses that no backend has`;
 				problems.add("SHUNT_CONFIG_REFERENCE", path, message);
 			}
 			for (const protocol of new Set(list(fields.protocol))) {
@@ -78,6 +85,7 @@ export function buildServices(
 						key,
 						name,
 						address: address.text,
+						addressLength: address.length,
 						family: address.family,
 						protocol,
 						...copiedServiceFields({ ...fields, port: ports.first }),
@@ -99,7 +107,19 @@ export function buildServices(
 	}
 	checkReturnPath(services, problems);
 	checkRanges(services, problems);
+	checkAddressLengths(services, problems);
 	return services;
+}
+
+function checkAddressLengths(services: readonly Service[], problems: ProblemList): void {
+	const lengths = new Set<number>();
+	for (const { name, addressLength } of services) {
+		if (addressLength === 128 || lengths.has(addressLength)) continue;
+		lengths.add(addressLength);
+		if (lengths.size !== MAX_ADDRESS_LENGTHS + 1) continue;
+		const message = `the services' prefixes have more than ${MAX_ADDRESS_LENGTHS} different lengths, the most that are looked up; divide this one into prefixes of a length that others have`;
+		problems.add("SHUNT_CONFIG_REFERENCE", ["services", name, "address"], message);
+	}
 }
 
 function portsOf(fields: ServiceFields): Ports[] {
@@ -239,7 +259,7 @@ function portFiller(several: boolean) {
 /** The rules of a service by family, longest prefix first. */
 function buildRules(name: string, fields: ServiceFields, known: Known): ReadonlyMap<Family, Rule[]> {
 	const { problems } = known;
-	const families = new Set(list(fields.address).map((text) => parseAddress(text)?.family));
+	const families = new Set(list(fields.address).map((text) => parseServiceAddress(text)?.family));
 	const rules = new Map<Family, (Rule & { length: number })[]>();
 	const own = buildChoices(["services", name, "backends"], fields.backends, fields, { ...known, problems: undefined });
 	const shared = new Map<string, Redirection>();

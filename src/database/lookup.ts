@@ -7,9 +7,11 @@ import {
 	type Address,
 	type Backend,
 	type Family,
+	holdsAddress,
 	maskBytes,
 	parseAddress,
 	parsePrefix,
+	parseServiceAddress,
 	type Redirection,
 	type Rule,
 	type Service,
@@ -69,10 +71,15 @@ export function findService(
 	port: number,
 	protocol: Service["protocol"],
 ): Service | undefined {
-	const text = parseAddress(address)?.text;
+	const sought = parseAddress(address);
+	if (sought === undefined) return undefined;
+	const holds = (service: Service) => {
+		const at = parseServiceAddress(service.address);
+		return at !== undefined && at.family === sought.family && holdsAddress(at, sought.bytes);
+	};
 	return snapshot.services
-		.filter((s) => s.address === text && s.port <= port && port <= s.portLast && s.protocol === protocol)
-		.sort((a, b) => a.portLast - a.port - (b.portLast - b.port))[0];
+		.filter((s) => s.protocol === protocol && s.port <= port && port <= s.portLast && holds(s))
+		.sort((a, b) => b.addressLength - a.addressLength || a.portLast - a.port - (b.portLast - b.port))[0];
 }
 
 /** All targets of a redirection, whatever their state, in the order of their keys. Computed once for the backends of a

@@ -174,9 +174,9 @@ export class SetCompiler {
 	}
 }
 
-/** A session spans the ports of a service, so the choice among its targets does, too. */
-export function spreadOf({ spread, port, portLast }: Service): keyof typeof SPREAD {
-	return spread === "flow" && portLast > port ? "client" : spread;
+/** A session spans the ports and addresses of a service, so the choice among its targets does, too. */
+export function spreadOf({ spread, port, portLast, addressLength }: Service): keyof typeof SPREAD {
+	return spread === "flow" && (portLast > port || addressLength < 128) ? "client" : spread;
 }
 
 /** A redirection that a target is in. */

@@ -14,6 +14,7 @@ import {
 	PROTOCOL_NUMBER,
 	parseAddress,
 	parsePrefix,
+	parseServiceAddress,
 	type Redirection,
 	type Service,
 	type State,
@@ -178,7 +179,7 @@ export function* compileSteps(input: CompileInput): Generator<void, Compiled> {
 		services.push({
 			id,
 			...serviceTableFields(service),
-			address: bytesOf(service.address),
+			address: parseServiceAddress(service.address)!.bytes,
 			protocol: PROTOCOL_NUMBER[service.protocol],
 			redirection: indexOf(service.redirection),
 			countSources: service.count === "source",

@@ -2,7 +2,7 @@
  * Service addresses on one of this host's interfaces: they let the kernel answer for ports that are no service's (ping,
  * a closed port), and a backend's services answer from them.
  *
- * Owns: the addresses that it added, each as a /32 or /128; the undo log has them after a crash.
+ * Owns: the addresses that it added, each as a /32 or /128, a prefix of them as a local route; the undo log has them after a crash.
  * Must never: remove an address that was there before.
  */
 import { command } from "./command.js";
@@ -27,7 +27,9 @@ export class ServiceAddresses {
 		for (const address of addresses) {
 			if (present.has(address)) continue;
 			this.#undoLog.record(this.#prefix + address, "absent");
-			await command("ip", ["address", "replace", asPrefix(address), "dev", this.#interface, ...optionsFor(address)]);
+			if (isPrefix(address)) await command("ip", ["route", "replace", ...routeTo(address)]);
+			else
+				await command("ip", ["address", "replace", asPrefix(address), "dev", this.#interface, ...optionsFor(address)]);
 		}
 		for (const { object } of this.#undoLog.entries(this.#prefix))
 			if (!addresses.includes(object)) await this.#remove(object);
@@ -40,13 +42,14 @@ export class ServiceAddresses {
 		// An interface that has gone has taken its addresses along.
 		const present = await this.#present().catch(() => new Set<string>());
 		for (const { object } of added) {
-			if (present.has(object)) await this.#remove(object).catch(() => {});
+			if (present.has(object) || isPrefix(object)) await this.#remove(object).catch(() => {});
 			else this.#undoLog.remove(this.#prefix + object);
 		}
 	}
 
 	async #remove(address: string): Promise<void> {
-		await command("ip", ["address", "del", asPrefix(address), "dev", this.#interface]);
+		if (isPrefix(address)) await command("ip", ["route", "del", ...routeTo(address)]);
+		else await command("ip", ["address", "del", asPrefix(address), "dev", this.#interface]);
 		this.#undoLog.remove(this.#prefix + address);
 	}
 
@@ -57,6 +60,15 @@ export class ServiceAddresses {
 			all.flatMap(({ address, prefixLength }) => (prefixLength === 32 || prefixLength === 128 ? [address] : [])),
 		);
 	}
+}
+
+function isPrefix(address: string): boolean {
+	return address.includes("/");
+}
+
+/** A local route makes every address of the prefix this host's own ("AnyIP"), without one of them on an interface. */
+function routeTo(prefix: string): string[] {
+	return ["local", prefix, "dev", "lo"];
 }
 
 function asPrefix(address: string): string {

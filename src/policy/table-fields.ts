@@ -186,6 +186,7 @@ export interface TableSet {
 export interface ServiceTableFields {
 	readonly port: TableService["port"];
 	readonly portLast?: TableService["portLast"];
+	readonly addressLength?: TableService["addressLength"];
 	readonly family: TableService["family"];
 	readonly idleMs: TableService["idleMs"];
 	readonly idleSentMs?: TableService["idleSentMs"];
@@ -197,6 +198,7 @@ export function serviceTableFields(from: ServiceTableFields): ServiceTableFields
 	return {
 		port: from.port,
 		portLast: from.portLast,
+		addressLength: from.addressLength,
 		family: from.family,
 		idleMs: from.idleMs,
 		idleSentMs: from.idleSentMs,

@@ -4,8 +4,8 @@
 // Owns: these cases. Each adds its services to CONFIG by a change, so that other cases' targets keep their numbers.
 
 import { capability, encodeControl, encodeHeader, parseAddress } from "../../src/wire/index.js";
-import { ipv4, tcp, udp } from "../wire/pcap.js";
-import { type Case, four, tunnelled, udp4 } from "./cases.js";
+import { ipv4, ipv6, tcp, udp } from "../wire/pcap.js";
+import { type Case, four, hex, six, tunnelled, udp4 } from "./cases.js";
 
 /** A change that puts this service into CONFIG. */
 const adding = (service: string): [string, string] => ["  alone:", `${service}\n  alone:`];
@@ -224,5 +224,57 @@ export const policies: Case[] = [
 					}
 				: {}),
 		})),
+	},
+	{
+		name: "address-prefix",
+		title:
+			"R1 R3: a prefix of service addresses: one service at all of them, a longer prefix and a single address come first",
+		role: "gateway",
+		packets: [
+			{
+				change: adding(
+					`${pool("backends: [b1]").replace(POOL, "203.0.113.128/25")}\n${pool("backends: [b2]").replace("pool", "near").replace(POOL, "203.0.113.192/28")}\n${pool("backends: [b3]").replace("pool", "one").replace(POOL, "203.0.113.193")}`,
+				),
+				frame: four(udp4("192.0.2.1", 4000, "203.0.113.128")),
+				reason: "forwarded_new",
+			},
+			{ at: 1, frame: four(udp4("192.0.2.1", 4000, "203.0.113.255")), reason: "forwarded" },
+			{ at: 2, frame: four(udp4("192.0.2.1", 4000, "203.0.113.192")), reason: "forwarded_new" },
+			{ at: 3, frame: four(udp4("192.0.2.1", 4000, "203.0.113.207")), reason: "forwarded" },
+			{ at: 4, frame: four(udp4("192.0.2.1", 4000, "203.0.113.193")), reason: "forwarded_new" },
+			{ at: 5, frame: four(udp4("192.0.2.1", 4000, "203.0.113.208", 54)), reason: "not_service_port" },
+			{ at: 6, frame: four(udp4("192.0.2.1", 4000, "203.0.113.127")), reason: "not_service" },
+			{ at: 7, frame: four(udp4("192.0.2.1", 4000, "203.0.113.140", 3575)), reason: "control_bad" },
+		],
+	},
+	{
+		name: "address-prefix6",
+		title: "R1 R3: a prefix of IPv6 service addresses, with any port",
+		role: "gateway",
+		packets: ["2001:db8:77::", "2001:db8:77:0:ffff::1", "2001:db8:77:1::1"].map((address, i) => ({
+			at: i,
+			frame: six(ipv6(hex("2001:db8:9::1"), hex(address), 17, udp(4000, 53 + i, Buffer.from("question")))),
+			reason: ["forwarded_new", "forwarded", "not_service"][i] as string,
+			...(i === 0 ? { change: adding(several("any", "backends: [b1, b2]").replace(POOL, '"2001:db8:77::/64"')) } : {}),
+		})),
+	},
+	{
+		name: "address-prefix-at-backend",
+		title: "R1 R3: a backend delivers to every address of a prefix, and renews the session by replies from them",
+		role: "backend",
+		packets: [
+			{
+				change: adding(pool("backends: [b1]").replace(POOL, "203.0.113.128/25")),
+				frame: tunnelled(udp4("192.0.2.1", 4000, "203.0.113.200")),
+				reason: "delivered",
+			},
+			{
+				at: 1,
+				frame: four(ipv4("203.0.113.200", "192.0.2.1", 17, udp(53, 4000, Buffer.from("reply")))),
+				sent: true,
+				reason: "*",
+			},
+			{ at: 2, frame: tunnelled(udp4("192.0.2.1", 4000, "203.0.113.9")), reason: "inner_not_service" },
+		],
 	},
 ];

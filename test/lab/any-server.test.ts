@@ -23,6 +23,7 @@ const CACHE = "203.0.113.64";
 /** Of a range of ports, that of ECHO among them. */
 const SEVERAL = "203.0.113.65";
 const TFTP = "203.0.113.66";
+const PREFIX = "203.0.113.96/28";
 
 const CONFIG = labConfig([
 	"\nservices:\n",
@@ -43,6 +44,7 @@ services:
     redirect: { clients: true, term: leased, lease: 60s }
     backends: [b1]
   several: { address: ${SEVERAL}, port: 6990-7010, protocol: udp, backends: [b1] }
+  prefix: { address: ${PREFIX}, port: 7000, protocol: tcp, backends: [b1] }
   tftp: { address: ${TFTP}, port: any, protocol: udp, backends: [b1] }
   memcached: { address: ${CACHE}, port: 11211, protocol: udp, backends: [b1] }
 `,
@@ -104,8 +106,8 @@ while True:
     c, peer = s.accept(); c.sendall(c.recv(100)); c.close()
 `;
 const TCP_CLIENT = `
-import socket
-c = socket.create_connection(("${ECHO}", 7000), 2, ("${eight}", 0)); c.sendall(b"hello"); print(c.recv(100).decode())
+import socket, sys
+c = socket.create_connection((sys.argv[1], 7000), 2, ("${eight}", 0)); c.sendall(b"hello"); print(c.recv(100).decode())
 `;
 /** memcached's frame header, then "version". */
 const MEMCACHED = `
@@ -286,9 +288,16 @@ zone:
 
 	test("R32: TCP is answered from the service's address without a rewrite", async () => {
 		const before = await rewritten();
-		expect(await lab.text("client", ["python3", "-c", TCP_CLIENT])).toBe("hello");
+		expect(await lab.text("client", ["python3", "-c", TCP_CLIENT, ECHO])).toBe("hello");
 		expect(await rewritten()).toBe(before);
 	});
+
+	test.each(["203.0.113.96", "203.0.113.103", "203.0.113.111"])(
+		"R3 R32: a prefix of service addresses: a server on the wildcard address accepts connections at %s",
+		async (address) => {
+			expect(await lab.text("client", ["python3", "-c", TCP_CLIENT, address])).toBe("hello");
+		},
+	);
 
 	test("R29 R32: a clean end leaves no table of it", async () => {
 		expect((await traces(lab, "b1")).join()).toContain("shunt_b1_reply_port");
