@@ -82,9 +82,10 @@ struct sh_service {
 	u8 prefix_count;                      /* Entries of prefix_lengths */
 	u8 flags;                             /* SH_SERVICE_*, or-ed */
 	u16 first;                            /* The first of its ports, in host order */
+	u32 idle_transitory_ticks;            /* idle_transitory_ms in ticks; of UDP idle_ms */
 	u16 last;                             /* The last of its ports, in host order */
 	u8 address_length;                    /* Of a prefix of addresses, mapped form; 128: one address */
-	u8 reserved[9];
+	u8 reserved[5];
 };
 SH_STATIC_ASSERT(sizeof(struct sh_service) == 64, "a service is one cache line");
 

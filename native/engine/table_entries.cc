@@ -73,9 +73,12 @@ sh_service service_entry(const TableSpec::Service &service)
 	sh_service entry = service_record(service);
 
 	entry.idle_ticks = ticks_of(service.idle_ms);
+	entry.idle_transitory_ticks = service.protocol == SH_TCP && service.idle_transitory_ms
+	                                      ? ticks_of(service.idle_transitory_ms)
+	                                      : entry.idle_ticks;
 	entry.idle_sent_ticks = service.idle_sent_ms ? std::max(ticks_of(service.idle_sent_ms), 1u) : 0;
 	if (service.no_session) // records of a time when it had sessions end at once
-		entry.idle_ticks = entry.idle_sent_ticks = 0;
+		entry.idle_ticks = entry.idle_transitory_ticks = entry.idle_sent_ticks = 0;
 	entry.address = sh_addr_prefix(&service.address, service.address_length);
 	set_ports(service.port, service.port_last, &entry);
 	return entry;

@@ -42,6 +42,8 @@ export interface TableService {
 	readonly redirection: number;
 	/** A session expires this long after the client's last packet. */
 	readonly idleMs: number;
+	/** The same of a TCP session that is half-open or closing; 0: idle_ms. Default 0. */
+	readonly idleTransitoryMs?: number;
 	/** The same after the backend's; the later of both decides. 0: egress session refresh is disabled. Default 0. */
 	readonly idleSentMs?: number;
 	/** Its load counts source addresses, not flows (R10). Default false. */
@@ -189,6 +191,7 @@ export interface ServiceTableFields {
 	readonly addressLength?: TableService["addressLength"];
 	readonly family: TableService["family"];
 	readonly idleMs: TableService["idleMs"];
+	readonly idleTransitoryMs?: TableService["idleTransitoryMs"];
 	readonly idleSentMs?: TableService["idleSentMs"];
 	readonly invitedOnly?: TableService["invitedOnly"];
 	readonly noSession?: TableService["noSession"];
@@ -201,6 +204,7 @@ export function serviceTableFields(from: ServiceTableFields): ServiceTableFields
 		addressLength: from.addressLength,
 		family: from.family,
 		idleMs: from.idleMs,
+		idleTransitoryMs: from.idleTransitoryMs,
 		idleSentMs: from.idleSentMs,
 		invitedOnly: from.invitedOnly,
 		noSession: from.noSession,
