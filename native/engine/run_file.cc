@@ -32,7 +32,8 @@ void explain_packet(const sh_tables *tables, const Sessions &sessions, const Bat
 	    sh_parse_ip(&frame, &parsed) == SH_CONTINUE && sh_parse_transport(&frame, &parsed) == SH_CONTINUE &&
 	    parsed.fragmentation != SH_FRAGMENT_LATER && !parsed.icmp_error) {
 		sh_gateway_salt(&frame, &parsed);
-		Explanation explanation = explain(tables, sessions, parsed.flow, batch.time_ns, sh_parsed_continues(&parsed));
+		Explanation explanation =
+			explain(tables, sessions, parsed.flow, batch.time_ns, sh_parsed_continues(&parsed));
 
 		reason = explanation.reason;
 		target = explanation.target;
