@@ -66,6 +66,7 @@ function statusOf(member: Member): Status {
 		load: ownLoad(member),
 		loads: loadsOfBackends(member),
 		links: linksOf(member),
+		advice: [...member.role.advice()],
 		sessions: {
 			live: member.sweep?.live ?? 0,
 			capacity: table.capacity,

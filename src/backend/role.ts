@@ -29,12 +29,13 @@ import { NextHops } from "../host/next-hops.js";
 import { type EngineMode, Offloads } from "../host/offloads.js";
 import { Sysctls } from "../host/sysctls.js";
 import { UndoLog } from "../host/undo-log.js";
-import type { LoadReport } from "../load/index.js";
+import { type LoadReport, MOST_UNBOUND } from "../load/index.js";
 import { LoadMeter, type TcpEndpoint } from "../member/load-meter.js";
 import type { MemberEvent, MemberView, Role, TableInputs } from "../member/role.js";
 import { workersFor } from "../member/workers.js";
 import { ROLE } from "../policy/index.js";
 import { backendRules } from "./firewall-rules.js";
+import { PortWatch, servicePlaces } from "./port-watch.js";
 import { replyRules } from "./reply-rules.js";
 import { Reporter } from "./reporter.js";
 
@@ -67,6 +68,7 @@ export class BackendRole implements Role {
 	#member: MemberView | undefined;
 	#loadMeter: LoadMeter | undefined;
 	#reporter: Reporter | undefined;
+	#ports: PortWatch | undefined;
 
 	constructor(
 		config: Config,
@@ -166,6 +168,17 @@ export class BackendRole implements Role {
 		this.#loadMeter.start();
 		this.#reporter = new Reporter({ config: member.config, report: () => this.load(), warn: this.#warn });
 		this.#reporter.listen(member.config, this.#self.addresses);
+		this.#ports = new PortWatch({
+			places: () => servicePlaces(this.#self, member.snapshot.services),
+			changed: () => void this.#reporter?.update(),
+			warn: this.#warn,
+		});
+		this.#ports.start();
+	}
+
+	/** What this host's operator should do. */
+	advice(): readonly string[] {
+		return this.#ports?.advice() ?? [];
 	}
 
 	async swept(): Promise<void> {}
@@ -174,7 +187,9 @@ export class BackendRole implements Role {
 
 	load(): LoadReport | undefined {
 		const report = this.#loadMeter?.report;
-		return report && { ...report, survives: this.#member?.outlivesDaemon ?? false };
+		const missing = this.#ports?.missing ?? [];
+		const unbound = missing.slice(0, MOST_UNBOUND).map(({ service, port }) => ({ service, port }));
+		return report && { ...report, survives: this.#member?.outlivesDaemon ?? false, unbound };
 	}
 
 	/** Until the gateways have published tables without this backend, its engine goes on. */
@@ -203,6 +218,7 @@ export class BackendRole implements Role {
 	#endLoops(): void {
 		this.#loadMeter?.close();
 		this.#reporter?.close();
+		this.#ports?.close();
 		this.#nextHops.close();
 	}
 

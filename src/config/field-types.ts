@@ -108,6 +108,13 @@ export function percent() {
 	return text(rule, (value) => (parseShare(value) ? undefined : mustBe(rule)({ input: value })), SHARE_PATTERN);
 }
 
+/** From 0% on. */
+export function share() {
+	const rule = "a share from 0% to 100%, such as 50%";
+	const valid = (value: string) => parseShare(value) !== undefined || /^0+(\.0+)?%$/.test(value);
+	return text(rule, (value) => (valid(value) ? undefined : mustBe(rule)({ input: value })), SHARE_PATTERN);
+}
+
 export const port = () => whole(1, 65535, "one port");
 
 export const name = (what: string) =>

@@ -8,7 +8,7 @@ export * from "./lookup.js";
 export { MemoryStore } from "./memory.js";
 export * from "./pools.js";
 export * from "./records.js";
-export { type ImposedStates, PANIC_THRESHOLD } from "./serving.js";
+export type { ImposedStates } from "./serving.js";
 export { StaticStore } from "./static.js";
 export * from "./store.js";
 export * from "./tables.js";

@@ -10,7 +10,7 @@
  * Must never: weigh anything; what follows from reports is policy's.
  */
 import type { Config } from "../config/index.js";
-import { poolsOf, readLoads, type Shares, type Store, targetLoads } from "../database/index.js";
+import { poolsOf, readLoads, type Shares, type Store, type Target, targetLoads } from "../database/index.js";
 import type { HealthState, TargetHealth } from "../health/index.js";
 import type { LoadReport } from "../load/index.js";
 import type { BackendView, MemberEvent, MemberView } from "../member/role.js";
@@ -61,7 +61,8 @@ export class Balancing implements BackendView {
 		const { config, store } = member;
 		this.#health = new HealthMonitor({ config, emit, changed: () => this.#publishHealth() });
 		const onEvidence = this.#health.observe.bind(this.#health);
-		this.#collector = new Collector({ config, store, warn: this.#warn, onEvidence });
+		const onUnbound = this.#health.observePorts.bind(this.#health);
+		this.#collector = new Collector({ config, store, warn: this.#warn, onEvidence, onUnbound });
 	}
 
 	/** The step before the first tables: what is configured of uplinks counts before any report. */
@@ -81,6 +82,7 @@ export class Balancing implements BackendView {
 
 	close(): Promise<void> {
 		this.#closed = true;
+		this.#health.close();
 		return this.#collector.close();
 	}
 
@@ -107,7 +109,8 @@ export class Balancing implements BackendView {
 	shares(): Shares | undefined {
 		if (this.#balance === undefined) return undefined;
 		const factors = new Map([...this.#balance.factors].map(([name, { factor }]) => [name, factor]));
-		return { factors, addresses: this.#balance.shares, down: this.#balance.down };
+		const slowStart = this.#health.slowStart(this.#member.targets());
+		return { factors, addresses: this.#balance.shares, down: this.#balance.down, slowStart };
 	}
 
 	report(backend: string): LoadReport | undefined {
@@ -145,8 +148,8 @@ export class Balancing implements BackendView {
 		return this.#health.backend(backend);
 	}
 
-	addressHealth(backend: string, address: string): TargetHealth {
-		return this.#health.address(backend, address);
+	ofTarget(target: Target): TargetHealth {
+		return this.#health.target(target);
 	}
 
 	/** At once, not at the end of the sweep: until then packets go to a backend that is gone. Once for all evidence of a

@@ -16,7 +16,7 @@ import type { Backend, Config } from "../config/index.js";
 import { parseAddress } from "../config/index.js";
 import { type Json, type Lease, LOAD, type Store } from "../database/index.js";
 import type { Evidence } from "../health/index.js";
-import { decode, encode, type LoadReport } from "../load/index.js";
+import { decode, encode, type LoadAnswer, type LoadReport, type UnboundPort } from "../load/index.js";
 import { QuerySockets } from "./query-sockets.js";
 
 interface Query {
@@ -32,6 +32,8 @@ interface Query {
 interface LastAnswer {
 	readonly nonce: bigint;
 	readonly server: string;
+	/** By the backend's clock: milliseconds since 1970. */
+	at: number;
 	/** Date.now(). */
 	readonly wallMs: number;
 	/** Queries in a row, since then, that were not answered in time, and that the host refused. */
@@ -64,6 +66,8 @@ export interface CollectorOptions {
 	/** Called after a report has been put into the store. */
 	readonly onReport?: (report: LoadReport) => void;
 	readonly onEvidence?: (evidence: Evidence) => void;
+	/** A backend says which of its services have no socket there. */
+	readonly onUnbound?: (server: string, unbound: readonly UnboundPort[], at: number) => void;
 	/** Milliseconds of a monotonic clock. */
 	readonly now?: () => number;
 }
@@ -78,6 +82,7 @@ export class Collector {
 	readonly #warn: (problem: string) => void;
 	readonly #onReport: (report: LoadReport) => void;
 	readonly #onEvidence: (evidence: Evidence) => void;
+	readonly #onUnbound: NonNullable<CollectorOptions["onUnbound"]>;
 	readonly #now: () => number;
 	readonly #sockets: QuerySockets;
 	/** By address. */
@@ -98,6 +103,7 @@ export class Collector {
 		this.#warn = options.warn;
 		this.#onReport = options.onReport ?? (() => {});
 		this.#onEvidence = options.onEvidence ?? (() => {});
+		this.#onUnbound = options.onUnbound ?? (() => {});
 		this.#now = options.now ?? (() => performance.now());
 		this.#sockets = new QuerySockets({
 			onMessage: (datagram, address, port) =>
@@ -210,21 +216,35 @@ export class Collector {
 			return;
 		}
 		if (answer.report.leaving) return this.#leaves(from, answer.nonce, answer.report);
+		if (this.#isUpdate(from, answer)) return this.#updated(from, answer);
 		const query = this.#pending.get(answer.nonce);
 		if (query?.address !== from || query.port !== port || query.server !== answer.report.server) return;
 		this.#pending.delete(answer.nonce);
 		const now = this.#now();
 		if (now - query.sentAt > load.staleMs) return;
 		const { nonce, report } = answer;
-		this.#last.set(from, { nonce, server: query.server, wallMs: Date.now(), misses: 0, refusals: 0 });
+		this.#last.set(from, { nonce, server: query.server, at: answer.at, wallMs: Date.now(), misses: 0, refusals: 0 });
 		const survives = report.survives ?? true;
 		this.#onEvidence({ subject: from, kind: "load-report", passed: true, at: now, survives, detail: "" });
 		const heard = this.heard.get(query.server) ?? { receivedAt: now, addresses: new Map() };
 		heard.receivedAt = now;
 		heard.addresses.set(from, now);
 		this.heard.set(query.server, heard);
+		if (report.unbound !== undefined) this.#onUnbound(query.server, report.unbound, now);
 		await this.#put(answer.report, load.staleMs);
 		this.#onReport(answer.report);
+	}
+
+	/** A backend repeats its last answer when it has news. */
+	#isUpdate(address: string, { nonce, at, report }: LoadAnswer): boolean {
+		const last = this.#last.get(address);
+		return last?.nonce === nonce && last.server === report.server && at > last.at;
+	}
+
+	#updated(address: string, { at, report }: LoadAnswer): void {
+		const last = this.#last.get(address);
+		if (last !== undefined) last.at = at;
+		if (report.unbound !== undefined) this.#onUnbound(report.server, report.unbound, this.#now());
 	}
 
 	/** A backend that ends repeats its last answer, with the word that it leaves. */

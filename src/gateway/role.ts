@@ -82,13 +82,14 @@ export class GatewayRole implements Role {
 	}
 
 	tableInputs(): TableInputs {
+		const health = this.#balancing?.targetHealth() ?? ALL_UNKNOWN;
 		return {
 			roles: ROLE.gateway,
 			own: [],
 			ownState: "active",
 			loads: this.#balancing?.loads,
 			balance: this.#balancing?.shares(),
-			health: this.#balancing?.targetHealth() ?? ALL_UNKNOWN,
+			health,
 		};
 	}
 
@@ -136,6 +137,10 @@ export class GatewayRole implements Role {
 
 	configure(config: Config): void {
 		this.#balancing?.configure(config);
+	}
+
+	advice(): readonly string[] {
+		return [];
 	}
 
 	load(): LoadReport | undefined {

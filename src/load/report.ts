@@ -38,10 +38,21 @@ export interface LoadReport {
 	readonly survives?: boolean;
 	/** The daemon ends, and its data plane with it. */
 	readonly leaving?: boolean;
+	/** Services without a socket on this server, though they should have one. Not there: an older version, or unknown. */
+	readonly unbound?: readonly UnboundPort[];
+}
+
+export interface UnboundPort {
+	/** The service's key. */
+	readonly service: string;
+	/** The service's port at this server. */
+	readonly port: number;
 }
 
 const MOST_UPLINKS = 64;
 const MOST_ADDRESSES = 64;
+/** A report of more names the first ones. */
+export const MOST_UNBOUND = 100;
 
 /** undefined: not a valid report. Unknown fields, of later versions, are left out. */
 export function readReport(value: unknown): LoadReport | undefined {
@@ -53,10 +64,24 @@ export function readReport(value: unknown): LoadReport | undefined {
 	if (!Array.isArray(uplinks) || uplinks.length > MOST_UPLINKS) return undefined;
 	const links = uplinks.map(readUplink);
 	if (links.includes(undefined)) return undefined;
-	const { survives, leaving } = value;
+	const { survives, leaving, unbound } = value;
 	if (!(isFlag(survives) && isFlag(leaving))) return undefined;
-	const flags = { ...(survives === undefined ? {} : { survives }), ...(leaving === undefined ? {} : { leaving }) };
+	const ports = unbound === undefined ? undefined : readUnbound(unbound);
+	if (unbound !== undefined && ports === undefined) return undefined;
+	const flags = {
+		...(survives === undefined ? {} : { survives }),
+		...(leaving === undefined ? {} : { leaving }),
+		...(ports === undefined ? {} : { unbound: ports }),
+	};
 	return { server, at, total, udpSessions, tcpSessions, cpu, link, uplinks: links as UplinkReport[], ...flags };
+}
+
+function readUnbound(value: unknown): UnboundPort[] | undefined {
+	if (!Array.isArray(value) || value.length > MOST_UNBOUND) return undefined;
+	const ports = value.flatMap((one): UnboundPort[] =>
+		isMap(one) && isName(one.service) && isCount(one.port) ? [{ service: one.service, port: one.port }] : [],
+	);
+	return ports.length === value.length ? ports : undefined;
 }
 
 function readUplink(value: unknown): UplinkReport | undefined {
