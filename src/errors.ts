@@ -73,6 +73,11 @@ export const ERRORS = {
 		exit: EXIT.daemon,
 		hint: "Stop it first with shunt stop, or query it with shunt status.",
 	},
+	SHUNT_DAEMON_STARTING: {
+		message: "The daemon is starting and takes no packets yet.",
+		exit: EXIT.daemon,
+		hint: "shunt status --wait waits until it is ready.",
+	},
 	SHUNT_DAEMON_UNREACHABLE: {
 		message: "No daemon answers at {socket}: {why}.",
 		exit: EXIT.daemon,
@@ -93,6 +98,11 @@ export const ERRORS = {
 		exit: EXIT.host,
 		hint: "They need nft 1.0 and Linux 5.12 (tables with an owner).",
 	},
+	SHUNT_GATEWAY_IS_BACKEND: {
+		message: "{address} of backend {backend} is an address of this host; a gateway cannot forward to itself.",
+		exit: EXIT.host,
+		hint: "Run gateways and backends on different hosts, or in network namespaces of their own; or remove this backend.",
+	},
 	SHUNT_IDS_EXHAUSTED: {
 		message: "{count} {what} are in use at once; must be at most {limit}; {remedy}.",
 		exit: EXIT.input,
@@ -108,10 +118,20 @@ export const ERRORS = {
 		exit: EXIT.failed,
 		hint: "This is a defect of Shunt; SHUNT_DEBUG=1 prints the stack trace, please report it.",
 	},
+	SHUNT_KERNEL_TOO_OLD: {
+		message: "{what} does not work on this kernel: {why}.",
+		exit: EXIT.host,
+		hint: "Boot a newer kernel (docs/engines.md); a gateway or a backend runs in user space with engine.mode: user, or auto.",
+	},
 	SHUNT_NEXT_HOP_UNRESOLVED: {
 		message: "The next hop to {address} cannot be resolved: {why}.",
 		exit: EXIT.host,
 		hint: "Check the route with ip route get, and the neighbour with ip neigh.",
+	},
+	SHUNT_NOT_READY: {
+		message: "The daemon at {socket} is not ready after {seconds} s: {why}.",
+		exit: EXIT.failed,
+		hint: "Routing must not lead packets to it yet; see its log, or give it longer with --timeout.",
 	},
 	SHUNT_NOT_ROOT: {
 		message: "{command} needs root (CAP_NET_ADMIN, CAP_NET_RAW).",

@@ -12,6 +12,7 @@
 #include "linux/offload.h"
 #include "linux/route.h"
 #include "linux/tun.h"
+#include "linux/unix_datagram.h"
 #include "linux/xdp_features.h"
 
 namespace shunt
@@ -199,6 +200,14 @@ Napi::Value open_tun_binding(const Napi::CallbackInfo &info)
 	return result;
 }
 
+// sendUnixDatagram(socket, text)
+Napi::Value send_unix_datagram_binding(const Napi::CallbackInfo &info)
+{
+	Status status = send_unix_datagram(info[0].ToString().Utf8Value(), info[1].ToString().Utf8Value());
+
+	return status.ok() ? info.Env().Undefined() : throw_failure(info.Env(), status);
+}
+
 } // namespace
 
 Napi::Object host(Napi::Env env)
@@ -214,6 +223,7 @@ Napi::Object host(Napi::Env env)
 	result.Set("xdpFeatures", Napi::Function::New(env, xdp_features_binding, "xdpFeatures"));
 	result.Set("openTun", Napi::Function::New(env, open_tun_binding, "openTun"));
 	result.Set("boundSockets", Napi::Function::New(env, bound_sockets_binding, "boundSockets"));
+	result.Set("sendUnixDatagram", Napi::Function::New(env, send_unix_datagram_binding, "sendUnixDatagram"));
 	result.Set("tcpSessions", Napi::Function::New(env, tcp_sessions_binding, "tcpSessions"));
 	result.Set("LinkCounters", link_counters_class(env));
 	result.Set("QueueCounters", queue_counters_class(env));

@@ -51,7 +51,11 @@ export interface ServiceStatus {
 	protocol: "udp" | "tcp";
 	idleMs: number;
 	sessions: number;
+	/** Of a gateway with very many targets, services may share them: then under the first of these services alone, with
+	 * the sessions and packets of all of them. */
 	targets: TargetStatus[];
+	/** Key of the service under which its targets are; null: they are here. */
+	targetsOf: string | null;
 	/** Where all backends are used because too few are healthy: prefixes of rules, "" for sources without one. */
 	panics: string[];
 }
@@ -134,6 +138,15 @@ export interface QueueCount {
 	dropped: number | null;
 }
 
+/** Tables are complete and health is known, or the deadline for both is over. */
+export interface Ready {
+	ready: boolean;
+	/** Milliseconds since it became so; null: it is not. */
+	sinceMs: number | null;
+	/** Phrases: "the first load report of b3". */
+	waitingFor: readonly string[];
+}
+
 /** `GET /status` */
 export interface Status {
 	role: Role;
@@ -150,6 +163,8 @@ export interface Status {
 		adopted: boolean;
 	};
 	config: string;
+	/** Whether routing may lead packets to it. */
+	ready: Ready;
 	/** Of the published tables. */
 	epoch: number;
 	uptimeMs: number;

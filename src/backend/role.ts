@@ -31,6 +31,7 @@ import { Sysctls } from "../host/sysctls.js";
 import { UndoLog } from "../host/undo-log.js";
 import { type LoadReport, MOST_UNBOUND } from "../load/index.js";
 import { LoadMeter, type TcpEndpoint } from "../member/load-meter.js";
+import type { Pending } from "../member/readiness.js";
 import type { MemberEvent, MemberView, Role, TableInputs } from "../member/role.js";
 import { workersFor } from "../member/workers.js";
 import { ROLE } from "../policy/index.js";
@@ -83,6 +84,8 @@ export class BackendRole implements Role {
 		this.#firewall = new Firewall(name, this.#warn);
 		this.#replies = new Firewall(`${name}_reply_port`, this.#warn, this.#undoLog);
 	}
+
+	async checkHost(): Promise<void> {}
 
 	async interfaces(): Promise<readonly string[]> {
 		this.#interfaces = await this.#findInterfaces();
@@ -179,6 +182,11 @@ export class BackendRole implements Role {
 	/** What this host's operator should do. */
 	advice(): readonly string[] {
 		return this.#ports?.advice() ?? [];
+	}
+
+	/** It delivers from the start; whether the services behind it answer is for gateways to find out. */
+	pending(): Pending {
+		return { what: [], deadlineOver: false };
 	}
 
 	async swept(): Promise<void> {}

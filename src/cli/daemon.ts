@@ -30,11 +30,16 @@ function eventText(event: DaemonEvent, paint: Paint): string {
 	const problem = String(event.problem ?? "");
 	const changed = Array.isArray(event.changed) ? event.changed.join(", ") : "";
 	switch (event.event) {
-		case "ready": {
-			const what = `${event.name} is ready: ${count(Number(event.services), "service")}, tables of epoch ${event.epoch}`;
+		case "started": {
+			const what = `${event.name} takes packets: ${count(Number(event.services), "service")}, tables of epoch ${event.epoch}`;
 			const sessions = event.adopted ? ", with the sessions of an earlier daemon" : "";
 			const engine = `${event.engine} (${event.why})${sessions}`;
-			return `${paint("green", what)}; ${engine}; process ${event.pid}, control socket ${event.socket}`;
+			return `${what}; ${engine}; process ${event.pid}, control socket ${event.socket}`;
+		}
+		case "ready": {
+			const unknown = Array.isArray(event.unknown) && event.unknown.length > 0 ? event.unknown.join(", ") : undefined;
+			const ready = paint("green", `${event.name} is ready`);
+			return unknown === undefined ? ready : `${ready}, ${paint("yellow", `without ${unknown}`)}`;
 		}
 		case "reloaded":
 			return `reloaded: tables of epoch ${event.epoch}; ${changed === "" ? "nothing has changed" : `changed: ${changed}`}`;

@@ -107,6 +107,8 @@ function queryCommands(program: Command): void {
 		)
 		.option("-a, --all", "include services and targets without traffic")
 		.option("-w, --watch [seconds]", "repeat at this interval, with rates (default: 1)", seconds(0.1, 86_400))
+		.option("--wait", "wait until the daemon is ready: routing may lead packets to it")
+		.option("--timeout <duration>", "with --wait: give up after this time (default: 30s)", durationMs)
 		.action(async (options) => (await import("./status.js")).status(options));
 	toDaemon(program.command("sessions").summary("list, count or expire live sessions"))
 		.description("Lists live sessions, the most recently active first; or counts or expires them.")

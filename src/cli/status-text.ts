@@ -60,6 +60,9 @@ function headLines(status: Status, { paint, now, before }: StatusView): string[]
 		`${name}  ${facts}`,
 		`engine    ${engineText(status)}`,
 		`config    ${status.config}`,
+		...(status.ready.ready
+			? []
+			: [`not ready ${paint("yellow", `waiting for ${status.ready.waitingFor.join(", ")}`)}`]),
 		`packets   ${number(status.in.packets)} in, ${bytes(status.in.bytes)}${speed}; ${conserved}`,
 		`dropped   ${alarm(dropped, paint)} by reason, ${lost}`,
 		...answeredLine(sum(by("indicate")), sum(by("return")), sum(by("control"))),
@@ -118,6 +121,7 @@ function serviceLines(status: Status, view: StatusView): string[] {
 		const totals = isGateway ? [number(packets), bytes(octets)] : [];
 		rows.push({ cells: [title, "", "", number(service.sessions), ...totals], style: "bold" });
 		if (!isGateway) continue;
+		if (service.targetsOf !== null) rows.push({ cells: [`  counted under ${service.targetsOf}`, "", "", "", "", ""] });
 		const targets = service.targets.filter(
 			(target) => view.all || target.share > 0 || target.packets > 0 || target.sessions > 0,
 		);

@@ -24,6 +24,15 @@ export function addressText(bytes: Uint8Array): string {
 	return wire.formatAddress(bytes);
 }
 
+/** The prefixes of a rule's `from`: of a prefix itself, of a range the fewest that hold it; none if the text is neither. */
+export function parsePrefixes(text: string): Prefix[] {
+	const range = wire.parseRange(text);
+	if (Array.isArray(range))
+		return range.map((prefix: wire.Prefix) => ({ ...prefix, bytes: Buffer.from(prefix.bytes) }));
+	const prefix = parsePrefix(text);
+	return prefix === undefined ? [] : [prefix];
+}
+
 /** A copy with all bits beyond `length` cleared. */
 export function maskBytes(bytes: Uint8Array, length: number): Buffer {
 	return Buffer.from(wire.maskBytes(bytes, length));

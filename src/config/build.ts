@@ -50,6 +50,7 @@ export function build(
 	);
 	checkAddresses("backends", backends, problems);
 	checkAddresses("gateways", gateways, problems);
+	checkGatewaysAreNoBackends(gateways, backends, problems);
 	const services: Service[] = buildServices(
 		entries(serviceSchema, data.services, valid),
 		new Map(backends.map((backend) => [backend.name, backend])),
@@ -93,6 +94,7 @@ export function build(
 			workers: engine.workers,
 			busyPollUs: Math.round(ms(engine.busyPoll) * 1000),
 			qdiscBypass: engine.qdiscBypass,
+			stations: engine.stations === "any" ? "any" : engine.stations.map((mac) => mac.replaceAll(":", "").toLowerCase()),
 		},
 		gateways,
 		backends,
@@ -218,6 +220,23 @@ function checkAddresses(section: string, members: readonly (Backend | Gateway)[]
 				problems.add("SHUNT_CONFIG_REFERENCE", [section, member.name, "address", i], message);
 			}
 			owner.set(address, member.name);
+		}
+	}
+}
+
+/** The tunnel would lead from a host to itself, where no engine takes its packets: the backend would lose its share. */
+function checkGatewaysAreNoBackends(
+	gateways: readonly Gateway[],
+	backends: readonly Backend[],
+	problems: ProblemList,
+): void {
+	const owner = new Map(backends.flatMap(({ name, addresses }) => addresses.map((address) => [address, name])));
+	for (const { name, addresses } of gateways) {
+		for (const [i, address] of addresses.entries()) {
+			const backend = owner.get(address);
+			if (backend === undefined) continue;
+			const message = `${address} is also the address of backend ${backend}; a gateway cannot forward to itself; run the two on different hosts, or remove one of them`;
+			problems.add("SHUNT_CONFIG_REFERENCE", ["gateways", name, "address", i], message);
 		}
 	}
 }

@@ -6,9 +6,11 @@
 
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
+import { parseRange } from "../wire/index.js";
 import { type Address, addressText, parseAddress, parsePrefix } from "./address.js";
 import { DURATION_PATTERN, parseDuration, parseShare, parseSpeed, SHARE_PATTERN, SPEED_PATTERN } from "./quantities.js";
 
+const MAC_PATTERN = /^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/;
 export const SECRET_PATTERN = /^[0-9a-fA-F]{32}$/;
 
 type Issue = { readonly input?: unknown };
@@ -114,6 +116,11 @@ export function share() {
 	const valid = (value: string) => parseShare(value) !== undefined || /^0+(\.0+)?%$/.test(value);
 	return text(rule, (value) => (valid(value) ? undefined : mustBe(rule)({ input: value })), SHARE_PATTERN);
 }
+export const mac = () => {
+	const rule = "a MAC address such as 00:00:5e:00:01:33";
+	const error = mustBe(rule);
+	return text(rule, (value) => (MAC_PATTERN.test(value) ? undefined : error({ input: value })), MAC_PATTERN.source);
+};
 
 export const port = () => whole(1, 65535, "one port");
 
@@ -137,10 +144,15 @@ function spellingFault(value: string): string {
 	if (percent >= 0) return `${quoted} has a zone; must be ${ADDRESS} without one; remove ${value.slice(percent)}`;
 	if (/^[0-9.]+$/.test(value) && /(^|\.)0[0-9]/.test(value))
 		return `${quoted} has an octet with a leading zero; must be ${ADDRESS}; write octets in decimal`;
-	if (/^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/.test(value) && /[A-Za-z]/.test(value))
-		return `${quoted} is a name; must be ${ADDRESS}; host names are not resolved`;
+	if (isName(value)) return `${quoted} is a name; must be ${ADDRESS}; ${NAME_REMEDY}`;
 	return mustBe(ADDRESS)({ input: value });
 }
+
+function isName(value: string): boolean {
+	return /^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/.test(value) && /[A-Za-z]/.test(value);
+}
+
+const NAME_REMEDY = "host names are not resolved; write the addresses that it has (getent ahosts lists them)";
 
 /** The fault of an address that is not a unicast address of a host. */
 function unicastFault(written: string, { text, bytes }: Address): string | undefined {
@@ -164,18 +176,29 @@ function unicastFault(written: string, { text, bytes }: Address): string | undef
 	}
 }
 
-const PREFIX = "a prefix such as 198.51.100.0/24 or 2001:db8::/32, or one address";
+const PREFIX =
+	"a prefix such as 198.51.100.0/24 or 2001:db8::/32, one address, or a range such as 198.51.100.10-198.51.100.99";
 
 export const prefix = () =>
 	text(PREFIX, (value) => {
 		const parsed = parsePrefix(value);
-		if (parsed === undefined) return mustBe(PREFIX)({ input: value });
+		if (parsed === undefined) return rangeFault(value);
 		if (parsed.hostBits) return `${value} has bits set beyond its length; write ${parsed.text}`;
 		const [base = ""] = parsed.text.split("/");
 		if (parsed.family === 6 && ipaddr.parse(base).range() === "ipv4Mapped")
 			return `${value} is an IPv4-mapped IPv6 prefix; write it as an IPv4 prefix`;
 		return undefined;
 	});
+
+/** The fault of a text that is not a prefix; undefined for a range of addresses. */
+function rangeFault(value: string): string | undefined {
+	const range = parseRange(value);
+	if (range === "families") return `${value} begins with one address family and ends with the other; must be ${PREFIX}`;
+	if (range === "backwards") return `${value} ends before it begins; write the lower address first`;
+	if (range !== undefined) return undefined;
+	if (isName(value)) return `${JSON.stringify(value)} is a name; must be ${PREFIX}; ${NAME_REMEDY}`;
+	return mustBe(PREFIX)({ input: value });
+}
 
 // A secret must not find its way into an error message, so its value is never shown.
 const SECRET = "32 hex digits in quotes; openssl rand -hex 16 generates them";

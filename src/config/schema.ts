@@ -48,7 +48,9 @@ const backendChoice = z.union(
 		map({
 			name: name("backend").describe("A name under backends."),
 			port: port().optional().describe("Port of the service at this backend. Default: the service's port."),
-			weight: whole(1, 1000, "a weight").default(1).describe("Relative share of new sessions."),
+			weight: whole(0, 1000, "a weight")
+				.default(1)
+				.describe("Relative share of new sessions. 0: keeps its sessions of this service and gets no new ones."),
 		}),
 	],
 	{ error: mustBe("a backend's name, or a map { name, port, weight }") },
@@ -60,7 +62,9 @@ const choices = () =>
 		.min(1, { error: () => "an empty list; must name at least one backend" });
 
 const rule = map({
-	from: oneOrMore(prefix(), "a prefix or a list of prefixes").describe("Source prefixes or addresses."),
+	from: oneOrMore(prefix(), "a prefix or a list of prefixes").describe(
+		"Source prefixes, addresses, or ranges of addresses.",
+	),
 	backends: choices().optional().describe("Backends for these sources. Default: the service's backends."),
 	redirect: terms().optional().describe("Redirection of these clients; omitted fields are the service's."),
 });

@@ -3,7 +3,7 @@
 // Owns: the checks and defaults among a service's fields. Must never: stop at a problem (see build.ts).
 
 import { strategyOf } from "../policy/strategy/index.js";
-import { parseAddress, parsePrefix } from "./address.js";
+import { parseAddress, parsePrefixes } from "./address.js";
 import { list } from "./field-types.js";
 import type { Backend, Choice, Family, Redirection, Rule, Service, ServiceHealth, Terms } from "./model.js";
 import { serviceKey } from "./model.js";
@@ -152,24 +152,25 @@ function buildRules(name: string, fields: ServiceFields, known: Known): Readonly
 		shared.set(identity, redirection);
 		for (const [j, text] of list(rule.from).entries()) {
 			const path: Path = Array.isArray(rule.from) ? [...base, "from", j] : [...base, "from"];
-			const prefix = parsePrefix(text);
-			if (prefix === undefined) continue;
-			if (!families.has(prefix.family)) {
-				const message = `${text} is an IPv${prefix.family} prefix, but the service has no IPv${prefix.family} address; remove it, or add such an address`;
+			const prefixes = parsePrefixes(text);
+			const family = prefixes[0]?.family;
+			if (family === undefined) continue;
+			if (!families.has(family)) {
+				const message = `${text} is an IPv${family} prefix, but the service has no IPv${family} address; remove it, or add such an address`;
 				problems.add("SHUNT_CONFIG_REFERENCE", path, message);
 			}
-			const before = seen.get(prefix.text);
-			if (before !== undefined) {
-				problems.add(
-					"SHUNT_CONFIG_REFERENCE",
-					path,
-					`${prefix.text} is already in ${before}; each prefix may be given once in a service`,
-				);
+			const ofFamily = rules.get(family) ?? [];
+			for (const prefix of prefixes) {
+				const before = seen.get(prefix.text);
+				if (before !== undefined) {
+					const part = prefixes.length > 1 ? `, a part of ${text},` : "";
+					const message = `${prefix.text}${part} is already in ${before}; each prefix may be given once in a service`;
+					problems.add("SHUNT_CONFIG_REFERENCE", path, message);
+				}
+				seen.set(prefix.text, `sources[${i}]`);
+				ofFamily.push({ from: prefix.text, redirection, length: prefix.length });
 			}
-			seen.set(prefix.text, `sources[${i}]`);
-			const ofFamily = rules.get(prefix.family) ?? [];
-			ofFamily.push({ from: prefix.text, redirection, length: prefix.length });
-			rules.set(prefix.family, ofFamily);
+			rules.set(family, ofFamily);
 		}
 	}
 	for (const [family, ofFamily] of rules) {
@@ -221,6 +222,8 @@ function buildChoices(
 		seen.add(identity);
 		choices.push(choice);
 	}
+	if (choices.length > 0 && choices.every(({ weight }) => weight === 0))
+		known.problems?.warn(path, "every weight is 0, so new sessions find no backend; give one a weight above 0");
 	return choices;
 }
 

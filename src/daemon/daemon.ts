@@ -2,7 +2,8 @@
  * The daemon: one member of the cluster and its control socket, as a process, from the command line to a clean end.
  *
  * Owns: signals (SIGINT and SIGTERM end it, SIGUSR2 ends it and leaves the kernel's engine, SIGHUP reloads), the order
- * of start and end, and the events that it reports, `ready` first.
+ * of start and end, and the events that it reports: `started` when its engine takes packets, `ready` when routing may
+ * lead packets to it, by which a service manager is told, too.
  * Must never: end without undoing what the member did to its host, unless SIGUSR2 ended it.
  */
 import { type Answers, answersOf, SOCKET_FOLDER, serve } from "../api/index.js";
@@ -13,6 +14,8 @@ import { GatewayRole } from "../gateway/role.js";
 import { engineName } from "../member/engines.js";
 import { Member } from "../member/member.js";
 import type { MemberEvent, Role } from "../member/role.js";
+import { ServiceManager } from "./service-manager.js";
+import { stateText } from "./state-text.js";
 
 export interface DaemonOptions {
 	/** Path of the configuration. */
@@ -25,14 +28,16 @@ export interface DaemonOptions {
 	onEvent: (event: DaemonEvent) => void;
 }
 
-export type DaemonEvent = MemberEvent | { event: "stopping" | "stopped"; [detail: string]: unknown };
+export type DaemonEvent =
+	| MemberEvent
+	| { event: "started" | "ready" | "stopping" | "stopped"; [detail: string]: unknown };
 
 export function runGateway(options: DaemonOptions): Promise<void> {
-	return run("gateway", options, (config, name) => new GatewayRole(config, name, options.onEvent));
+	return run("gateway", options, (config, name, emit) => new GatewayRole(config, name, emit));
 }
 
 export function runBackend(options: DaemonOptions): Promise<void> {
-	return run("backend", options, (config, name) => new BackendRole(config, name, options.onEvent));
+	return run("backend", options, (config, name, emit) => new BackendRole(config, name, emit));
 }
 
 /** Ends the daemon and leaves the kernel's engine running for the next daemon: an upgrade without packet loss. */
@@ -43,7 +48,7 @@ const DETACH = "SIGUSR2";
 async function run(
 	kind: "gateway" | "backend",
 	options: DaemonOptions,
-	roleOf: (config: Config, name: string) => Role,
+	roleOf: (config: Config, name: string, emit: (event: MemberEvent) => void) => Role,
 ): Promise<void> {
 	if (process.getuid?.() !== 0) throw new ShuntError("SHUNT_NOT_ROOT", { command: `shunt ${kind}` });
 	const config = readConfig(options.config);
@@ -53,55 +58,82 @@ async function run(
 	const stop = new Promise<string>((resolve) => {
 		for (const signal of ["SIGINT", "SIGTERM", DETACH] as const) process.once(signal, () => resolve(signal));
 	});
+	const warn = (problem: string) => options.onEvent({ event: "warning", problem });
+	const manager = new ServiceManager({ warn });
 	let signal: string | undefined;
 	let member: Member | undefined;
+	/** The manager's line follows what has happened. */
+	const emit = (event: MemberEvent) => {
+		options.onEvent(event);
+		if (member !== undefined && STATE_EVENTS.has(event.event)) manager.status(stateText(member));
+	};
+	const reload = async () => {
+		const running = started(member);
+		manager.reloading();
+		try {
+			return await running.reload();
+		} finally {
+			manager.reloaded(stateText(running));
+		}
+	};
 	const api = await serve(
 		socket,
-		answersOnceStarted(() => member),
+		answersOnceStarted(() => member, reload),
 	);
 	try {
-		member = await Member.start(() => roleOf(config, name), config, options.onEvent);
-		const started = member;
+		manager.status("starting");
+		member = await Member.start(() => roleOf(config, name, emit), config, emit);
 		process.on("SIGHUP", () => {
-			started.reload().catch((error: unknown) => options.onEvent({ event: "refused", problem: messageOf(error) }));
+			reload().catch((error: unknown) => options.onEvent({ event: "refused", problem: messageOf(error) }));
 		});
+		const running = member;
+		const what = { role: kind, name, pid: process.pid, socket };
 		options.onEvent({
-			event: "ready",
-			role: kind,
-			name,
-			pid: process.pid,
-			socket,
+			event: "started",
+			...what,
 			services: config.services.length,
-			epoch: member.epoch,
-			engine: engineName(member.mode),
-			why: member.modeReason,
-			adopted: member.engine.kernel()?.adopted ?? false,
+			epoch: running.epoch,
+			engine: engineName(running.mode),
+			why: running.modeReason,
+			adopted: running.engine.kernel()?.adopted ?? false,
+		});
+		manager.status(stateText(running));
+		void running.ready.then((unknown) => {
+			if (signal !== undefined) return;
+			options.onEvent({ event: "ready", ...what, unknown });
+			manager.ready(stateText(running), () => running.workerErrors.size === 0);
 		});
 		signal = await stop;
 		options.onEvent({ event: "stopping", signal });
+		manager.stopping(signal === DETACH ? "stopping; the kernel engine continues" : "stopping");
 	} finally {
 		await (signal === DETACH ? member?.detach() : member?.close());
 		await api.close();
+		manager.close();
 		process.removeAllListeners("SIGHUP");
 	}
 	options.onEvent({ event: "stopped", left: signal === DETACH && member?.mode !== "user" });
 }
 
+/** Events after which stateText() may differ. */
+const STATE_EVENTS: ReadonlySet<string> = new Set(["health", "panic", "worker-ended"]);
+
+function started(member: Member | undefined): Member {
+	if (member) return member;
+	throw new ShuntError("SHUNT_DAEMON_STARTING");
+}
+
 /** The socket is opened before the member starts, so that a second daemon of this name is refused before it touches the
  * host. */
-function answersOnceStarted(member: () => Member | undefined): Answers {
-	const now = () => {
-		const started = member();
-		if (!started) throw new ShuntError("SHUNT_ENGINE_FAILED", { step: "starting", why: "the daemon is not ready yet" });
-		return answersOf(started);
-	};
+function answersOnceStarted(member: () => Member | undefined, reload: Answers["reload"]): Answers {
+	const now = () => answersOf(started(member()));
 	return {
 		status: () => now().status(),
 		sessions: async (query) => now().sessions(query),
 		countSessions: async (filter) => now().countSessions(filter),
 		expireSessions: async (filter) => now().expireSessions(filter),
 		explain: (query) => now().explain(query),
-		reload: () => now().reload(),
+		reload,
 	};
 }
 

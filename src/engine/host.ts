@@ -136,6 +136,9 @@ export interface Host {
 	xdpFeatures(ifindex: number): number | null;
 	/** A tun device of our own; it goes when the descriptor is closed (by the caller, fs.closeSync). */
 	openTun(name: string, severalQueues?: boolean): { fd: number; ifindex: number; name: string };
+	/** One datagram to a Unix socket: an absolute path, or '@' and an abstract name. EAGAIN: it has not been read for a
+	 * second. */
+	sendUnixDatagram(socket: string, text: string): void;
 	/**
 	 * How many TCP connections this network namespace has at each local address and port, in the order asked: those in
 	 * ESTABLISHED, CLOSE_WAIT and FIN_WAIT1. An IPv4 connection of an IPv6 socket counts as IPv4. The kernel is asked on

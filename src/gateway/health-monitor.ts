@@ -145,7 +145,7 @@ export class HealthMonitor {
 	/** Of the health that `ofTargets` returned last. Tables follow when its factors change. */
 	slowStart(targets: readonly Target[]): SlowStart["factors"] {
 		if (this.#recoveredAt.size === 0) return new Map();
-		const subjects = new Map(targets.map((one) => [one.key, serviceSubject(one.backend, one.service, one.port)]));
+		const subjects = new Map(targets.map((one) => [one.key, serviceSubject(one.backend, one.set, one.port)]));
 		const slowStartMs = (key: string) => this.#places.get(subjects.get(key) ?? "")?.slowStartMs ?? 0;
 		const { factors, nextMs } = slowStart(this.#recoveredAt, slowStartMs, performance.now());
 		clearTimeout(this.#stepTimer);

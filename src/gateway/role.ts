@@ -1,6 +1,7 @@
 /**
  * The gateway's role.
  *
+ *   checkHost  no backend of the configuration is this host
  *   prepare    receive offloads off
  *   hostFacts  the next hop to each target
  *   apply      firewall rules (this kernel drops what the engine takes), service addresses on lo
@@ -15,18 +16,21 @@ import { type EngineOptions, host } from "../engine/index.js";
 import { ALL_UNKNOWN } from "../health/index.js";
 import { ServiceAddresses } from "../host/addresses.js";
 import { Firewall } from "../host/firewall.js";
-import { requireInterface } from "../host/interfaces.js";
+import { interfaceAddresses, requireInterface } from "../host/interfaces.js";
 import { NextHops } from "../host/next-hops.js";
 import { type EngineMode, Offloads } from "../host/offloads.js";
 import { UndoLog } from "../host/undo-log.js";
 import type { LoadReport } from "../load/index.js";
 import { requireRedirectTargets } from "../member/engines.js";
 import { LoadMeter } from "../member/load-meter.js";
+import type { Pending } from "../member/readiness.js";
 import type { BackendView, MemberEvent, MemberView, Role, TableInputs } from "../member/role.js";
 import { workersFor } from "../member/workers.js";
 import { ROLE } from "../policy/index.js";
 import { Balancing } from "./balancing.js";
 import { gatewayRules } from "./firewall-rules.js";
+import { refuseOwnBackend } from "./own-backend.js";
+import { firstDeadlineMs, pendingOf } from "./pending.js";
 
 export class GatewayRole implements Role {
 	readonly kind = "gateway";
@@ -41,6 +45,7 @@ export class GatewayRole implements Role {
 	#member: MemberView | undefined;
 	#balancing: Balancing | undefined;
 	#loadMeter: LoadMeter | undefined;
+	#startedAt = Number.POSITIVE_INFINITY;
 
 	constructor(
 		config: Config,
@@ -58,6 +63,11 @@ export class GatewayRole implements Role {
 
 	get backends(): BackendView | undefined {
 		return this.#balancing;
+	}
+
+	async checkHost({ backends }: Config): Promise<void> {
+		const addresses = (await interfaceAddresses()).map(({ address }) => address);
+		refuseOwnBackend(backends, addresses);
 	}
 
 	async interfaces(): Promise<readonly string[]> {
@@ -114,6 +124,7 @@ export class GatewayRole implements Role {
 		const member = this.#member!;
 		if (member.mode === "native") requireRedirectTargets(usedInterfaces(member));
 		this.#balancing?.start();
+		this.#startedAt = performance.now();
 		this.#loadMeter = new LoadMeter(
 			this.name,
 			() => ({
@@ -129,6 +140,15 @@ export class GatewayRole implements Role {
 			this.#warn,
 		);
 		this.#loadMeter.start();
+	}
+
+	pending(): Pending {
+		const { config, compiled } = this.#member!;
+		const health = (backend: string) => this.#balancing?.health(backend).health ?? "unknown";
+		return {
+			what: pendingOf(config.backends, health, compiled?.unresolved ?? []),
+			deadlineOver: performance.now() - this.#startedAt >= firstDeadlineMs(config.load.reportMs),
+		};
 	}
 
 	async swept(): Promise<void> {

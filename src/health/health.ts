@@ -71,8 +71,8 @@ export interface HealthTarget {
 	readonly key: string;
 	readonly backend: string;
 	readonly address: string;
-	/** The service's key. */
-	readonly service: string;
+	/** The service's key; a name of another form if services share the target. Then only the backend's health counts. */
+	readonly set: string;
 	readonly port: number;
 }
 
@@ -93,14 +93,14 @@ export function targetHealth(
 }
 
 export function healthOfTarget(
-	{ backend, address, service, port }: HealthTarget,
+	{ backend, address, set, port }: HealthTarget,
 	state: HealthState,
 	addresses: readonly string[],
 	services: readonly HealthState[],
 ): TargetHealth {
 	const own = state.get(address);
 	const host = own === undefined || own.health === "unknown" ? backendHealth(addresses, state) : own;
-	const subject = serviceSubject(backend, service, port);
+	const subject = serviceSubject(backend, set, port);
 	return worst([...services.flatMap((one) => one.get(subject) ?? []), host]);
 }
 

@@ -8,7 +8,7 @@
  * Owns: the order of start and end, and the choice of the engine by trying.
  * Must never: touch a packet, or leave the host half set up: what was begun is undone when a later step fails.
  */
-import { type Config, readConfig, type Service } from "../config/index.js";
+import { type Config, problemText, readConfig, type Service } from "../config/index.js";
 import {
 	type Compiled,
 	readSnapshot,
@@ -17,7 +17,7 @@ import {
 	type TableIds,
 	type Target,
 } from "../database/index.js";
-import { type EngineOptions, NativeEngine } from "../engine/index.js";
+import { type EngineOptions, NativeEngine, requireKernel } from "../engine/index.js";
 import { networkNamespace } from "../host/interfaces.js";
 import type { EngineMode } from "../host/offloads.js";
 import { pinFolder, unpin, unpinOtherInterfaces } from "../host/pins.js";
@@ -25,6 +25,7 @@ import { changedParts } from "./config-changes.js";
 import { engineReason, enginesToTry, type Refusal, refusalReason } from "./engines.js";
 import { type PersistedState, PersistedStateFile } from "./persisted-state.js";
 import { Publisher } from "./publisher.js";
+import { Readiness } from "./readiness.js";
 import type { MemberEvent, MemberView, Role } from "./role.js";
 import { SessionSweeper } from "./session-sweeper.js";
 
@@ -59,6 +60,10 @@ export class Member implements MemberView {
 	readonly modeReason: string;
 	/** By worker of a user-space engine: why it ended by itself. */
 	readonly workerErrors: ReadonlyMap<number, string>;
+	/** From when on routing may lead packets here. */
+	readonly readiness: Readiness;
+	/** Resolves once, to what was waited for in vain. */
+	readonly ready: Promise<readonly string[]>;
 	readonly #publisher: Publisher;
 	readonly #sweeper: SessionSweeper;
 	readonly #stateFile: PersistedStateFile;
@@ -82,12 +87,22 @@ export class Member implements MemberView {
 			snapshot,
 			store,
 			role,
+			interfaces: attempt.interfaces,
 			engine,
 			stateFile: mode === "user" ? undefined : stateFile,
 			adopted: engine.kernel()?.adopted ? attempt.persisted : undefined,
 			warn,
 		});
 		this.#publisher = publisher;
+		let becomesReady: (unknown: readonly string[]) => void = () => {};
+		this.ready = new Promise((resolve) => {
+			becomesReady = resolve;
+		});
+		this.readiness = new Readiness({
+			pending: () => role.pending(),
+			published: () => publisher.settled(),
+			ready: becomesReady,
+		});
 		this.#sweeper = new SessionSweeper(engine, {
 			intervalMs: () => publisher.config.sessions.checkMs,
 			passBegins: () => publisher.checkClock(),
@@ -104,6 +119,7 @@ export class Member implements MemberView {
 			const snapshot = await readSnapshot(store);
 			const namespace = networkNamespace();
 			for (let role = makeRole(); ; role = makeRole()) {
+				await role.checkHost(config);
 				const interfaces = await role.interfaces();
 				const stateFile = new PersistedStateFile(role.name, namespace);
 				const pins = await pinFolder(role.name, namespace).catch(() => undefined);
@@ -129,6 +145,7 @@ export class Member implements MemberView {
 	static async #start(attempt: Attempt): Promise<Member> {
 		const { role, config, snapshot, interfaces, mode, pins, stateFile, emit } = attempt;
 		const workerErrors = new Map<number, string>();
+		if (mode !== "user") requireKernel("xdp");
 		const roleOptions = await role.prepare(config, mode);
 		const engine = new NativeEngine(
 			engineOptions(attempt, roleOptions, (worker, problem) => {
@@ -149,8 +166,10 @@ export class Member implements MemberView {
 				stateFile.remove();
 			} else if (pins !== undefined) unpinOtherInterfaces(pins, interfaces);
 			role.start();
-			for (const problem of missingFeatures(engine)) emit({ event: "warning", problem });
+			for (const problem of [...config.warnings.map(problemText), ...missingFeatures(engine)])
+				emit({ event: "warning", problem });
 			member.#sweeper.start();
+			member.readiness.start();
 			return member;
 		} catch (error) {
 			if (member !== undefined) await member.#halt();
@@ -199,11 +218,14 @@ export class Member implements MemberView {
 		return this.#publisher.publish();
 	}
 
-	/** Reads the configuration again. Throws SHUNT_CONFIG_… for a mistake in it, and then nothing has changed. */
+	/** Reads the configuration again. Throws SHUNT_CONFIG_… for a mistake in it, or what checkHost throws; then nothing
+	 * has changed. */
 	async reload(): Promise<{ epoch: number; changed: string[] }> {
 		const before = this.config;
 		const after = readConfig(before.file);
+		await this.role.checkHost(after);
 		await this.#publisher.reload(after);
+		for (const warning of after.warnings) this.#emit({ event: "warning", problem: problemText(warning) });
 		const result = { epoch: this.epoch, changed: changedParts(before, after) };
 		this.#emit({ event: "reloaded", ...result });
 		return result;
@@ -229,6 +251,7 @@ export class Member implements MemberView {
 	}
 
 	async #halt(): Promise<void> {
+		this.readiness.stop();
 		this.#sweeper.stop();
 		await this.#publisher.stop();
 	}

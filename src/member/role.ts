@@ -3,10 +3,10 @@
  *
  * A role is made for one attempt to start a member and is spent once it is closed. The member calls it in this order:
  *
- *   interfaces → prepare → attach → [tableInputs, hostFacts, published] → apply → start → … → close or detach
+ *   checkHost → interfaces → prepare → attach → [tableInputs, hostFacts, published] → apply → start → … → close or detach
  *
- * where the part in brackets is repeated by every publication, `swept` follows each pass over the session table, and
- * `configure` and `apply` frame the publication of a reload.
+ * where the part in brackets is repeated by every publication, `swept` follows each pass over the session table,
+ * `checkHost` precedes a reload, and `configure` and `apply` frame its publication.
  *
  * Owns: the contract between member/ and a role. A role runs its own loops; the member knows neither of them.
  * Must never: name what only one of the roles has.
@@ -18,10 +18,11 @@ import type { HealthState, TargetHealth } from "../health/index.js";
 import type { EngineMode } from "../host/offloads.js";
 import type { LoadReport } from "../load/index.js";
 import type { Believed } from "../policy/index.js";
+import type { Pending } from "./readiness.js";
 
 /** What the daemon reports as it happens; part of its JSON output. */
 export interface MemberEvent {
-	event: "ready" | "reloaded" | "refused" | "warning" | "worker-ended" | "next-hop" | "health" | "panic";
+	event: "reloaded" | "refused" | "warning" | "worker-ended" | "next-hop" | "health" | "panic";
 	[detail: string]: unknown;
 }
 
@@ -80,6 +81,8 @@ export interface Role {
 	/** What it believes of backends; undefined: nothing, it chooses none. */
 	readonly backends: BackendView | undefined;
 
+	/** Before the start and before each reload: throws if this host cannot have this role in this configuration. */
+	checkHost(config: Config): Promise<void>;
 	/** The interfaces whose packets the engine takes. Throws SHUNT_INTERFACE_MISSING. */
 	interfaces(): Promise<readonly string[]>;
 	/** Changes the host as this engine needs it: offloads, sysctls, tun device. Returns what a user-space engine is
@@ -97,6 +100,8 @@ export interface Role {
 	published(compiled: Compiled, previous: Compiled | undefined): void;
 	/** The engine takes packets: the role's loops begin. Throws if the engine cannot serve this role here. */
 	start(): void;
+	/** What the member waits for, from start() on, before it is ready. */
+	pending(): Pending;
 	/** A pass over the session table is complete. A rejection is reported as a warning. */
 	swept(): Promise<void>;
 	/** A new configuration is in the database and not yet published. */

@@ -28,9 +28,10 @@ export interface Candidate {
 
 /**
  * How many rows a table needs. Ask it for *all configured* targets, not for those that are active now: a table that
- * changed its size because a target left would send nearly every flow elsewhere.
+ * changed its size because a target left would send nearly every flow elsewhere. One of weight 0 has no rows.
  */
-export function tableSize(weights: readonly number[]): number {
+export function tableSize(configured: readonly number[]): number {
+	const weights = configured.filter((weight) => weight > 0);
 	const total = weights.reduce((sum, weight) => sum + weight, 0);
 	const least = Math.min(...weights);
 	const wanted = weights.length === 0 ? 0 : (ROWS_PER_TARGET * total) / least;

@@ -13,5 +13,6 @@ export * from "./frame.js";
 export * from "./header.js";
 export * from "./packet.js";
 export * from "./prefix.js";
+export * from "./range.js";
 export * from "./siphash.js";
 export * from "./tag-flow.js";

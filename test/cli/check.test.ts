@@ -64,6 +64,15 @@ test("check loads neither the addon nor a daemon", async () => {
 	expect((await shunt(["check", "examples/lab.yaml"], { env })).stderr).not.toContain("shunt.node");
 });
 
+test("a list of backends whose weights are all 0 is a warning", async () => {
+	const { status, stdout } = await shunt(["check", "test/config/warned/weights-zero.yaml"]);
+	const warnings = stdout.split("\n").filter((line) => line.includes(": warning: "));
+	expect({ status, fields: warnings.map((line) => line.split(": ")[2]) }).toEqual({
+		status: 0,
+		fields: ["services.dns.backends", "services.dns.sources[1].backends"],
+	});
+});
+
 test("a service at a gateway's own address is a warning at its place, in text and in --json; exit status 0", async () => {
 	const file = "test/config/warned/gateway-address.yaml";
 	const text = await shunt(["check", file]);

@@ -43,6 +43,25 @@ describe("lookup", () => {
 		expect(answer?.redirection.terms).toMatchObject({ clients: true, term: "leased", leaseS: 90 });
 	});
 
+	test("R9: weight 0 drains a backend in one service, or for the sources of one rule, and nowhere else", () => {
+		const services = `  one: { address: 203.0.113.1, port: 1, protocol: udp, backends: [b1, { name: b2, weight: 0 }] }
+  two: { address: 203.0.113.2, port: 1, protocol: udp, backends: [b1, b2], sources: [{ from: 198.51.100.1, backends: [{ name: b1, weight: 0 }, b3] }] }`;
+		const known = snapshotOfConfig(config(services));
+		const states = (service: number, source: string) =>
+			lookup(known, known.services[service]!, source)?.targets.map((target) => `${target.backend} ${target.state}`);
+		expect(states(0, "192.0.2.1")).toEqual(["b1 active", "b2 draining"]);
+		expect(states(1, "192.0.2.1")).toEqual(["b1 active", "b2 active"]);
+		expect(states(1, "198.51.100.1")).toEqual(["b1 draining", "b3 active"]);
+	});
+
+	test("R2: a range of addresses is the rule of each of them, and of no other", () => {
+		const text = `  one: { address: 203.0.113.1, port: 1, protocol: udp, backends: [b1], sources: [{ from: 198.51.100.10-198.51.100.99, backends: [b2] }] }`;
+		const known = snapshotOfConfig(config(text));
+		const of = (source: string) => lookup(known, known.services[0]!, source)?.targets[0]?.backend;
+		const sources = ["198.51.100.9", "198.51.100.10", "198.51.100.63", "198.51.100.99", "198.51.100.100"];
+		expect(sources.map(of)).toEqual(["b1", "b2", "b2", "b2", "b1"]);
+	});
+
 	test("a source of the other family has no answer", () => {
 		expect(lookup(snapshot, four, "2001:db8::1")).toBeUndefined();
 		expect(lookup(snapshot, four, "nonsense")).toBeUndefined();

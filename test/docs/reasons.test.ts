@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { reasons } from "../../src/engine/index.js";
 import { cases } from "../golden/cases.js";
+import { policies } from "../golden/policies.js";
 import { questions } from "../golden/questions.js";
 
 const root = join(import.meta.dirname, "../..");
@@ -21,7 +22,7 @@ const VERDICTS = {
 
 /** Names of the golden cases whose counters include the reason. */
 function proofs(reason: string): string[] {
-	return [...cases, ...questions]
+	return [...cases, ...questions, ...policies]
 		.filter(({ name }) => {
 			const file = join(root, "test/golden/expected", name, "counters.json");
 			return existsSync(file) && reason in JSON.parse(readFileSync(file, "utf8")).reasons;

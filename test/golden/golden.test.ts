@@ -22,9 +22,10 @@ import { decodeFrame, headerTag, type IpPacket, parseAddress } from "../../src/w
 import { pcap } from "../wire/pcap.js";
 import { type Case, CONFIG, KEYS, cases as others } from "./cases.js";
 import { contradiction } from "./explained.js";
+import { policies } from "./policies.js";
 import { questions } from "./questions.js";
 
-const cases = [...others, ...questions];
+const cases = [...others, ...questions, ...policies];
 
 const work = mkdtempSync(join(tmpdir(), "shunt-golden-"));
 afterAll(() => rmSync(work, { recursive: true, force: true }));
@@ -92,6 +93,7 @@ function steps(one: Case): { at: number; compiled: Compiled }[] {
 			facts,
 			ownState: config.backends.find(({ name }) => name === "b1")?.state,
 			own: one.role === "backend" ? ["10.77.3.11", "fd77:3::11"] : [],
+			...(one.stations === undefined ? {} : { stations: one.stations.map(([ifindex, mac]) => ({ ifindex, mac })) }),
 			ids,
 			previous,
 			wallOffsetNs: 0n,

@@ -60,15 +60,16 @@ export class Cluster {
 		return cluster;
 	}
 
-	async startOne(host: MemberHost): Promise<LabProcess> {
+	/** Resolves when its engine takes packets; a gateway is ready a little later, once its backends were heard. */
+	async startOne(host: MemberHost, environment: Record<string, string> = {}): Promise<LabProcess> {
 		const role = host === "gateway" ? "gateway" : "backend";
 		// biome-ignore format: one option per line would hide the command
 		const daemon = this.lab.start(host, [
 			process.execPath, CLI, role, "--config", this.config, "--name", host === "gateway" ? "g1" : host,
 			"--socket", this.socket(host), "--json",
-		]);
+		], environment);
 		this.daemons.set(host, daemon);
-		await daemon.saysOnStdout(/"event":"ready"/, 20_000);
+		await daemon.saysOnStdout(/"event":"started"/, 20_000);
 		return daemon;
 	}
 

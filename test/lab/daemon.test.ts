@@ -1,9 +1,11 @@
 // daemon.test.ts - R9, R29 and the life of a daemon on its host: start, reload, sessions, crash, clean end.
 
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import type { Status } from "../../src/api/index.js";
 import { CLI, type Cluster, ENGINES, useCluster, whoAnswers } from "./cluster.js";
-import { addresses, isRoot, type Lab, until } from "./lab.js";
+import { addresses, isRoot, type Lab, root, until } from "./lab.js";
 
 const [seven, eight] = addresses.client.ipv4;
 const VIP = "203.0.113.53";
@@ -71,6 +73,34 @@ describe.skipIf(!isRoot).each(ENGINES)("a daemon on its host, engine %s", (engin
 		expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
 	});
 
+	test("R33: a gateway that is also a backend is refused at its start and at a reload, and what it serves stays; warnings are events", async () => {
+		const before = readFileSync(cluster.config, "utf8");
+		const own = addresses.gateway.ipv4;
+		const changed = before.replace(/( b3: \{ address: \[)/, `$1${own}, `);
+		expect(changed, "b3 has the gateway's address").not.toBe(before);
+		cluster.write(changed);
+		const refusal = new RegExp(`${own} of backend b3 is an address of this host`);
+		const error = await cluster
+			.api("gateway")
+			.reload()
+			.catch((one: Error) => one);
+		expect(String(error)).toMatch(refusal);
+		expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
+		// biome-ignore format: one option per line would hide the command
+		const other = await lab.run("gateway", [
+			process.execPath, CLI, "gateway", "--config", cluster.config, "--name", "g1", "--socket", `${cluster.socket("gateway")}.other`,
+		], { mayFail: true });
+		expect(other.status).toBe(3);
+		expect(other.stderr).toMatch(refusal);
+		expect(other.stderr).toMatch(/different hosts/);
+		cluster.write(before.replace("g1: { interface: eth0 }", `g1: { interface: eth0, address: [${own}, ${VIP}] }`));
+		await cluster.api("gateway").reload();
+		await cluster.daemons.get("gateway")?.saysOnStdout(/"event":"warning","problem":"[^"]*gateway g1's own address/);
+		cluster.write(before);
+		await cluster.api("gateway").reload();
+		expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
+	});
+
 	test("a session stays with its backend over a reload; when that goes, its next packet gets another", async () => {
 		const from = `${addresses.client.ipv4[2]}#4200`;
 		const first = await whoAnswers(lab, from, VIP);
@@ -105,7 +135,7 @@ describe.skipIf(!isRoot).each(ENGINES)("a daemon on its host, engine %s", (engin
 		expect(await answers.stop()).toHaveLength(0);
 	});
 
-	test("R29: a killed daemon leaves no rule behind and does not cut its host off; the next one takes over", async () => {
+	test("R29 R36: a killed daemon leaves no rule behind and does not cut its host off; the next one takes over, and says when it is ready", async () => {
 		const gateway = cluster.daemons.get("gateway");
 		await gateway?.stop("SIGKILL");
 		await until(
@@ -113,7 +143,28 @@ describe.skipIf(!isRoot).each(ENGINES)("a daemon on its host, engine %s", (engin
 			async () => (await lab.text("gateway", ["nft", "list", "ruleset"])) === "",
 		);
 		await lab.run("client", ["ping", "-c", "1", "-W", "2", addresses.gateway.ipv4]);
-		await cluster.startOne("gateway");
+		const manager = join(lab.directory, "notify");
+		const reader = lab.start("gateway", ["python3", join(root, "test/daemon/notify-reader.py"), manager]);
+		await reader.saysOnStdout(/bound/);
+		// biome-ignore format: one option per line would hide the command
+		const wait = (...options: string[]) => lab.run("gateway", [
+			process.execPath, CLI, "status", "--wait", "--socket", cluster.socket("gateway"), "--json", ...options,
+		], { mayFail: true, timeoutMs: 30_000 });
+		expect((await wait("--timeout", "1ms")).status, "no daemon runs").toBe(4);
+		const [ready] = await Promise.all([wait(), cluster.startOne("gateway", { NOTIFY_SOCKET: manager })]);
+		const status: Status = JSON.parse(ready.stdout);
+		expect(ready.status).toBe(0);
+		expect(status.ready).toMatchObject({ ready: true, waitingFor: [] });
+		expect(status.loads.map(({ health }) => health)).toEqual(["healthy", "healthy", "healthy"]);
+		expect(status.services.flatMap(({ targets }) => targets).filter(({ nextHop }) => nextHop === null)).toEqual([]);
+		await reader.saysOnStdout(
+			/"STATUS=waiting for [\s\S]*"READY=1\\nSTATUS=serving \d+ services; 3 of 3 backends healthy"/,
+		);
+		expect(cluster.daemons.get("gateway")?.stdout).toMatch(
+			/"event":"started"[\s\S]*"event":"ready"[^\n]*"unknown":\[\]/,
+		);
+		await cluster.api("gateway").reload();
+		await reader.saysOnStdout(/"RELOADING=1\\nMONOTONIC_USEC=\d+"\n"READY=1/);
 		expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
 	});
 
