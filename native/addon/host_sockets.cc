@@ -20,8 +20,8 @@ class BoundSocketsJob : public Napi::AsyncWorker
 {
 public:
 	BoundSocketsJob(Napi::Env env, uint8_t protocol, std::vector<uint16_t> ports)
-	    : Napi::AsyncWorker(env, "shunt bound sockets"), deferred_(Napi::Promise::Deferred::New(env)), protocol_(protocol),
-	      ports_(std::move(ports))
+	    : Napi::AsyncWorker(env, "shunt bound sockets"), deferred_(Napi::Promise::Deferred::New(env)),
+	      protocol_(protocol), ports_(std::move(ports))
 	{
 	}
 

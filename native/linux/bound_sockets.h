@@ -28,7 +28,8 @@ struct BoundSocket {
 
 	bool operator==(const BoundSocket &other) const
 	{
-		return protocol == other.protocol && address == other.address && port == other.port && both == other.both;
+		return protocol == other.protocol && address == other.address && port == other.port &&
+		       both == other.both;
 	}
 };
 
