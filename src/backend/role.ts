@@ -197,7 +197,9 @@ export class BackendRole implements Role {
 		const report = this.#loadMeter?.report;
 		const missing = this.#ports?.missing ?? [];
 		const unbound = missing.slice(0, MOST_UNBOUND).map(({ service, port }) => ({ service, port }));
-		return report && { ...report, survives: this.#member?.outlivesDaemon ?? false, unbound };
+		const override = this.#member?.ownOverride();
+		const beside = { unbound, ...(override === undefined ? {} : { override }) };
+		return report && { ...report, survives: this.#member?.outlivesDaemon ?? false, ...beside };
 	}
 
 	/** Until the gateways have published tables without this backend, its engine goes on. */

@@ -2,6 +2,8 @@
 //
 // Owns: the fields and units. Must never: trust a field; a report with an invalid field is refused as a whole.
 
+import { type ReportedOverride, readOverride } from "./override-report.js";
+
 /** One uplink of a backend, from its own counters (R12). */
 export interface UplinkReport {
 	/** The backend's addresses on this uplink, canonical. */
@@ -38,6 +40,8 @@ export interface LoadReport {
 	readonly survives?: boolean;
 	/** The daemon ends, and its data plane with it. */
 	readonly leaving?: boolean;
+	/** What its operator has changed at run time; absent: nothing. */
+	readonly override?: ReportedOverride;
 	/** Services without a socket on this server, though they should have one. Not there: an older version, or unknown. */
 	readonly unbound?: readonly UnboundPort[];
 }
@@ -64,16 +68,19 @@ export function readReport(value: unknown): LoadReport | undefined {
 	if (!Array.isArray(uplinks) || uplinks.length > MOST_UPLINKS) return undefined;
 	const links = uplinks.map(readUplink);
 	if (links.includes(undefined)) return undefined;
-	const { survives, leaving, unbound } = value;
+	const { survives, leaving } = value;
 	if (!(isFlag(survives) && isFlag(leaving))) return undefined;
-	const ports = unbound === undefined ? undefined : readUnbound(unbound);
-	if (unbound !== undefined && ports === undefined) return undefined;
-	const flags = {
+	const override = value.override === undefined ? undefined : readOverride(value.override);
+	if (value.override !== undefined && override === undefined) return undefined;
+	const unbound = value.unbound === undefined ? undefined : readUnbound(value.unbound);
+	if (value.unbound !== undefined && unbound === undefined) return undefined;
+	const beside = {
 		...(survives === undefined ? {} : { survives }),
 		...(leaving === undefined ? {} : { leaving }),
-		...(ports === undefined ? {} : { unbound: ports }),
+		...(override === undefined ? {} : { override }),
+		...(unbound === undefined ? {} : { unbound }),
 	};
-	return { server, at, total, udpSessions, tcpSessions, cpu, link, uplinks: links as UplinkReport[], ...flags };
+	return { server, at, total, udpSessions, tcpSessions, cpu, link, uplinks: links as UplinkReport[], ...beside };
 }
 
 function readUnbound(value: unknown): UnboundPort[] | undefined {
