@@ -64,6 +64,7 @@ function statusOf(member: Member): Status {
 		overrides: overridesOf(member),
 		drift: member.role.drift(),
 		links: linksOf(member),
+		advice: [...member.role.advice()],
 		sessions: {
 			live: member.sweep?.live ?? 0,
 			capacity: table.capacity,

@@ -32,6 +32,10 @@ export interface TargetStatus extends Count {
 	state: "active" | "draining" | "inactive";
 	/** As this gateway observes it; on a backend always unknown. */
 	health: Health;
+	/** Why: "nothing listens at udp port 53 of b2 since 12:01:07". */
+	healthReason: string;
+	/** Since when; null: it was never known. */
+	healthForMs: number | null;
 	/** Share of the forwarding table's rows, 0 to 1. */
 	share: number;
 	/** Live sessions at the last sweep. */
@@ -244,6 +248,8 @@ export interface Status {
 	overrides: OverrideStatus[];
 	drift: readonly DriftStatus[];
 	links: LinkStatus[];
+	/** What this host's operator should do: "nothing listens at udp 203.0.113.10:27015 on this host; …". */
+	advice: string[];
 	sessions: { live: number; capacity: number; sweptAtMs: number | null };
 	workers: WorkerStatus[];
 }

@@ -80,20 +80,31 @@ export class Reporter {
 	/** Tells each gateway that this backend ends: once more the answer to its last query, with `leaving`. Resolves when
 	 * they are sent, to how many sockets. */
 	async leave(): Promise<number> {
+		const sent = await this.#repeat({ leaving: true });
+		this.#lastQueries.clear();
+		return sent;
+	}
+
+	/** Tells each gateway what has changed, before it asks. */
+	async update(): Promise<void> {
+		await this.#repeat({});
+	}
+
+	/** Once more the answer to each gateway's last query, with the report of now. */
+	async #repeat(changes: Partial<LoadReport>): Promise<number> {
 		const { cluster } = this.#config;
 		const report = this.#report();
 		const key = cluster.keys.find((one) => one.id === cluster.signKey);
 		if (report === undefined || key === undefined) return 0;
 		const open = new Set(this.#sockets.values());
-		const farewells = [...this.#lastQueries.values()].filter(({ socket }) => open.has(socket));
-		this.#lastQueries.clear();
+		const answered = [...this.#lastQueries.values()].filter(({ socket }) => open.has(socket));
 		await Promise.all(
-			farewells.map(({ nonce, from, socket }) => {
-				const datagram = encode({ kind: "answer", nonce, at: Date.now(), report: { ...report, leaving: true } }, key);
+			answered.map(({ nonce, from, socket }) => {
+				const datagram = encode({ kind: "answer", nonce, at: Date.now(), report: { ...report, ...changes } }, key);
 				return new Promise<void>((sent) => socket.send(datagram, from.port, from.address, () => sent()));
 			}),
 		);
-		return farewells.length;
+		return answered.length;
 	}
 
 	close(): void {

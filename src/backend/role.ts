@@ -29,7 +29,7 @@ import { NextHops } from "../host/next-hops.js";
 import { type EngineMode, Offloads } from "../host/offloads.js";
 import { Sysctls } from "../host/sysctls.js";
 import { UndoLog } from "../host/undo-log.js";
-import type { LoadReport } from "../load/index.js";
+import { type LoadReport, MOST_UNBOUND } from "../load/index.js";
 import { type Drift, DriftEvents } from "../member/drift.js";
 import { LoadMeter, type TcpEndpoint } from "../member/load-meter.js";
 import type { Pending } from "../member/readiness.js";
@@ -38,6 +38,7 @@ import { VERSION } from "../member/version.js";
 import { workersFor } from "../member/workers.js";
 import { ROLE } from "../policy/index.js";
 import { backendRules } from "./firewall-rules.js";
+import { PortWatch, servicePlaces } from "./port-watch.js";
 import { replyRules } from "./reply-rules.js";
 import { Reporter } from "./reporter.js";
 
@@ -71,6 +72,7 @@ export class BackendRole implements Role {
 	#member: MemberView | undefined;
 	#loadMeter: LoadMeter | undefined;
 	#reporter: Reporter | undefined;
+	#ports: PortWatch | undefined;
 
 	constructor(
 		config: Config,
@@ -183,6 +185,17 @@ export class BackendRole implements Role {
 			onDrift: () => this.#driftEvents.update("clocks", this.drift()),
 		});
 		this.#reporter.listen(member.config, this.#self.addresses);
+		this.#ports = new PortWatch({
+			places: () => servicePlaces(this.#self, member.snapshot.services),
+			changed: () => void this.#reporter?.update(),
+			warn: this.#warn,
+		});
+		this.#ports.start();
+	}
+
+	/** What this host's operator should do. */
+	advice(): readonly string[] {
+		return this.#ports?.advice() ?? [];
 	}
 
 	drift(): readonly Drift[] {
@@ -200,12 +213,12 @@ export class BackendRole implements Role {
 
 	load(): LoadReport | undefined {
 		const report = this.#loadMeter?.report;
+		const missing = this.#ports?.missing ?? [];
+		const unbound = missing.slice(0, MOST_UNBOUND).map(({ service, port }) => ({ service, port }));
 		const override = this.#member?.ownOverride();
-		const beside = override === undefined ? {} : { override };
 		const identity = this.#member && { ...identityOf(this.#member.fileConfig), version: VERSION };
-		return (
-			report && { ...report, survives: this.#member?.outlivesDaemon ?? false, ...(identity && { identity }), ...beside }
-		);
+		const beside = { unbound, ...(identity && { identity }), ...(override && { override }) };
+		return report && { ...report, survives: this.#member?.outlivesDaemon ?? false, ...beside };
 	}
 
 	/** Until the gateways have published tables without this backend, its engine goes on. */
@@ -234,6 +247,7 @@ export class BackendRole implements Role {
 	#endLoops(): void {
 		this.#loadMeter?.close();
 		this.#reporter?.close();
+		this.#ports?.close();
 		this.#nextHops.close();
 	}
 

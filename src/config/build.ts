@@ -12,6 +12,7 @@ import type { ProblemList } from "./problems.js";
 import { ms, parseShare, parseSpeed } from "./quantities.js";
 import { serviceSchema } from "./schema.js";
 import { clusterSchema, engineSchema, loadSchema, sessionsSchema } from "./schema-cluster.js";
+import { healthSchema } from "./schema-health.js";
 import { type BackendFields, backendSchema, gatewaySchema } from "./schema-members.js";
 import { buildServices } from "./services.js";
 
@@ -33,6 +34,7 @@ export function build(
 	const sessions = parsed(sessionsSchema, data.sessions ?? {}, valid);
 	const engine = parsed(engineSchema, data.engine ?? {}, valid);
 	const load = parsed(loadSchema, data.load ?? {}, valid);
+	const health = parsed(healthSchema, data.health ?? {}, valid);
 	const gateways = [...entries(gatewaySchema, data.gateways, valid)].map(
 		([name, fields]): Gateway => ({
 			name,
@@ -59,6 +61,7 @@ export function build(
 		new Set(Object.keys(record(data.backends))),
 		problems,
 		{ cluster, loadPort: load?.port, gateways },
+		health ?? healthSchema.parse({}),
 	);
 
 	if (load !== undefined && ms(load.stale) < 2 * ms(load.report)) {
@@ -69,7 +72,8 @@ export function build(
 
 	if (cluster !== undefined) checkControlPort(cluster, load?.port, problems);
 
-	if (cluster === undefined || sessions === undefined || engine === undefined || load === undefined) return undefined;
+	if (cluster === undefined || sessions === undefined || engine === undefined) return undefined;
+	if (load === undefined || health === undefined) return undefined;
 	return {
 		file,
 		cluster,
@@ -88,6 +92,7 @@ export function build(
 			cpu: load.cpu,
 			link: load.link,
 		},
+		health: { rise: health.rise, fall: health.fall, holdMs: ms(health.hold) },
 		engine: {
 			mode: engine.mode,
 			workers: engine.workers,

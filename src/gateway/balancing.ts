@@ -10,7 +10,7 @@
  * Must never: weigh anything; what follows from reports is policy's.
  */
 import type { Config } from "../config/index.js";
-import { poolsOf, readLoads, type Shares, type Store, targetLoads } from "../database/index.js";
+import { poolsOf, readLoads, type Shares, type Store, type Target, targetLoads } from "../database/index.js";
 import type { HealthState, TargetHealth } from "../health/index.js";
 import type { LoadReport } from "../load/index.js";
 import { type Drift, DriftEvents } from "../member/drift.js";
@@ -71,6 +71,7 @@ export class Balancing implements BackendView {
 		const config = this.#queried(member.config);
 		this.#health = new HealthMonitor({ config, emit, changed: () => this.#publishHealth() });
 		const onEvidence = this.#health.observe.bind(this.#health);
+		const onUnbound = this.#health.observePorts.bind(this.#health);
 		this.#driftEvents = new DriftEvents(emit);
 		const onReport = ({ server, override, identity }: LoadReport, offsetMs: number) => {
 			member.followOverride(server, override);
@@ -78,7 +79,7 @@ export class Balancing implements BackendView {
 		};
 		const onRefusal: CollectorOptions["onRefusal"] = (backend, why, offsetMs) =>
 			this.#updateDrift(backend, () => this.#drift.refused(backend, why, offsetMs));
-		this.#collector = new Collector({ config, store, warn: this.#warn, onEvidence, onReport, onRefusal });
+		this.#collector = new Collector({ config, store, warn: this.#warn, onEvidence, onReport, onRefusal, onUnbound });
 	}
 
 	/** The step before the first tables: what is configured of uplinks counts before any report. */
@@ -104,6 +105,7 @@ export class Balancing implements BackendView {
 
 	close(): Promise<void> {
 		this.#closed = true;
+		this.#health.close();
 		return this.#collector.close();
 	}
 
@@ -130,7 +132,8 @@ export class Balancing implements BackendView {
 	shares(): Shares | undefined {
 		if (this.#balance === undefined) return undefined;
 		const factors = new Map([...this.#balance.factors].map(([name, { factor }]) => [name, factor]));
-		return { factors, addresses: this.#balance.shares, down: this.#balance.down };
+		const slowStart = this.#health.slowStart(this.#member.targets());
+		return { factors, addresses: this.#balance.shares, down: this.#balance.down, slowStart };
 	}
 
 	report(backend: string): LoadReport | undefined {
@@ -175,8 +178,8 @@ export class Balancing implements BackendView {
 		return this.#unusable.get(backend) ?? this.#health.backend(backend);
 	}
 
-	addressHealth(backend: string, address: string): TargetHealth {
-		return this.#unusable.get(backend) ?? this.#health.address(backend, address);
+	ofTarget(target: Target): TargetHealth {
+		return this.#unusable.get(target.backend) ?? this.#health.target(target);
 	}
 
 	drift(): Drift[] {

@@ -16,7 +16,15 @@ import type { Backend, Config } from "../config/index.js";
 import { parseAddress } from "../config/index.js";
 import { type Json, type Lease, LOAD, type Store } from "../database/index.js";
 import type { Evidence } from "../health/index.js";
-import { decode, encode, type LoadRefusal, type LoadReport, unverifiedRefusal } from "../load/index.js";
+import {
+	decode,
+	encode,
+	type LoadAnswer,
+	type LoadRefusal,
+	type LoadReport,
+	type UnboundPort,
+	unverifiedRefusal,
+} from "../load/index.js";
 import { QuerySockets } from "./query-sockets.js";
 
 interface Query {
@@ -32,6 +40,8 @@ interface Query {
 interface LastAnswer {
 	readonly nonce: bigint;
 	readonly server: string;
+	/** By the backend's clock: milliseconds since 1970. */
+	at: number;
 	/** Date.now(). */
 	readonly wallMs: number;
 	/** Queries in a row, since then, that were not answered in time, and that the host refused. */
@@ -66,6 +76,8 @@ export interface CollectorOptions {
 	/** A backend refuses a query. `offsetMs` is known if its clock is the reason. */
 	readonly onRefusal?: (backend: string, why: LoadRefusal["why"], offsetMs: number | undefined) => void;
 	readonly onEvidence?: (evidence: Evidence) => void;
+	/** A backend says which of its services have no socket there. */
+	readonly onUnbound?: (server: string, unbound: readonly UnboundPort[], at: number) => void;
 	/** Milliseconds of a monotonic clock. */
 	readonly now?: () => number;
 }
@@ -81,6 +93,7 @@ export class Collector {
 	readonly #onReport: NonNullable<CollectorOptions["onReport"]>;
 	readonly #onRefusal: NonNullable<CollectorOptions["onRefusal"]>;
 	readonly #onEvidence: (evidence: Evidence) => void;
+	readonly #onUnbound: NonNullable<CollectorOptions["onUnbound"]>;
 	readonly #now: () => number;
 	readonly #sockets: QuerySockets;
 	/** By address. */
@@ -102,6 +115,7 @@ export class Collector {
 		this.#onReport = options.onReport ?? (() => {});
 		this.#onRefusal = options.onRefusal ?? (() => {});
 		this.#onEvidence = options.onEvidence ?? (() => {});
+		this.#onUnbound = options.onUnbound ?? (() => {});
 		this.#now = options.now ?? (() => performance.now());
 		this.#sockets = new QuerySockets({
 			onMessage: (datagram, address, port) =>
@@ -216,19 +230,21 @@ export class Collector {
 			return;
 		}
 		if (answer.report.leaving) return this.#leaves(from, answer.nonce, answer.report);
+		if (this.#isUpdate(from, answer)) return this.#updated(from, answer);
 		const query = this.#pending.get(answer.nonce);
 		if (query?.address !== from || query.port !== port || query.server !== answer.report.server) return;
 		this.#pending.delete(answer.nonce);
 		const now = this.#now();
 		if (now - query.sentAt > load.staleMs) return;
 		const { nonce, report } = answer;
-		this.#last.set(from, { nonce, server: query.server, wallMs: Date.now(), misses: 0, refusals: 0 });
+		this.#last.set(from, { nonce, server: query.server, at: answer.at, wallMs: Date.now(), misses: 0, refusals: 0 });
 		const survives = report.survives ?? true;
 		this.#onEvidence({ subject: from, kind: "load-report", passed: true, at: now, survives, detail: "" });
 		const heard = this.heard.get(query.server) ?? { receivedAt: now, addresses: new Map() };
 		heard.receivedAt = now;
 		heard.addresses.set(from, now);
 		this.heard.set(query.server, heard);
+		if (report.unbound !== undefined) this.#onUnbound(query.server, report.unbound, now);
 		const offsetMs = answer.at - (Date.now() - (now - query.sentAt) / 2);
 		await this.#put(answer.report, load.staleMs);
 		this.#onReport(answer.report, offsetMs);
@@ -240,6 +256,18 @@ export class Collector {
 		if (query?.address !== from || query.port !== port) return;
 		this.#pending.delete(nonce);
 		this.#onRefusal(query.server, why, why === "window" ? at - Date.now() : undefined);
+	}
+
+	/** A backend repeats its last answer when it has news. */
+	#isUpdate(address: string, { nonce, at, report }: LoadAnswer): boolean {
+		const last = this.#last.get(address);
+		return last?.nonce === nonce && last.server === report.server && at > last.at;
+	}
+
+	#updated(address: string, { at, report }: LoadAnswer): void {
+		const last = this.#last.get(address);
+		if (last !== undefined) last.at = at;
+		if (report.unbound !== undefined) this.#onUnbound(report.server, report.unbound, this.#now());
 	}
 
 	/** A backend that ends repeats its last answer, with the word that it leaves. */

@@ -93,13 +93,14 @@ export class GatewayRole implements Role {
 	}
 
 	tableInputs(): TableInputs {
+		const health = this.#balancing?.targetHealth() ?? ALL_UNKNOWN;
 		return {
 			roles: ROLE.gateway,
 			own: [],
 			ownState: "active",
 			loads: this.#balancing?.loads,
 			balance: this.#balancing?.shares(),
-			health: this.#balancing?.targetHealth() ?? ALL_UNKNOWN,
+			health,
 		};
 	}
 
@@ -161,6 +162,10 @@ export class GatewayRole implements Role {
 
 	configure(config: Config): void {
 		this.#balancing?.configure(config);
+	}
+
+	advice(): readonly string[] {
+		return [];
 	}
 
 	load(): LoadReport | undefined {

@@ -76,8 +76,8 @@ export interface BackendView {
 	isDown(address: string): boolean;
 	/** Of a backend, by the evidence of all its addresses. */
 	health(backend: string): TargetHealth;
-	/** Of one address of a backend: its own, or its backend's where it was never heard. */
-	addressHealth(backend: string, address: string): TargetHealth;
+	/** Of a target: the worst of its service's there and its address's. */
+	ofTarget(target: Target): TargetHealth;
 }
 
 export interface Role {
@@ -116,6 +116,8 @@ export interface Role {
 	swept(): Promise<void>;
 	/** A new configuration is in the database and not yet published. */
 	configure(config: Config): void;
+	/** What this host's operator should do, in sentences: "nothing listens at … on this host; …". */
+	advice(): readonly string[];
 	/** This server's load as last measured; undefined: not yet. */
 	load(): LoadReport | undefined;
 	/** The member is about to end and its engine with it: others are told in time. The engine still serves. */

@@ -19,6 +19,8 @@ function target(backend: string, address: string, port: number, more: Partial<Ta
 		port,
 		state: "active",
 		health: "healthy",
+		healthReason: "its load reports arrive",
+		healthForMs: 60_000,
 		share: 0,
 		sessions: 0,
 		nextHop: MAC,
@@ -145,6 +147,7 @@ export function status(): Status {
 				queues: [],
 			},
 		],
+		advice: [],
 		sessions: { live: 1205, capacity: 131_072, sweptAtMs: null },
 		workers: [
 			{

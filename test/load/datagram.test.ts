@@ -48,6 +48,13 @@ describe("load datagrams", () => {
 			const one: LoadAnswer = { ...answer, report: { ...REPORT, ...flags } };
 			expect(decode(encode(one, first), KEYS, NOW, 30_000)).toEqual(one);
 		}
+		const unbound = [{ service: "udp/203.0.113.53/53", port: 5353 }];
+		const ports: LoadAnswer = { ...answer, report: { ...REPORT, unbound } };
+		expect(decode(encode(ports, first), KEYS, NOW, 30_000)).toEqual(ports);
+		for (const wrong of ["all", [{}], [{ service: "udp/203.0.113.53/53" }], Array(101).fill(unbound[0])]) {
+			const refused = { ...answer, report: { ...REPORT, unbound: wrong } } as unknown as LoadAnswer;
+			expect(decode(encode(refused, first), KEYS, NOW, 30_000)).toBe("body");
+		}
 		const bad = { ...answer, report: { ...REPORT, leaving: "yes" } } as unknown as LoadAnswer;
 		expect(decode(encode(bad, first), KEYS, NOW, 30_000)).toBe("body");
 	});
