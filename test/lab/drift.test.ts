@@ -46,7 +46,7 @@ describe.skipIf(!isRoot).each(ENGINES)("members that drift apart, engine %s", (e
 				const serves = targets.some(({ backend, share }) => backend === "b2" && share > 0);
 				return drift.every(({ member }) => member !== "b2") && serves;
 			},
-			15_000,
+			30_000,
 		);
 	/** b2 has no share of new sessions, and those that begin now are all answered. */
 	const isLeft = async () => {
