@@ -5,7 +5,7 @@
  * `ip netns exec`, /sys is a fresh one); and removing pins that no daemon takes over.
  * Must never: unmount anything, or let a mount that ends with this process pass for one that stays.
  */
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statfsSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ShuntError } from "../errors.js";
 import { command } from "./command.js";
@@ -22,12 +22,11 @@ export async function pinFolder(daemon: string, namespace: string): Promise<stri
 	return `${mount}/shunt-${withoutDots(daemon)}-${namespace}`;
 }
 
-/** Whether pins in this folder stay when this process ends: the mount namespace is process 1's, or process 1 has the same
- * BPF file system mounted, too. In a namespace of its own (`unshare -m`, `ip netns exec`, a unit's PrivateMounts=), a file
- * system that was mounted there ends with its last process. */
+/** Whether pins in this folder stay when this process ends: process 1 has the same BPF file system mounted. In a mount
+ * namespace of its own (`unshare -m`, `ip netns exec`, a unit's PrivateMounts=), a file system that was mounted there ends
+ * with its last process. */
 export function pinsStay(pins: string): boolean {
 	try {
-		if (readlinkSync("/proc/self/ns/mnt") === readlinkSync("/proc/1/ns/mnt")) return true;
 		const { dev } = statSync(dirname(pins), { bigint: true });
 		return hasBpfMount(readFileSync("/proc/1/mountinfo", "utf8"), deviceText(dev));
 	} catch {
