@@ -270,6 +270,8 @@ export interface Session {
 	leftMs: number;
 	/** More than one packet has been received. */
 	proven: boolean;
+	/** Of TCP, as the client's packets tell. */
+	state?: "half-open" | "established" | "closing";
 }
 
 export interface SessionList {

@@ -36,7 +36,7 @@ import type { Pending } from "../member/readiness.js";
 import type { MemberEvent, MemberView, Role, TableInputs } from "../member/role.js";
 import { VERSION } from "../member/version.js";
 import { workersFor } from "../member/workers.js";
-import { ROLE } from "../policy/index.js";
+import { CHOICE, ROLE, strategyOf } from "../policy/index.js";
 import { backendRules } from "./firewall-rules.js";
 import { PortWatch, servicePlaces } from "./port-watch.js";
 import { replyRules } from "./reply-rules.js";
@@ -151,9 +151,12 @@ export class BackendRole implements Role {
 		return { roles: ROLE.backend, own: this.#self.addresses, ownState, health: ALL_UNKNOWN };
 	}
 
-	/** An active backend sends nothing through the tunnel, so it resolves no next hops. */
+	/** An active backend sends packets of others' connections on, where gateways compare loads (choose: least-load);
+	 * otherwise nothing through the tunnel, so it resolves no next hops. */
 	hostFacts(targets: readonly Target[], changed: () => void): Promise<ReadonlyMap<string, HostFacts>> {
-		const active = !targets.some(({ backend, state }) => backend === this.name && state !== "active");
+		const active =
+			!targets.some(({ backend, state }) => backend === this.name && state !== "active") &&
+			!this.#member?.snapshot.services.some(({ choose }) => strategyOf(choose).choice === CHOICE.lessLoaded);
 		const others = targets.filter(({ backend }) => backend !== this.name).map(({ address }) => address);
 		return this.#nextHops.resolve(active ? [] : [...new Set(others)].sort(), changed);
 	}
