@@ -11,6 +11,7 @@ export {
 	parseServiceAddress,
 	serviceAddressText,
 } from "./address.js";
+export * from "./digest.js";
 export { exportJsonSchema, fieldTable } from "./json-schema.js";
 export * from "./model.js";
 export * from "./overrides.js";
