@@ -145,7 +145,7 @@ function sentences(
 		const at = endpoint(target.address, target.port);
 		const { state, health } = stateOf(member, target);
 		why.push(`It goes to ${target.backend} at ${at} (${state}; ${termsText(target.terms)}).`);
-		const reason = member.role.backends?.addressHealth(target.backend, target.address).reason;
+		const reason = member.role.backends?.ofTarget(target).reason;
 		if (health === "unhealthy") why.push(`${target.backend} is unhealthy: ${reason}.`);
 		if (member.compiled?.unresolved.includes(target.address)) why.push("The next hop to it is not resolved.");
 	}
