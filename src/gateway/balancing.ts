@@ -13,7 +13,7 @@ import type { Config } from "../config/index.js";
 import { poolsOf, readLoads, type Shares, type Store, type Target, targetLoads } from "../database/index.js";
 import type { HealthState, TargetHealth } from "../health/index.js";
 import type { LoadReport } from "../load/index.js";
-import type { BackendView, MemberEvent, MemberView } from "../member/role.js";
+import type { BackendView, Check, MemberEvent, MemberView } from "../member/role.js";
 import {
 	type Balance,
 	type BalancedUplink,
@@ -27,6 +27,7 @@ import {
 } from "../policy/index.js";
 import { Collector } from "./collector.js";
 import { HealthMonitor } from "./health-monitor.js";
+import { Prober } from "./probe/prober.js";
 
 /** Between two steps, however short the passes of the sweep are: a step that moves loads publishes whole tables. */
 const MIN_INTERVAL_MS = 100;
@@ -38,6 +39,7 @@ export class Balancing implements BackendView {
 	readonly #store: Store;
 	readonly #collector: Collector;
 	readonly #health: HealthMonitor;
+	readonly #prober: Prober;
 	readonly #warn: (problem: string) => void;
 	/** undefined: before the first step. */
 	#balance: Balance | undefined;
@@ -65,6 +67,12 @@ export class Balancing implements BackendView {
 		const onUnbound = this.#health.observePorts.bind(this.#health);
 		const onReport = ({ server, override }: LoadReport) => member.followOverride(server, override);
 		this.#collector = new Collector({ config, store, warn: this.#warn, onEvidence, onReport, onUnbound });
+		this.#prober = new Prober({
+			interfaces: member.interfaces,
+			cluster: () => member.config.cluster,
+			onResult: ({ subject }, result, at) => this.#health.observeProbe(subject, result, at),
+			warn: this.#warn,
+		});
 	}
 
 	/** The step before the first tables: what is configured of uplinks counts before any report. */
@@ -75,12 +83,14 @@ export class Balancing implements BackendView {
 	/** Begins to query backends. */
 	start(): void {
 		this.#collector.start();
+		this.#prober.set(this.#health.probePlaces(this.#member.config));
 	}
 
 	configure(inForce: Config): void {
 		const config = this.#queried(inForce);
 		this.#collector.configure(config);
 		this.#health.configure(config);
+		this.#prober.set(this.#health.probePlaces(inForce));
 	}
 
 	/** A backend that an override has taken out of service is queried on: its report tells when the override ends. */
@@ -91,6 +101,7 @@ export class Balancing implements BackendView {
 	close(): Promise<void> {
 		this.#closed = true;
 		this.#health.close();
+		this.#prober.close();
 		return this.#collector.close();
 	}
 
@@ -154,6 +165,10 @@ export class Balancing implements BackendView {
 
 	health(backend: string): TargetHealth {
 		return this.#health.backend(backend);
+	}
+
+	checks(): readonly Check[] {
+		return this.#health.checks();
 	}
 
 	ofTarget(target: Target): TargetHealth {
