@@ -29,6 +29,7 @@ export function statusLines(status: Status, view: StatusView): string[] {
 		"",
 		...spaced(loadLines(status.loads, view.paint)),
 		...spaced([...healthLines(status, view), ...adviceLines(status, view)]),
+		...spaced(status.drift.map(({ text, unusable }) => view.paint(unusable ? "red" : "yellow", text))),
 		...spaced(overrideLines(status.overrides, view.now, view.paint)),
 		...reasonLines(status, view),
 		...workerLines(status, view),

@@ -61,6 +61,8 @@ export interface Service extends CopiedServiceFields {
 	readonly family: Family;
 	readonly protocol: Protocol;
 	readonly idleMs: number;
+	/** Of a TCP session that is half-open or closing; of UDP the same as idleMs. */
+	readonly idleTransitoryMs: number;
 	/** The same after the backend's last packet; 0: egress session refresh is disabled. */
 	readonly idleSentMs: number;
 	/** What one UDP session is in the load: a 4-tuple, or a sender address (R10). */

@@ -76,8 +76,15 @@ export const serviceSchema = map({
 		"Protocols; each becomes a service of its own.",
 	),
 	idle: duration(10, 86_400_000, "from 10ms to 24h")
-		.default("30s")
-		.describe("A session expires this long after the client's last packet."),
+		.optional()
+		.describe(
+			"A session expires this long after the client's last packet. Default: 30s for UDP, 2h4m for TCP (124m; RFC 5382).",
+		),
+	idleTransitory: duration(10, 86_400_000, "from 10ms to 24h")
+		.optional()
+		.describe(
+			"The same of a TCP session that is half-open (only SYN has come) or closing (FIN or RST has come). Default: 4m, at most idle.",
+		),
 	idleSent: duration(0, 86_400_000, "from 0ms to 24h")
 		.optional()
 		.describe(

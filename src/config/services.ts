@@ -76,8 +76,7 @@ export function buildServices(
 					family: address.family,
 					protocol,
 					...copiedServiceFields(fields),
-					idleMs: ms(fields.idle),
-					idleSentMs: ms(fields.idleSent ?? fields.idle),
+					...periods(protocol, fields),
 					count: fields.count,
 					spread: strategyOf(fields.choose).spread ?? fields.spread,
 					choose: fields.choose,
@@ -92,6 +91,26 @@ export function buildServices(
 	}
 	checkReturnPath(services, problems);
 	return services;
+}
+
+/** RFC 5382, REQ-5: 2 hours 4 minutes for an established connection, 4 minutes for one that is not. */
+const TCP_IDLE_MS = 124 * 60_000;
+const TCP_TRANSITORY_MS = 4 * 60_000;
+const UDP_IDLE_MS = 30_000;
+
+function periods(
+	protocol: Service["protocol"],
+	fields: ServiceFields,
+): Pick<Service, "idleMs" | "idleTransitoryMs" | "idleSentMs"> {
+	const tcp = protocol === "tcp";
+	const idleMs = fields.idle === undefined ? (tcp ? TCP_IDLE_MS : UDP_IDLE_MS) : ms(fields.idle);
+	const transitoryMs =
+		fields.idleTransitory === undefined ? Math.min(TCP_TRANSITORY_MS, idleMs) : ms(fields.idleTransitory);
+	return {
+		idleMs,
+		idleTransitoryMs: tcp ? transitoryMs : idleMs,
+		idleSentMs: fields.idleSent === undefined ? idleMs : ms(fields.idleSent),
+	};
 }
 
 /**

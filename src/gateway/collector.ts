@@ -16,7 +16,15 @@ import type { Backend, Config } from "../config/index.js";
 import { parseAddress } from "../config/index.js";
 import { type Json, type Lease, LOAD, type Store } from "../database/index.js";
 import type { Evidence } from "../health/index.js";
-import { decode, encode, type LoadAnswer, type LoadReport, type UnboundPort } from "../load/index.js";
+import {
+	decode,
+	encode,
+	type LoadAnswer,
+	type LoadRefusal,
+	type LoadReport,
+	type UnboundPort,
+	unverifiedRefusal,
+} from "../load/index.js";
 import { QuerySockets } from "./query-sockets.js";
 
 interface Query {
@@ -63,8 +71,10 @@ export interface CollectorOptions {
 	readonly store: Store;
 	/** Gets each different problem once. */
 	readonly warn: (problem: string) => void;
-	/** Called after a report has been put into the store. */
-	readonly onReport?: (report: LoadReport) => void;
+	/** Called after a report has been put into the store. `offsetMs`: the backend's clock less this one's. */
+	readonly onReport?: (report: LoadReport, offsetMs: number) => void;
+	/** A backend refuses a query. `offsetMs` is known if its clock is the reason. */
+	readonly onRefusal?: (backend: string, why: LoadRefusal["why"], offsetMs: number | undefined) => void;
 	readonly onEvidence?: (evidence: Evidence) => void;
 	/** A backend says which of its services have no socket there. */
 	readonly onUnbound?: (server: string, unbound: readonly UnboundPort[], at: number) => void;
@@ -80,7 +90,8 @@ export class Collector {
 	#config: Config;
 	readonly #store: Store;
 	readonly #warn: (problem: string) => void;
-	readonly #onReport: (report: LoadReport) => void;
+	readonly #onReport: NonNullable<CollectorOptions["onReport"]>;
+	readonly #onRefusal: NonNullable<CollectorOptions["onRefusal"]>;
 	readonly #onEvidence: (evidence: Evidence) => void;
 	readonly #onUnbound: NonNullable<CollectorOptions["onUnbound"]>;
 	readonly #now: () => number;
@@ -102,6 +113,7 @@ export class Collector {
 		this.#store = options.store;
 		this.#warn = options.warn;
 		this.#onReport = options.onReport ?? (() => {});
+		this.#onRefusal = options.onRefusal ?? (() => {});
 		this.#onEvidence = options.onEvidence ?? (() => {});
 		this.#onUnbound = options.onUnbound ?? (() => {});
 		this.#now = options.now ?? (() => performance.now());
@@ -208,6 +220,8 @@ export class Collector {
 		const { cluster, load } = this.#config;
 		const answer = decode(datagram, cluster.keys, Date.now(), cluster.windowMs);
 		const from = parseAddress(address)?.text ?? address;
+		const refusal = refusalIn(answer, datagram);
+		if (refusal !== undefined) return this.#queryRefused(from, port, refusal);
 		if (typeof answer === "string" || answer.kind !== "answer") {
 			const problem = typeof answer === "string" ? answer : answer.kind;
 			// Any host can send to this port; only a backend's mistake is reported.
@@ -231,8 +245,17 @@ export class Collector {
 		heard.addresses.set(from, now);
 		this.heard.set(query.server, heard);
 		if (report.unbound !== undefined) this.#onUnbound(query.server, report.unbound, now);
+		const offsetMs = answer.at - (Date.now() - (now - query.sentAt) / 2);
 		await this.#put(answer.report, load.staleMs);
-		this.#onReport(answer.report);
+		this.#onReport(answer.report, offsetMs);
+	}
+
+	/** The backend runs, and tells why it does not answer: neither a silence nor an answer. */
+	#queryRefused(from: string, port: number, { nonce, why, at }: LoadRefusal): void {
+		const query = this.#pending.get(nonce);
+		if (query?.address !== from || query.port !== port) return;
+		this.#pending.delete(nonce);
+		this.#onRefusal(query.server, why, why === "window" ? at - Date.now() : undefined);
 	}
 
 	/** A backend repeats its last answer when it has news. */
@@ -280,6 +303,17 @@ export class Collector {
 	}
 }
 
+/** A backend's refusal. That of another key cannot be verified: its nonce, which is of a query that is pending, has to
+ * do. An answer whose time is outside the window says what such a refusal would. */
+function refusalIn(message: ReturnType<typeof decode>, datagram: Buffer): LoadRefusal | undefined {
+	if (typeof message === "string") {
+		const refusal = unverifiedRefusal(datagram);
+		return refusal?.why === "window" ? undefined : refusal;
+	}
+	if (message.kind === "outside") return { ...message, kind: "refusal", why: "window" };
+	return message.kind === "refusal" ? message : undefined;
+}
+
 /** "12:01:07", of local time. */
 function timeText(wallMs: number): string {
 	return new Date(wallMs).toTimeString().slice(0, 8);
@@ -293,7 +327,8 @@ const REJECTED = {
 	kind: "it is of an unknown kind",
 	key: "it is signed with a key that is not configured here",
 	tag: "its tag is wrong",
-	window: "its time differs from this host's clock by more than cluster.window",
 	body: "its body is not a report",
 	question: "it is a query",
+	refusal: "it is a refusal",
+	outside: "its time differs from this host's clock by more than cluster.window",
 } as const;

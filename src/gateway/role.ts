@@ -21,6 +21,7 @@ import { NextHops } from "../host/next-hops.js";
 import { type EngineMode, Offloads } from "../host/offloads.js";
 import { UndoLog } from "../host/undo-log.js";
 import type { LoadReport } from "../load/index.js";
+import type { Drift } from "../member/drift.js";
 import { requireRedirectTargets } from "../member/engines.js";
 import { LoadMeter } from "../member/load-meter.js";
 import type { Pending } from "../member/readiness.js";
@@ -140,6 +141,10 @@ export class GatewayRole implements Role {
 			this.#warn,
 		);
 		this.#loadMeter.start();
+	}
+
+	drift(): readonly Drift[] {
+		return this.#balancing?.drift() ?? [];
 	}
 
 	pending(): Pending {

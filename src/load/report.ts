@@ -2,6 +2,7 @@
 //
 // Owns: the fields and units. Must never: trust a field; a report with an invalid field is refused as a whole.
 
+import { type ReportedIdentity, readIdentity } from "./identity-report.js";
 import { type ReportedOverride, readOverride } from "./override-report.js";
 
 /** One uplink of a backend, from its own counters (R12). */
@@ -40,6 +41,8 @@ export interface LoadReport {
 	readonly survives?: boolean;
 	/** The daemon ends, and its data plane with it. */
 	readonly leaving?: boolean;
+	/** By which drift is found; absent: an older version. */
+	readonly identity?: ReportedIdentity;
 	/** What its operator has changed at run time; absent: nothing. */
 	readonly override?: ReportedOverride;
 	/** Services without a socket on this server, though they should have one. Not there: an older version, or unknown. */
@@ -70,6 +73,8 @@ export function readReport(value: unknown): LoadReport | undefined {
 	if (links.includes(undefined)) return undefined;
 	const { survives, leaving } = value;
 	if (!(isFlag(survives) && isFlag(leaving))) return undefined;
+	const identity = value.identity === undefined ? undefined : readIdentity(value.identity);
+	if (value.identity !== undefined && identity === undefined) return undefined;
 	const override = value.override === undefined ? undefined : readOverride(value.override);
 	if (value.override !== undefined && override === undefined) return undefined;
 	const unbound = value.unbound === undefined ? undefined : readUnbound(value.unbound);
@@ -77,6 +82,7 @@ export function readReport(value: unknown): LoadReport | undefined {
 	const beside = {
 		...(survives === undefined ? {} : { survives }),
 		...(leaving === undefined ? {} : { leaving }),
+		...(identity === undefined ? {} : { identity }),
 		...(override === undefined ? {} : { override }),
 		...(unbound === undefined ? {} : { unbound }),
 	};

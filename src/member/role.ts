@@ -18,11 +18,12 @@ import type { Health, HealthState, TargetHealth } from "../health/index.js";
 import type { EngineMode } from "../host/offloads.js";
 import type { LoadReport, ReportedOverride } from "../load/index.js";
 import type { Believed } from "../policy/index.js";
+import type { Drift } from "./drift.js";
 import type { Pending } from "./readiness.js";
 
 /** What the daemon reports as it happens; part of its JSON output. */
 export interface MemberEvent {
-	event: "reloaded" | "refused" | "warning" | "worker-ended" | "next-hop" | "health" | "panic";
+	event: "reloaded" | "refused" | "warning" | "worker-ended" | "next-hop" | "health" | "panic" | "drift";
 	[detail: string]: unknown;
 }
 
@@ -133,6 +134,8 @@ export interface Role {
 	published(compiled: Compiled, previous: Compiled | undefined): void;
 	/** The engine takes packets: the role's loops begin. Throws if the engine cannot serve this role here. */
 	start(): void;
+	/** What other members have other than this one, as far as it can tell. */
+	drift(): readonly Drift[];
 	/** What the member waits for, from start() on, before it is ready. */
 	pending(): Pending;
 	/** A pass over the session table is complete. A rejection is reported as a warning. */
