@@ -34,6 +34,9 @@ public:
 	void publish(const sh_tables &tables) { tables_.publish(tables); }
 	void set_time(u64 now_ns) { tables_.state()->clock = {now_ns, 0}; }
 
+	// As after load(): no tables, sessions or counts. For runs over files, which need no new verification.
+	Status reset(const KernelMemory &memory);
+
 	Status pin(const std::string &path) const;
 
 	const Object &object() const { return *object_; }

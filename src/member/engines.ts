@@ -4,8 +4,9 @@
  * Owns: the order in which they are tried, and what an interface must support.
  * Must never: run another engine than the one that was configured by name.
  */
+import { cpus } from "node:os";
 import type { Config } from "../config/index.js";
-import { host, kernelAdvice, pinnedMode } from "../engine/index.js";
+import { type Channels, host, kernelAdvice, pinnedMode } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 import type { EngineMode } from "../host/offloads.js";
 
@@ -44,6 +45,24 @@ export function requireRedirectTargets(ifindexes: Iterable<number>): void {
 		if (features !== null && !(features & NETDEV_XDP_ACT_NDO_XMIT))
 			throw new ShuntError("SHUNT_XDP_NO_TRANSMIT", { interface: host().link(ifindex).name });
 	}
+}
+
+/** virtio_net attaches a program whether or not there is a transmit queue left for each processor. For an operator, before it
+ * does: what that costs, and the remedy; undefined: nothing. */
+export function sharedQueues(
+	interfaceName: string,
+	channels: Channels | null = host().channels(interfaceName),
+	processors: number = cpus().length,
+): string | undefined {
+	if (channels === null || channels.driver !== "virtio_net") return undefined;
+	const { combined, most } = channels;
+	if (combined + processors <= most) return undefined;
+	const what =
+		`${interfaceName}: virtio_net needs a queue pair for each of ${processors} processors besides the ${combined} in use, ` +
+		`and the device has ${most}; native XDP shares transmit queues under a lock`;
+	return most > processors
+		? `${what}. ethtool -L ${interfaceName} combined ${most - processors} leaves enough`
+		: `${what}. Give the virtual machine's NIC more queues`;
 }
 
 /** For an operator: why this engine runs, and why no faster one does. */

@@ -22,7 +22,7 @@ import { networkNamespace } from "../host/interfaces.js";
 import type { EngineMode } from "../host/offloads.js";
 import { pinFolder, unpin, unpinOtherInterfaces } from "../host/pins.js";
 import { changedParts } from "./config-changes.js";
-import { engineReason, enginesToTry, type Refusal, refusalReason } from "./engines.js";
+import { engineReason, enginesToTry, type Refusal, refusalReason, sharedQueues } from "./engines.js";
 import { type PersistedState, PersistedStateFile } from "./persisted-state.js";
 import { Publisher } from "./publisher.js";
 import { Readiness } from "./readiness.js";
@@ -158,6 +158,8 @@ export class Member implements MemberView {
 			await role.attach(member);
 			await member.publish();
 			await role.apply(config, snapshot);
+			const attached = mode !== "native" || engine.kernel()?.adopted;
+			const shared = attached ? [] : interfaces.flatMap((name) => sharedQueues(name) ?? []);
 			engine.start();
 			// Not before: until here, the engine of an earlier daemon has served packets.
 			if (mode === "user") {
@@ -165,7 +167,7 @@ export class Member implements MemberView {
 				stateFile.remove();
 			} else if (pins !== undefined) unpinOtherInterfaces(pins, interfaces);
 			role.start();
-			for (const problem of [...config.warnings.map(problemText), ...missingFeatures(engine)])
+			for (const problem of [...config.warnings.map(problemText), ...shared, ...missingFeatures(engine)])
 				emit({ event: "warning", problem });
 			member.#sweeper.start();
 			member.readiness.start();

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../src/config/index.js";
 import { type KernelFeature, kernelAdvice, kernelFeatures, requireKernel } from "../../src/engine/index.js";
 import { ShuntError } from "../../src/errors.js";
-import { engineReason, refusalReason } from "../../src/member/engines.js";
+import { engineReason, refusalReason, sharedQueues } from "../../src/member/engines.js";
 
 const config = parseConfig(
 	`
@@ -78,6 +78,27 @@ describe("a kernel that lacks what an engine needs", () => {
 			"auto: not native XDP, eth0: its driver accepts no native XDP program: MTU too large to enable XDP; " +
 				"not generic XDP, the XDP hook of eth0 is held by program other (id 7)",
 		);
+	});
+});
+
+describe("a NIC whose queues do not suffice for XDP", () => {
+	const channels = (combined: number, most: number, driver = "virtio_net") => ({ driver, combined, most });
+
+	test("R33: virtio_net shares its queues, and the warning says how many there are, and the remedy", () => {
+		expect(sharedQueues("eth0", channels(4, 4), 2)).toBe(
+			"eth0: virtio_net needs a queue pair for each of 2 processors besides the 4 in use, and the device has 4; " +
+				"native XDP shares transmit queues under a lock. ethtool -L eth0 combined 2 leaves enough",
+		);
+		expect(sharedQueues("eth0", channels(1, 1), 2)).toMatch(
+			/under a lock\. Give the virtual machine's NIC more queues$/,
+		);
+	});
+
+	test("no warning where there are enough, or where another driver refuses by itself", () => {
+		expect(sharedQueues("eth0", channels(2, 4), 2)).toBeUndefined();
+		expect(sharedQueues("eth0", channels(8, 8, "ena"), 8)).toBeUndefined();
+		expect(sharedQueues("lo", null, 8)).toBeUndefined();
+		expect(sharedQueues("lo")).toBeUndefined();
 	});
 });
 
