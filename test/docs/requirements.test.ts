@@ -87,7 +87,7 @@ function* testFiles(folder: string): Generator<string> {
 }
 
 /** In TypeScript: of test(…), it(…), describe(…), or a case's `title:`. In a guest's shell script: of a check. */
-const TITLE = /(?:\(|title:|^\t?check \S+ \d+)\s*(["'`])((?:R\d+ ?)+: .*?)\1/gm;
+const TITLE = /(?:\(|title:|^\t?(?:\[.*\] \|\| )?check \S+ \d+)\s*(["'`])((?:R\d+ ?)+: .*?)\1/gm;
 
 /** Titles that begin with requirements. */
 function proofs(): Map<number, Proof[]> {

@@ -11,10 +11,8 @@
 # Owns: the link between router and gateway, instead of the lab's veth.
 
 # shellcheck disable=SC2317
-peer=01 nic=02 plain=03
-export peer nic plain
+export peer=01 nic=02 plain=03 refused='*not native XDP, eth0: its driver accepts no native XDP program: '
 
-in_gateway() { ip netns exec kernels-gateway "$@"; }
 # name_of NIC: in this namespace.
 name_of() { ip -o link | sed -n "s/^[0-9]*: \([^:@]*\):.*52:54:00:77:00:$1 .*/\1/p"; }
 address_gateway() {
@@ -42,57 +40,59 @@ nic_up() {
 		route add 2001:db8:53::/64 via fd77:2::2
 	END
 	ip link set "$(name_of $nic)" netns kernels-gateway name eth0 && address_gateway
-	in_gateway ethtool -i eth0 && in_gateway ethtool -l eth0 && in_gateway ethtool -k eth0 | grep gro
+	in_host gateway ethtool -i eth0 && in_host gateway ethtool -l eth0 && in_host gateway ethtool -k eth0 | grep gro
 }
-gro_hw() { in_gateway ethtool -k eth0 | sed -n 's/^rx-gro-hw: \([a-z]*\).*/\1/p'; }
+gro_hw() { in_host gateway ethtool -k eth0 | sed -n 's/^rx-gro-hw: \([a-z]*\).*/\1/p'; }
 has_xdp() { ip -n kernels-gateway link show eth0 | grep -q 'prog/xdp'; }
-xdp_tx() { in_gateway ethtool -S eth0 | awk '/xdp_tx:/ { sum += $2 } END { print sum }'; }
+xdp_tx() { in_host gateway ethtool -S eth0 | awk '/xdp_tx:/ { sum += $2 } END { print sum }'; }
 
 nic_native() {
-	nic_up && is on gro_hw && gateway && is native mode && ! grep 'shares transmit queues' /tmp/g1.out && serves && is off gro_hw && xdp_tx && [ "$(xdp_tx)" -gt 0 ]
+	nic_up && is on gro_hw && gateway && is native mode && serves && is off gro_hw &&
+		! grep 'shares transmit queues' /tmp/g1.out && xdp_tx && [ "$(xdp_tx)" -gt 0 ]
 }
 # A whole datagram of the client's link does not fit into the tunnel on the gateway's: 72 bytes are missing.
 too_big() {
 	learned() {
-		scripts/lab exec client bash -c 'head -c 1472 /dev/zero >/dev/udp/203.0.113.53/53'
+		in_host client bash -c 'head -c 1472 /dev/zero >/dev/udp/203.0.113.53/53'
 		ip -n kernels-client route get 203.0.113.53 | grep 'mtu 1428'
 	}
 	until_true 20 learned
 }
 link_down_up() {
-	ip -n kernels-gateway link set eth0 down && sleep 1 && address_gateway && has_xdp && until_true 30 ask && serves && is native mode
+	ip -n kernels-gateway link set eth0 down && sleep 1 && address_gateway && has_xdp && until_true 30 ask && serves &&
+		is native mode
 }
 nic_stop() {
 	stop_gateway && until_true 10 is on gro_hw && ! has_xdp
 }
 # All queues are in use, so none is left for XDP alone: the driver shares them under a lock.
 few_queues() {
-	in_gateway ethtool -L eth0 combined 4 && gateway && is native mode && grep 'native XDP shares transmit queues' /tmp/g1.out &&
-		serves && stop_gateway && in_gateway ethtool -L eth0 combined 2
+	in_host gateway ethtool -L eth0 combined 4 && gateway && is native mode && grep 'native XDP shares transmit queues' /tmp/g1.out &&
+		serves && stop_gateway && in_host gateway ethtool -L eth0 combined 2
 }
 # Since Linux 6.3 virtio_net takes frames in several buffers.
 jumbo() {
 	ip -n kernels-gateway link set eth0 mtu 9000 && gateway && serves || return
 	case $(uname -r) in
-	6.1.*) is generic mode && is '*not native XDP, eth0: its driver accepts no native XDP program: *MTU too large to enable XDP' why ;;
+	6.1.*) is generic mode && is "$refused*MTU too large to enable XDP" why ;;
 	*) is native mode ;;
 	esac && stop_gateway && ip -n kernels-gateway link set eth0 mtu 1500
 }
 fixed_offloads() {
 	use $plain && gateway && serves && is generic mode &&
-		is "*not native XDP, eth0: its driver accepts no native XDP program: *Can't set XDP while host is implementing*" why &&
+		is "$refused*Can't set XDP while host is implementing*" why &&
 		stop_gateway
 }
 
-export -f in_gateway name_of address_gateway use nic_up gro_hw has_xdp xdp_tx
+export -f name_of address_gateway use nic_up gro_hw has_xdp xdp_tx
 export -f nic_native too_big link_down_up nic_stop few_queues jumbo fixed_offloads
 
 nic_checks() {
-	check nic 240 "R33: on virtio-net the gateway forwards in the driver, its guest offloads off, engine native" bash -c nic_native
-	check nic-too-big 120 "R33: a datagram too big for the link of a NIC is answered, engine native" bash -c too_big
-	check nic-link 180 "R33: a NIC that goes down and up again forwards as before, engine native" bash -c link_down_up
-	check nic-stop 120 "R33: stop gives a NIC its offloads back and takes the program off, engine native" bash -c nic_stop
-	check nic-queues 180 "R33: a NIC whose queues are all in use forwards in the driver, engine native" bash -c few_queues
-	check nic-jumbo 180 "R33: an MTU above one buffer: in the driver where it can, else generic by name, engine native" bash -c jumbo
-	check nic-offloads 180 "R33: guest offloads that stay on: generic XDP, and the driver's reason, engine generic" bash -c fixed_offloads
+	check nic 240 "R33: on virtio-net the gateway forwards in the driver, its guest offloads off, engine native" bash -xc nic_native
+	check nic-too-big 120 "R33: a datagram too big for the link of a NIC is answered, engine native" bash -xc too_big
+	check nic-link 180 "R33: a NIC that goes down and up again forwards as before, engine native" bash -xc link_down_up
+	check nic-stop 120 "R33: stop gives a NIC its offloads back and takes the program off, engine native" bash -xc nic_stop
+	[ "${brief:-0}" = 1 ] || check nic-queues 180 "R33: a NIC whose queues are all in use forwards in the driver, engine native" bash -xc few_queues
+	check nic-jumbo 180 "R33: an MTU above one buffer: in the driver where it can, else generic by name, engine native" bash -xc jumbo
+	[ "${brief:-0}" = 1 ] || check nic-offloads 180 "R33: guest offloads that stay on: generic XDP, and the driver's reason, engine generic" bash -xc fixed_offloads
 }
