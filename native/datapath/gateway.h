@@ -117,7 +117,7 @@ SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const 
 	if (SH_UNLIKELY(work->signal.kind))
 		return sh_gateway_signal(env, frame, work, service, flow, result);
 	assigned = SH_UNLIKELY(p->icmp_error)
-	                   ? sh_assign_icmp_target(env, key)
+	                   ? sh_assign_icmp_target(env, &work->env_copy, &work->choice, service, flow, key)
 	                   : sh_assign_target(env, &work->env_copy, &work->choice, service, flow, key, 0);
 	result->target = assigned.target;
 	result->reason = assigned.reason;

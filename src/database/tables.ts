@@ -64,6 +64,8 @@ export interface CompileInput {
 	readonly snapshot: Snapshot;
 	/** By target address, in canonical spelling. */
 	readonly facts: ReadonlyMap<string, HostFacts>;
+	/** Frames to other MAC addresses are ignored; default: none is. */
+	readonly stations?: TableSet["stations"];
 	/** This host's own addresses. */
 	readonly own: readonly string[];
 	/** This host's own state as a backend; default active. */
@@ -238,6 +240,7 @@ export function* compileSteps(input: CompileInput): Generator<void, Compiled> {
 			maxHops: cluster.maxHops,
 			keys: cluster.keys.map((key) => ({ id: key.id, secret: Buffer.from(key.secret, "hex") })),
 			own: input.own.map(bytesOf),
+			...(input.stations === undefined ? {} : { stations: input.stations }),
 			services,
 			direct,
 			rules,

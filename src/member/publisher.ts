@@ -27,6 +27,7 @@ import {
 } from "../database/index.js";
 import type { NativeEngine } from "../engine/index.js";
 import { imposedStates } from "../health/index.js";
+import { Stations } from "../host/stations.js";
 import type { PersistedState, PersistedStateFile } from "./persisted-state.js";
 import type { Role } from "./role.js";
 
@@ -38,6 +39,8 @@ export interface PublisherOptions {
 	readonly snapshot: Snapshot;
 	readonly store: StaticStore;
 	readonly role: Role;
+	/** Whose packets the engine takes. */
+	readonly interfaces: readonly string[];
 	readonly engine: NativeEngine;
 	/** Where ids and epochs are persisted; undefined: the engine's sessions end with this process. */
 	readonly stateFile: PersistedStateFile | undefined;
@@ -57,6 +60,7 @@ export class Publisher {
 	/** Of an earlier daemon; used by the first compilation. */
 	readonly #adoptedEpochs: TargetEpochs | undefined;
 	readonly #options: PublisherOptions;
+	readonly #stations: Stations;
 	#targets: { readonly of: Snapshot; readonly list: readonly Target[] } | undefined;
 	/** What the published tables were compiled from, and to. */
 	#inForce: { readonly snapshot: Snapshot; readonly compiled: Compiled } | undefined;
@@ -65,6 +69,7 @@ export class Publisher {
 
 	constructor(options: PublisherOptions) {
 		this.#options = options;
+		this.#stations = new Stations(options.interfaces);
 		this.config = options.config;
 		this.ids = options.adopted?.ids ?? newTableIds();
 		this.snapshot = withSharedTargets(options.snapshot, this.ids);
@@ -86,15 +91,16 @@ export class Publisher {
 		this.publish().catch((error) => this.#options.warn(String(error)));
 	}
 
-	/** Puts another configuration in force. Rejects as publish() does. */
-	async reload(config: Config): Promise<void> {
+	/** Puts another configuration in force. Rejects as publish() does. `overridden`: it differs from the one before in
+	 * states and weights alone, which change nothing on the host. */
+	async reload(config: Config, { overridden = false } = {}): Promise<void> {
 		const { store, role } = this.#options;
 		await store.reload(config);
 		this.config = config;
 		this.snapshot = withSharedTargets(await readSnapshot(store, this.snapshot), this.ids);
 		role.configure(config);
 		await this.publish();
-		await role.apply(this.config, this.snapshot);
+		if (!overridden) await role.apply(this.config, this.snapshot);
 	}
 
 	/** Publishes anew if the wall clock has been set since the last publication. */
@@ -119,6 +125,7 @@ export class Publisher {
 	/** Resolves when no publication is under way. */
 	async stop(): Promise<void> {
 		this.#stopped = true;
+		this.#stations.close();
 		await this.#last.catch(() => {});
 	}
 
@@ -133,6 +140,7 @@ export class Publisher {
 			cluster: this.config.cluster,
 			snapshot,
 			facts,
+			stations: this.#stations.read(this.config.engine.stations, () => this.publishInBackground()),
 			ids: this.ids,
 			previous:
 				this.compiled ?? (this.#adoptedEpochs && { epochs: this.#adoptedEpochs, sets: new Map(), conditions: "" }),

@@ -49,6 +49,7 @@ struct sh_env {
 	int (*served)(const struct sh_flow *flow); /* does a socket of this host's take it? NULL: not queried */
 	u64 *scratch;                              /* SH_SCRATCH_BYTES, this worker's own */
 	struct sh_tag_cache *kept;                 /* this worker's own; NULL: nothing is kept */
+	u32 ifindex;                               /* of the interface that the packets come from */
 };
 
 /* A packet within its buffer: floor <= data <= end. */
@@ -143,12 +144,18 @@ SH_INLINE struct sh_cached_start *sh_cached_start_at(const struct sh_env *env, u
 	return env->kept ? &env->kept->starts[i] : (struct sh_cached_start *)0;
 }
 
+SH_INLINE u32 sh_ingress(const struct sh_env *env, const struct sh_frame *frame)
+{
+	(void)frame;
+	return env->ifindex;
+}
+
 /* Here a stage of its own works on the very frame of its caller. */
 typedef struct sh_frame sh_packet;
 
-SH_INLINE sh_packet *sh_packet_of(struct sh_frame *frame)
+SH_INLINE sh_packet *sh_packet_of(const struct sh_frame *frame)
 {
-	return frame;
+	return (sh_packet *)frame;
 }
 SH_INLINE struct sh_frame *sh_frame_of(sh_packet *packet, struct sh_frame *room)
 {
