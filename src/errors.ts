@@ -194,6 +194,11 @@ export const ERRORS = {
 		hint: "Name this host with --name as the configuration does.",
 	},
 	SHUNT_USAGE: { message: "{what}", exit: EXIT.input, hint: "shunt --help lists the commands." },
+	SHUNT_XDP_QUEUES: {
+		message: "{why}.",
+		exit: EXIT.host,
+		hint: "Leave a queue pair of the NIC for each processor, or set engine.mode: generic, or auto.",
+	},
 	SHUNT_XDP_NO_TRANSMIT: {
 		message: "{interface} does not accept redirected XDP frames (ndo_xdp_xmit).",
 		exit: EXIT.host,

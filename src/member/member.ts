@@ -17,13 +17,13 @@ import {
 	type TableIds,
 	type Target,
 } from "../database/index.js";
-import { type EngineOptions, NativeEngine, requireKernel } from "../engine/index.js";
+import { type EngineOptions, NativeEngine, pinnedMode, requireKernel } from "../engine/index.js";
 import { networkNamespace } from "../host/interfaces.js";
 import type { EngineMode } from "../host/offloads.js";
 import { pinFolder, unpin, unpinOtherInterfaces } from "../host/pins.js";
 import type { ReportedOverride } from "../load/index.js";
 import { changedParts } from "./config-changes.js";
-import { engineReason, enginesToTry, type Refusal, refusalReason, sharedQueues } from "./engines.js";
+import { checkQueues, engineReason, enginesToTry, type Refusal, refusalReason } from "./engines.js";
 import { OverrideFile } from "./override-file.js";
 import { MemberOverrides, type OverrideChange } from "./overrides.js";
 import { type PersistedState, PersistedStateFile } from "./persisted-state.js";
@@ -170,6 +170,9 @@ export class Member implements MemberView {
 		const { role, config, snapshot, interfaces, mode, pins, stateFile, emit } = attempt;
 		const workerErrors = new Map<number, string>();
 		if (mode !== "user") requireKernel("xdp");
+		// An earlier daemon's program has its queues already.
+		const unattached = interfaces.filter((name) => pins === undefined || pinnedMode(pins, name) === undefined);
+		const shared = mode === "native" ? unattached.flatMap((name) => checkQueues(name) ?? []) : [];
 		const roleOptions = await role.prepare(config, mode);
 		const engine = new NativeEngine(
 			engineOptions(attempt, roleOptions, (worker, problem) => {
@@ -183,8 +186,6 @@ export class Member implements MemberView {
 			await role.attach(member);
 			await member.publish();
 			await role.apply(config, snapshot);
-			const attached = mode !== "native" || engine.kernel()?.adopted;
-			const shared = attached ? [] : interfaces.flatMap((name) => sharedQueues(name) ?? []);
 			engine.start();
 			// Not before: until here, the engine of an earlier daemon has served packets.
 			if (mode === "user") {
