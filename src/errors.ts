@@ -194,15 +194,15 @@ export const ERRORS = {
 		hint: "Name this host with --name as the configuration does.",
 	},
 	SHUNT_USAGE: { message: "{what}", exit: EXIT.input, hint: "shunt --help lists the commands." },
-	SHUNT_XDP_QUEUES: {
-		message: "{why}.",
-		exit: EXIT.host,
-		hint: "Leave a queue pair of the NIC for each processor, or set engine.mode: generic, or auto.",
-	},
 	SHUNT_XDP_NO_TRANSMIT: {
 		message: "{interface} does not accept redirected XDP frames (ndo_xdp_xmit).",
 		exit: EXIT.host,
 		hint: "The peer of a veth interface needs an XDP program, if only one that returns XDP_PASS; or set engine.mode: generic.",
+	},
+	SHUNT_XDP_QUEUES: {
+		message: "{why}.",
+		exit: EXIT.host,
+		hint: "Leave a queue pair of the NIC for each processor, or set engine.mode: generic, or auto.",
 	},
 } as const satisfies Record<string, ErrorEntry>;
 
