@@ -89,7 +89,7 @@ struct sh_tcp {
 } SH_PACKED;
 
 /* sh_tcp.flags */
-enum { SH_TCP_SYN = 2, SH_TCP_RST = 4, SH_TCP_ACK = 16 };
+enum { SH_TCP_FIN = 1, SH_TCP_SYN = 2, SH_TCP_RST = 4, SH_TCP_ACK = 16 };
 
 /* RFC 792, RFC 4443: the 8 bytes before the quoted packet */
 struct sh_icmp {
