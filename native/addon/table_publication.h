@@ -21,7 +21,7 @@ public:
 	// `over` is called when it has succeeded or failed.
 	TablePublication(const Napi::Object &object, Engine *engine, std::function<void()> over);
 
-	// The set without its long lists, and these as buffers that nobody changes until it is over. What does not fit is left
+	// The set without its long lists, and these as buffers that do not change until it is over. What does not fit is left
 	// in Fields::problem().
 	void read(const Fields &set, const Fields &packed);
 	// The promise of its warnings.
