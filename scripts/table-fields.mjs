@@ -380,20 +380,25 @@ function packers() {
 	out.push("/** Bytes of an entry. */", "export const PACKED_BYTES = {");
 	for (const record of packedRecords) out.push(`\t${record.name}: ${packedFields(record).bytes},`);
 	out.push("} as const;");
-	const place = (at) => (at === 0 ? "at" : `at + ${at}`);
+	const place = (record, { js }, more = 0) =>
+		`at + ${record.name.toUpperCase()}.${js}${more === 0 ? "" : ` + ${more}`}`;
 	for (const record of packedRecords) {
+		const places = packedFields(record).fields.map(({ field, at }) => `\t${field.js}: ${at},`);
+		out.push("", "/** Where each field begins. One is missing: run node scripts/table-fields.mjs. */");
+		out.push(`const ${record.name.toUpperCase()} = {`, ...places);
+		out.push(`} as const satisfies Record<keyof ${record.type}, number>;`);
 		out.push(
 			"",
 			`export function pack${record.type.replace(/^Table/, "")}(from: ${record.type}, to: Buffer, at: number): void {`,
 		);
-		for (const { field, packed, at } of packedFields(record).fields) {
+		for (const { field, packed } of packedFields(record).fields) {
 			const value = `from.${field.js}${field.optional && field.type !== "flag" ? ` ?? ${absent(field)}` : ""}`;
-			if (field.type !== "mac") out.push(`\t${packed.write(value, place(at))}`);
-			else if (!field.nullable) out.push(`\tto.set(${value}, ${place(at)});`);
+			if (field.type !== "mac") out.push(`\t${packed.write(value, place(record, field))}`);
+			else if (!field.nullable) out.push(`\tto.set(${value}, ${place(record, field)});`);
 			else
 				out.push(
-					`\tto.writeUInt8(${value} === null ? 0 : 1, ${place(at)});`,
-					`\tif (${value} !== null) to.set(${value}, ${place(at + 1)});`,
+					`\tto.writeUInt8(${value} === null ? 0 : 1, ${place(record, field)});`,
+					`\tif (${value} !== null) to.set(${value}, ${place(record, field, 1)});`,
 				);
 		}
 		out.push("}");

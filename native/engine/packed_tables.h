@@ -22,7 +22,7 @@ template <typename T> T packed(const u8 *p)
 	return value;
 }
 
-constexpr size_t PACKED_SERVICE = 34;
+constexpr size_t PACKED_SERVICE = 35;
 
 inline TableSpec::Service unpack_service(const u8 *p)
 {
@@ -38,6 +38,7 @@ inline TableSpec::Service unpack_service(const u8 *p)
 	s.idle_sent_ms = packed<u32>(p + 28);
 	s.count_sources = p[32] != 0;
 	s.invited_only = p[33] != 0;
+	s.refuses_silently = p[34] != 0;
 	return s;
 }
 

@@ -5,47 +5,91 @@ import type { TableRule, TableService, TableTarget } from "../policy/index.js";
 
 /** Bytes of an entry. */
 export const PACKED_BYTES = {
-	service: 34,
+	service: 35,
 	rule: 21,
 	target: 66,
 } as const;
 
+/** Where each field begins. One is missing: run node scripts/table-fields.mjs. */
+const SERVICE = {
+	id: 0,
+	address: 2,
+	port: 18,
+	protocol: 20,
+	family: 21,
+	redirection: 22,
+	idleMs: 24,
+	idleSentMs: 28,
+	countSources: 32,
+	invitedOnly: 33,
+	refusesSilently: 34,
+} as const satisfies Record<keyof TableService, number>;
+
 export function packService(from: TableService, to: Buffer, at: number): void {
-	to.writeUInt16LE(from.id, at);
-	to.set(from.address, at + 2);
-	to.writeUInt16LE(from.port, at + 18);
-	to.writeUInt8(from.protocol, at + 20);
-	to.writeUInt8(from.family, at + 21);
-	to.writeUInt16LE(from.redirection, at + 22);
-	to.writeUInt32LE(from.idleMs, at + 24);
-	to.writeUInt32LE(from.idleSentMs ?? 0, at + 28);
-	to.writeUInt8(from.countSources ? 1 : 0, at + 32);
-	to.writeUInt8(from.invitedOnly ? 1 : 0, at + 33);
+	to.writeUInt16LE(from.id, at + SERVICE.id);
+	to.set(from.address, at + SERVICE.address);
+	to.writeUInt16LE(from.port, at + SERVICE.port);
+	to.writeUInt8(from.protocol, at + SERVICE.protocol);
+	to.writeUInt8(from.family, at + SERVICE.family);
+	to.writeUInt16LE(from.redirection, at + SERVICE.redirection);
+	to.writeUInt32LE(from.idleMs, at + SERVICE.idleMs);
+	to.writeUInt32LE(from.idleSentMs ?? 0, at + SERVICE.idleSentMs);
+	to.writeUInt8(from.countSources ? 1 : 0, at + SERVICE.countSources);
+	to.writeUInt8(from.invitedOnly ? 1 : 0, at + SERVICE.invitedOnly);
+	to.writeUInt8(from.refusesSilently ? 1 : 0, at + SERVICE.refusesSilently);
 }
+
+/** Where each field begins. One is missing: run node scripts/table-fields.mjs. */
+const RULE = {
+	service: 0,
+	prefix: 2,
+	length: 18,
+	redirection: 19,
+} as const satisfies Record<keyof TableRule, number>;
 
 export function packRule(from: TableRule, to: Buffer, at: number): void {
-	to.writeUInt16LE(from.service, at);
-	to.set(from.prefix, at + 2);
-	to.writeUInt8(from.length, at + 18);
-	to.writeUInt16LE(from.redirection, at + 19);
+	to.writeUInt16LE(from.service, at + RULE.service);
+	to.set(from.prefix, at + RULE.prefix);
+	to.writeUInt8(from.length, at + RULE.length);
+	to.writeUInt16LE(from.redirection, at + RULE.redirection);
 }
 
+/** Where each field begins. One is missing: run node scripts/table-fields.mjs. */
+const TARGET = {
+	id: 0,
+	address: 2,
+	source: 18,
+	nextHop: 34,
+	ownMac: 41,
+	port: 47,
+	family: 49,
+	epoch: 50,
+	state: 51,
+	mtu: 52,
+	ifindex: 54,
+	alternative: 58,
+	leaseS: 60,
+	headerFlags: 62,
+	answer: 63,
+	load: 64,
+} as const satisfies Record<keyof TableTarget, number>;
+
 export function packTarget(from: TableTarget, to: Buffer, at: number): void {
-	to.writeUInt16LE(from.id, at);
-	to.set(from.address, at + 2);
-	to.set(from.source, at + 18);
-	to.writeUInt8(from.nextHop === null ? 0 : 1, at + 34);
-	if (from.nextHop !== null) to.set(from.nextHop, at + 35);
-	to.set(from.ownMac, at + 41);
-	to.writeUInt16LE(from.port, at + 47);
-	to.writeUInt8(from.family, at + 49);
-	to.writeUInt8(from.epoch, at + 50);
-	to.writeUInt8(from.state, at + 51);
-	to.writeUInt16LE(from.mtu, at + 52);
-	to.writeUInt32LE(from.ifindex, at + 54);
-	to.writeUInt16LE(from.alternative, at + 58);
-	to.writeUInt16LE(from.leaseS, at + 60);
-	to.writeUInt8(from.headerFlags, at + 62);
-	to.writeUInt8(from.answer ?? 0, at + 63);
-	to.writeUInt16LE(from.load ?? 0, at + 64);
+	to.writeUInt16LE(from.id, at + TARGET.id);
+	to.set(from.address, at + TARGET.address);
+	to.set(from.source, at + TARGET.source);
+	to.writeUInt8(from.nextHop === null ? 0 : 1, at + TARGET.nextHop);
+	if (from.nextHop !== null) to.set(from.nextHop, at + TARGET.nextHop + 1);
+	to.set(from.ownMac, at + TARGET.ownMac);
+	to.writeUInt16LE(from.port, at + TARGET.port);
+	to.writeUInt8(from.family, at + TARGET.family);
+	to.writeUInt8(from.epoch, at + TARGET.epoch);
+	to.writeUInt8(from.state, at + TARGET.state);
+	to.writeUInt16LE(from.mtu, at + TARGET.mtu);
+	to.writeUInt32LE(from.ifindex, at + TARGET.ifindex);
+	to.writeUInt16LE(from.alternative, at + TARGET.alternative);
+	to.writeUInt16LE(from.leaseS, at + TARGET.leaseS);
+	to.writeUInt8(from.headerFlags, at + TARGET.headerFlags);
+	to.writeUInt8(from.answer ?? 0, at + TARGET.answer);
+	to.writeUInt16LE(from.load ?? 0, at + TARGET.load);
 }
