@@ -22,7 +22,7 @@ template <typename T> T packed(const u8 *p)
 	return value;
 }
 
-constexpr size_t PACKED_SERVICE = 35;
+constexpr size_t PACKED_SERVICE = 38;
 
 inline TableSpec::Service unpack_service(const u8 *p)
 {
@@ -35,10 +35,10 @@ inline TableSpec::Service unpack_service(const u8 *p)
 	s.family = p[21];
 	s.redirection = packed<u16>(p + 22);
 	s.idle_ms = packed<u32>(p + 24);
-	s.idle_sent_ms = packed<u32>(p + 28);
-	s.count_sources = p[32] != 0;
-	s.invited_only = p[33] != 0;
-	s.refuses_silently = p[34] != 0;
+	s.idle_transitory_ms = packed<u32>(p + 28);
+	s.idle_sent_ms = packed<u32>(p + 32);
+	s.count_sources = p[36] != 0;
+	s.invited_only = p[37] != 0;
 	return s;
 }
 

@@ -5,7 +5,7 @@ import type { TableRule, TableService, TableTarget } from "../policy/index.js";
 
 /** Bytes of an entry. */
 export const PACKED_BYTES = {
-	service: 35,
+	service: 38,
 	rule: 21,
 	target: 66,
 } as const;
@@ -19,10 +19,10 @@ const SERVICE = {
 	family: 21,
 	redirection: 22,
 	idleMs: 24,
-	idleSentMs: 28,
-	countSources: 32,
-	invitedOnly: 33,
-	refusesSilently: 34,
+	idleTransitoryMs: 28,
+	idleSentMs: 32,
+	countSources: 36,
+	invitedOnly: 37,
 } as const satisfies Record<keyof TableService, number>;
 
 export function packService(from: TableService, to: Buffer, at: number): void {
@@ -33,10 +33,10 @@ export function packService(from: TableService, to: Buffer, at: number): void {
 	to.writeUInt8(from.family, at + SERVICE.family);
 	to.writeUInt16LE(from.redirection, at + SERVICE.redirection);
 	to.writeUInt32LE(from.idleMs, at + SERVICE.idleMs);
+	to.writeUInt32LE(from.idleTransitoryMs ?? 0, at + SERVICE.idleTransitoryMs);
 	to.writeUInt32LE(from.idleSentMs ?? 0, at + SERVICE.idleSentMs);
 	to.writeUInt8(from.countSources ? 1 : 0, at + SERVICE.countSources);
 	to.writeUInt8(from.invitedOnly ? 1 : 0, at + SERVICE.invitedOnly);
-	to.writeUInt8(from.refusesSilently ? 1 : 0, at + SERVICE.refusesSilently);
 }
 
 /** Where each field begins. One is missing: run node scripts/table-fields.mjs. */
