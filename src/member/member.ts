@@ -8,7 +8,7 @@
  * Owns: the order of start and end, and the choice of the engine by trying.
  * Must never: touch a packet, or leave the host half set up: what was begun is undone when a later step fails.
  */
-import { type Config, problemText, readConfig, type Service } from "../config/index.js";
+import { type Config, problemText, readConfigAside, type Service } from "../config/index.js";
 import {
 	type Compiled,
 	readSnapshot,
@@ -33,6 +33,12 @@ import type { MemberEvent, MemberView, Role } from "./role.js";
 import { SessionSweeper } from "./session-sweeper.js";
 
 type Emit = (event: MemberEvent) => void;
+
+/** What a reload has changed, by name, and the epoch of the tables that follow. */
+interface Reloaded {
+	readonly epoch: number;
+	readonly changed: string[];
+}
 
 /** One attempt to start. */
 interface Attempt {
@@ -254,10 +260,10 @@ export class Member implements MemberView {
 
 	/** Reads the configuration again; overrides stay. Throws SHUNT_CONFIG_… for a mistake in it, or what checkHost throws;
 	 * then nothing has changed. */
-	reload(): Promise<{ epoch: number; changed: string[] }> {
+	reload(): Promise<Reloaded> {
 		return this.#change(async () => {
 			const before = this.#fileConfig;
-			const after = readConfig(before.file);
+			const after = await readConfigAside(before.file, { before });
 			await this.role.checkHost(after);
 			this.overrides.prune(after);
 			this.#fileConfig = after;
