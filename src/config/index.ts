@@ -12,6 +12,7 @@ export {
 	serviceAddressText,
 } from "./address.js";
 export * from "./digest.js";
+export { fingerprintOf } from "./fingerprints.js";
 export { exportJsonSchema, fieldTable } from "./json-schema.js";
 export * from "./model.js";
 export * from "./overrides.js";
@@ -19,3 +20,4 @@ export { areMany, isAny, MAX_RANGES, type Ports, portsText } from "./ports.js";
 export { ConfigError, type Problem, problemText, type Warning } from "./problems.js";
 export { parseDuration } from "./quantities.js";
 export { parseConfig, readConfig } from "./read.js";
+export { readConfigAside } from "./read-aside.js";
