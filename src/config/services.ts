@@ -81,6 +81,7 @@ export function buildServices(
 					choose: fields.choose,
 					via: familyOf(fields.via),
 					invitedOnly: fields.uninvited === "drop",
+					refusesSilently: fields.refuse === "silent",
 					redirection,
 					rules: rules.get(address.family) ?? [],
 				});

@@ -42,6 +42,8 @@ export interface TableService {
 	readonly countSources?: boolean;
 	/** On a backend: direct packets only of clients that showed a ticket. Default false. */
 	readonly invitedOnly?: boolean;
+	/** A packet that no target is to serve is dropped, not answered. Default false. */
+	readonly refusesSilently?: boolean;
 }
 
 /** Where a service listens at an address of this backend's own; redirected clients send there. */
@@ -167,6 +169,7 @@ export interface ServiceTableFields {
 	readonly idleMs: TableService["idleMs"];
 	readonly idleSentMs?: TableService["idleSentMs"];
 	readonly invitedOnly?: TableService["invitedOnly"];
+	readonly refusesSilently?: TableService["refusesSilently"];
 }
 
 export function serviceTableFields(from: ServiceTableFields): ServiceTableFields {
@@ -176,5 +179,6 @@ export function serviceTableFields(from: ServiceTableFields): ServiceTableFields
 		idleMs: from.idleMs,
 		idleSentMs: from.idleSentMs,
 		invitedOnly: from.invitedOnly,
+		refusesSilently: from.refusesSilently,
 	};
 }

@@ -89,7 +89,7 @@ struct sh_tcp {
 } SH_PACKED;
 
 /* sh_tcp.flags */
-enum { SH_TCP_SYN = 2, SH_TCP_RST = 4, SH_TCP_ACK = 16 };
+enum { SH_TCP_FIN = 1, SH_TCP_SYN = 2, SH_TCP_RST = 4, SH_TCP_ACK = 16 };
 
 /* RFC 792, RFC 4443: the 8 bytes before the quoted packet */
 struct sh_icmp {
@@ -102,10 +102,12 @@ struct sh_icmp {
 
 enum {
 	SH_ICMP_UNREACHABLE = 3,
+	SH_ICMP_PORT_UNREACHABLE = 3,     /* code */
 	SH_ICMP_FRAGMENTATION_NEEDED = 4, /* code */
 	SH_ICMP_TIME_EXCEEDED = 11,
 	SH_ICMP_PARAMETER_PROBLEM = 12,
 	SH_ICMPV6_UNREACHABLE = 1,
+	SH_ICMPV6_PORT_UNREACHABLE = 4,  /* code */
 	SH_ICMPV6_PARAMETER_PROBLEM = 4, /* types 1 to 4 are the errors */
 	SH_ICMPV6_TOO_BIG = 2,
 };

@@ -114,6 +114,7 @@ function service(dice: Dice, world: World, addresses: readonly Buffer[]): Mutabl
 		idleMs: dice.one([0, 1, 50, 1000, 1000, 10_000, 30_000, 0xffffffff]),
 		idleSentMs: dice.one([0, 1, 50, 1000, 30_000, 0xffffffff]),
 		invitedOnly: dice.once(4),
+		refusesSilently: dice.once(4),
 	};
 	const same = (one: TableService) =>
 		one.port === made.port && one.protocol === made.protocol && one.address.equals(address);
