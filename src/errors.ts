@@ -118,6 +118,11 @@ export const ERRORS = {
 		exit: EXIT.failed,
 		hint: "This is a defect of Shunt; SHUNT_DEBUG=1 prints the stack trace, please report it.",
 	},
+	SHUNT_KERNEL_TOO_OLD: {
+		message: "{what} does not work on this kernel: {why}.",
+		exit: EXIT.host,
+		hint: "Boot a newer kernel (docs/engines.md); a gateway or a backend runs in user space with engine.mode: user, or auto.",
+	},
 	SHUNT_NEXT_HOP_UNRESOLVED: {
 		message: "The next hop to {address} cannot be resolved: {why}.",
 		exit: EXIT.host,

@@ -17,6 +17,7 @@ static Napi::Object start(Napi::Env env, Napi::Object exports)
 	exports.Set("KernelDump", shunt::kernel_dump_class(env));
 	exports.Set("AgentPrograms", shunt::agent_class(env));
 	exports.Set("xdpProgram", Napi::Function::New(env, shunt::xdp_program_binding, "xdpProgram"));
+	exports.Set("kernelFeatures", Napi::Function::New(env, shunt::kernel_features_binding, "kernelFeatures"));
 	exports.Set("runFile", Napi::Function::New(env, shunt::run_file_binding, "runFile"));
 	exports.Set("inject", Napi::Function::New(env, shunt::inject_binding, "inject"));
 	return exports;

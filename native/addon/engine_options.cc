@@ -36,6 +36,7 @@ static WorkerOptions read_worker(const Fields &f)
 	o.capture.busy_poll_us = (u32)f.number("busyPollUs", 1000000, 0);
 	o.capture.fanout = f.has("fanout") ? (int)f.number("fanout", 65535) : -1;
 	o.capture.any_station = f.flag("anyStation", false);
+	o.capture.other_stations = f.flag("otherStations", o.capture.any_station);
 	o.capture.sent = f.flag("sent", false);
 	o.cpu = f.has("cpu") ? (int)f.number("cpu", 1023) : -1;
 	if (o.file.empty() == o.capture.interface.empty())

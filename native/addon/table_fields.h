@@ -94,6 +94,15 @@ inline TableSpec::Target read_target(const Fields &f)
 	return s;
 }
 
+inline TableSpec::Station read_station(const Fields &f)
+{
+	TableSpec::Station s;
+
+	s.ifindex = (u32)f.number("ifindex", 2147483647);
+	f.bytes("mac", s.mac, 6);
+	return s;
+}
+
 inline TableSpec::Limits read_limits(const Fields &f)
 {
 	TableSpec::Limits s;
@@ -120,6 +129,9 @@ inline TableSpec read_set(const Fields &f)
 	s.control_port = (u16)f.number("controlPort", 0xffff, s.control_port);
 	if (f.has("limits"))
 		s.limits = read_limits(f.object("limits"));
+	f.list("stations", [&](const Napi::Value &value, const std::string &place) {
+		s.stations.push_back(read_station(Fields(value, place)));
+	});
 	f.list("keys", [&](const Napi::Value &value, const std::string &place) {
 		s.keys.push_back(read_key(Fields(value, place)));
 	});

@@ -21,6 +21,7 @@
  *                                 has 512 bytes of stack, for a whole chain of calls
  *   sh_cached_tag_at(env, i)        this processor's own, of SH_CACHED_TAGS; NULL where none are kept
  *   sh_cached_start_at(env, i)      the same, of SH_CACHED_STARTS
+ *   sh_ingress(env, frame)        index of the interface that the packet comes from
  *   sh_packet_of(frame), sh_frame_of(packet, &room), sh_frame_refresh(frame)
  *                                 what stands for the frame in a stage that is verified alone, the frame there, and, after such a
  *                                 stage, in its caller

@@ -3,7 +3,7 @@
  * program.h - the packet program: a received packet from its Ethernet header to its reason.
  *
  *     sh_run
- *       1  parse the link and the IP header                          parse.h
+ *       1  is the frame for this host? parse the link and the IP header   station.h, parse.h
  *       2  is the destination an address of ours? most packets leave here
  *       3  a packet of the tunnel, to this backend                   backend.h
  *          a client's packet, to a service of this gateway           gateway.h
@@ -26,6 +26,7 @@
 #include "datapath/gateway.h"
 #include "datapath/lookup/choose.h"
 #include "datapath/parse/parse.h"
+#include "datapath/parse/station.h"
 #include "datapath/too_big.h"
 #include "datapath/work.h"
 
@@ -63,7 +64,9 @@ SH_INLINE void sh_dispatch(const struct sh_env *env, struct sh_frame *frame, str
 		result->reason = SH_R_table_missing;
 		return;
 	}
-	result->reason = sh_parse_link(frame, p);
+	result->reason = sh_station_check(env, &work->env_copy, frame, control);
+	if (result->reason == SH_CONTINUE)
+		result->reason = sh_parse_link(frame, p);
 	if (result->reason == SH_CONTINUE)
 		result->reason = sh_parse_ip(frame, p);
 	if (SH_END_AFTER == 1)

@@ -39,6 +39,7 @@ enum sh_verdict {
 	X(delivered, SH_PASS, "verified, decapsulated and delivered to this host's own stack") \
 	X(direct, SH_PASS, "sent to this backend's own address and a service's port there: recorded as a session, passed to this host's own stack") \
 	X(probe_unserved, SH_PASS, "a probe of this backend, where no socket listens at the service's port: passed to this host's own stack, which refuses it") \
+	X(not_our_station, SH_PASS, "to a MAC address that is not the receiving interface's, broadcast and multicast included: ignored") \
 	X(not_ip, SH_PASS, "neither IPv4 nor IPv6: ARP, LLDP and the like") \
 	X(not_service, SH_PASS, "addressed to no service's address and not to the tunnel") \
 	X(protocol_other, SH_PASS, "to a service's address, but neither UDP, TCP nor an ICMP error, such as a ping") \

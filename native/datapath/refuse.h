@@ -7,8 +7,8 @@
  *
  * Owns: these answers, from the service's address to the packet's source, back over the link it came from. A packet that is
  * not to be answered, or not now, leaves by SH_R_no_target.
- * Must never: be longer than the packet it answers, or answer a reset, an ICMP error, a fragment, or a frame to several
- * stations (RFC 1122 3.2.2). Answers count against the rate limit of all answers.
+ * Must never: be longer than the packet it answers, or answer a reset, an ICMP error or a fragment (RFC 1122 3.2.2; frames to
+ * several stations have passed, station.h). Answers count against the rate limit of all answers.
  */
 #ifndef SHUNT_DATAPATH_REFUSE_H
 #define SHUNT_DATAPATH_REFUSE_H
@@ -169,8 +169,8 @@ SH_STAGE_ALONE u32 sh_refuse(sh_packet *packet, struct sh_work *work, const stru
 		return SH_R_no_target;
 	p = &work->passage.parsed;
 	frame = sh_frame_of(packet, &room);
-	if (p->icmp_error || p->fragmentation != SH_WHOLE || frame->data + sizeof(struct sh_ethernet) > frame->end ||
-	    frame->data[0] & 1 || !sh_rate_limit_allow(&env, sh_control(&env), &p->flow.source))
+	if (p->icmp_error || p->fragmentation != SH_WHOLE ||
+	    !sh_rate_limit_allow(&env, sh_control(&env), &p->flow.source))
 		return SH_R_no_target;
 	if (p->protocol == SH_TCP)
 		return sh_refuse_tcp(frame, p) ? SH_R_no_target : SH_R_refused;

@@ -128,36 +128,38 @@ SH_STATIC_ASSERT(sizeof(struct sh_target) == 64, "a target is one cache line");
 
 /* What holds for the whole set. One per set of tables. */
 struct sh_control {
-	u64 seed[2];             /* Secret seeds of the flow hash; the same on all gateways (they must choose alike) */
-	u64 seed_ipv4;           /* seed[0] after the first half of any IPv4 address (hash.h) */
-	struct sh_key sign;      /* The key of id sign_key */
-	u64 wall_offset_ns;      /* Add to the monotonic clock for nanoseconds since 1970 */
-	u32 epoch;               /* Of this set of tables */
-	u32 roles;               /* Of ROLE, or-ed */
-	u32 service_mask;        /* Slots - 1 of each table; slots are powers of two */
+	u64 seed[2];               /* Secret seeds of the flow hash; the same on all gateways (they must choose alike) */
+	u64 seed_ipv4;             /* seed[0] after the first half of any IPv4 address (hash.h) */
+	struct sh_key sign;        /* The key of id sign_key */
+	u64 wall_offset_ns;        /* Add to the monotonic clock for nanoseconds since 1970 */
+	u32 epoch;                 /* Of this set of tables */
+	u32 roles;                 /* Of ROLE, or-ed */
+	u32 service_mask;          /* Slots - 1 of each table; slots are powers of two */
 	u32 rule_mask;
 	u32 own_mask;
-	u32 redirections;        /* Entries */
-	u32 rows;                /* Entries, of all forwarding tables together */
-	u32 targets;             /* Entries */
-	u32 bucket4_mask;        /* Buckets - 1 of the IPv4 session table */
+	u32 redirections;          /* Entries */
+	u32 rows;                  /* Entries, of all forwarding tables together */
+	u32 targets;               /* Entries */
+	u32 bucket4_mask;          /* Buckets - 1 of the IPv4 session table */
 	u32 bucket6_mask;
 	u32 fragment_mask;
-	u16 window_s;            /* How far a time of issue may be from now */
-	be16 tunnel_port;        /* Of Geneve */
-	u8 sign_key;             /* Key id under which this host signs */
-	u8 max_hops;             /* How often one packet may be forwarded again (protocol.md) */
-	u8 own_state;            /* Of TARGET_STATE: this host as a backend */
+	u16 window_s;              /* How far a time of issue may be from now */
+	be16 tunnel_port;          /* Of Geneve */
+	u8 sign_key;               /* Key id under which this host signs */
+	u8 max_hops;               /* How often one packet may be forwarded again (protocol.md) */
+	u8 own_state;              /* Of TARGET_STATE: this host as a backend */
 	u8 reserved;
-	be16 control_port;       /* Where control datagrams arrive at every service address */
+	be16 control_port;         /* Where control datagrams arrive at every service address */
 	u16 reserved2;
-	u32 limit_period;        /* Between two answers to one source, in 1,024 ns; 0: no limit */
-	u32 limit_tolerance;     /* How far the first few may be ahead of that */
-	u32 limit_all_period;    /* The same of all sources together */
+	u32 limit_period;          /* Between two answers to one source, in 1,024 ns; 0: no limit */
+	u32 limit_tolerance;       /* How far the first few may be ahead of that */
+	u32 limit_all_period;      /* The same of all sources together */
 	u32 limit_all_tolerance;
-	u8 reserved3[8];
+	u32 station_count;         /* Entries of stations */
+	u32 reserved3;
+	u64 stations[SH_STATIONS]; /* As sh_station_key makes them */
 };
-SH_STATIC_ASSERT(sizeof(struct sh_control) == 136, "native/datapath/table_fields.yaml");
+SH_STATIC_ASSERT(sizeof(struct sh_control) == 392, "native/datapath/table_fields.yaml");
 
 /* clang-format on */
 

@@ -16,6 +16,7 @@
 
 #define SH_PROBES 8          /* slots looked at in an open-addressed table */
 #define SH_PREFIX_LENGTHS 16 /* distinct source prefix lengths per service */
+#define SH_STATIONS 32       /* MAC addresses of all interfaces whose frames are for this host */
 #define SH_KEYS 256          /* key ids fit the header's 8 bits */
 
 #define SH_LIMITS 65536            /* cells of the limit on answers (signal/rate_limit.h), and one for all together */

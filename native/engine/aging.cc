@@ -37,7 +37,8 @@ public:
 	           nullptr,
 	           nullptr,
 	           nullptr,
-	           nullptr}
+	           nullptr,
+	           0}
 	{
 	}
 

@@ -92,7 +92,8 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 	              nullptr,
 	              nullptr,
 	              scratch,
-	              nullptr};
+	              nullptr,
+	              0};
 	const struct sh_control *control = sh_control(&env);
 	Explanation e = {};
 

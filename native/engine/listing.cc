@@ -64,8 +64,8 @@ std::vector<SessionRow> list_sessions(const Sessions &sessions, const SessionFil
 u64 copy_sessions(const Sessions &from, const Sessions &to, const sh_tables &tables)
 {
 	u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)] = {};
-	sh_env env = {0,       &tables, to.bucket4(), to.bucket6(), to.fragments(),
-	              nullptr, nullptr, nullptr,      scratch,      nullptr};
+	sh_env env = {0,       &tables, to.bucket4(), to.bucket6(), to.fragments(), nullptr, nullptr, nullptr, scratch,
+	              nullptr, 0};
 	u64 lost = 0;
 
 	from.walk(0, from.buckets(), [&](sh_session4 *slot, u8 family) {

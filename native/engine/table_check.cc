@@ -133,6 +133,9 @@ Status check_tables(const TableSpec &spec)
 {
 	std::vector<bool> services(65536), targets(65536);
 
+	if (spec.stations.size() > SH_STATIONS)
+		return Status::error("stations are " + std::to_string(spec.stations.size()) +
+		                     "; a set of tables can have " + std::to_string(SH_STATIONS));
 	if (Status s = check_services(spec, &services); !s.ok())
 		return s;
 	if (Status s = check_direct(spec, services); !s.ok())

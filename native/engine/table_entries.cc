@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "datapath/lookup/choose.h"
+#include "datapath/parse/station.h"
 
 namespace shunt
 {
@@ -31,6 +32,8 @@ struct sh_control control_entry(const TableSpec &spec)
 	control.limit_tolerance = control.limit_period * (std::max(spec.limits.burst, 1u) - 1);
 	control.limit_all_period = limit_period(spec.limits.all);
 	control.limit_all_tolerance = 100000; // a tenth of a second's worth at once
+	for (const TableSpec::Station &station : spec.stations)
+		control.stations[control.station_count++] = sh_station_key(station.mac, station.ifindex);
 	return control;
 }
 

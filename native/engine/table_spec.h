@@ -68,6 +68,10 @@ struct TableSpec {
 		u8 answer = SH_ANSWER_FORWARD; // Of ANSWER: to a packet that carries a capability.
 		u16 load = 0;                  // Over capacity, relative to the service's other targets, up to FULL_LOAD.
 	};
+	struct Station {
+		u32 ifindex = 0; // Of the interface.
+		u8 mac[6] = {};  // Its own
+	};
 	struct Limits {
 		u32 source = 8;  // To one source address.
 		u32 burst = 32;  // To one source address before that rate holds.
@@ -85,6 +89,7 @@ struct TableSpec {
 	u8 own_state = SH_ACTIVE;                   // Of TARGET_STATE: this host as a backend.
 	u16 control_port = 3575;                    // Where control datagrams arrive at every service address.
 	Limits limits = {};                         // How many answers a gateway sends.
+	std::vector<Station> stations = {};         // Frames to other MAC addresses are ignored at these interfaces; an interface without one ignores none.
 	std::vector<Key> keys = {};                 // Keys under which headers are verified, sign_key's included.
 	std::vector<sh_addr> own = {};              // This host's own addresses; the services' are added by the builder.
 	std::vector<Service> services = {};

@@ -4,6 +4,10 @@
 #include "kernel/attachment.h"
 
 #include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <net/if.h>
 #include <unistd.h>
 
@@ -33,6 +37,37 @@ static bool query(u32 ifindex, struct bpf_xdp_query_opts *state)
 	return bpf_xdp_query((int)ifindex, 0, state) == 0;
 }
 
+// What libbpf prints of a failed netlink request: the driver's own sentence (extended acknowledgement).
+static thread_local std::string kernel_sentence;
+
+static int keep_kernel_sentence(enum libbpf_print_level, const char *format, va_list arguments)
+{
+	char *text;
+
+	if (!strstr(format, "Kernel error message") || vasprintf(&text, format, arguments) < 0)
+		return 0;
+	kernel_sentence = text;
+	free(text);
+	return 0;
+}
+
+// Why the driver refuses the program. A link's creation returns errno alone; the same request by netlink, which must fail for
+// the same reason, returns a sentence. Empty if the driver has none.
+static std::string driver_sentence(u32 ifindex, int program_fd, XdpMode mode)
+{
+	libbpf_print_fn_t printer = libbpf_set_print(keep_kernel_sentence);
+	u32 flags = flag_of(mode);
+
+	kernel_sentence.clear();
+	if (!bpf_xdp_attach((int)ifindex, program_fd, flags | XDP_FLAGS_UPDATE_IF_NOEXIST, nullptr))
+		bpf_xdp_detach((int)ifindex, flags, nullptr);
+	libbpf_set_print(printer);
+	size_t begin = kernel_sentence.find(": ");
+	size_t end = kernel_sentence.find_last_not_of(" .\n");
+
+	return begin == std::string::npos ? "" : kernel_sentence.substr(begin + 2, end - begin - 1);
+}
+
 Result<std::unique_ptr<Attachment>> Attachment::attach(const std::string &interface, int program_fd, XdpMode mode)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = flag_of(mode));
@@ -48,10 +83,15 @@ Result<std::unique_ptr<Attachment>> Attachment::attach(const std::string &interf
 	attachment->link_ = Descriptor(bpf_link_create(program_fd, (int)attachment->ifindex_, BPF_XDP, &options));
 	if (attachment->link_.is_open())
 		return attachment;
-	if (errno == EOPNOTSUPP || errno == EINVAL)
+	int error = errno;
+	std::string why = driver_sentence(attachment->ifindex_, program_fd, mode);
+	if (error == EOPNOTSUPP || error == EINVAL || !why.empty()) {
+		if (why.empty() && error == EINVAL)
+			why = "it names no reason; its present MTU, queues or offloads do not allow one";
 		return Status::error(interface + ": its driver accepts no " + xdp_mode_name(mode) + " XDP program" +
-		                     (errno == EINVAL ? " with its present MTU or queues" : ""));
-	return Status::system(std::string(xdp_mode_name(mode)) + " XDP program on " + interface, errno);
+		                     (why.empty() ? "" : ": " + why));
+	}
+	return Status::system(std::string(xdp_mode_name(mode)) + " XDP program on " + interface, error);
 }
 
 std::unique_ptr<Attachment> Attachment::adopt(const std::string &interface, const std::string &pin, XdpMode mode)

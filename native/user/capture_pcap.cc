@@ -53,7 +53,7 @@ public:
 		ifindex_ = interface->index;
 		if (!buffers_.allocate())
 			return failure("out of memory for the frame buffers");
-		u32 other = options.any_station ? WHOLE : OTHER_STATION;
+		u32 other = options.other_stations ? WHOLE : OTHER_STATION;
 		Status status = open_handle(options, options.snaplen ? options.snaplen : FrameBuffers::LARGEST,
 		                            {0, other, WHOLE}, options.fanout, &ingress_);
 		if (!status.ok() || !options.sent)

@@ -11,6 +11,8 @@ namespace shunt
 namespace
 {
 
+constexpr u32 LOOPBACK = 1; // where BPF_PROG_TEST_RUN has its packets come from
+
 class UserFileEngine final : public FileEngine
 {
 public:
@@ -44,7 +46,7 @@ public:
 		bool egress = batch->sent;
 		SentCounters counters(statistics_->worker(0));
 
-		pipeline_->run(batch, 0, tables_);
+		pipeline_->run(batch, LOOPBACK, tables_);
 		return egress ? PacketOutcome{0, 0, counters.since()}
 		              : PacketOutcome{pipeline_->reason(0), pipeline_->target(0)};
 	}

@@ -126,6 +126,7 @@ void Pipeline::run(Batch *batch, u32 from, const sh_tables *tables)
 
 	env_.now_ns = batch->time_ns ? batch->time_ns : monotonic_ns();
 	env_.tables = tables;
+	env_.ifindex = from;
 	if (batch->sent)
 		set_sent_aside(batch);
 	for (u32 i = 0; i < batch->count; i++) {

@@ -6,6 +6,7 @@ import { type Endpoint, type Notification, type Prefix, RedirectionCache, type S
 import { AgentPrograms } from "../engine/agent-programs.js";
 import { host } from "../engine/host.js";
 import { inject } from "../engine/inject.js";
+import { requireKernel } from "../engine/kernel-features.js";
 import { ShuntError } from "../errors.js";
 import { AgentService, type ServiceName } from "./agent-service.js";
 import { withTcpChecksum } from "./tcp-checksum.js";
@@ -46,6 +47,7 @@ export class Agent {
 	constructor(options: AgentOptions) {
 		const ifindexes = options.interfaces.map((name) => interfaceIndex(name));
 		this.cache = options.cache ?? new RedirectionCache();
+		requireKernel("agent");
 		this.#programs = new AgentPrograms(options.interfaces);
 		const settings: Partial<Settings> = {
 			...options.settings,

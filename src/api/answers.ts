@@ -4,8 +4,7 @@
  * Owns: the content of `status`.
  * Must never: change how a packet is handled by answering a question.
  */
-import type { Service } from "../config/index.js";
-import { reasons } from "../engine/index.js";
+import { reasons, type SessionCounts } from "../engine/index.js";
 import type { Member } from "../member/member.js";
 import { explain } from "./explain.js";
 import { linksOf } from "./links.js";
@@ -13,7 +12,7 @@ import { loadsOfBackends, ownLoad } from "./loads.js";
 import { Names, stateOf } from "./names.js";
 import type { Answers } from "./server.js";
 import { countSessions, expireSessions, listSessions } from "./session-list.js";
-import type { Count, Ready, ReasonCount, Status, TargetStatus } from "./types.js";
+import type { Count, Ready, ReasonCount, Status } from "./types.js";
 import { VERSION } from "./version.js";
 
 export function answersOf(member: Member): Answers {
@@ -54,16 +53,7 @@ function statusOf(member: Member): Status {
 		sent: { packets: counters.sent, made: counters.sentMade, told: counters.told },
 		lost: counters.lost,
 		conserved: byReason.reduce((sum, one) => sum + one.packets, 0) === counters.packetsIn,
-		services: [...names.services].map(([id, service]) => ({
-			name: service.name,
-			address: service.address,
-			port: service.port,
-			protocol: service.protocol,
-			idleMs: service.idleMs,
-			sessions: counts.services[id] ?? 0,
-			targets: targetsOfService(member, names, service, counts.targets),
-			panics: (member.compiled?.panics ?? []).flatMap((one) => (one.service === service.key ? [one.rule ?? ""] : [])),
-		})),
+		services: servicesOf(member, names, counts),
 		load: ownLoad(member),
 		loads: loadsOfBackends(member),
 		links: linksOf(member),
@@ -125,31 +115,54 @@ function reasonCounts(counted: Record<string, Count>): ReasonCount[] {
 		.sort((a, b) => b.packets - a.packets);
 }
 
-function targetsOfService(member: Member, names: Names, service: Service, sessions: Uint32Array): TargetStatus[] {
-	const rows = rowsByTarget(member, service);
-	const total = [...rows.values()].reduce((sum, count) => sum + count, 0);
-	return [...names.targets]
-		.filter(([, target]) => target.service === service.key)
-		.map(([id, target]) => ({
-			backend: target.backend,
-			address: target.address,
-			port: target.port,
-			...stateOf(member, target),
-			share: total === 0 ? 0 : (rows.get(id) ?? 0) / total,
-			sessions: sessions[id] ?? 0,
-			nextHop: macText(member.compiled?.tables.targets.find((one) => one.id === id)?.nextHop ?? null),
-			...member.engine.statistics.target(id),
-		}));
+function servicesOf(member: Member, names: Names, counts: SessionCounts): Status["services"] {
+	const { compiled, snapshot } = member;
+	const nextHops = new Map(compiled?.tables.targets.map(({ id, nextHop }) => [id, nextHop]));
+	const published = new Map(compiled?.tables.services.map((one) => [one.id, one.redirection]));
+	const bySet = grouped(names.targets, ([, { set }]) => set);
+	const panics = grouped(compiled?.panics ?? [], ({ service }) => service);
+	return [...names.services].map(([id, service]) => {
+		const { name, first } = snapshot.targetSets?.get(service.key) ?? { name: service.key, first: service };
+		const listed = first === service ? (bySet.get(name) ?? []) : [];
+		const rows = rowsByTarget(listed.length === 0 ? [] : compiled?.tables.redirections[published.get(id) ?? -1]?.rows);
+		const total = [...rows.values()].reduce((sum, count) => sum + count, 0);
+		return {
+			name: service.name,
+			address: service.address,
+			port: service.port,
+			protocol: service.protocol,
+			idleMs: service.idleMs,
+			sessions: counts.services[id] ?? 0,
+			targets: listed.map(([target, { backend, address, port }]) => ({
+				backend,
+				address,
+				port,
+				...stateOf(member, names.targets.get(target)!),
+				share: total === 0 ? 0 : (rows.get(target) ?? 0) / total,
+				sessions: counts.targets[target] ?? 0,
+				nextHop: macText(nextHops.get(target) ?? null),
+				...member.engine.statistics.target(target),
+			})),
+			targetsOf: first === service ? null : first.key,
+			panics: (panics.get(service.key) ?? []).map((one) => one.rule ?? ""),
+		};
+	});
 }
 
-/** Rows of the service's own forwarding table, by target id. */
-function rowsByTarget(member: Member, service: Service): Map<number, number> {
-	const { tables } = member.compiled ?? {};
-	const id = member.ids.services.get(service.key);
-	const index = tables?.services.find((one) => one.id === id)?.redirection;
+function grouped<V>(values: Iterable<V>, keyOf: (value: V) => string): Map<string, V[]> {
+	const groups = new Map<string, V[]>();
+	for (const value of values) {
+		const group = groups.get(keyOf(value));
+		if (group === undefined) groups.set(keyOf(value), [value]);
+		else group.push(value);
+	}
+	return groups;
+}
+
+/** Rows of a forwarding table, by target id. */
+function rowsByTarget(rows: Iterable<number> = []): Map<number, number> {
 	const counts = new Map<number, number>();
-	for (const target of (index === undefined ? undefined : tables?.redirections[index]?.rows) ?? [])
-		counts.set(target, (counts.get(target) ?? 0) + 1);
+	for (const target of rows) counts.set(target, (counts.get(target) ?? 0) + 1);
 	return counts;
 }
 

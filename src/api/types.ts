@@ -47,7 +47,11 @@ export interface ServiceStatus {
 	protocol: "udp" | "tcp";
 	idleMs: number;
 	sessions: number;
+	/** Of a gateway with very many targets, services may share them: then under the first of these services alone, with
+	 * the sessions and packets of all of them. */
 	targets: TargetStatus[];
+	/** Key of the service under which its targets are; null: they are here. */
+	targetsOf: string | null;
 	/** Where all backends are used because too few are healthy: prefixes of rules, "" for sources without one. */
 	panics: string[];
 }

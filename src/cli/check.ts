@@ -14,7 +14,14 @@ import {
 	serviceKey,
 	type Warning,
 } from "../config/index.js";
-import { compile, newTableIds, redirectionsOf, snapshotOfConfig, targetsOf } from "../database/index.js";
+import {
+	compile,
+	newTableIds,
+	redirectionsOf,
+	snapshotOfConfig,
+	targetsOf,
+	withSharedTargets,
+} from "../database/index.js";
 import { EXIT, ShuntError } from "../errors.js";
 import { ROLE, type TableService } from "../policy/index.js";
 import { type Paint, paintFor } from "./paint.js";
@@ -81,7 +88,8 @@ function resultOf(file: string): Result {
 
 /** Compiles the tables as a gateway does, without the facts that only the host knows. */
 function publishedBy(config: Config): Published {
-	const snapshot = snapshotOfConfig(config);
+	const ids = newTableIds();
+	const snapshot = withSharedTargets(snapshotOfConfig(config), ids);
 	const { tables } = compile({
 		epoch: 1,
 		roles: ROLE.gateway,
@@ -89,7 +97,7 @@ function publishedBy(config: Config): Published {
 		snapshot,
 		facts: new Map(),
 		own: [],
-		ids: newTableIds(),
+		ids,
 		wallOffsetNs: 0n,
 	});
 	const published = new Map(tables.services.map((one) => [serviceKeyOf(one), one]));

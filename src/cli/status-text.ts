@@ -121,6 +121,7 @@ function serviceLines(status: Status, view: StatusView): string[] {
 		const totals = isGateway ? [number(packets), bytes(octets)] : [];
 		rows.push({ cells: [title, "", "", number(service.sessions), ...totals], style: "bold" });
 		if (!isGateway) continue;
+		if (service.targetsOf !== null) rows.push({ cells: [`  counted under ${service.targetsOf}`, "", "", "", "", ""] });
 		const targets = service.targets.filter(
 			(target) => view.all || target.share > 0 || target.packets > 0 || target.sessions > 0,
 		);

@@ -89,6 +89,7 @@ export function build(
 			workers: engine.workers,
 			busyPollUs: Math.round(ms(engine.busyPoll) * 1000),
 			qdiscBypass: engine.qdiscBypass,
+			stations: engine.stations === "any" ? "any" : engine.stations.map((mac) => mac.replaceAll(":", "").toLowerCase()),
 		},
 		gateways,
 		backends,

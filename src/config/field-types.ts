@@ -10,6 +10,7 @@ import { parseRange } from "../wire/index.js";
 import { type Address, addressText, parseAddress, parsePrefix } from "./address.js";
 import { DURATION_PATTERN, parseDuration, parseShare, parseSpeed, SHARE_PATTERN, SPEED_PATTERN } from "./quantities.js";
 
+const MAC_PATTERN = /^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/;
 export const SECRET_PATTERN = /^[0-9a-fA-F]{32}$/;
 
 type Issue = { readonly input?: unknown };
@@ -108,6 +109,12 @@ export function percent() {
 	const rule = "a share above 0% and up to 100%, such as 95%";
 	return text(rule, (value) => (parseShare(value) ? undefined : mustBe(rule)({ input: value })), SHARE_PATTERN);
 }
+
+export const mac = () => {
+	const rule = "a MAC address such as 00:00:5e:00:01:33";
+	const error = mustBe(rule);
+	return text(rule, (value) => (MAC_PATTERN.test(value) ? undefined : error({ input: value })), MAC_PATTERN.source);
+};
 
 export const port = () => whole(1, 65535, "one port");
 

@@ -164,6 +164,8 @@ export interface Config {
 		readonly workers: number;
 		readonly busyPollUs: number;
 		readonly qdiscBypass: boolean;
+		/** MAC addresses besides the interfaces' own, as 12 hex digits; any: frames to all of them are handled. */
+		readonly stations: readonly string[] | "any";
 	};
 	readonly gateways: readonly Gateway[];
 	readonly backends: readonly Backend[];

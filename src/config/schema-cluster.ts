@@ -3,7 +3,7 @@
 // Owns: their shape, defaults and documentation. Must never: compare fields; that is build.ts.
 
 import { z } from "zod";
-import { choice, duration, flag, map, mustBe, name, port, secret, text, weight, whole } from "./field-types.js";
+import { choice, duration, flag, mac, map, mustBe, name, port, secret, text, weight, whole } from "./field-types.js";
 
 const key = map({
 	id: whole(0, 255, "a key id").describe("The key's id, as the redirection header carries it."),
@@ -72,6 +72,8 @@ export const loadSchema = map({
 	link: weight("of the links' use").default(0).describe("Weight of the busiest uplink's use. 0: not counted."),
 });
 
+const STATIONS = "any, or a list of MAC addresses such as 00:00:5e:00:01:33";
+
 export const engineSchema = map({
 	mode: choice(["auto", "native", "generic", "user"])
 		.default("auto")
@@ -82,5 +84,21 @@ export const engineSchema = map({
 	busyPoll: duration(0, 100, "from 0us to 100ms", 0.001)
 		.default("0us")
 		.describe("User space: SO_BUSY_POLL of the capture socket. 0us: off."),
+	stations: z
+		.union(
+			[
+				choice(["any"]),
+				z
+					.array(mac(), { error: mustBe(STATIONS) })
+					.max(7, { error: () => "more than 7 MAC addresses; list at most 7, or write any" }),
+			],
+			{
+				error: mustBe(STATIONS),
+			},
+		)
+		.default([])
+		.describe(
+			"MAC addresses whose frames are handled, besides the receiving interface's own: a virtual router's (VRRP, 00:00:5e:00:01:xx), broadcast or multicast. any: all of them. In user space a change takes effect at the next start.",
+		),
 	qdiscBypass: flag().default(false).describe("User space: transmit without the queueing discipline."),
 });

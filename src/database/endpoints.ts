@@ -4,8 +4,9 @@
 // backend follow from it. Must never: look at a state; a draining backend still serves redirected clients.
 
 import type { Family, Service } from "../config/index.js";
-import { redirectionsOf, targetsOf } from "./lookup.js";
+import { targetsOf } from "./lookup.js";
 import type { Snapshot } from "./records.js";
+import { redirectionsOf } from "./redirections.js";
 
 export interface DirectEndpoint {
 	readonly service: Service;

@@ -4,15 +4,19 @@
 // Must never: give one number to two keys that are in use.
 
 import { ShuntError } from "../errors.js";
+import { TargetSetNames } from "./target-sets.js";
 
 /** 0 means "none" in every table. */
 const FIRST = 1;
+
+/** 65,535 stands for the host itself in a backend's sessions. */
+const MAX_TARGETS = 65_534;
 
 const REMEDY = {
 	services:
 		"a configured service counts once for each of its addresses and protocols; divide the services among clusters",
 	targets:
-		"a backend counts once for every service that names it, and in each for every address, port and terms; name fewer backends in each service, or divide the services among clusters",
+		"a backend counts once for every address, port and terms, and again for services that differ in more than name, address, port and sources; give services the same list of backends, name fewer backends in each, or divide the services among clusters",
 } as const;
 
 export class IdAllocator {
@@ -87,8 +91,35 @@ export class IdAllocator {
 export interface TableIds {
 	readonly services: IdAllocator;
 	readonly targets: IdAllocator;
+	readonly sets: TargetSetNames;
+	/** Of these allocators among all of this process: what was computed with the ids of others is not used. */
+	readonly serial: number;
 }
 
+let serial = 0;
+
 export function newTableIds(): TableIds {
-	return { services: new IdAllocator("services"), targets: new IdAllocator("targets") };
+	return {
+		services: new IdAllocator("services"),
+		targets: new IdAllocator("targets", MAX_TARGETS),
+		sets: new TargetSetNames(),
+		serial: ++serial,
+	};
+}
+
+/** What another process has kept of its allocators. */
+export interface KeptIds {
+	readonly services: ReturnType<IdAllocator["toJSON"]>;
+	readonly targets: ReturnType<IdAllocator["toJSON"]>;
+	/** Absent: no service shared targets. */
+	readonly sets?: ReturnType<TargetSetNames["toJSON"]>;
+}
+
+export function tableIdsOf({ services, targets, sets }: KeptIds): TableIds {
+	return {
+		services: IdAllocator.fromJSON("services", services),
+		targets: IdAllocator.fromJSON("targets", targets, MAX_TARGETS),
+		sets: sets === undefined ? new TargetSetNames() : TargetSetNames.fromJSON(sets),
+		serial: ++serial,
+	};
 }

@@ -3,12 +3,16 @@
 export * from "./endpoints.js";
 export * from "./epochs.js";
 export * from "./ids.js";
+export { type LeftTargets, leftTargets } from "./left-targets.js";
 export * from "./loads.js";
 export * from "./lookup.js";
 export { MemoryStore } from "./memory.js";
 export * from "./pools.js";
 export * from "./records.js";
+export { redirectionsOf } from "./redirections.js";
 export { type ImposedStates, PANIC_THRESHOLD } from "./serving.js";
+export type { SetTables, Shares } from "./set-tables.js";
 export { StaticStore } from "./static.js";
 export * from "./store.js";
 export * from "./tables.js";
+export { SHARE_ABOVE, type TargetSet, TargetSetNames, type TargetSets } from "./target-sets.js";

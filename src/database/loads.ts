@@ -6,8 +6,9 @@
 
 import { type Carrying, type Loads, relativeLoads, strategyOf } from "../policy/index.js";
 import type { TableIds } from "./ids.js";
-import { redirectionsOf, targetsOf } from "./lookup.js";
-import type { Snapshot } from "./records.js";
+import { targetsOf } from "./lookup.js";
+import { firstServices, type Snapshot } from "./records.js";
+import { redirectionsOf } from "./redirections.js";
 
 /** `total`: by backend, undefined: no backend has reported. `sessions` gives live sessions by target id; it is not asked
  * if no service chooses by load, or if loads are known. */
@@ -17,7 +18,7 @@ export function targetLoads(
 	sessions: () => Uint32Array,
 	total?: ReadonlyMap<string, number>,
 ): Loads {
-	const services = snapshot.services.filter((service) => strategyOf(service.choose).needsLoads);
+	const services = firstServices(snapshot).filter((service) => strategyOf(service.choose).needsLoads);
 	if (services.length === 0) return new Map();
 	const counts = total === undefined ? sessions() : undefined;
 	const targets = new Map<string, Carrying>();
@@ -27,11 +28,11 @@ export function targetLoads(
 			const weights = new Map<string, number>();
 			const all = targetsOf(snapshot, service, redirection);
 			for (const { backend, weight } of all) weights.set(backend, (weights.get(backend) ?? 0) + weight);
-			for (const { key, backend, state, weight } of all) {
+			for (const { key, set, backend, state, weight } of all) {
 				// A draining target gets no new session, and must not set the scale of those that do. A target that several
 				// redirections name is one server all the same: the first weight counts, which is the service's own.
 				if (state !== "active" || targets.has(key)) continue;
-				const one = { key, service: service.key };
+				const one = { key, set };
 				targets.set(
 					key,
 					counts === undefined

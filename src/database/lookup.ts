@@ -17,18 +17,15 @@ import {
 	type Terms,
 } from "../config/index.js";
 import type { Snapshot } from "./records.js";
-
-/** A service's redirections, each once: its own, then those of its rules. */
-export function redirectionsOf(service: Service): Redirection[] {
-	return [...new Set([service.redirection, ...service.rules.map((rule) => rule.redirection)])];
-}
+import { redirectionsOf } from "./redirections.js";
 
 /** A backend's address and port for one service, on one set of terms. */
 export interface Target {
-	/** "udp/203.0.113.53/53>b1/10.77.3.11/5353 leased 60 s; return": all that identity depends on (ids.ts). */
+	/** "udp/203.0.113.53/53>b1/10.77.3.11/5353 leased 60 s; return": all that identity depends on (ids.ts). Begins with
+	 * the set's name. */
 	readonly key: string;
-	/** Key of the service that it is a target of. */
-	readonly service: string;
+	/** Name of its set (target-sets.ts): the key of the service that it is a target of, or of several that share it. */
+	readonly set: string;
 	readonly backend: string;
 	readonly address: string;
 	readonly port: number;
@@ -73,21 +70,28 @@ export function findService(
 	return snapshot.services.find((s) => s.address === text && s.port === port && s.protocol === protocol);
 }
 
-/** All targets of a redirection, whatever their state, in the order of their keys. Computed once for a snapshot: rules
- * share redirections, and tables, loads and firewall rules all begin here. */
+/** All targets of a redirection, whatever their state, in the order of their keys. Computed once for the backends of a
+ * snapshot: rules share redirections, services share targets, and tables, loads and firewall rules all begin here. */
 export function targetsOf(snapshot: Snapshot, service: Service, redirection: Redirection): readonly Target[] {
-	const known = targetsOfSnapshot.get(snapshot) ?? new Map<Service, Map<Redirection, readonly Target[]>>();
-	targetsOfSnapshot.set(snapshot, known);
-	const ofService = known.get(service) ?? new Map<Redirection, readonly Target[]>();
-	known.set(service, ofService);
-	const targets = ofService.get(redirection) ?? computeTargets(snapshot, service, redirection);
-	ofService.set(redirection, targets);
+	const set = snapshot.targetSets?.get(service.key);
+	if (set !== undefined && set.first !== service) {
+		const place = redirectionsOf(service).indexOf(redirection);
+		return targetsOf(snapshot, set.first, redirectionsOf(set.first)[place]!);
+	}
+	const name = set?.name ?? service.key;
+	const ofBackends = known.get(snapshot.backends) ?? new WeakMap<Redirection, Map<string, readonly Target[]>>();
+	known.set(snapshot.backends, ofBackends);
+	const ofRedirection = ofBackends.get(redirection) ?? new Map<string, readonly Target[]>();
+	ofBackends.set(redirection, ofRedirection);
+	const targets = ofRedirection.get(name) ?? computeTargets(snapshot, service, redirection, name);
+	ofRedirection.set(name, targets);
 	return targets;
 }
 
-const targetsOfSnapshot = new WeakMap<Snapshot, Map<Service, Map<Redirection, readonly Target[]>>>();
+/** By the backends of a snapshot, redirection, and name of the set. */
+const known = new WeakMap<Snapshot["backends"], WeakMap<Redirection, Map<string, readonly Target[]>>>();
 
-function computeTargets(snapshot: Snapshot, service: Service, redirection: Redirection): Target[] {
+function computeTargets(snapshot: Snapshot, service: Service, redirection: Redirection, set: string): Target[] {
 	const targets: Target[] = [];
 	const terms = termsText(redirection.terms);
 	for (const choice of redirection.choices) {
@@ -97,8 +101,8 @@ function computeTargets(snapshot: Snapshot, service: Service, redirection: Redir
 		const addresses = reachableBy(parsedAddresses(backend), service);
 		for (const address of addresses) {
 			targets.push({
-				key: `${service.key}>${choice.backend}/${address.text}/${choice.port} ${terms}`,
-				service: service.key,
+				key: `${set}>${choice.backend}/${address.text}/${choice.port} ${terms}`,
+				set,
 				backend: choice.backend,
 				address: address.text,
 				port: choice.port,

@@ -4,10 +4,23 @@
 // Must never: look at a load.
 
 import type { Backend, Service } from "../config/index.js";
-import { redirectionsOf } from "./lookup.js";
+import { redirectionsOf } from "./redirections.js";
+
+const known = new WeakMap<readonly Service[], { readonly of: readonly Backend[]; readonly pools: Pools }>();
 
 /** By backend: the name of one member of its pool. */
-export function poolsOf(services: readonly Service[], backends: readonly Backend[]): ReadonlyMap<string, string> {
+type Pools = ReadonlyMap<string, string>;
+
+/** Of a configuration computed once: a gateway asks at every step of its balancing. */
+export function poolsOf(services: readonly Service[], backends: readonly Backend[]): Pools {
+	const before = known.get(services);
+	if (before?.of === backends) return before.pools;
+	const pools = computePools(services, backends);
+	if (Object.isFrozen(services)) known.set(services, { of: backends, pools });
+	return pools;
+}
+
+function computePools(services: readonly Service[], backends: readonly Backend[]): Pools {
 	const leader = new Map(backends.map(({ name }): [string, string] => [name, name]));
 	const find = (name: string): string => {
 		const above = leader.get(name) ?? name;

@@ -10,7 +10,9 @@
 
 import type { Backend, Config, Service } from "../config/index.js";
 import type { LoadReport } from "../load/index.js";
+import type { TableIds } from "./ids.js";
 import type { Entry, Json, Listing, Store } from "./store.js";
+import type { TargetSets } from "./target-sets.js";
 
 export const SERVICE = "service/";
 export const BACKEND = "backend/";
@@ -23,6 +25,8 @@ export interface Snapshot {
 	readonly services: readonly Service[];
 	readonly backends: ReadonlyMap<string, Backend>;
 	readonly loads: ReadonlyMap<string, LoadReport>;
+	/** Services that share targets; absent: none does. */
+	readonly targetSets?: TargetSets;
 }
 
 /** The records that a configuration amounts to. */
@@ -33,10 +37,27 @@ export function recordsOf(config: Config): Map<string, Json> {
 	return records;
 }
 
-/** Of a store in memory without copies: its values are frozen. */
-export async function readSnapshot(store: Store & { listShared?(prefix: string): Listing }): Promise<Snapshot> {
+/** Of a store in memory without copies: its values are frozen. `before`: what has not changed remains the same object. */
+export async function readSnapshot(
+	store: Store & { listShared?(prefix: string): Listing },
+	before?: Snapshot,
+): Promise<Snapshot> {
 	const { entries, revision } = store.listShared?.("") ?? (await store.list(""));
-	return snapshotOf(entries, revision);
+	const snapshot = snapshotOf(entries, revision);
+	return before !== undefined && equalEntries(before.backends, snapshot.backends)
+		? { ...snapshot, backends: before.backends }
+		: snapshot;
+}
+
+/** Equal entries in the same order. */
+function equalEntries<V>(a: ReadonlyMap<string, V>, b: ReadonlyMap<string, V>): boolean {
+	if (a.size !== b.size) return false;
+	const others = b.entries();
+	for (const [key, value] of a) {
+		const [otherKey, otherValue] = others.next().value as [string, V];
+		if (key !== otherKey || value !== otherValue) return false;
+	}
+	return true;
 }
 
 export function snapshotOf(entries: readonly Entry[], revision: number): Snapshot {
@@ -61,4 +82,16 @@ export async function readLoads(store: Store): Promise<ReadonlyMap<string, LoadR
 export function snapshotOfConfig(config: Config): Snapshot {
 	const entries = [...recordsOf(config)].map(([key, value]) => ({ key, value, revision: 1 }));
 	return snapshotOf(entries, 1);
+}
+
+/** The same with services that share their targets, where there are too many for each to have its own. */
+export function withSharedTargets(snapshot: Snapshot, ids: TableIds): Snapshot {
+	const targetSets = ids.sets.assign(snapshot.services, ({ key }) => ids.services.get(key) !== undefined);
+	return { ...snapshot, targetSets };
+}
+
+/** Of services that share their targets one, of the others each. */
+export function firstServices({ services, targetSets }: Snapshot): readonly Service[] {
+	if (targetSets === undefined || targetSets.size === 0) return services;
+	return services.filter((service) => (targetSets.get(service.key)?.first ?? service) === service);
 }

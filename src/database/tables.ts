@@ -1,6 +1,7 @@
 // tables.ts - from the redirection database to a whole set of tables, ready to be published.
 //
-// Read downwards: identities, epochs, redirections with their forwarding tables, services and rules, targets.
+// Read downwards: sets of targets with their ids, epochs, redirections with their forwarding tables, services and rules,
+// targets.
 // The same configuration gives the same choices on every gateway (R19): ids may differ between hosts, rows name
 // the same targets. Loads may differ: which of its two rows a new flow gets is then each gateway's own.
 // Must never: change what it is given (save the allocators, which remember), or ask the host for anything; host facts
@@ -21,16 +22,10 @@ import {
 import { ShuntError } from "../errors.js";
 import {
 	ANSWER,
-	type Candidate,
 	type Loads,
 	MAX_INDEX,
-	nextBest,
-	placement,
-	preferences,
 	ROLE,
-	SPREAD,
 	serviceTableFields,
-	strategyOf,
 	TARGET_STATE,
 	type TableDirect,
 	type TableRedirection,
@@ -38,16 +33,16 @@ import {
 	type TableService,
 	type TableSet,
 	type TableTarget,
-	tableSize,
-	withIds,
 } from "../policy/index.js";
 import { FLAG } from "../wire/index.js";
 import { directEndpoints } from "./endpoints.js";
 import { nextEpochs, type TargetEpochs } from "./epochs.js";
 import type { TableIds } from "./ids.js";
-import { redirectionsOf, type Target, targetsOf } from "./lookup.js";
 import type { Snapshot } from "./records.js";
-import { type ImposedStates, mergedStates, serving } from "./serving.js";
+import { redirectionsOf } from "./redirections.js";
+import type { ImposedStates } from "./serving.js";
+import { type ServingSet, SetCompiler, type SetTables, type Shares, servingSet } from "./set-tables.js";
+import type { TargetSet } from "./target-sets.js";
 
 /** How this host reaches one target address. */
 export interface HostFacts {
@@ -69,13 +64,15 @@ export interface CompileInput {
 	readonly snapshot: Snapshot;
 	/** By target address, in canonical spelling. */
 	readonly facts: ReadonlyMap<string, HostFacts>;
+	/** Frames to other MAC addresses are ignored; default: none is. */
+	readonly stations?: TableSet["stations"];
 	/** This host's own addresses. */
 	readonly own: readonly string[];
 	/** This host's own state as a backend; default active. */
 	readonly ownState?: State | undefined;
 	readonly ids: TableIds;
 	/** The last compilation of this host; undefined at the first. */
-	readonly previous?: Pick<Compiled, "epochs" | "forwarding"> | undefined;
+	readonly previous?: Pick<Compiled, "epochs" | "sets" | "conditions"> | undefined;
 	readonly wallOffsetNs: bigint;
 	/** By target key; a target without an entry has 0. Read where a service chooses by load. */
 	readonly loads?: Loads | undefined;
@@ -84,21 +81,16 @@ export interface CompileInput {
 	readonly health?: ImposedStates | undefined;
 }
 
-/** What loads and links have made of the configured weights. What is not named is as configured. */
-export interface Shares {
-	/** By backend: its weight times this, where a service's strategy needs factors. Above 0. */
-	readonly factors: ReadonlyMap<string, number>;
-	/** By address: its part of its backend's weight, relative to the backend's other addresses. Not all of them 0. */
-	readonly addresses: ReadonlyMap<string, number>;
-	/** Addresses whose uplink is down: as inactive as if they were configured so. */
-	readonly down: ReadonlySet<string>;
-}
-
 export interface Compiled {
 	readonly tables: TableSet;
-	/** For the next compilation: the targets' epochs, and forwarding tables that need not be computed again. */
+	/** For the next compilation: the targets' epochs, and sets of targets that need not be computed again. */
 	readonly epochs: TargetEpochs;
-	readonly forwarding: ReadonlyMap<string, Uint16Array>;
+	/** By name (target-sets.ts). */
+	readonly sets: ReadonlyMap<string, SetTables & { readonly backends: Snapshot["backends"] }>;
+	/** Under which the sets were computed. */
+	readonly conditions: string;
+	/** Sets that were computed anew. */
+	readonly recompiled: number;
 	/** Target addresses without a next hop: they keep their rows, because all gateways choose alike, and their packets are
 	 * dropped under a reason of their own. */
 	readonly unresolved: readonly string[];
@@ -124,99 +116,113 @@ export function compile(input: CompileInput): Compiled {
  * change meanwhile. */
 export function* compileSteps(input: CompileInput): Generator<void, Compiled> {
 	const { snapshot, cluster, ids } = input;
+	const seed = forwardingSeed(cluster.seed);
 
-	// 1. Identities.
-	const down = input.balance?.down;
-	const health: ImposedStates = input.health ?? new Map();
-	const uses: { readonly service: Service; readonly targets: ReadonlyMap<Redirection, readonly Target[]> }[] = [];
-	/** Each target once for each redirection that it is in. */
-	const used: Target[] = [];
-	const panics: Panic[] = [];
+	// 1. Sets of targets; those that have not changed are the previous compilation's.
+	const setOf = (service: Service): TargetSet =>
+		snapshot.targetSets?.get(service.key) ?? { name: service.key, first: service };
+	const conditions = conditionsOf(input, seed);
+	const before = input.previous?.conditions === conditions ? input.previous.sets : undefined;
+	const serving = new Map<string, ServingSet | SetTables>();
 	for (const service of snapshot.services) {
-		const ofService = new Map<Redirection, readonly Target[]>();
-		for (const redirection of redirectionsOf(service)) {
-			const configured = targetsOf(snapshot, service, redirection);
-			const all = configured.some(({ address }) => down?.has(address))
-				? configured.map((target) => (down?.has(target.address) ? { ...target, state: "inactive" as const } : target))
-				: configured;
-			const { targets, panic } = serving(all, health);
-			ofService.set(redirection, targets);
-			used.push(...targets);
-			if (!panic) continue;
-			if (redirection === service.redirection) panics.push({ service: service.key, rule: null });
-			for (const rule of service.rules)
-				if (rule.redirection === redirection) panics.push({ service: service.key, rule: rule.from });
-		}
-		uses.push({ service, targets: ofService });
+		const { name, first } = setOf(service);
+		if (serving.has(name)) continue;
+		const known = before?.get(name);
+		const same = known?.first === first && known.backends === snapshot.backends;
+		serving.set(name, same ? known : servingSet(snapshot, first, input.balance?.down, input.health ?? NO_STATES));
 		yield;
 	}
-	const targets = new Map(used.map((target) => [target.key, target]));
-	const merged = mergedStates(used);
 	const serviceIds = ids.services.assign(snapshot.services.map((service) => service.key));
-	const targetIds = ids.targets.assign(targets.keys());
-
+	const targetIds = ids.targets.assign(keysOf(serving.values()));
 	yield;
 
 	// 2. Epochs.
-	const states = new Map(
-		[...targets.values()].map((target) => [targetIds.get(target.key)!, merged.get(target.key)!.worst]),
-	);
+	const states = new Map<number, State>();
+	for (const { merged } of serving.values())
+		for (const [key, { worst }] of merged) states.set(targetIds.get(key)!, worst);
 	const epochs = nextEpochs(input.previous?.epochs, states);
+	yield;
 
-	// 3. Redirections, each different one once.
-	const seed = forwardingSeed(cluster.seed);
-	const redirections = new Redirections(targetIds, seed, input.previous?.forwarding, input.balance);
+	// 3. Redirections of each set, each different one once.
+	const compiler = new SetCompiler(targetIds, seed, input.balance);
+	const sets = new Map<string, SetTables & { readonly backends: Snapshot["backends"] }>();
+	const bases = new Map<string, number>();
+	const redirections: TableRedirection[] = [];
+	let recompiled = 0;
+	for (const [name, set] of serving) {
+		let tables = before?.get(name);
+		if (tables !== set) {
+			const forwarding = input.previous?.sets.get(name)?.forwarding;
+			tables = { ...compiler.tables(set, forwarding), backends: snapshot.backends };
+			recompiled++;
+			yield;
+		}
+		sets.set(name, tables);
+		bases.set(name, redirections.length);
+		redirections.push(...tables.list);
+	}
+	const count = redirections.length;
+	if (count > MAX_INDEX + 1) throw new ShuntError("SHUNT_REDIRECTIONS_EXHAUSTED", { count, limit: MAX_INDEX + 1 });
+
+	// 4. Services and rules.
 	const services: TableService[] = [];
 	const rules: TableRule[] = [];
-	for (const { service, targets: ofService } of uses) {
-		const indices = new Map<Redirection, number>();
-		for (const [redirection, all] of ofService) indices.set(redirection, redirections.index(service, all));
+	const panics: Panic[] = [];
+	for (const service of snapshot.services) {
+		const { name, first } = setOf(service);
+		const set = sets.get(name)!;
 		const id = serviceIds.get(service.key)!;
+		const firsts = redirectionsOf(first);
+		const places = new Map(redirectionsOf(service).map((one, i) => [one, firsts[i]!]));
+		const indexOf = (one: Redirection) => bases.get(name)! + set.indices.get(places.get(one)!)!;
 		services.push({
 			id,
 			...serviceTableFields(service),
 			address: bytesOf(service.address),
 			protocol: PROTOCOL_NUMBER[service.protocol],
-			redirection: indices.get(service.redirection)!,
+			redirection: indexOf(service.redirection),
 			countSources: service.count === "source",
 		});
 		for (const [i, rule] of service.rules.entries()) {
 			const prefix = parsePrefix(rule.from)!;
-			const redirection = indices.get(rule.redirection)!;
+			const redirection = indexOf(rule.redirection);
 			rules.push({ service: id, prefix: prefix.bytes, length: prefix.mappedLength, redirection });
 			if (i % STEP === STEP - 1) yield;
 		}
-		yield;
+		if (set.panics.size > 0) panics.push(...panicsOf(service, (one) => set.panics.has(places.get(one)!)));
+		if (services.length % STEP === 0) yield;
 	}
 
 	const direct = input.roles & ROLE.backend ? directOf(snapshot, input.own, serviceIds) : [];
 
-	// 4. Targets.
+	// 5. Targets.
 	const unresolved = new Set<string>();
 	const targetTable: TableTarget[] = [];
-	for (const target of targets.values()) {
-		if (targetTable.length % STEP === STEP - 1) yield;
-		const facts = input.facts.get(target.address);
-		if (facts === undefined || facts.nextHop === null) unresolved.add(target.address);
-		const id = targetIds.get(target.key)!;
-		targetTable.push({
-			id,
-			address: bytesOf(target.address),
-			source: facts === undefined ? Buffer.alloc(16) : bytesOf(facts.source),
-			nextHop: facts?.nextHop ?? null,
-			ownMac: facts?.ownMac ?? Buffer.alloc(6),
-			port: target.port,
-			family: target.family,
-			epoch: epochs.get(id)!.epoch,
-			state: TARGET_STATE[merged.get(target.key)!.published],
-			mtu: facts?.mtu ?? 0,
-			ifindex: facts?.ifindex ?? 0,
-			alternative: redirections.alternative(target),
-			headerFlags: headerFlags(target.terms),
-			leaseS: target.terms.clients ? target.terms.leaseS : 0,
-			answer: ANSWER_BY[target.terms.answer],
-			load: input.loads?.get(target.key) ?? 0,
-		});
+	for (const { targets, merged, alternatives } of sets.values()) {
+		for (const target of targets.values()) {
+			if (targetTable.length % STEP === STEP - 1) yield;
+			const facts = input.facts.get(target.address);
+			if (facts === undefined || facts.nextHop === null) unresolved.add(target.address);
+			const id = targetIds.get(target.key)!;
+			targetTable.push({
+				id,
+				address: bytesOf(target.address),
+				source: facts === undefined ? Buffer.alloc(16) : bytesOf(facts.source),
+				nextHop: facts?.nextHop ?? null,
+				ownMac: facts?.ownMac ?? Buffer.alloc(6),
+				port: target.port,
+				family: target.family,
+				epoch: epochs.get(id)!.epoch,
+				state: TARGET_STATE[merged.get(target.key)!.published],
+				mtu: facts?.mtu ?? 0,
+				ifindex: facts?.ifindex ?? 0,
+				alternative: alternatives.get(target.key)!,
+				headerFlags: headerFlags(target.terms),
+				leaseS: target.terms.clients ? target.terms.leaseS : 0,
+				answer: ANSWER_BY[target.terms.answer],
+				load: input.loads?.get(target.key) ?? 0,
+			});
+		}
 	}
 
 	return {
@@ -234,17 +240,38 @@ export function* compileSteps(input: CompileInput): Generator<void, Compiled> {
 			maxHops: cluster.maxHops,
 			keys: cluster.keys.map((key) => ({ id: key.id, secret: Buffer.from(key.secret, "hex") })),
 			own: input.own.map(bytesOf),
+			...(input.stations === undefined ? {} : { stations: input.stations }),
 			services,
 			direct,
 			rules,
-			redirections: redirections.list,
+			redirections,
 			targets: targetTable,
 		},
 		epochs,
-		forwarding: redirections.forwarding,
+		sets,
+		conditions,
+		recompiled,
 		unresolved: [...unresolved].sort(),
 		panics,
 	};
+}
+
+const NO_STATES: ImposedStates = new Map();
+
+/** What all sets follow from besides their service and the backends, as text. */
+function conditionsOf({ balance, health, ids }: CompileInput, seed: string): string {
+	const shares = balance && [[...balance.factors], [...balance.addresses], [...balance.down]];
+	return JSON.stringify([seed, ids.serial, shares, [...(health ?? [])]]);
+}
+
+function* keysOf(sets: Iterable<ServingSet>): Generator<string> {
+	for (const { targets } of sets) yield* targets.keys();
+}
+
+function panicsOf(service: Service, panics: (redirection: Redirection) => boolean): Panic[] {
+	const own = panics(service.redirection) ? [{ service: service.key, rule: null }] : [];
+	const rules = service.rules.filter(({ redirection }) => redirection !== service.redirection && panics(redirection));
+	return [...own, ...rules.map(({ from }) => ({ service: service.key, rule: from }))];
 }
 
 /** Rules or targets between two steps. */
@@ -266,116 +293,6 @@ const ANSWER_BY = {
 	indicate: ANSWER.indicate,
 	return: ANSWER.return,
 } as const satisfies Record<CapabilityAnswer, number>;
-
-/** The redirections of one set, and the alternative of each target. */
-class Redirections {
-	readonly list: TableRedirection[] = [];
-	/** By all that a forwarding table follows from. */
-	readonly forwarding = new Map<string, Uint16Array>();
-	#before: ReadonlyMap<string, Uint16Array> | undefined;
-	#indices = new Map<string, number>();
-	/** By target key: the redirections it is in, and all their targets by id. */
-	#uses = new Map<string, { rows: Uint16Array; targets: readonly Target[]; byId: ReadonlyMap<number, Target> }[]>();
-	#ids: ReadonlyMap<string, number>;
-	#seed: string;
-	#balance: Shares | undefined;
-	#prefer = preferences();
-	/** By keys and weights of the candidates: services of the same backends have the same, with ids of their own. */
-	#placements = new Map<string, Uint16Array>();
-
-	constructor(
-		ids: ReadonlyMap<string, number>,
-		seed: string,
-		before: ReadonlyMap<string, Uint16Array> | undefined,
-		balance: Shares | undefined,
-	) {
-		this.#balance = balance;
-		this.#before = before;
-		this.#ids = ids;
-		this.#seed = seed;
-	}
-
-	index(service: Service, targets: readonly Target[]): number {
-		const spread = SPREAD[service.spread];
-		const { choice } = strategyOf(service.choose);
-		const weights = weightsOf(targets, service, this.#balance);
-		const members = targets.map((target, i) => [this.#ids.get(target.key), weights[i], target.state]);
-		const identity = JSON.stringify([spread, choice, members]);
-		const known = this.#indices.get(identity);
-		if (known !== undefined) return known;
-
-		// Only active targets get rows, but the size follows from all of them, at the weights configured (see tableSize).
-		const size = tableSize(targets.map((target) => target.weight));
-		const candidates = targets
-			// Not by service: where spread is by source, a client has the same backend for two services of the same backends.
-			.map((target, i) => ({ key: rowKey(target), id: this.#ids.get(target.key)!, weight: weights[i]! }))
-			.filter((_, i) => targets[i]!.state === "active");
-		const cause = JSON.stringify([size, this.#seed, candidates]);
-		const rows = this.forwarding.get(cause) ?? this.#before?.get(cause) ?? this.#rows(candidates, size);
-		this.forwarding.set(cause, rows);
-		const index = this.list.length;
-		if (index > MAX_INDEX)
-			throw new ShuntError("SHUNT_REDIRECTIONS_EXHAUSTED", { count: index + 1, limit: MAX_INDEX + 1 });
-		this.list.push({ rows, spread, choice });
-		this.#indices.set(identity, index);
-		const byId = new Map(targets.map((target) => [this.#ids.get(target.key)!, target]));
-		for (const target of targets) {
-			const uses = this.#uses.get(target.key) ?? [];
-			uses.push({ rows, targets, byId });
-			this.#uses.set(target.key, uses);
-		}
-		return index;
-	}
-
-	#rows(candidates: readonly Candidate[], size: number): Uint16Array {
-		const cause = JSON.stringify([size, candidates.map(({ key, weight }) => [key, weight])]);
-		const places = this.#placements.get(cause) ?? placement(candidates, size, this.#seed, this.#prefer);
-		this.#placements.set(cause, places);
-		return withIds(places, candidates);
-	}
-
-	/** R8: the target's next best, of the same family (the header has one flag for both addresses): another backend's
-	 * if there is one, else another address of its own; 0 if it is alone. */
-	alternative(target: Target): number {
-		for (const ofSameBackend of [false, true]) {
-			for (const { rows, targets, byId } of this.#uses.get(target.key) ?? []) {
-				// Asked of one after the other, and mostly the first will do: loads have the tables compiled every second.
-				const fits = (other: Target) =>
-					other.key !== target.key &&
-					other.family === target.family &&
-					(other.backend === target.backend) === ofSameBackend;
-				if (!targets.some((other) => other.state === "active" && fits(other))) continue;
-				const found = nextBest(rows, rowKey(target), this.#seed, (id) => fits(byId.get(id)!), this.#prefer);
-				if (found !== 0) return found;
-			}
-		}
-		return 0;
-	}
-}
-
-/** Of the targets of one redirection: a backend's configured weight, times its factor, divided among its addresses as their
- * uplinks allow. An address that is down leaves its part to the others. */
-function weightsOf(targets: readonly Target[], service: Service, balance: Shares | undefined): number[] {
-	if (balance === undefined) return targets.map((target) => target.weight);
-	// A backend's addresses that drain alone, by health, leave their part to the others as well.
-	const share = (target: Target) => (target.state !== "active" ? 0 : (balance.addresses.get(target.address) ?? 1));
-	const configured = new Map<string, number>();
-	const shared = new Map<string, number>();
-	const choice = (target: Target) => `${target.backend}/${target.port}`;
-	for (const target of targets) {
-		configured.set(choice(target), (configured.get(choice(target)) ?? 0) + target.weight);
-		shared.set(choice(target), (shared.get(choice(target)) ?? 0) + share(target));
-	}
-	return targets.map((target) => {
-		const total = shared.get(choice(target))!;
-		const factor = strategyOf(service.choose).needsFactors ? (balance.factors.get(target.backend) ?? 1) : 1;
-		return total === 0 ? target.weight : (factor * configured.get(choice(target))! * share(target)) / total;
-	});
-}
-
-function rowKey(target: Target): string {
-	return `${target.backend}/${target.address}/${target.port}`;
-}
 
 /** The header's flags (R4-R7). Terms mean something only to a client that is expected to redirect itself. */
 function headerFlags(terms: Terms): number {

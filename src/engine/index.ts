@@ -6,6 +6,7 @@ export * from "./explain.js";
 export * from "./host.js";
 export * from "./inject.js";
 export * from "./kernel-dump.js";
+export * from "./kernel-features.js";
 export * from "./native.js";
 export * from "./options.js";
 export * from "./run-file.js";

@@ -15,7 +15,9 @@ export interface WorkerOptions {
 	readonly fanout?: number;
 	/** Pin to this processor. */
 	readonly cpu?: number;
-	/** Also take frames for other stations' MAC addresses; default false. */
+	/** Also take those frames for other stations' MAC addresses that arrive; default false. */
+	readonly otherStations?: boolean;
+	/** The same, and have all of them arrive: the interface is promiscuous; default false. */
 	readonly anyStation?: boolean;
 	/** On a backend: also capture egress packets, which refresh sessions; default false. */
 	readonly sent?: boolean;

@@ -5,7 +5,7 @@
  * Must never: run another engine than the one that was configured by name.
  */
 import type { Config } from "../config/index.js";
-import { host, pinnedMode } from "../engine/index.js";
+import { host, kernelAdvice, pinnedMode } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 import type { EngineMode } from "../host/offloads.js";
 
@@ -50,15 +50,26 @@ export function requireRedirectTargets(ifindexes: Iterable<number>): void {
 export function engineReason(config: Config, mode: EngineMode, refusals: readonly Refusal[]): string {
 	if (config.engine.mode !== "auto") return "as configured";
 	if (refusals.length === 0) return mode === "native" ? "auto: fastest engine" : "auto: engine of the earlier daemon";
-	return `auto: ${refusals.map((one) => `not ${NAMES[one.mode]}, ${one.why}`).join("; ")}`;
+	return `auto: ${[...byReason(refusals)].map(([why, modes]) => `not ${modes.join(" or ")}, ${why}`).join("; ")}`;
+}
+
+/** The modes that each reason refused, by name: a kernel that is too old refuses two at once. */
+function byReason(refusals: readonly Refusal[]): Map<string, string[]> {
+	const modes = new Map<string, string[]>();
+	for (const { mode, why } of refusals) modes.set(why, [...(modes.get(why) ?? []), NAMES[mode]]);
+	return modes;
 }
 
 export function engineName(mode: EngineMode): string {
 	return NAMES[mode];
 }
 
+/** native/kernel/object.cc */
+const VERIFIER_REFUSED = "the kernel refused";
+
 /** The reason within an error, to end a sentence with. */
 export function refusalReason(error: unknown): string {
 	const { why, fields, message } = error as { why?: string; fields?: { why?: string }; message: string };
-	return (fields?.why ?? why ?? message).replace(/\.$/, "");
+	const reason = (fields?.why ?? why ?? message).replace(/\.$/, "");
+	return reason.startsWith(VERIFIER_REFUSED) ? reason + kernelAdvice() : reason;
 }

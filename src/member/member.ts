@@ -17,7 +17,7 @@ import {
 	type TableIds,
 	type Target,
 } from "../database/index.js";
-import { type EngineOptions, NativeEngine } from "../engine/index.js";
+import { type EngineOptions, NativeEngine, requireKernel } from "../engine/index.js";
 import { networkNamespace } from "../host/interfaces.js";
 import type { EngineMode } from "../host/offloads.js";
 import { pinFolder, unpin, unpinOtherInterfaces } from "../host/pins.js";
@@ -87,6 +87,7 @@ export class Member implements MemberView {
 			snapshot,
 			store,
 			role,
+			interfaces: attempt.interfaces,
 			engine,
 			stateFile: mode === "user" ? undefined : stateFile,
 			adopted: engine.kernel()?.adopted ? attempt.persisted : undefined,
@@ -144,6 +145,7 @@ export class Member implements MemberView {
 	static async #start(attempt: Attempt): Promise<Member> {
 		const { role, config, snapshot, interfaces, mode, pins, stateFile, emit } = attempt;
 		const workerErrors = new Map<number, string>();
+		if (mode !== "user") requireKernel("xdp");
 		const roleOptions = await role.prepare(config, mode);
 		const engine = new NativeEngine(
 			engineOptions(attempt, roleOptions, (worker, problem) => {

@@ -9,7 +9,7 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import writeFileAtomic from "write-file-atomic";
-import { IdAllocator, type TableIds, type TargetEpoch, type TargetEpochs } from "../database/index.js";
+import { type KeptIds, type TableIds, type TargetEpoch, type TargetEpochs, tableIdsOf } from "../database/index.js";
 
 export interface PersistedState {
 	/** Of the last set of tables. */
@@ -21,11 +21,9 @@ export interface PersistedState {
 /** Changes with the file's format; a file of another version is ignored. */
 const VERSION = 1;
 
-interface FileContent {
+interface FileContent extends KeptIds {
 	version: number;
 	epoch: number;
-	services: ReturnType<IdAllocator["toJSON"]>;
-	targets: ReturnType<IdAllocator["toJSON"]>;
 	epochs: [number, TargetEpoch][];
 }
 
@@ -39,16 +37,9 @@ export class PersistedStateFile {
 	/** undefined: there is no file, or it cannot be read. */
 	read(): PersistedState | undefined {
 		try {
-			const { version, epoch, services, targets, epochs } = JSON.parse(readFileSync(this.#file, "utf8")) as FileContent;
+			const { version, epoch, epochs, ...ids } = JSON.parse(readFileSync(this.#file, "utf8")) as FileContent;
 			if (version !== VERSION) return undefined;
-			return {
-				epoch,
-				ids: {
-					services: IdAllocator.fromJSON("services", services),
-					targets: IdAllocator.fromJSON("targets", targets),
-				},
-				epochs: new Map(epochs),
-			};
+			return { epoch, ids: tableIdsOf(ids), epochs: new Map(epochs) };
 		} catch {
 			return undefined;
 		}
@@ -56,8 +47,8 @@ export class PersistedStateFile {
 
 	/** Throws if the file cannot be written: then the tables must not be published. */
 	write({ epoch, ids, epochs }: PersistedState): void {
-		const { services, targets } = ids;
-		const text = JSON.stringify({ version: VERSION, epoch, services, targets, epochs: [...epochs] });
+		const { services, targets, sets } = ids;
+		const text = JSON.stringify({ version: VERSION, epoch, services, targets, sets, epochs: [...epochs] });
 		mkdirSync(dirname(this.#file), { recursive: true });
 		writeFileAtomic.sync(this.#file, text);
 	}

@@ -11,6 +11,9 @@ import type { Config } from "../config/index.js";
 import {
 	type Compiled,
 	compileSteps,
+	firstServices,
+	type LeftTargets,
+	leftTargets,
 	newTableIds,
 	readSnapshot,
 	redirectionsOf,
@@ -20,9 +23,11 @@ import {
 	type Target,
 	type TargetEpochs,
 	targetsOf,
+	withSharedTargets,
 } from "../database/index.js";
 import type { NativeEngine } from "../engine/index.js";
 import { imposedStates } from "../health/index.js";
+import { Stations } from "../host/stations.js";
 import type { PersistedState, PersistedStateFile } from "./persisted-state.js";
 import type { Role } from "./role.js";
 
@@ -34,6 +39,8 @@ export interface PublisherOptions {
 	readonly snapshot: Snapshot;
 	readonly store: StaticStore;
 	readonly role: Role;
+	/** Whose packets the engine takes. */
+	readonly interfaces: readonly string[];
 	readonly engine: NativeEngine;
 	/** Where ids and epochs are persisted; undefined: the engine's sessions end with this process. */
 	readonly stateFile: PersistedStateFile | undefined;
@@ -53,15 +60,19 @@ export class Publisher {
 	/** Of an earlier daemon; used by the first compilation. */
 	readonly #adoptedEpochs: TargetEpochs | undefined;
 	readonly #options: PublisherOptions;
+	readonly #stations: Stations;
 	#targets: { readonly of: Snapshot; readonly list: readonly Target[] } | undefined;
+	/** What the published tables were compiled from, and to. */
+	#inForce: { readonly snapshot: Snapshot; readonly compiled: Compiled } | undefined;
 	#last: Promise<unknown> = Promise.resolve();
 	#stopped = false;
 
 	constructor(options: PublisherOptions) {
 		this.#options = options;
+		this.#stations = new Stations(options.interfaces);
 		this.config = options.config;
-		this.snapshot = options.snapshot;
 		this.ids = options.adopted?.ids ?? newTableIds();
+		this.snapshot = withSharedTargets(options.snapshot, this.ids);
 		this.epoch = options.adopted?.epoch ?? 0;
 		this.#adoptedEpochs = options.adopted?.epochs;
 	}
@@ -85,7 +96,7 @@ export class Publisher {
 		const { store, role } = this.#options;
 		await store.reload(config);
 		this.config = config;
-		this.snapshot = await readSnapshot(store);
+		this.snapshot = withSharedTargets(await readSnapshot(store, this.snapshot), this.ids);
 		role.configure(config);
 		await this.publish();
 		await role.apply(this.config, this.snapshot);
@@ -113,6 +124,7 @@ export class Publisher {
 	/** Resolves when no publication is under way. */
 	async stop(): Promise<void> {
 		this.#stopped = true;
+		this.#stations.close();
 		await this.#last.catch(() => {});
 	}
 
@@ -120,14 +132,17 @@ export class Publisher {
 		const { role, engine, stateFile, warn } = this.#options;
 		const facts = await role.hostFacts(this.targets(), () => this.publishInBackground());
 		const { health, ...inputs } = role.tableInputs(this.config);
+		const { snapshot } = this;
 		const steps = compileSteps({
 			...inputs,
 			epoch: this.epoch + 1,
 			cluster: this.config.cluster,
-			snapshot: this.snapshot,
+			snapshot,
 			facts,
+			stations: this.#stations.read(this.config.engine.stations, () => this.publishInBackground()),
 			ids: this.ids,
-			previous: this.compiled ?? (this.#adoptedEpochs && { epochs: this.#adoptedEpochs, forwarding: new Map() }),
+			previous:
+				this.compiled ?? (this.#adoptedEpochs && { epochs: this.#adoptedEpochs, sets: new Map(), conditions: "" }),
 			wallOffsetNs: wallOffsetNs(),
 			health: imposedStates(health),
 		});
@@ -135,10 +150,23 @@ export class Publisher {
 		stateFile?.write({ epoch: compiled.tables.epoch, ids: this.ids, epochs: compiled.epochs });
 		for (const problem of engine.publish(compiled.tables)) warn(problem);
 		const previous = this.compiled;
+		const before = this.#inForce;
 		this.compiled = compiled;
 		this.epoch = compiled.tables.epoch;
+		this.#inForce = { snapshot, compiled };
 		role.published(compiled, previous);
+		if (before === undefined) return;
+		for (const left of leftTargets(before, this.#inForce, this.ids)) await removeSessions(engine, left);
 	}
+}
+
+/** In slices of a millisecond: a session table may have millions. */
+async function removeSessions(engine: NativeEngine, { service, targets }: LeftTargets): Promise<void> {
+	let from = 0;
+	do {
+		from = engine.removeSessions({ service, targets, from }).next;
+		await nextTurn();
+	} while (from !== 0);
 }
 
 /** The event loop has its turn after each slice: timers of leases and probes, and requests of the API, do not wait for a
@@ -158,7 +186,7 @@ export async function inSlices<T>(steps: Generator<void, T>): Promise<T> {
 
 function allTargets(snapshot: Snapshot): Target[] {
 	const all = new Map<string, Target>();
-	for (const service of snapshot.services)
+	for (const service of firstServices(snapshot))
 		for (const redirection of redirectionsOf(service))
 			for (const target of targetsOf(snapshot, service, redirection)) all.set(target.key, target);
 	return [...all.values()];

@@ -20,11 +20,11 @@ export const LOAD_STEP = FULL_LOAD / 32;
 export interface Carrying {
 	/** The target's key. */
 	readonly key: string;
-	/** Key of its service: targets are compared within one. */
-	readonly service: string;
+	/** Name of its set: targets are compared within one. */
+	readonly set: string;
 	/** Above 0. */
 	readonly weight: number;
-	/** Total load, or live sessions of this gateway; the same of all targets of a service. */
+	/** Total load, or live sessions of this gateway; the same of all targets of a set. */
 	readonly carried: number;
 }
 
@@ -33,11 +33,10 @@ export type Loads = ReadonlyMap<string, number>;
 
 export function relativeLoads(targets: readonly Carrying[]): Loads {
 	const most = new Map<string, number>();
-	for (const { service, carried, weight } of targets)
-		most.set(service, Math.max(most.get(service) ?? 0, carried / weight));
+	for (const { set, carried, weight } of targets) most.set(set, Math.max(most.get(set) ?? 0, carried / weight));
 	return new Map(
-		targets.map(({ key, service, carried, weight }) => {
-			const full = most.get(service)!;
+		targets.map(({ key, set, carried, weight }) => {
+			const full = most.get(set)!;
 			return [key, full === 0 ? 0 : Math.round((FULL_LOAD * carried) / weight / full)];
 		}),
 	);

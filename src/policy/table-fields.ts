@@ -116,6 +116,14 @@ export interface TableTarget {
 	readonly load?: number;
 }
 
+/** A MAC address at an interface whose frames are for this host. */
+export interface TableStation {
+	/** Of the interface. */
+	readonly ifindex: number;
+	/** Its own */
+	readonly mac: Buffer;
+}
+
 /** How many answers a gateway sends, a second. */
 export interface TableLimits {
 	/** To one source address. */
@@ -150,6 +158,8 @@ export interface TableSet {
 	readonly controlPort?: number;
 	/** How many answers a gateway sends. */
 	readonly limits?: TableLimits;
+	/** Frames to other MAC addresses are ignored at these interfaces; an interface without one ignores none. */
+	readonly stations?: readonly TableStation[];
 	/** Keys under which headers are verified, sign_key's included. */
 	readonly keys: readonly TableKey[];
 	/** This host's own addresses; the services' are added by the builder. */

@@ -195,10 +195,10 @@ export class Receiver {
 							const target = servers.targetOf(b, i);
 							const key = this.#keys[target - 1]!;
 							return known
-								? { key, service: "s", weight: servers.weight[b]!, carried: this.balance!.loads.get(name)!.load ?? 0 }
+								? { key, set: "s", weight: servers.weight[b]!, carried: this.balance!.loads.get(name)!.load ?? 0 }
 								: {
 										key,
-										service: "s",
+										set: "s",
 										weight: servers.weight[b]! / servers.perBackend,
 										carried: this.sessions[target]!,
 									};

@@ -84,6 +84,7 @@ export function status(): Status {
 				protocol: "tcp",
 				idleMs: 60_000,
 				sessions: 0,
+				targetsOf: null,
 				panics: [],
 				targets: [target("b1", "10.77.11.2", 80, { share: 1 })],
 			},
@@ -94,6 +95,7 @@ export function status(): Status {
 				protocol: "udp",
 				idleMs: 10_000,
 				sessions: 1203,
+				targetsOf: null,
 				panics: [],
 				targets: [
 					target("b1", "10.77.11.2", 53, { share: 0.5, sessions: 700, packets: 900_000, bytes: 700_000_000 }),
@@ -110,6 +112,7 @@ export function status(): Status {
 				protocol: "udp",
 				idleMs: 10_000,
 				sessions: 2,
+				targetsOf: null,
 				panics: [],
 				targets: [target("b3", "fd77:13::2", 53, { share: 1, nextHop: null, sessions: 2 })],
 			},

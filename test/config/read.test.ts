@@ -82,7 +82,7 @@ services:
 		expect(config.cluster).toMatchObject({ signKey: 1, windowMs: 30_000, tunnelPort: 6081, maxHops: 5 });
 		expect(config.cluster).toMatchObject({ controlPort: 3575, indications: { source: 8, burst: 32, all: 10_000 } });
 		expect(config.sessions).toEqual({ capacity: 1_048_576, capacityIpv6: 262_144, checkMs: 1000 });
-		expect(config.engine).toEqual({ mode: "auto", workers: 1, busyPollUs: 0, qdiscBypass: false });
+		expect(config.engine).toEqual({ mode: "auto", workers: 1, busyPollUs: 0, qdiscBypass: false, stations: [] });
 		expect(config.backends[0]).toMatchObject({ state: "active", interfaces: [] });
 	});
 

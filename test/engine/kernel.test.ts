@@ -140,6 +140,14 @@ describe.skipIf(!isRoot)("the kernel's engine", () => {
 		}
 	});
 
+	test("R33: a driver's refusal is told in the driver's own words, and nothing stays attached", () => {
+		ip("link", "set", "dev", "lo", "up");
+		const engine = open({ interfaces: ["lo"] });
+		engine.publish(tables({}, way));
+		expect(() => engine.start()).toThrow(/lo: its driver accepts no native XDP program: \w.*native mode/);
+		expect(ip("link", "show", "lo")).not.toMatch(/xdp/);
+	});
+
 	test("tables that outgrow their maps take a new program, and not one packet is lost", async () => {
 		const engine = open();
 		engine.publish(tables({}, way));

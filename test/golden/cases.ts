@@ -30,6 +30,8 @@ export interface Case {
 	/** Targets whose next hop is not known. */
 	unresolved?: string[];
 	mtu?: number;
+	/** Whose frames are for this host; packets come from interface 1. */
+	stations?: [number, Buffer][];
 	/** What the session table holds after the last packet, by the sender's port. */
 	sessions?: Record<number, { idleMs: number; proven: boolean }>;
 	/** Nothing that the kernel's engine can meet. */
@@ -169,6 +171,8 @@ const segment = (flags: number, options: number, data = 0) =>
 	ipv4("192.0.2.1", VIP, 6, tcp(5000, 53, flags, Buffer.alloc(options, 1), Buffer.alloc(data, 1)));
 /** docs/protocol.md, 4.4: an experimental option with a capability. */
 const SYN_CAPABILITY = Buffer.from("fd0e5352110000000000000000010101", "hex");
+const mac = (digits: string) => Buffer.from(digits, "hex");
+const towards = (digits: string, frame: Buffer) => Buffer.concat([mac(digits), frame.subarray(6)]);
 
 export const cases: Case[] = [
 	{
@@ -239,6 +243,46 @@ export const cases: Case[] = [
 			{ frame: four(udp4("192.0.2.1"), [7, 8, 9]), reason: "bad_vlan" },
 			{ frame: four(udp4("192.0.2.1"), [7]).subarray(0, 16), reason: "bad_vlan" },
 		],
+	},
+	{
+		name: "stations",
+		title:
+			"R34: a frame for another host's MAC address is ignored: another host's, that of another interface, broadcast, multicast",
+		role: "gateway",
+		stations: [
+			[2, mac("020000000003")],
+			[1, mac("020000000002")],
+			[1, mac("00005e000133")],
+		],
+		packets: [
+			{ frame: four(udp4("192.0.2.1")), reason: "forwarded_new" },
+			{ frame: towards("020000000003", four(udp4("192.0.2.1"))), reason: "not_our_station" },
+			{ frame: towards("020000000001", four(udp4("192.0.2.1", 4001))), reason: "not_our_station" },
+			{ frame: towards("ffffffffffff", four(udp4("192.0.2.1"))), reason: "not_our_station" },
+			{ frame: towards("01005e000001", four(udp4("192.0.2.1"))), reason: "not_our_station" },
+			{ frame: towards("00005e000134", six(udp6("2001:db8:9::1"), [7])), reason: "not_our_station" },
+			{ frame: towards("020000000001", four(udp4("192.0.2.1"), [7, 8, 9])), reason: "not_our_station" },
+			{ frame: towards("00005e000133", four(udp4("192.0.2.1"))), reason: "forwarded" },
+			{ frame: four(udp4("192.0.2.1"), [7]), reason: "forwarded" },
+		],
+	},
+	{
+		name: "stations-backend",
+		title: "R27: a backend ignores frames for another host's MAC address as well",
+		role: "backend",
+		stations: [[1, mac("020000000002")]],
+		packets: [
+			{ frame: tunnelled(udp4("198.51.100.7")), reason: "delivered" },
+			{ frame: towards("020000000001", tunnelled(udp4("198.51.100.7"))), reason: "not_our_station" },
+			{ frame: towards("020000000001", four(udp4("198.51.100.7", 4000, OWN))), reason: "not_our_station" },
+		],
+	},
+	{
+		name: "stations-unknown",
+		title: "R27: an interface of which no MAC address is known (a bond's port) takes frames for any",
+		role: "gateway",
+		stations: [[2, mac("020000000002")]],
+		packets: [{ frame: towards("020000000001", four(udp4("192.0.2.1"))), reason: "forwarded_new" }],
 	},
 	{
 		name: "surplus",

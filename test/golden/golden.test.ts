@@ -93,6 +93,7 @@ function steps(one: Case): { at: number; compiled: Compiled }[] {
 			facts,
 			ownState: config.backends.find(({ name }) => name === "b1")?.state,
 			own: one.role === "backend" ? ["10.77.3.11", "fd77:3::11"] : [],
+			...(one.stations === undefined ? {} : { stations: one.stations.map(([ifindex, mac]) => ({ ifindex, mac })) }),
 			ids,
 			previous,
 			wallOffsetNs: 0n,

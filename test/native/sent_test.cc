@@ -260,7 +260,8 @@ TEST_CASE("sent: R10: records count as flows, or as senders where the service is
 	              nullptr,
 	              nullptr,
 	              scratch,
-	              nullptr};
+	              nullptr,
+	              0};
 
 	for (u32 i = 0; i < 1000; i++) // 100 senders with ten flows each, to two targets
 		for (u16 target : {1, 2}) {

@@ -163,7 +163,8 @@ private:
 		              nullptr,
 		              nullptr,
 		              me->scratch,
-		              nullptr};
+		              nullptr,
+		              0};
 
 		memcpy(data, packet.frame.data(), packet.frame.size());
 		sh_result result = sh_run(&env, &frame);

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { type Carrying, FULL_LOAD, LOAD_STEP, loadsMoved, relativeLoads } from "../../src/policy/index.js";
 
-const carrying = (key: string, carried: number, weight = 1, service = "s"): Carrying => ({
+const carrying = (key: string, carried: number, weight = 1, set = "s"): Carrying => ({
 	key,
-	service,
+	set,
 	weight,
 	carried,
 });

@@ -178,6 +178,12 @@ SH_INLINE void sh_frame_reload(struct sh_frame *frame)
 	frame->end = (u8 *)(long)frame->ctx->data_end;
 }
 
+SH_INLINE u32 sh_ingress(const struct sh_env *env, const struct sh_frame *frame)
+{
+	(void)env;
+	return frame->ctx->ingress_ifindex;
+}
+
 SH_INLINE sh_packet *sh_packet_of(const struct sh_frame *frame)
 {
 	return frame->ctx;

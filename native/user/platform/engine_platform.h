@@ -49,6 +49,7 @@ struct sh_env {
 	int (*served)(const struct sh_flow *flow); /* does a socket of this host's take it? NULL: not queried */
 	u64 *scratch;                              /* SH_SCRATCH_BYTES, this worker's own */
 	struct sh_tag_cache *kept;                 /* this worker's own; NULL: nothing is kept */
+	u32 ifindex;                               /* of the interface that the packets come from */
 };
 
 /* A packet within its buffer: floor <= data <= end. */
@@ -141,6 +142,12 @@ SH_INLINE struct sh_cached_tag *sh_cached_tag_at(const struct sh_env *env, u32 i
 SH_INLINE struct sh_cached_start *sh_cached_start_at(const struct sh_env *env, u32 i)
 {
 	return env->kept ? &env->kept->starts[i] : (struct sh_cached_start *)0;
+}
+
+SH_INLINE u32 sh_ingress(const struct sh_env *env, const struct sh_frame *frame)
+{
+	(void)frame;
+	return env->ifindex;
 }
 
 /* Here a stage of its own works on the very frame of its caller. */

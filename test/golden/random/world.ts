@@ -14,6 +14,7 @@ import {
 	type TableRule,
 	type TableService,
 	type TableSet,
+	type TableStation,
 	type TableTarget,
 } from "../../../src/policy/index.js";
 import type { Dice } from "./dice.js";
@@ -42,6 +43,7 @@ export interface World {
 	limits: { source: number; burst: number; all: number };
 	keys: TableKey[];
 	own: Buffer[];
+	stations: TableStation[];
 	services: Mutable<TableService>[];
 	direct: TableDirect[];
 	rules: Mutable<TableRule>[];
@@ -147,6 +149,16 @@ function rule(dice: Dice, world: World): Mutable<TableRule> | undefined {
 	return world.rules.some(same) ? undefined : made;
 }
 
+/** Mostly the address that frames are sent to (draft.ts) is among them; packets come from interface 1. */
+function stations(dice: Dice): TableStation[] {
+	const found = Array.from({ length: dice.one([0, 0, 1, 3, 31]) }, () => ({
+		ifindex: dice.between(1, 3),
+		mac: dice.bytes(6),
+	}));
+	if (!dice.once(20)) found.push({ ifindex: 1, mac: Buffer.from("020000000002", "hex") });
+	return found.reverse();
+}
+
 function keep<T>(list: T[], made: T | undefined): void {
 	if (made !== undefined) list.push(made);
 }
@@ -171,6 +183,7 @@ export function newWorld(dice: Dice): World {
 		]),
 		keys: [],
 		own: [addressOf(dice, 4), addressOf(dice, 6)],
+		stations: [],
 		services: [],
 		direct: [],
 		rules: [],
@@ -182,6 +195,7 @@ export function newWorld(dice: Dice): World {
 		world.keys.push({ id, secret: dice.bytes(16) });
 	}
 	world.signKey = dice.one(world.keys).id;
+	world.stations = stations(dice);
 	for (let i = dice.between(1, 20); i > 0; i--) {
 		const id = unused(new Set(world.targets.map((one) => one.id)), () => dice.between(1, dice.one([40, LAST_TARGET])));
 		world.targets.push(target(dice, id));
@@ -294,6 +308,7 @@ export function tablesOf(world: World): TableSet {
 		limits: world.limits,
 		keys: [...world.keys],
 		own: [...world.own],
+		stations: [...world.stations],
 		services: world.services.map((one) => ({ ...one })),
 		direct: [...world.direct],
 		rules: world.rules.map((one) => ({ ...one })),
