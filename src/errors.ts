@@ -123,6 +123,11 @@ export const ERRORS = {
 		exit: EXIT.host,
 		hint: "Boot a newer kernel (docs/engines.md); a gateway or a backend runs in user space with engine.mode: user, or auto.",
 	},
+	SHUNT_LAST_BACKEND: {
+		message: "{what} leaves no active backend for {services}.",
+		exit: EXIT.failed,
+		hint: "New sessions there would be dropped (no_target); with --force they are.",
+	},
 	SHUNT_NEXT_HOP_UNRESOLVED: {
 		message: "The next hop to {address} cannot be resolved: {why}.",
 		exit: EXIT.host,
@@ -137,6 +142,11 @@ export const ERRORS = {
 		message: "{command} needs root (CAP_NET_ADMIN, CAP_NET_RAW).",
 		exit: EXIT.host,
 		hint: "Run it with sudo.",
+	},
+	SHUNT_OVERRIDE_UNKNOWN: {
+		message: "There is no {kind} {name}{where}; must be one of {known}.",
+		exit: EXIT.input,
+		hint: "The names are those of the configuration: shunt status --all lists them.",
 	},
 	SHUNT_PINS_FAILED: {
 		message: "No BPF file system is mounted, and none can be mounted at {folder}: {why}.",

@@ -55,6 +55,7 @@ SH_INLINE u8 sh_backend_relay(const struct sh_env *env, struct sh_frame *frame, 
 	u16 before = inner->l3 - (u16)sizeof(struct sh_ethernet);
 	u8 epoch;
 
+	work->choice.by = SH_BY_LOADS;
 	result->target = sh_choose_target(env, &work->env_copy, &work->choice, service, &inner->flow, 0, &epoch);
 	target = result->target ? sh_target_at(env, result->target) : 0;
 	if (!target || !(target->flags & SH_TARGET_RESOLVED))

@@ -135,7 +135,7 @@ SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const 
 		return reason == SH_R_no_target ? sh_gateway_refuse(env, frame, work, service) : reason;
 	}
 	assigned = SH_UNLIKELY(p->icmp_error)
-	                   ? sh_assign_icmp_target(env, key)
+	                   ? sh_assign_icmp_target(env, &work->env_copy, &work->choice, service, flow, key)
 	                   : sh_assign_target(env, &work->env_copy, &work->choice, service, flow, key, 0);
 	result->target = assigned.target;
 	result->reason = assigned.reason;

@@ -115,7 +115,7 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 		return e;
 	e.service = service->id;
 
-	sh_choice choice;
+	sh_choice choice = {};
 	sh_choose(&env, service, &flow, &choice);
 	e.by_rule = choice.by_rule;
 	if (e.by_rule) {

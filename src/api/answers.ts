@@ -10,6 +10,7 @@ import { explain } from "./explain.js";
 import { linksOf } from "./links.js";
 import { loadsOfBackends, ownLoad } from "./loads.js";
 import { Names, stateOf } from "./names.js";
+import { override, overridesOf } from "./overrides.js";
 import type { Answers } from "./server.js";
 import { countSessions, expireSessions, listSessions } from "./session-list.js";
 import type { Count, Ready, ReasonCount, Status } from "./types.js";
@@ -23,6 +24,7 @@ export function answersOf(member: Member): Answers {
 		expireSessions: (filter) => expireSessions(member, filter),
 		explain: (query) => explain(member, query),
 		reload: () => member.reload(),
+		override: (command) => override(member, command),
 	};
 }
 
@@ -56,6 +58,7 @@ function statusOf(member: Member): Status {
 		services: servicesOf(member, names, counts),
 		load: ownLoad(member),
 		loads: loadsOfBackends(member),
+		overrides: overridesOf(member),
 		links: linksOf(member),
 		sessions: {
 			live: member.sweep?.live ?? 0,

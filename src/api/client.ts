@@ -7,7 +7,16 @@
  */
 import { request } from "node:http";
 import { ERRORS, type ErrorCode, ShuntError } from "../errors.js";
-import type { ApiError, Expired, Explanation, Reloaded, SessionCount, SessionList, Status } from "./types.js";
+import type {
+	ApiError,
+	Expired,
+	Explanation,
+	Overridden,
+	Reloaded,
+	SessionCount,
+	SessionList,
+	Status,
+} from "./types.js";
 
 const TIMEOUT_MS = 5000;
 /** Daemons listen at /run/shunt/<name>.sock by default. */
@@ -38,6 +47,10 @@ export class ApiClient {
 
 	reload(): Promise<Reloaded> {
 		return this.#ask("POST", "/reload");
+	}
+
+	override(query: Record<string, string | number | undefined>): Promise<Overridden> {
+		return this.#ask("POST", withQuery("/override", query));
 	}
 
 	#ask<T>(method: string, path: string): Promise<T> {

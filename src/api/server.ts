@@ -12,7 +12,16 @@ import { Hono } from "hono";
 import { ShuntError } from "../errors.js";
 import { ApiClient } from "./client.js";
 import type { SessionFilter } from "./session-list.js";
-import type { ApiError, Expired, Explanation, Reloaded, SessionCount, SessionList, Status } from "./types.js";
+import type {
+	ApiError,
+	Expired,
+	Explanation,
+	Overridden,
+	Reloaded,
+	SessionCount,
+	SessionList,
+	Status,
+} from "./types.js";
 
 export interface SessionQuery extends SessionFilter {
 	limit: number;
@@ -35,7 +44,29 @@ export interface Answers {
 	expireSessions(filter: SessionFilter): Promise<Expired>;
 	explain(query: FlowQuery): Explanation;
 	reload(): Promise<Reloaded>;
+	/** Changes a backend's state or weight at run time, or plans to. */
+	override(command: OverrideCommand): Promise<Overridden>;
 }
+
+export interface OverrideCommand {
+	kind: "drain" | "undrain" | "weight";
+	backend: string;
+	/** Of a weight. */
+	service: string | undefined;
+	/** undefined: the file's. */
+	weight: number | undefined;
+	/** Of a drain; undefined: without end. */
+	deadlineMs: number | undefined;
+	/** Of a drain: forgotten when the daemon ends. */
+	transient: boolean;
+	/** Nothing is changed. */
+	plan: boolean;
+	/** Even where no active backend remains. */
+	force: boolean;
+}
+
+const MAX_WEIGHT = 1000;
+const LONGEST_DEADLINE_MS = 30 * 86_400_000;
 
 const DEFAULT_SESSIONS = 100;
 const MAX_SESSIONS = 100_000;
@@ -90,6 +121,7 @@ function routes(answers: Answers): Hono {
 		return c.json(await answers.expireSessions(filter));
 	});
 	app.get("/explain", (c) => c.json(answers.explain(flowQuery((name) => c.req.query(name)))));
+	app.post("/override", async (c) => c.json(await answers.override(overrideCommand((name) => c.req.query(name)))));
 	app.post("/reload", async (c) => c.json(await answers.reload()));
 	app.notFound((c) => c.json(failure("SHUNT_USAGE", `There is no ${c.req.method} ${c.req.path}.`), 404));
 	app.onError((error, c) =>
@@ -128,6 +160,26 @@ function flowQuery(parameter: QueryParameter): FlowQuery {
 		sourcePort: wholeNumber(parameter, "sourcePort", 1, 65535),
 		destination,
 		destinationPort: wholeNumber(parameter, "destinationPort", 1, 65535),
+	};
+}
+
+function overrideCommand(parameter: QueryParameter): OverrideCommand {
+	const kind = parameter("kind");
+	if (kind !== "drain" && kind !== "undrain" && kind !== "weight") throw usage("kind must be drain, undrain or weight");
+	const backend = parameter("backend");
+	const service = parameter("service");
+	if (!backend || (kind === "weight" && !service)) throw usage("backend, and service of a weight, must be names");
+	const optional = (name: string, least: number, most: number) =>
+		parameter(name) === undefined ? undefined : wholeNumber(parameter, name, least, most);
+	return {
+		kind,
+		backend,
+		service,
+		weight: optional("weight", 0, MAX_WEIGHT),
+		deadlineMs: optional("deadlineMs", 0, LONGEST_DEADLINE_MS),
+		transient: parameter("transient") !== undefined,
+		plan: parameter("plan") !== undefined,
+		force: parameter("force") !== undefined,
 	};
 }
 

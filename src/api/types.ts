@@ -134,6 +134,53 @@ export interface QueueCount {
 	dropped: number | null;
 }
 
+/** What an operator has changed at run time. */
+export interface OverrideStatus {
+	backend: string;
+	/** null: of the backend in all services. */
+	service: string | null;
+	/** In force; null: it sets a weight. */
+	state: "draining" | "inactive" | null;
+	weight: number | null;
+	/** Milliseconds since 1970. */
+	since: number;
+	/** When its remaining sessions choose anew; null: never. */
+	until: number | null;
+	/** command: at this daemon. report: the backend has reported it. */
+	by: "command" | "report";
+	/** What the file says: "active", "1", "1, by rule 3". */
+	file: string;
+	/** Sessions that this host has with the backend, at the last sweep. */
+	sessions: number;
+}
+
+/** What a change does to one redirection of a service. */
+export interface PlannedRedirection {
+	service: string;
+	protocol: "udp" | "tcp";
+	address: string;
+	port: number;
+	/** null: of sources that no rule matches. */
+	rule: string | null;
+	/** Shares of new sessions by the weights and states in force, 0 to 1. */
+	shares: { backend: string; before: number; after: number }[];
+}
+
+/** `POST /override?kind=…&backend=…&service=…&weight=…&deadlineMs=…&transient=&plan=&force=` */
+export interface Overridden {
+	/** false: it was only planned. */
+	applied: boolean;
+	/** Tables in force. */
+	epoch: number;
+	/** Only those that it changes. */
+	redirections: PlannedRedirection[];
+	/** Services, and sources of a rule, that are left without an active backend: "dns udp 203.0.113.53:53 from …". */
+	left: string[];
+	/** This host's sessions with the backend, at the last sweep, and what becomes of them. */
+	sessions: number;
+	fate: "stay" | "stay until the deadline" | "choose anew";
+}
+
 /** Tables are complete and health is known, or the deadline for both is over. */
 export interface Ready {
 	ready: boolean;
@@ -179,6 +226,7 @@ export interface Status {
 	load: LoadStatus | null;
 	/** A gateway's backends, by name. */
 	loads: LoadStatus[];
+	overrides: OverrideStatus[];
 	links: LinkStatus[];
 	sessions: { live: number; capacity: number; sweptAtMs: number | null };
 	workers: WorkerStatus[];

@@ -182,7 +182,9 @@ export class BackendRole implements Role {
 
 	load(): LoadReport | undefined {
 		const report = this.#loadMeter?.report;
-		return report && { ...report, survives: this.#member?.outlivesDaemon ?? false };
+		const override = this.#member?.ownOverride();
+		const beside = override === undefined ? {} : { override };
+		return report && { ...report, survives: this.#member?.outlivesDaemon ?? false, ...beside };
 	}
 
 	/** Until the gateways have published tables without this backend, its engine goes on. */

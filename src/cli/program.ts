@@ -37,6 +37,7 @@ export function buildProgram(): Command {
 		// Errors are printed in one place: failure.ts.
 		.configureOutput({ outputError: () => {}, getOutHelpWidth: () => HELP_WIDTH, getErrHelpWidth: () => HELP_WIDTH });
 	memberCommands(program);
+	overrideCommands(program);
 	clientCommands(program);
 	queryCommands(program);
 	configurationCommands(program);
@@ -68,10 +69,42 @@ function memberCommands(program: Command): void {
 		.action(async (options) => (await import("./reload.js")).reload(options));
 	toDaemon(program.command("stop").summary("end a daemon"))
 		.description(
-			"Ends a daemon and restores the host. With --keep the kernel engine continues to serve packets, and the next daemon of this name takes over its sessions: an upgrade without loss.",
+			"Ends a daemon and restores the host. A backend drains first: gateways send it no new sessions, and it ends when it has none left, or at the deadline. With --keep the kernel engine continues to serve packets, and the next daemon of this name takes over its sessions: an upgrade without loss.",
 		)
-		.option("--keep", "leave the kernel engine running")
+		.addOption(new Option("--keep", "leave the kernel engine running").conflicts(["now", "deadline"]))
+		.addOption(new Option("--now", "a backend does not drain first").conflicts("deadline"))
+		.option("--deadline <duration>", "end a backend after this time at the latest (default: 30s)", durationMs)
 		.action(async (options) => (await import("./stop.js")).stop(options));
+}
+
+function overrideCommands(program: Command): void {
+	program.commandsGroup("Backends at run time:");
+	const overriding = (command: Command) =>
+		toDaemon(command)
+			.option("--plan", "show what it would move, and change nothing")
+			.option("--force", "even if a service is left without an active backend");
+	overriding(program.command("drain").summary("give a backend no new sessions"))
+		.description(
+			"Gives a backend no new sessions; it keeps those it has. At the backend's own daemon all gateways follow, at a gateway's that gateway alone. The file is not changed; the command holds over restarts and reloads until undrain.",
+		)
+		.argument("<backend>", "name of the backend")
+		.option("--deadline <duration>", "after this time its remaining sessions choose anew", durationMs)
+		.action(async (backend, options) => (await import("./override.js")).drain(backend, options));
+	overriding(program.command("undrain").summary("end a drain"))
+		.description("Ends the drain of a backend that the command drain began.")
+		.argument("<backend>", "name of the backend")
+		.action(async (backend, options) => (await import("./override.js")).undrain(backend, options));
+	overriding(program.command("weight").summary("change a backend's weight in a service"))
+		.description(
+			"Changes a backend's weight in a service, in all of its rules; 0 gives it no new sessions of that service. As with drain, the file is not changed.",
+		)
+		.argument("<service>", "name of the service")
+		.argument("<backend>", "name of the backend")
+		.argument("[weight]", "0 to 1000", wholeNumber(0, 1000))
+		.option("--reset", "back to the file's weight")
+		.action(async (service, backend, weight, options) =>
+			(await import("./override.js")).weight(service, backend, weight, options),
+		);
 }
 
 function clientCommands(program: Command): void {

@@ -4,6 +4,7 @@
 
 import type { ReasonCount, ServiceStatus, Status, TargetStatus } from "../api/types.js";
 import { loadLines, ownLoadText } from "./load-text.js";
+import { overrideLines } from "./override-text.js";
 import type { Paint } from "./paint.js";
 import { bar, cut, table, width } from "./table.js";
 import { bytes, count, duration, endpoint, number, percent, rate } from "./units.js";
@@ -28,6 +29,7 @@ export function statusLines(status: Status, view: StatusView): string[] {
 		"",
 		...spaced(loadLines(status.loads, view.paint)),
 		...spaced(healthLines(status, view)),
+		...spaced(overrideLines(status.overrides, view.now, view.paint)),
 		...reasonLines(status, view),
 		...workerLines(status, view),
 		...linkLines(status, view),

@@ -134,6 +134,7 @@ function answersOnceStarted(member: () => Member | undefined, reload: Answers["r
 		expireSessions: async (filter) => now().expireSessions(filter),
 		explain: (query) => now().explain(query),
 		reload,
+		override: (command) => now().override(command),
 	};
 }
 

@@ -58,10 +58,12 @@ export class Balancing implements BackendView {
 		this.#member = member;
 		this.#store = member.store;
 		this.#warn = (problem) => emit({ event: "warning", problem });
-		const { config, store } = member;
+		const { store } = member;
+		const config = this.#queried(member.config);
 		this.#health = new HealthMonitor({ config, emit, changed: () => this.#publishHealth() });
 		const onEvidence = this.#health.observe.bind(this.#health);
-		this.#collector = new Collector({ config, store, warn: this.#warn, onEvidence });
+		const onReport = ({ server, override }: LoadReport) => member.followOverride(server, override);
+		this.#collector = new Collector({ config, store, warn: this.#warn, onEvidence, onReport });
 	}
 
 	/** The step before the first tables: what is configured of uplinks counts before any report. */
@@ -74,9 +76,15 @@ export class Balancing implements BackendView {
 		this.#collector.start();
 	}
 
-	configure(config: Config): void {
+	configure(inForce: Config): void {
+		const config = this.#queried(inForce);
 		this.#collector.configure(config);
 		this.#health.configure(config);
+	}
+
+	/** A backend that an override has taken out of service is queried on: its report tells when the override ends. */
+	#queried(config: Config): Config {
+		return { ...config, backends: this.#member.fileConfig.backends };
 	}
 
 	close(): Promise<void> {

@@ -23,6 +23,15 @@ export function networkNamespace(): string {
 	return statSync("/proc/self/ns/net").ino.toString();
 }
 
+/** This is process 1's network namespace: the host's, or its container's. */
+export function isHostNamespace(): boolean {
+	try {
+		return statSync("/proc/1/ns/net").ino.toString() === networkNamespace();
+	} catch {
+		return false; // not for this user to see
+	}
+}
+
 /** Throws SHUNT_INTERFACE_MISSING. */
 export function requireInterface(name: string): void {
 	try {

@@ -3,4 +3,5 @@
 export * from "./cpu.js";
 export * from "./datagram.js";
 export * from "./link-rates.js";
+export * from "./override-report.js";
 export * from "./report.js";

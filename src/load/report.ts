@@ -2,6 +2,8 @@
 //
 // Owns: the fields and units. Must never: trust a field; a report with an invalid field is refused as a whole.
 
+import { type ReportedOverride, readOverride } from "./override-report.js";
+
 /** One uplink of a backend, from its own counters (R12). */
 export interface UplinkReport {
 	/** The backend's addresses on this uplink, canonical. */
@@ -38,6 +40,8 @@ export interface LoadReport {
 	readonly survives?: boolean;
 	/** The daemon ends, and its data plane with it. */
 	readonly leaving?: boolean;
+	/** What its operator has changed at run time; absent: nothing. */
+	readonly override?: ReportedOverride;
 }
 
 const MOST_UPLINKS = 64;
@@ -54,9 +58,12 @@ export function readReport(value: unknown): LoadReport | undefined {
 	const links = uplinks.map(readUplink);
 	if (links.includes(undefined)) return undefined;
 	const { survives, leaving } = value;
+	const override = value.override === undefined ? undefined : readOverride(value.override);
+	if (value.override !== undefined && override === undefined) return undefined;
 	if (!(isFlag(survives) && isFlag(leaving))) return undefined;
 	const flags = { ...(survives === undefined ? {} : { survives }), ...(leaving === undefined ? {} : { leaving }) };
-	return { server, at, total, udpSessions, tcpSessions, cpu, link, uplinks: links as UplinkReport[], ...flags };
+	const beside = { ...flags, ...(override === undefined ? {} : { override }) };
+	return { server, at, total, udpSessions, tcpSessions, cpu, link, uplinks: links as UplinkReport[], ...beside };
 }
 
 function readUplink(value: unknown): UplinkReport | undefined {

@@ -21,8 +21,11 @@ import { type EngineOptions, NativeEngine, requireKernel } from "../engine/index
 import { networkNamespace } from "../host/interfaces.js";
 import type { EngineMode } from "../host/offloads.js";
 import { pinFolder, unpin, unpinOtherInterfaces } from "../host/pins.js";
+import type { ReportedOverride } from "../load/index.js";
 import { changedParts } from "./config-changes.js";
 import { engineReason, enginesToTry, type Refusal, refusalReason } from "./engines.js";
+import { OverrideFile } from "./override-file.js";
+import { MemberOverrides, type OverrideChange } from "./overrides.js";
 import { type PersistedState, PersistedStateFile } from "./persisted-state.js";
 import { Publisher } from "./publisher.js";
 import { Readiness } from "./readiness.js";
@@ -34,7 +37,10 @@ type Emit = (event: MemberEvent) => void;
 /** One attempt to start. */
 interface Attempt {
 	readonly role: Role;
+	/** As the file has it, and in force: with the overrides. */
+	readonly fileConfig: Config;
 	readonly config: Config;
+	readonly overrides: MemberOverrides;
 	readonly snapshot: Snapshot;
 	readonly store: StaticStore;
 	readonly emit: Emit;
@@ -64,6 +70,11 @@ export class Member implements MemberView {
 	readonly readiness: Readiness;
 	/** Resolves once, to what was waited for in vain. */
 	readonly ready: Promise<readonly string[]>;
+	/** Run-time changes of states and weights. */
+	readonly overrides: MemberOverrides;
+	#fileConfig: Config;
+	/** Changes of the configuration follow one another. */
+	#changes: Promise<unknown> = Promise.resolve();
 	readonly #publisher: Publisher;
 	readonly #sweeper: SessionSweeper;
 	readonly #stateFile: PersistedStateFile;
@@ -73,6 +84,8 @@ export class Member implements MemberView {
 		const { role, config, snapshot, store, mode, stateFile, emit } = attempt;
 		const warn = (problem: string) => emit({ event: "warning", problem });
 		this.role = role;
+		this.overrides = attempt.overrides;
+		this.#fileConfig = attempt.fileConfig;
 		this.store = store;
 		this.engine = engine;
 		this.interfaces = attempt.interfaces;
@@ -112,13 +125,22 @@ export class Member implements MemberView {
 
 	/** Resolves when the first engine that works here takes packets. `makeRole` is called for each attempt: a closed role
 	 * is spent. Rejects with the last attempt's error, and the host is as it was. */
-	static async start(makeRole: () => Role, config: Config, emit: Emit): Promise<Member> {
+	static async start(makeRole: () => Role, fileConfig: Config, emit: Emit): Promise<Member> {
+		let role = makeRole();
+		let started: Member | undefined;
+		const overrides = new MemberOverrides({
+			backend: role.kind === "backend" ? role.name : undefined,
+			file: new OverrideFile(role.name),
+			warn: (problem) => emit({ event: "warning", problem }),
+			changed: () => started?.applyOverrides().catch((error) => emit({ event: "warning", problem: String(error) })),
+		});
+		const config = overrides.apply(fileConfig);
 		const store = await StaticStore.open(config);
 		const refusals: Refusal[] = [];
 		try {
 			const snapshot = await readSnapshot(store);
 			const namespace = networkNamespace();
-			for (let role = makeRole(); ; role = makeRole()) {
+			for (; ; role = makeRole()) {
 				await role.checkHost(config);
 				const interfaces = await role.interfaces();
 				const stateFile = new PersistedStateFile(role.name, namespace);
@@ -127,9 +149,10 @@ export class Member implements MemberView {
 				const mode = modes[refusals.length] as EngineMode;
 				const modeReason = engineReason(config, mode, refusals);
 				const persisted = stateFile.read();
-				const known = { role, config, snapshot, store, emit, interfaces, stateFile, persisted, pins };
+				const known = { role, fileConfig, config, overrides, snapshot, store, emit, interfaces, stateFile };
 				try {
-					return await Member.#start({ ...known, mode, modeReason });
+					started = await Member.#start({ ...known, persisted, pins, mode, modeReason });
+					return started;
 				} catch (error) {
 					await role.close();
 					if (refusals.length === modes.length - 1) throw error;
@@ -137,6 +160,7 @@ export class Member implements MemberView {
 				}
 			}
 		} catch (error) {
+			overrides.close();
 			await store.close();
 			throw error;
 		}
@@ -179,8 +203,14 @@ export class Member implements MemberView {
 		}
 	}
 
+	/** In force: the file's with the overrides. */
 	get config(): Config {
 		return this.#publisher.config;
+	}
+
+	/** As last read from the file. */
+	get fileConfig(): Config {
+		return this.#fileConfig;
 	}
 
 	get snapshot(): Snapshot {
@@ -218,17 +248,46 @@ export class Member implements MemberView {
 		return this.#publisher.publish();
 	}
 
-	/** Reads the configuration again. Throws SHUNT_CONFIG_… for a mistake in it, or what checkHost throws; then nothing
-	 * has changed. */
-	async reload(): Promise<{ epoch: number; changed: string[] }> {
-		const before = this.config;
-		const after = readConfig(before.file);
-		await this.role.checkHost(after);
-		await this.#publisher.reload(after);
-		for (const warning of after.warnings) this.#emit({ event: "warning", problem: problemText(warning) });
-		const result = { epoch: this.epoch, changed: changedParts(before, after) };
-		this.#emit({ event: "reloaded", ...result });
-		return result;
+	/** Reads the configuration again; overrides stay. Throws SHUNT_CONFIG_… for a mistake in it, or what checkHost throws;
+	 * then nothing has changed. */
+	reload(): Promise<{ epoch: number; changed: string[] }> {
+		return this.#change(async () => {
+			const before = this.#fileConfig;
+			const after = readConfig(before.file);
+			await this.role.checkHost(after);
+			this.overrides.prune(after);
+			this.#fileConfig = after;
+			await this.#publisher.reload(this.overrides.apply(after));
+			for (const warning of after.warnings) this.#emit({ event: "warning", problem: problemText(warning) });
+			const result = { epoch: this.epoch, changed: changedParts(before, after) };
+			this.#emit({ event: "reloaded", ...result });
+			return result;
+		});
+	}
+
+	/** Keeps an override, and puts it in force. */
+	async override(change: OverrideChange): Promise<void> {
+		this.overrides.set(change);
+		await this.applyOverrides();
+	}
+
+	/** Has the tables follow the overrides. */
+	async applyOverrides(): Promise<void> {
+		await this.#change(() => this.#publisher.reload(this.overrides.apply(this.#fileConfig), { overridden: true }));
+	}
+
+	ownOverride(): ReportedOverride | undefined {
+		return this.overrides.ownReport();
+	}
+
+	followOverride(backend: string, reported: ReportedOverride | undefined): void {
+		this.overrides.report(backend, reported);
+	}
+
+	#change<T>(make: () => Promise<T>): Promise<T> {
+		const next = this.#changes.catch(() => {}).then(make);
+		this.#changes = next;
+		return next;
 	}
 
 	/** Ends the engine and undoes every change to the host. */
@@ -251,6 +310,7 @@ export class Member implements MemberView {
 	}
 
 	async #halt(): Promise<void> {
+		this.overrides.close();
 		this.readiness.stop();
 		this.#sweeper.stop();
 		await this.#publisher.stop();

@@ -91,15 +91,16 @@ export class Publisher {
 		this.publish().catch((error) => this.#options.warn(String(error)));
 	}
 
-	/** Puts another configuration in force. Rejects as publish() does. */
-	async reload(config: Config): Promise<void> {
+	/** Puts another configuration in force. Rejects as publish() does. `overridden`: it differs from the one before in
+	 * states and weights alone, which change nothing on the host. */
+	async reload(config: Config, { overridden = false } = {}): Promise<void> {
 		const { store, role } = this.#options;
 		await store.reload(config);
 		this.config = config;
 		this.snapshot = withSharedTargets(await readSnapshot(store, this.snapshot), this.ids);
 		role.configure(config);
 		await this.publish();
-		await role.apply(this.config, this.snapshot);
+		if (!overridden) await role.apply(this.config, this.snapshot);
 	}
 
 	/** Publishes anew if the wall clock has been set since the last publication. */

@@ -16,7 +16,7 @@ import type { Compiled, CompileInput, HostFacts, Snapshot, Store, TableIds, Targ
 import type { EngineOptions, NativeEngine } from "../engine/index.js";
 import type { HealthState, TargetHealth } from "../health/index.js";
 import type { EngineMode } from "../host/offloads.js";
-import type { LoadReport } from "../load/index.js";
+import type { LoadReport, ReportedOverride } from "../load/index.js";
 import type { Believed } from "../policy/index.js";
 import type { Pending } from "./readiness.js";
 
@@ -34,7 +34,10 @@ export interface TableInputs extends Pick<CompileInput, "roles" | "own" | "ownSt
 
 /** The member as its role sees it. */
 export interface MemberView {
+	/** In force: the file's with the overrides. */
 	readonly config: Config;
+	/** As last read from the file. */
+	readonly fileConfig: Config;
 	readonly store: Store;
 	readonly snapshot: Snapshot;
 	/** The last published tables; undefined before the first publication. */
@@ -49,6 +52,10 @@ export interface MemberView {
 	targets(): readonly Target[];
 	/** Sessions of this protocol's services at the last sweep, by flow or by source as each service counts them (R10). */
 	sessionsOf(protocol: Service["protocol"]): number;
+	/** What this member, as a backend, tells its gateways of its operator's overrides; undefined: nothing. */
+	ownOverride(): ReportedOverride | undefined;
+	/** What a backend's report says of its operator's overrides is in force here from now on; undefined: nothing. */
+	followOverride(backend: string, reported: ReportedOverride | undefined): void;
 	/** Compiles and publishes tables; after the publications that are under way. */
 	publish(): Promise<void>;
 }

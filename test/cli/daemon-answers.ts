@@ -132,6 +132,7 @@ export function status(): Status {
 			load("b2", { load: 0.95, udpSessions: 12_000, known: "fading", ageMs: 4100 }),
 			load("b3", { load: 0.4, known: "unknown", ageMs: null }),
 		],
+		overrides: [],
 		links: [
 			{
 				interface: "eth0",

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type Answers, type FlowQuery, type SessionQuery, serve } from "../../src/api/server.js";
+import { type Answers, type FlowQuery, type OverrideCommand, type SessionQuery, serve } from "../../src/api/server.js";
 import type { SessionFilter } from "../../src/api/session-list.js";
 import type { Status } from "../../src/api/types.js";
 import { statusLines } from "../../src/cli/status-text.js";
@@ -15,7 +15,13 @@ import { explanation, SESSIONS, status } from "./daemon-answers.js";
 let folder: string;
 let daemon: { close(): Promise<void> };
 let now: Status;
-let received: { sessions?: SessionQuery; count?: SessionFilter; expire?: SessionFilter; explain?: FlowQuery };
+let received: {
+	override?: OverrideCommand;
+	sessions?: SessionQuery;
+	count?: SessionFilter;
+	expire?: SessionFilter;
+	explain?: FlowQuery;
+};
 let truncated: boolean;
 let refusal: ShuntError | undefined;
 
@@ -49,6 +55,24 @@ beforeAll(async () => {
 		reload: async () => {
 			if (refusal) throw refusal;
 			return { epoch: 4, changed: ["backend b3", "service dns udp/203.0.113.53/53"] };
+		},
+		override: async (command) => {
+			received.override = command;
+			if (refusal) throw refusal;
+			const dns = { service: "dns", protocol: "udp", address: "203.0.113.53", port: 53 } as const;
+			const shares = [
+				{ backend: "b1", before: 0.5, after: 1 },
+				{ backend: "b2", before: 0.5, after: 0 },
+			];
+			const fate = command.deadlineMs === undefined ? "stay" : "stay until the deadline";
+			return {
+				applied: !command.plan,
+				epoch: 4,
+				redirections: [{ ...dns, rule: null, shares }],
+				left: [],
+				sessions: 500,
+				fate,
+			};
 		},
 	};
 	daemon = await serve(join(folder, "g1.sock"), answers);
@@ -335,5 +359,72 @@ describe("reload", () => {
 		const { status, stderr } = await ask("reload");
 		expect(status).toBe(2);
 		expect(stderr).toContain("shunt: shunt.yaml:3:1: services.dns.port is 70000.\n");
+	});
+});
+
+describe("drain, undrain and weight", () => {
+	const socket = () => ["--socket", join(folder, "g1.sock")];
+
+	test("R31: a plan says what it would move, and asks for nothing else", async () => {
+		const { stdout, status: code } = await shunt(["drain", "b2", "--deadline", "10m", "--plan", ...socket()]);
+		expect(code).toBe(0);
+		expect(received.override).toMatchObject({
+			kind: "drain",
+			backend: "b2",
+			deadlineMs: 600_000,
+			plan: true,
+			force: false,
+		});
+		expect(stdout).toBe(
+			[
+				"b2 drains within 10 m: planned, nothing changed",
+				"  500 sessions of this host with it stay until the deadline",
+				"  new sessions of              before     after",
+				"  dns udp 203.0.113.53:53  b1    50 %  →  100 %",
+				"                           b2    50 %  →    0 %",
+				"",
+			].join("\n"),
+		);
+	});
+
+	test("R31: undrain and weight, with --json as the daemon has answered", async () => {
+		expect((await shunt(["undrain", "b2", ...socket()])).stdout).toMatch(
+			/^b2 drains no more; tables of epoch 4 are in force/,
+		);
+		const { stdout } = await shunt(["weight", "web", "b2", "0", "--json", ...socket()]);
+		expect(JSON.parse(stdout)).toMatchObject({ applied: true, epoch: 4, sessions: 500 });
+		expect(received.override).toMatchObject({ kind: "weight", service: "web", backend: "b2", weight: 0, plan: false });
+		await shunt(["weight", "web", "b2", "--reset", ...socket()]);
+		expect(received.override).toMatchObject({ kind: "weight", weight: undefined });
+	});
+
+	test("a weight needs a value from 0 to 1000 or --reset, and a refusal of the daemon keeps its sentence", async () => {
+		for (const value of [[], ["1001"], ["0", "--reset"]]) {
+			const { status: code, stderr } = await shunt(["weight", "web", "b2", ...value, ...socket()]);
+			expect(code, stderr).toBe(2);
+		}
+		refusal = new ShuntError("SHUNT_LAST_BACKEND", { services: "web tcp 203.0.113.80:80", what: "drain b1" });
+		const { status: code, stderr } = await shunt(["drain", "b1", ...socket()]);
+		expect(code).toBe(1);
+		expect(stderr).toMatch(/drain b1 leaves no active backend for web tcp 203.0.113.80:80\./);
+	});
+
+	test("R31: status shows what differs from the file", () => {
+		const since = new Date(2026, 5, 1, 12, 1, 7).getTime();
+		const common = { since, until: null, by: "command", file: "active", sessions: 12 } as const;
+		now.overrides = [
+			{ ...common, backend: "b2", service: null, state: "draining", weight: null, until: since + 600_000 },
+			{ ...common, backend: "b3", service: null, state: "inactive", weight: null, by: "report", sessions: 1 },
+			{ ...common, backend: "b1", service: "web", state: null, weight: 0, file: "1, 2 by rule" },
+		];
+		const paint = (_: unknown, text: string) => text;
+		const lines = statusLines(now, { width: 200, paint, all: false, now: since + 1000, before: undefined });
+		expect(lines).toEqual(
+			expect.arrayContaining([
+				"b2 drains by command since 12:01:07 until 12:11:07, 12 sessions left; the file says active",
+				"b3 is out of service by its own report since 12:01:07, its deadline is over, 1 session left; the file says active",
+				"b1 has weight 0 in web by command since 12:01:07; the file says 1, 2 by rule",
+			]),
+		);
 	});
 });

@@ -171,6 +171,31 @@ const segment = (flags: number, options: number, data = 0) =>
 	ipv4("192.0.2.1", VIP, 6, tcp(5000, 53, flags, Buffer.alloc(options, 1), Buffer.alloc(data, 1)));
 /** docs/protocol.md, 4.4: an experimental option with a capability. */
 const SYN_CAPABILITY = Buffer.from("fd0e5352110000000000000000010101", "hex");
+const fragmentHeader = (next: number, offsetAndMore: number, then: Buffer) =>
+	Buffer.concat([Buffer.from([next, 0, offsetAndMore >> 8, offsetAndMore & 255, 0, 0, 0, 9]), then]);
+/** About an answer to 2001:db8:100::7, from a router with a link of MTU 1280. */
+const tooBig6 = (next: number, quoted: Buffer) =>
+	ipv6(
+		hex("2001:db8:9::1"),
+		hex(VIP6),
+		58,
+		Buffer.concat([Buffer.from([2, 0, 0, 0, 0, 0, 5, 0]), ipv6(hex(VIP6), hex("2001:db8:100::7"), next, quoted)]),
+	);
+/** With the checksum of its ICMP message. */
+function icmpSummed(packet: Buffer): Buffer {
+	const at = (packet[0] as number) >> 4 === 6 ? 40 : 20;
+	const message = packet.subarray(at);
+	const pseudo =
+		at === 40
+			? [packet.subarray(8, 40), Buffer.from([0, 0, message.length >> 8, message.length & 255, 0, 0, 0, 58])]
+			: [];
+	const all = Buffer.concat([...pseudo, message, Buffer.alloc(message.length & 1)]);
+	let sum = 0;
+	for (let i = 0; i < all.length; i += 2) sum += all.readUInt16BE(i);
+	while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+	packet.writeUInt16BE(~sum & 0xffff, at + 2);
+	return packet;
+}
 const mac = (digits: string) => Buffer.from(digits, "hex");
 const towards = (digits: string, frame: Buffer) => Buffer.concat([mac(digits), frame.subarray(6)]);
 
@@ -524,15 +549,103 @@ export const cases: Case[] = [
 	},
 	{
 		name: "icmp",
-		title: "an ICMP error goes where the flow goes that it quotes; without a session, or a whole quote, nowhere",
+		title: "an ICMP error goes where the flow goes that it quotes; without a target, or a whole quote, nowhere",
 		role: "gateway",
 		packets: [
-			{ frame: four(icmpError(answerOf(4000))), reason: "icmp_unknown" },
 			{ frame: four(udp4("198.51.100.7")), reason: "forwarded_new" },
 			{ frame: four(icmpError(answerOf(4000))), reason: "forwarded_icmp" },
 			{ frame: four(icmpError(answerOf(4000).subarray(0, 22))), reason: "icmp_short" },
 			{ frame: four(icmpError(answerOf(4000).subarray(0, 10))), reason: "icmp_short" },
 			{ frame: four(ipv4("192.0.2.1", VIP, 1, Buffer.from([8, 0, 0, 0, 0, 1, 0, 1]))), reason: "protocol_other" },
+			{
+				change: ['b2: { address: [10.77.3.12, "fd77:3::12"] }', "b2: { address: 10.77.3.12, state: inactive }"],
+				frame: four(icmpError(answerOf(4000))),
+				reason: "icmp_unknown",
+			},
+		],
+	},
+	{
+		name: "icmp-ecmp",
+		title:
+			"R34: an ICMP error at a gateway that has not seen the flow goes to the flow's row, as the flow does from any gateway",
+		role: "gateway",
+		packets: [
+			{ frame: four(icmpError(answerOf(4000), 3, 4)), reason: "forwarded_icmp" },
+			{ frame: six(tooBig6(17, udp(53, 4000, body))), reason: "forwarded_icmp" },
+			{ frame: four(udp4("198.51.100.7")), reason: "forwarded_new" },
+			{ frame: six(udp6("2001:db8:100::7")), reason: "forwarded_new" },
+		],
+	},
+	{
+		name: "icmp-least-load",
+		title: "R34: where loads decide, the error goes by the row without loads, which is the same on every gateway",
+		role: "gateway",
+		packets: Array.from({ length: 12 }, (_, i) => ({
+			at: i,
+			frame: four(
+				ipv4(
+					"192.0.2.1",
+					"203.0.113.80",
+					1,
+					Buffer.concat([
+						Buffer.from([3, 4, 0, 0, 0, 0, 5, 0]),
+						ipv4("203.0.113.80", "198.51.100.7", 17, udp(53, 4000 + (i % 6), body)),
+					]),
+				),
+			),
+			reason: "forwarded_icmp",
+			...(i === 0 ? { change: ["  alone:", `${BUSY}\n  alone:`], loads: { b1: 0, b2: 65_535 } } : {}),
+			...(i === 6 ? { loads: { b1: 65_535, b2: 0 } } : {}),
+		})),
+	},
+	{
+		name: "icmp6-quotes",
+		title:
+			"R34: extension headers of a quoted IPv6 packet are followed: a first fragment's, options, routing; within bounds",
+		role: "gateway",
+		packets: [
+			{ frame: six(tooBig6(44, fragmentHeader(17, 1, udp(53, 4000, body)))), reason: "forwarded_icmp" },
+			{ frame: six(tooBig6(0, extension(17, udp(53, 4000, body)))), reason: "forwarded_icmp" },
+			{ frame: six(tooBig6(60, extension(6, tcp(53, 4000, 16, Buffer.alloc(0), body), 2))), reason: "forwarded_icmp" },
+			{
+				frame: six(tooBig6(0, extension(43, extension(44, fragmentHeader(17, 1, udp(53, 4000, body)))))),
+				reason: "forwarded_icmp",
+			},
+			{ frame: six(tooBig6(44, fragmentHeader(17, 0x5a9, udp(53, 4000, body)))), reason: "icmp_short" },
+			{ frame: six(tooBig6(0, extension(17, Buffer.alloc(2)))), reason: "icmp_short" },
+			{ frame: six(tooBig6(60, extension(17, udp(53, 4000, body), 255))), reason: "icmp_short" },
+			{
+				frame: six(
+					tooBig6(
+						60,
+						[60, 60, 60, 60, 60, 60, 17].reduceRight((then, next) => extension(next, then), udp(53, 4000, body)),
+					),
+				),
+				reason: "icmp_short",
+			},
+			{ frame: six(tooBig6(60, extension(58, Buffer.alloc(16)))), reason: "protocol_other" },
+		],
+	},
+	{
+		name: "icmp-backend",
+		title:
+			"R34: a backend hands ICMP errors to its stack, about the port that the service has there, with right checksums",
+		role: "backend",
+		packets: [
+			{
+				frame: tunnelled(icmpSummed(icmpError(answerOf(4000), 3, 4)), {
+					header: { port: 5353 },
+					flow: { source: parseAddress("198.51.100.7")!, sourcePort: 4000, destinationPort: 53, protocol: 17 },
+				}),
+				reason: "delivered",
+			},
+			{
+				frame: tunnelled(icmpSummed(tooBig6(44, fragmentHeader(17, 1, udp(53, 4000, body)))), {
+					header: { port: 5353 },
+					flow: { source: parseAddress("2001:db8:100::7")!, sourcePort: 4000, destinationPort: 53, protocol: 17 },
+				}),
+				reason: "delivered",
+			},
 		],
 	},
 	{

@@ -246,6 +246,13 @@ describe("witnesses that owe the packet program nothing", () => {
 			expect(answers.length, name).toBeGreaterThan(2);
 			for (const line of answers) expect(line).toMatch(/udp sum ok|\(correct\)/);
 		}
+		const delivered = join(import.meta.dirname, "expected", "icmp-backend", "inner.pcap");
+		const errors = execFileSync("tcpdump", ["-nn", "-vv", "-r", delivered], {
+			encoding: "utf8",
+			stdio: ["ignore", "pipe", "ignore"],
+		});
+		expect(errors).toMatch(/need to frag[\s\S]*packet too big/);
+		expect(errors).not.toMatch(/wrong icmp|bad icmp6 cksum/);
 		for (const name of ["udp4", "rules", "udp6-tcp6", "families", "too-big", "refused"]) {
 			const file = join(import.meta.dirname, "expected", name, "out.pcap");
 			const printed = execFileSync("tcpdump", ["-nn", "-vv", "-r", file], {

@@ -66,7 +66,7 @@ TEST_CASE("tables: R2: the longest prefix decides, down to one address")
 	const sh_service *service = service_of(&env, flow);
 	CHECK((service && service->prefix_count == 2));
 
-	sh_choice choice;
+	sh_choice choice = {};
 	flow.source = v4(198, 51, 100, 7);
 	sh_choose(&env, service, &flow, &choice);
 	CHECK_EQ(choice.target, 2);

@@ -135,9 +135,14 @@ SH_INLINE u8 sh_decap_port(const struct sh_frame *frame, const struct sh_parsed 
 		return SH_CONTINUE;
 	if ((u8 *)udp + 4 > frame->end)
 		return SH_R_inner_bad;
-	if (inner->icmp_error) {
+	if (inner->icmp_error) { /* the quote's own checksum is not verified, as it may be cut off */
+		struct sh_icmp *icmp = (struct sh_icmp *)(frame->data + SH_OFFSET(inner->l4));
+
+		if ((u8 *)(icmp + 1) > frame->end)
+			return SH_R_inner_bad;
+		icmp->checksum = sh_checksum_update(icmp->checksum, udp->source, port);
 		udp->source = port;
-		return SH_CONTINUE; /* the checksum in a quote is not verified: the quote may be cut off */
+		return SH_CONTINUE;
 	}
 	if (inner->flow.protocol == SH_TCP) {
 		if ((u8 *)(tcp + 1) > frame->end)

@@ -64,6 +64,7 @@ SH_INLINE struct sh_assignment sh_assign_target(const struct sh_env *env, struct
 		}
 	}
 	next.last = now;
+	choice->by = SH_BY_LOADS;
 	next.target = sh_choose_target(env, env_copy, choice, service, flow, other, &next.epoch);
 	if (!next.target)
 		return answer;
@@ -86,17 +87,25 @@ SH_INLINE struct sh_assignment sh_assign_target(const struct sh_env *env, struct
 	return answer;
 }
 
-/* An ICMP error about a flow goes where the flow goes. It makes no session and keeps none alive. */
-SH_INLINE struct sh_assignment sh_assign_icmp_target(const struct sh_env *env, const struct sh_session_key *key)
+/* An ICMP error about a flow goes where the flow goes. It makes no session and keeps none alive. Routers choose a gateway by
+ * the error's own addresses (ECMP), so it may be one that has not seen the flow: then the flow's row names the target. */
+SH_INLINE struct sh_assignment sh_assign_icmp_target(const struct sh_env *env, struct sh_env *env_copy,
+                                                     struct sh_choice *choice, const struct sh_service *service,
+                                                     const struct sh_flow *flow, const struct sh_session_key *key)
 {
 	struct sh_assignment answer = {0, SH_R_icmp_unknown};
 	union sh_session_value seen;
+	u8 epoch;
 
 	sh_session_find(env, key, &seen);
 	if (seen.target && sh_target_usable(sh_target_at(env, seen.target), seen.epoch)) {
 		answer.target = seen.target;
-		answer.reason = SH_R_forwarded_icmp;
+	} else {
+		choice->by = SH_BY_ROW;
+		answer.target = sh_choose_target(env, env_copy, choice, service, flow, 0, &epoch);
 	}
+	if (answer.target)
+		answer.reason = SH_R_forwarded_icmp;
 	return answer;
 }
 

@@ -98,6 +98,16 @@ struct sh_choice {
 	u16 target;       /* 0: none */
 	u8 by_rule;       /* 1: a rule named the source; 0: the service's own redirection */
 	u8 prefix_length; /* of that rule, in the mapped form */
+	u8 by;            /* given: enum sh_choose_by */
+	u8 reserved[3];
+};
+
+/* Loads are each gateway's own; rows are the same on all members. So what belongs to a session that is not known here goes by
+ * rows alone, or it would get another target from each gateway. */
+enum sh_choose_by {
+	SH_BY_LOADS,    /* as the redirection's strategy says */
+	SH_BY_ROW,      /* the flow's row */
+	SH_BY_OTHER_ROW /* the second row of a strategy that compares two; any other: none */
 };
 
 /* Lemire's multiply instead of a division: a 32-bit hash onto [0, rows). */
@@ -161,7 +171,7 @@ SH_STAGE_ALONE u32 sh_choose(const struct sh_env *env_copy, const struct sh_serv
 	row = sh_row_at(&env, redirection->first_row + choice->row);
 	if (row)
 		choice->target = *row;
-	if (redirection->choice == SH_CHOOSE_LESS_LOADED)
+	if (redirection->choice == SH_CHOOSE_LESS_LOADED && choice->by == SH_BY_LOADS)
 		sh_choose_less_loaded(&env, redirection, (u32)(hash >> 32), choice);
 	return choice->target;
 }

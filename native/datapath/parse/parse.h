@@ -206,6 +206,42 @@ SH_INLINE u8 sh_parse_ports(const struct sh_frame *frame, struct sh_parsed *p, u
 	return SH_CONTINUE;
 }
 
+/* The extension headers of a quoted packet, which begin at l4: offset (24) | protocol (8) of what follows them; 0: they are too
+ * many, cut off, or a later fragment's. */
+SH_STAGE_ALONE u32 sh_quote_extensions(sh_packet *packet, u32 l4, u32 next, u32 end)
+{
+	u32 furthest = l4 + SH_EXTENSION_BYTES;
+	struct sh_frame room, *frame;
+	u32 i;
+
+	if (!packet)
+		return 0;
+	frame = sh_frame_of(packet, &room);
+	for (i = 0; i <= SH_EXTENSIONS; i++) {
+		const struct sh_ipv6_fragment *extension =
+			(const struct sh_ipv6_fragment *)(frame->data + SH_OFFSET(l4));
+		u32 length;
+
+		if (next > 63 || !(SH_EXTENSION_SET >> next & 1))
+			return l4 << 8 | next;
+		if (i == SH_EXTENSIONS || (const u8 *)(extension + 1) > frame->end)
+			return 0;
+		length = ((u32)extension->reserved + 1) * 8;
+		if (next == SH_EXT_AUTHENTICATION) {
+			length = ((u32)extension->reserved + 2) * 4;
+		} else if (next == SH_EXT_FRAGMENT) {
+			if (sh_ntohs(extension->offset) & 0xfff8)
+				return 0;
+			length = sizeof(*extension);
+		}
+		next = extension->next;
+		l4 += length;
+		if (l4 > end || l4 > furthest)
+			return 0;
+	}
+	return 0;
+}
+
 /* An ICMP error (RFC 792, RFC 4443): the flow becomes the quoted one, as the client would have sent it. The error is
  * addressed to the sender of the quoted packet, so the quoted source must be the service. */
 SH_INLINE u8 sh_parse_quote(const struct sh_frame *frame, struct sh_parsed *p)
@@ -243,6 +279,14 @@ SH_INLINE u8 sh_parse_quote(const struct sh_frame *frame, struct sh_parsed *p)
 		protocol = ip->next;
 		__builtin_memcpy(&service, &ip->source, 16);
 		__builtin_memcpy(&client, &ip->destination, 16);
+		if (protocol != SH_UDP && protocol != SH_TCP) {
+			u32 found = sh_quote_extensions(sh_packet_of(frame), l4, protocol, (u32)p->l3 + p->ip_length);
+
+			if (!found)
+				return SH_R_icmp_short;
+			l4 = found >> 8;
+			protocol = (u8)found;
+		}
 	}
 	if (protocol != SH_UDP && protocol != SH_TCP)
 		return SH_R_protocol_other;

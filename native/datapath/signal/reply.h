@@ -94,6 +94,7 @@ SH_STAGE_ALONE u32 sh_signal_check(const struct sh_env *env_copy, struct sh_work
 		signal->header.hops = 0;
 	/* A control datagram about a TCP service makes no session; and if no target remains, the redirect is sent without R. */
 	work->decided = control_datagram && flow->protocol != SH_UDP;
+	work->choice.by = SH_BY_LOADS;
 	if (work->decided || signal->kind == SH_SIGNAL_FAILURE)
 		other = sh_choose(env_copy, service, flow, &work->choice);
 	if (signal->kind == SH_SIGNAL_FAILURE) {

@@ -153,9 +153,9 @@ SH_INLINE u32 sh_ingress(const struct sh_env *env, const struct sh_frame *frame)
 /* Here a stage of its own works on the very frame of its caller. */
 typedef struct sh_frame sh_packet;
 
-SH_INLINE sh_packet *sh_packet_of(struct sh_frame *frame)
+SH_INLINE sh_packet *sh_packet_of(const struct sh_frame *frame)
 {
-	return frame;
+	return (sh_packet *)frame;
 }
 SH_INLINE struct sh_frame *sh_frame_of(sh_packet *packet, struct sh_frame *room)
 {

@@ -245,7 +245,18 @@ export class Packets {
 				destinationPort: flow.sourcePort,
 			};
 			const fields = { ...this.#fields(answer), fragment: dice.once(20) ? 0x0010 : 0 };
-			draft.ip(flow.family, { ...fields, protocol: flow.protocol }, () => this.#transport(answer, start));
+			const types = flow.family === 6 ? this.#extensionTypes() : [];
+			const fragment = flow.family === 6 && dice.once(6);
+			const last = fragment ? 44 : flow.protocol;
+			draft.ip(flow.family, { ...fields, protocol: types[0] ?? last }, () => {
+				this.#extensions(last, types);
+				if (fragment) {
+					draft.u16(flow.protocol << 8);
+					draft.u16(dice.one([1, 1, 0, 9, 0xfff8]));
+					draft.u32(dice.word());
+				}
+				this.#transport(answer, start);
+			});
 			// As much as routers quote, or too little.
 			const whole = draft.at - start;
 			if (dice.once(8)) draft.at = start + dice.below(Math.min(whole, 70) + 1);
