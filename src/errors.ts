@@ -33,6 +33,11 @@ export const ERRORS = {
 		exit: EXIT.host,
 		hint: "Run npm ci (or npm rebuild) with a C++20 compiler, cmake and the headers of libpcap installed.",
 	},
+	SHUNT_ADDRESS_ELSEWHERE: {
+		message: "This host has none of the addresses of the backend {name} ({addresses}).",
+		exit: EXIT.host,
+		hint: "ip address lists this host's; correct the backend's address or --name, or wait for the interface at boot.",
+	},
 	SHUNT_ADDRESS_INVALID: {
 		message: "{text} is not an IPv4 or IPv6 address.",
 		exit: EXIT.input,
@@ -152,6 +157,12 @@ export const ERRORS = {
 		message: "No BPF file system is mounted, and none can be mounted at {folder}: {why}.",
 		exit: EXIT.host,
 		hint: "Mount one (mount -t bpf bpf /sys/fs/bpf), or set engine.mode: user.",
+	},
+	SHUNT_PINS_NOT_KEPT: {
+		message:
+			"--keep: the kernel engine of the {role} {name} would end with the daemon; its BPF file system is mounted in the daemon's own mount namespace alone.",
+		exit: EXIT.host,
+		hint: "Before the next start run mount -t bpf bpf /run/shunt/bpf on the host (nsenter -t 1 -m); end this one without --keep.",
 	},
 	SHUNT_REDIRECTIONS_EXHAUSTED: {
 		message: "The configuration needs {count} different redirections; the limit is {limit}.",

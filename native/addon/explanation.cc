@@ -58,6 +58,7 @@ Napi::Value explanation_object(Napi::Env env, const Explanation &e)
 		session.Set("idleMs", ticks_to_ms(e.session_idle_ticks));
 		session.Set("expired", e.session_expired);
 		session.Set("proven", e.session_proven);
+		session.Set("state", session_state(e.session_state));
 		result.Set("session", session);
 	}
 	if (e.service && e.reason != SH_R_direct)

@@ -222,6 +222,7 @@ Napi::Object host(Napi::Env env)
 	result.Set("setOffload", Napi::Function::New(env, set_offload_binding, "setOffload"));
 	result.Set("xdpFeatures", Napi::Function::New(env, xdp_features_binding, "xdpFeatures"));
 	result.Set("openTun", Napi::Function::New(env, open_tun_binding, "openTun"));
+	result.Set("boundSockets", Napi::Function::New(env, bound_sockets_binding, "boundSockets"));
 	result.Set("sendUnixDatagram", Napi::Function::New(env, send_unix_datagram_binding, "sendUnixDatagram"));
 	result.Set("tcpSessions", Napi::Function::New(env, tcp_sessions_binding, "tcpSessions"));
 	result.Set("LinkCounters", link_counters_class(env));

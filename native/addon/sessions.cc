@@ -15,6 +15,13 @@ double ticks_to_ms(u32 ticks)
 	return (double)((u64)ticks << SH_TICK_SHIFT) / 1e6;
 }
 
+const char *session_state(u8 flags)
+{
+	if (flags & SH_SESSION_CLOSING)
+		return "closing";
+	return flags & SH_SESSION_OPEN ? "established" : "half-open";
+}
+
 // Rounded up to a whole tick.
 static u32 ticks_of(double ms)
 {
@@ -58,6 +65,7 @@ Napi::Object session_row(Napi::Env env, const SessionRow &row)
 	result.Set("target", row.target);
 	result.Set("family", row.family);
 	result.Set("proven", row.proven);
+	result.Set("state", session_state(row.state));
 	result.Set("idleMs", ticks_to_ms(row.idle_ticks));
 	return result;
 }

@@ -13,6 +13,8 @@
 namespace shunt
 {
 
+// Of a TCP session, by SH_SESSION_STATE: half-open, established or closing.
+const char *session_state(u8 flags);
 double ticks_to_ms(u32 ticks);
 SessionFilter read_filter(const Fields &f);
 Napi::Object session_row(Napi::Env env, const SessionRow &row);

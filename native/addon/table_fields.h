@@ -32,6 +32,7 @@ inline TableSpec::Service read_service(const Fields &f)
 	s.family = (u8)f.number("family", 6);
 	s.redirection = (u16)f.number("redirection", 0xffff);
 	s.idle_ms = (u32)f.number("idleMs", 0xffffffff);
+	s.idle_transitory_ms = (u32)f.number("idleTransitoryMs", 0xffffffff, s.idle_transitory_ms);
 	s.idle_sent_ms = (u32)f.number("idleSentMs", 0xffffffff, s.idle_sent_ms);
 	s.count_sources = f.flag("countSources", s.count_sources);
 	s.invited_only = f.flag("invitedOnly", s.invited_only);

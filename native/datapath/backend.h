@@ -5,7 +5,7 @@
  *     sh_backend
  *       1  verify the redirection header, its tag last                      geneve_decap.h
  *       2  store the redirect that its client gets in the reply             pending_redirect.h
- *       3  renew the session; a draining backend relays an unknown one      record.h, choose.h
+ *       3  renew the session; one that another backend may know is relayed  record.h, choose.h
  *       4  copy a congestion mark inwards, set the port that the service has here, decapsulate
  *
  * Owns: the order of these steps, and the session records of a backend.
@@ -21,15 +21,16 @@
 #include "datapath/signal/pending_redirect.h"
 #include "datapath/work.h"
 
-/* Renews a backend's own record of a client: in the same table as a gateway's, with this host as the target. Returns whether
- * there is one. */
-SH_INLINE int sh_backend_touch_session(const struct sh_env *env, const struct sh_session_key *key)
+/* Renews a backend's own record of a client: in the same table as a gateway's, with this host as the target. An ICMP error
+ * renews nothing. Returns whether there is one. */
+SH_INLINE int sh_backend_touch_session(const struct sh_env *env, const struct sh_session_key *key,
+                                       const struct sh_parsed *p)
 {
 	union sh_session_value seen;
 	struct sh_session4 *slot = sh_session_find(env, key, &seen);
 
-	if (slot && seen.target)
-		sh_session_touch(slot, seen, (u32)(sh_now_ns(env) >> SH_TICK_SHIFT));
+	if (slot && seen.target && !p->icmp_error)
+		sh_session_touch(slot, seen, (u32)(sh_now_ns(env) >> SH_TICK_SHIFT), p->marks);
 	return slot != 0;
 }
 
@@ -44,19 +45,52 @@ SH_INLINE void sh_backend_insert_session(const struct sh_env *env, struct sh_wor
 	sh_session_insert(&work->env_copy, &work->key, next.word);
 }
 
-/* This backend is draining or inactive, and has no session for the packet: relays it to another backend. SH_CONTINUE: the
- * frame is decapsulated, work->passage.inner describes it, and the header fields are set. SH_R_no_target: it is served here
- * after all. Any other reason refuses the packet. */
+/* Which backend may know a packet of a connection, or an error about one, that has no session here? Where a gateway compares the
+ * loads of two rows, one that knows no session sends to the first; the connection may be the second's, or the other way round.
+ * So it goes on to the one of the two that this host is not, once. 0: none. */
+SH_INLINE u16 sh_backend_other_row(const struct sh_env *env, struct sh_frame *frame, struct sh_work *work,
+                                   const struct sh_service *service)
+{
+	const struct sh_parsed *inner = &work->passage.inner;
+	const struct sh_target *target;
+	u32 index;
+
+	if (work->header.hops || (!inner->icmp_error && !sh_parsed_continues(inner)))
+		return 0;
+	work->env_copy = *env;
+	work->choice.by = SH_BY_OTHER_ROW;
+	index = sh_choose(&work->env_copy, service, &inner->flow, &work->choice);
+	target = index ? sh_target_at(env, index) : 0;
+	if (!target)
+		return 0;
+	if (sh_addr_equal(&target->address, &work->header.address)) {
+		work->choice.by = SH_BY_ROW;
+		index = sh_choose(&work->env_copy, service, &inner->flow, &work->choice);
+		target = index ? sh_target_at(env, index) : 0;
+		if (!target || sh_addr_equal(&target->address, &work->header.address))
+			return 0;
+	}
+	if (inner->flow.protocol != SH_TCP)
+		return (u16)index;
+	work->probed = inner->flow;
+	work->probed.destination_port = work->header.port;
+	return sh_socket_connected(env, frame, &work->probed) ? 0 : (u16)index;
+}
+
+/* A packet without a session here, of a backend that is draining or inactive, or that another one may know: relays it to
+ * `given`, 0: to one chosen by the tables. SH_CONTINUE: the frame is decapsulated, work->passage.inner describes it, and the
+ * header fields are set. SH_R_no_target: it is served here after all. Any other reason refuses the packet. */
 SH_INLINE u8 sh_backend_relay(const struct sh_env *env, struct sh_frame *frame, const struct sh_control *control,
-                              struct sh_work *work, const struct sh_service *service, struct sh_result *result)
+                              struct sh_work *work, const struct sh_service *service, u16 given,
+                              struct sh_result *result)
 {
 	struct sh_parsed *inner = &work->passage.inner;
 	const struct sh_target *target;
 	u16 before = inner->l3 - (u16)sizeof(struct sh_ethernet);
 	u8 epoch;
 
-	work->choice.by = SH_BY_LOADS;
-	result->target = sh_choose_target(env, &work->env_copy, &work->choice, service, &inner->flow, 0, &epoch);
+	work->choice.by = sh_parsed_continues(inner) ? SH_BY_ROW : SH_BY_LOADS;
+	result->target = sh_choose_target(env, &work->env_copy, &work->choice, service, &inner->flow, given, &epoch);
 	target = result->target ? sh_target_at(env, result->target) : 0;
 	if (!target || !(target->flags & SH_TARGET_RESOLVED))
 		return SH_R_no_target;
@@ -95,6 +129,7 @@ SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const s
 {
 	const struct sh_service *service = 0;
 	const struct sh_parsed *inner = &work->passage.inner;
+	u16 other;
 	u8 reason;
 
 	reason = sh_decap_verify(env, frame, control, &work->passage.parsed, &work->header, &work->passage.inner,
@@ -103,18 +138,17 @@ SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const s
 		return reason;
 	if (service) {
 		result->service = service->id;
-		if (!inner->icmp_error) {
-			sh_session_key(control, &inner->flow, service->id, &work->key);
-			if (work->header.nonce && work->header.flags & SH_F_REDIRECT)
-				sh_backend_store_redirect(env, frame, work);
-			if (!sh_backend_touch_session(env, &work->key)) {
-				if (SH_UNLIKELY(control->own_state != SH_ACTIVE)) {
-					reason = sh_backend_relay(env, frame, control, work, service, result);
-					if (reason != SH_R_no_target)
-						return reason;
-				}
-				work->new_session = 1;
+		sh_session_key(control, &inner->flow, service->id, &work->key);
+		if (work->header.nonce && work->header.flags & SH_F_REDIRECT && !inner->icmp_error)
+			sh_backend_store_redirect(env, frame, work);
+		if (!sh_backend_touch_session(env, &work->key, inner)) {
+			other = sh_backend_other_row(env, frame, work, service);
+			if (SH_UNLIKELY(other || (control->own_state != SH_ACTIVE && !inner->icmp_error))) {
+				reason = sh_backend_relay(env, frame, control, work, service, other, result);
+				if (reason != SH_R_no_target)
+					return reason;
 			}
+			work->new_session = !inner->icmp_error;
 		}
 	}
 	reason = sh_decap_congestion(frame, work->passage.parsed.tos, inner);

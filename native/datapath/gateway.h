@@ -54,7 +54,7 @@ SH_INLINE u8 sh_gateway_signal(const struct sh_env *env, struct sh_frame *frame,
 	assigned = work->assigned;
 	if (!work->decided)
 		assigned = sh_assign_target(env, &work->env_copy, &work->choice, service, flow, &work->key,
-		                            assigned.target);
+		                            assigned.target, &work->passage.parsed);
 	result->target = assigned.target;
 	result->reason = assigned.reason;
 	if (work->signal.kind == SH_SIGNAL_FAILURE && work->assigned.target)
@@ -136,7 +136,7 @@ SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const 
 	}
 	assigned = SH_UNLIKELY(p->icmp_error)
 	                   ? sh_assign_icmp_target(env, &work->env_copy, &work->choice, service, flow, key)
-	                   : sh_assign_target(env, &work->env_copy, &work->choice, service, flow, key, 0);
+	                   : sh_assign_target(env, &work->env_copy, &work->choice, service, flow, key, 0, p);
 	result->target = assigned.target;
 	result->reason = assigned.reason;
 	if (SH_UNLIKELY(!assigned.target))

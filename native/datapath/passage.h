@@ -29,7 +29,7 @@ struct sh_parsed {
 	u8 tos;           /* DSCP and ECN */
 	u8 icmp_error;    /* flow is the quoted one, turned round */
 	u8 carrier;       /* enum sh_carrier: there may be a question */
-	u8 begins;        /* a SYN that begins a connection */
+	u8 marks;         /* TCP: SH_SESSION_BEGINS, OPEN or CLOSING, or 0 (session/layout.h) */
 };
 
 struct sh_result {

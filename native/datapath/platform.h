@@ -26,6 +26,7 @@
  *                                 what stands for the frame in a stage that is verified alone, the frame there, and, after such a
  *                                 stage, in its caller
  *   sh_socket_listens(env, frame, flow)   does a local socket receive packets to the flow's destination?
+ *   sh_socket_connected(env, frame, flow)   has this host a TCP connection of exactly this flow?
  *   sh_length(frame)              bytes of the whole packet
  *   sh_beyond(frame, n)           is the packet shorter than n bytes? Its headers lie in one piece from data to end, and in
  *                                 the kernel the rest of a jumbo frame may lie elsewhere

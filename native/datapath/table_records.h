@@ -72,7 +72,9 @@ struct sh_service {
 	u8 prefix_lengths[SH_PREFIX_LENGTHS]; /* Of its rules, longest first */
 	u8 prefix_count;                      /* Entries of prefix_lengths */
 	u8 flags;                             /* SH_SERVICE_*, or-ed */
-	u8 reserved[14];
+	u16 reserved;
+	u32 idle_transitory_ticks;            /* idle_transitory_ms in ticks; of UDP idle_ms */
+	u8 reserved2[8];
 };
 SH_STATIC_ASSERT(sizeof(struct sh_service) == 64, "a service is one cache line");
 

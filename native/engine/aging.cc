@@ -119,7 +119,8 @@ SweepResult sweep(const Sessions &sessions, u64 from, u64 count, u32 now_tick, c
 		const Aging service = aging[claim & 0xffff];
 		// Most are neither idle for too long nor ahead of now: one comparison, modulo 2^32 (sh_session_age).
 		u32 age = now_tick - seen.last;
-		bool out_of_range = age > service.idle_ticks || !service.idle_ticks;
+		bool open = (seen.flags & SH_SESSION_STATE) == SH_SESSION_OPEN;
+		bool out_of_range = age > (open ? service.idle_ticks : service.transitory_ticks) || !service.idle_ticks;
 		if (SH_UNLIKELY(out_of_range) && (age <= 0x80000000u || !service.idle_ticks)) {
 			if (free_session(slot, claim, seen)) {
 				result.expired++;

@@ -40,7 +40,8 @@ static void describe_session(const sh_env &env, const sh_service &service, sh_se
 	e->session_target = seen.target;
 	e->session_proven = seen.flags & SH_SESSION_PROVEN;
 	e->session_idle_ticks = sh_session_age((u32)(sh_now_ns(&env) >> SH_TICK_SHIFT), seen.last);
-	e->session_expired = e->session_idle_ticks > service.idle_ticks;
+	e->session_state = seen.flags & SH_SESSION_STATE;
+	e->session_expired = e->session_idle_ticks > sh_session_period(&service, seen.flags);
 }
 
 // Of the two candidate rows the one that lost. sh_choose does not return it: in the kernel its caller's stack is full.
@@ -80,7 +81,8 @@ static void explain_direct(const sh_env &env, const sh_flow &flow, u64 own_hash,
 	describe_session(env, *service, seen, e);
 }
 
-Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &flow, u64 now_ns)
+Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &flow, u64 now_ns,
+                    bool continues)
 {
 	u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)] = {};
 	sh_env env = {now_ns,
@@ -116,6 +118,7 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 	e.service = service->id;
 
 	sh_choice choice = {};
+	choice.by = continues ? SH_BY_ROW : SH_BY_LOADS;
 	sh_choose(&env, service, &flow, &choice);
 	e.by_rule = choice.by_rule;
 	if (e.by_rule) {

@@ -21,6 +21,7 @@ struct Explanation {
 	bool session;
 	bool session_expired;
 	bool session_proven;
+	u8 session_state; // SH_SESSION_STATE
 	u16 session_target;
 	u32 session_idle_ticks;
 
@@ -42,7 +43,9 @@ struct Explanation {
 	u16 target; // of the next packet; 0: none
 };
 
-Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &flow, u64 now_ns);
+// `continues`: of TCP, the packet begins no connection.
+Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &flow, u64 now_ns,
+                    bool continues = false);
 
 } // namespace shunt
 

@@ -29,6 +29,7 @@ static bool read_row(const sh_session4 *slot, u8 family, u32 now_tick, u64 *clai
 	row->target = seen->target;
 	row->family = family;
 	row->proven = seen->flags & SH_SESSION_PROVEN;
+	row->state = seen->flags & SH_SESSION_STATE;
 	row->idle_ticks = sh_session_age(now_tick, seen->last);
 	return true;
 }

@@ -43,6 +43,7 @@ std::vector<Aging> service_aging(const TableSpec &spec)
 		u32 longest = std::max(entry.idle_sent_ticks, ticks_of(leases[service.id] * 1000u));
 
 		aging.idle_ticks = std::max(entry.idle_ticks, 1u);
+		aging.transitory_ticks = std::max(entry.idle_transitory_ticks, 1u);
 		aging.counts_sources = service.count_sources;
 		if (longest > entry.idle_ticks)
 			aging.ahead = longest - entry.idle_ticks;

@@ -131,6 +131,7 @@ struct SessionRow {
 	u16 target;
 	u8 family;
 	bool proven;
+	u8 state; // SH_SESSION_STATE
 	u32 idle_ticks;
 };
 

@@ -42,6 +42,9 @@ sh_service service_entry(const TableSpec::Service &service)
 	sh_service entry = service_record(service);
 
 	entry.idle_ticks = ticks_of(service.idle_ms);
+	entry.idle_transitory_ticks = service.protocol == SH_TCP && service.idle_transitory_ms
+	                                      ? ticks_of(service.idle_transitory_ms)
+	                                      : entry.idle_ticks;
 	entry.idle_sent_ticks = service.idle_sent_ms ? std::max(ticks_of(service.idle_sent_ms), 1u) : 0;
 	return entry;
 }

@@ -27,6 +27,7 @@ struct TableSpec {
 		u8 family = 0;                 // Of the address.
 		u16 redirection = 0;           // Index into redirections, for a source that no rule matches.
 		u32 idle_ms = 0;               // A session expires this long after the client's last packet.
+		u32 idle_transitory_ms = 0;    // The same of a TCP session that is half-open or closing; 0: idle_ms.
 		u32 idle_sent_ms = 0;          // The same after the backend's; the later of both decides. 0: egress session refresh is disabled.
 		bool count_sources = false;    // Its load counts source addresses, not flows (R10).
 		bool invited_only = false;     // On a backend: direct packets only of clients that showed a ticket.

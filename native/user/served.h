@@ -13,7 +13,8 @@ namespace shunt
 {
 
 // 1: a socket of this host owns the flow's destination address and port, by its protocol, or that is unknown; 0: none does.
-int is_served(const sh_flow *flow);
+// `connected`: of a TCP connection of exactly this flow, by sock_diag(7).
+int is_served(const sh_flow *flow, int connected);
 
 } // namespace shunt
 

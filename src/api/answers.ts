@@ -4,6 +4,7 @@
  * Owns: the content of `status`.
  * Must never: change how a packet is handled by answering a question.
  */
+import { identityOf } from "../config/index.js";
 import { reasons, type SessionCounts } from "../engine/index.js";
 import type { Member } from "../member/member.js";
 import { explain } from "./explain.js";
@@ -44,9 +45,11 @@ function statusOf(member: Member): Status {
 			mode: member.mode,
 			capture: member.mode === "user" ? "pcap" : "xdp",
 			why: member.modeReason,
+			outlivesDaemon: member.outlivesDaemon,
 			adopted: member.engine.kernel()?.adopted ?? false,
 		},
 		config: member.config.file,
+		digest: identityOf(member.fileConfig).config,
 		ready: readyOf(member),
 		epoch: member.epoch,
 		uptimeMs: Date.now() - member.startedAt,
@@ -59,7 +62,9 @@ function statusOf(member: Member): Status {
 		load: ownLoad(member),
 		loads: loadsOfBackends(member),
 		overrides: overridesOf(member),
+		drift: member.role.drift(),
 		links: linksOf(member),
+		advice: [...member.role.advice()],
 		sessions: {
 			live: member.sweep?.live ?? 0,
 			capacity: table.capacity,

@@ -13,7 +13,7 @@ import { ROLE } from "../policy/index.js";
 import { formatPrefix } from "../wire/index.js";
 import { endpoint, Names, stateOf } from "./names.js";
 import type { FlowQuery } from "./server.js";
-import { sessionOf } from "./session-list.js";
+import { periodOf, sessionOf } from "./session-list.js";
 import type { Explanation, Weighed } from "./types.js";
 import { rowText, weighedOf } from "./weighing.js";
 
@@ -50,6 +50,7 @@ export function explain(member: Member, query: FlowQuery): Explanation {
 					target: native.session.target,
 					family: source.family,
 					proven: native.session.proven,
+					state: native.session.state,
 					idleMs: native.session.idleMs,
 				})
 			: undefined;
@@ -120,7 +121,7 @@ function sentences(
 	const why = [`${to} is the service ${service.name}.`];
 	if (native.session?.expired)
 		why.push(
-			`Its session has expired: idle for ${seconds(native.session.idleMs)}, longer than ${seconds(service.idleMs)}.`,
+			`Its session has expired: idle for ${seconds(native.session.idleMs)}, longer than ${seconds(periodOf(service, native.session))}.`,
 		);
 	else if (native.session) {
 		const holder =
@@ -145,7 +146,7 @@ function sentences(
 		const at = endpoint(target.address, target.port);
 		const { state, health } = stateOf(member, target);
 		why.push(`It goes to ${target.backend} at ${at} (${state}; ${termsText(target.terms)}).`);
-		const reason = member.role.backends?.addressHealth(target.backend, target.address).reason;
+		const reason = member.role.backends?.ofTarget(target).reason;
 		if (health === "unhealthy") why.push(`${target.backend} is unhealthy: ${reason}.`);
 		if (member.compiled?.unresolved.includes(target.address)) why.push("The next hop to it is not resolved.");
 	}

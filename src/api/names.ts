@@ -7,6 +7,7 @@
 import { parseAddress, type Service } from "../config/index.js";
 import type { Target } from "../database/index.js";
 import { ShuntError } from "../errors.js";
+import type { TargetHealth } from "../health/index.js";
 import type { Member } from "../member/member.js";
 import type { TargetStatus } from "./types.js";
 
@@ -49,12 +50,21 @@ function idsOf<T>(known: Map<number, T>, nameOf: (one: T) => string, what: strin
 }
 
 /** A target's state in force, without the panic of a redirection, and its health. */
-export function stateOf({ role }: Member, { backend, address, state }: Target): Pick<TargetStatus, "state" | "health"> {
-	const { health, drains } = role.backends?.addressHealth(backend, address) ?? { health: "unknown" };
+export function stateOf(
+	{ role }: Member,
+	target: Target,
+): Pick<TargetStatus, "state" | "health" | "healthReason" | "healthForMs"> {
+	const { address, state } = target;
+	const known = role.backends?.ofTarget(target) ?? NOT_OBSERVED;
+	const { health, drains, reason, since } = known;
+	const healthForMs = Number.isFinite(since) ? performance.now() - since : null;
+	const seen = { health, healthReason: reason, healthForMs };
 	if (state === "inactive" || role.backends?.isDown(address) || (health === "unhealthy" && !drains))
-		return { state: "inactive", health };
-	return { state: health === "unhealthy" ? "draining" : state, health };
+		return { state: "inactive", ...seen };
+	return { state: health === "unhealthy" ? "draining" : state, ...seen };
 }
+
+const NOT_OBSERVED: TargetHealth = { health: "unknown", since: Number.NEGATIVE_INFINITY, reason: "not observed here" };
 
 export { formatEndpoint as endpoint } from "../wire/index.js";
 

@@ -5,6 +5,7 @@
  * Must never: change a session outside expireSessions().
  */
 import { setImmediate as turn } from "node:timers/promises";
+import type { Service } from "../config/index.js";
 import { LOCAL_TARGET, type SessionFilter as NativeFilter, type SessionRow } from "../engine/index.js";
 import type { Member } from "../member/member.js";
 import { formatAddress } from "../wire/index.js";
@@ -113,9 +114,15 @@ export function sessionOf(names: Names, row: SessionRow): Session | undefined {
 		backend: backendOf(names, row),
 		target: target ? endpoint(target.address, target.port) : null,
 		idleMs: Math.round(row.idleMs),
-		leftMs: Math.max(0, Math.round(service.idleMs - row.idleMs)),
+		leftMs: Math.max(0, Math.round(periodOf(service, row) - row.idleMs)),
 		proven: row.proven,
+		...(service.protocol === "tcp" ? { state: row.state } : {}),
 	};
+}
+
+/** How long the session may be idle. */
+export function periodOf(service: Service, { state }: Pick<SessionRow, "state">): number {
+	return service.protocol === "tcp" && state !== "established" ? service.idleTransitoryMs : service.idleMs;
 }
 
 function backendOf(names: Names, row: SessionRow): string | null {

@@ -32,6 +32,10 @@ export interface TargetStatus extends Count {
 	state: "active" | "draining" | "inactive";
 	/** As this gateway observes it; on a backend always unknown. */
 	health: Health;
+	/** Why: "nothing listens at udp port 53 of b2 since 12:01:07". */
+	healthReason: string;
+	/** Since when; null: it was never known. */
+	healthForMs: number | null;
 	/** Share of the forwarding table's rows, 0 to 1. */
 	share: number;
 	/** Live sessions at the last sweep. */
@@ -190,6 +194,17 @@ export interface Ready {
 	waitingFor: readonly string[];
 }
 
+/** What another member has other than this one, though both must have it alike. */
+export interface DriftStatus {
+	/** A backend's name, or "the gateway at 10.77.2.2". */
+	member: string;
+	what: "clock" | "keys" | "configuration" | "version";
+	/** A sentence. */
+	text: string;
+	/** Packets between the two do not pass while this lasts. */
+	unusable: boolean;
+}
+
 /** `GET /status` */
 export interface Status {
 	role: Role;
@@ -202,10 +217,14 @@ export interface Status {
 		/** How packets are captured: "pcap" in user space, "xdp" in the kernel. */
 		capture: string;
 		why: string;
+		/** It serves on without its daemon: by `stop --keep`, or after a crash. */
+		outlivesDaemon: boolean;
 		/** The engine has adopted the sessions of an earlier daemon. */
 		adopted: boolean;
 	};
 	config: string;
+	/** Digest of the configuration as last read, of what concerns all members. */
+	digest: string;
 	/** Whether routing may lead packets to it. */
 	ready: Ready;
 	/** Of the published tables. */
@@ -227,7 +246,10 @@ export interface Status {
 	/** A gateway's backends, by name. */
 	loads: LoadStatus[];
 	overrides: OverrideStatus[];
+	drift: readonly DriftStatus[];
 	links: LinkStatus[];
+	/** What this host's operator should do: "nothing listens at udp 203.0.113.10:27015 on this host; …". */
+	advice: string[];
 	sessions: { live: number; capacity: number; sweptAtMs: number | null };
 	workers: WorkerStatus[];
 }
@@ -248,6 +270,8 @@ export interface Session {
 	leftMs: number;
 	/** More than one packet has been received. */
 	proven: boolean;
+	/** Of TCP, as the client's packets tell. */
+	state?: "half-open" | "established" | "closing";
 }
 
 export interface SessionList {

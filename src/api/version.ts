@@ -1,5 +1,3 @@
-// The version, from package.json alone.
+// The version, for answers and for the command line.
 
-import { createRequire } from "node:module";
-
-export const VERSION = (createRequire(import.meta.url)("../../package.json") as { version: string }).version;
+export { VERSION } from "../member/version.js";

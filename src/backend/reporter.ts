@@ -4,17 +4,25 @@
  * Owns: a socket on each of the backend's own addresses, the farewell at a clean end, and the nonces of a window, so
  * that each query is answered once: an answer is larger than its query, and a replayed query must not make this host
  * send to a forged source.
- * Must never: answer a query without a valid tag, or measure anything; the report is given to it.
+ * A query that it cannot take (the clock, the key) it refuses by a datagram of the same length, at a limited rate.
+ *
+ * Must never: give a report without a valid tag, or measure anything; the report is given to it.
  */
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import type { Config } from "../config/index.js";
-import { decode, encode, type LoadReport } from "../load/index.js";
+import { clockText, decode, encode, type LoadReport, questionNonce } from "../load/index.js";
+import type { Drift } from "../member/drift.js";
 
 /** Nonces remembered; further queries within the window are not answered. */
 const MAX_NONCES = 65_536;
 const RETRY_MS = 1000;
 /** Queries remembered for the farewell: one for each gateway's socket. */
 const MAX_LAST_QUERIES = 1024;
+/** Refusals in one second; the rest is not answered. */
+const MAX_REFUSALS = 32;
+/** Gateways whose clocks are remembered as wrong, and for how long after their last query. */
+const MAX_CLOCKS = 64;
+const CLOCK_KEPT_MS = 30_000;
 
 export interface ReporterOptions {
 	readonly config: Config;
@@ -22,6 +30,8 @@ export interface ReporterOptions {
 	readonly report: () => LoadReport | undefined;
 	/** Gets each different problem once. */
 	readonly warn: (problem: string) => void;
+	/** drift() differs. */
+	readonly onDrift?: () => void;
 }
 
 interface AnsweredQuery {
@@ -43,9 +53,14 @@ export class Reporter {
 	#lastQueries = new Map<string, AnsweredQuery>();
 	#retry: NodeJS.Timeout | undefined;
 	#warned = new Set<string>();
+	/** By gateway's address: its clock less this one's, and when that was found. */
+	#clocks = new Map<string, { readonly offsetMs: number; readonly at: number }>();
+	#refusals = { second: 0, count: 0 };
+	readonly #onDrift: () => void;
 	#closed = false;
 
 	constructor(options: ReporterOptions) {
+		this.#onDrift = options.onDrift ?? (() => {});
 		this.#config = options.config;
 		this.#report = options.report;
 		this.#warn = options.warn;
@@ -65,20 +80,31 @@ export class Reporter {
 	/** Tells each gateway that this backend ends: once more the answer to its last query, with `leaving`. Resolves when
 	 * they are sent, to how many sockets. */
 	async leave(): Promise<number> {
+		const sent = await this.#repeat({ leaving: true });
+		this.#lastQueries.clear();
+		return sent;
+	}
+
+	/** Tells each gateway what has changed, before it asks. */
+	async update(): Promise<void> {
+		await this.#repeat({});
+	}
+
+	/** Once more the answer to each gateway's last query, with the report of now. */
+	async #repeat(changes: Partial<LoadReport>): Promise<number> {
 		const { cluster } = this.#config;
 		const report = this.#report();
 		const key = cluster.keys.find((one) => one.id === cluster.signKey);
 		if (report === undefined || key === undefined) return 0;
 		const open = new Set(this.#sockets.values());
-		const farewells = [...this.#lastQueries.values()].filter(({ socket }) => open.has(socket));
-		this.#lastQueries.clear();
+		const answered = [...this.#lastQueries.values()].filter(({ socket }) => open.has(socket));
 		await Promise.all(
-			farewells.map(({ nonce, from, socket }) => {
-				const datagram = encode({ kind: "answer", nonce, at: Date.now(), report: { ...report, leaving: true } }, key);
+			answered.map(({ nonce, from, socket }) => {
+				const datagram = encode({ kind: "answer", nonce, at: Date.now(), report: { ...report, ...changes } }, key);
 				return new Promise<void>((sent) => socket.send(datagram, from.port, from.address, () => sent()));
 			}),
 		);
-		return farewells.length;
+		return answered.length;
 	}
 
 	close(): void {
@@ -117,8 +143,12 @@ export class Reporter {
 			if (!this.#closed) this.#retry = setTimeout(() => this.listen(this.#config, this.#addresses), RETRY_MS).unref();
 		});
 		socket.on("message", (datagram, from) => {
-			const answered = this.#answer(datagram);
-			if (answered === undefined) return;
+			const answered = this.#answer(datagram, from.address);
+			if (answered === undefined) {
+				const refusal = this.#refusal(datagram, from.address);
+				if (refusal !== undefined) socket.send(refusal, from.port, from.address, () => {});
+				return;
+			}
 			this.#remember(`${from.address} ${from.port} ${address}`, { nonce: answered.nonce, from, socket });
 			socket.send(answered.datagram, from.port, from.address, () => {});
 		});
@@ -126,11 +156,53 @@ export class Reporter {
 		socket.unref();
 	}
 
-	#answer(datagram: Buffer): { nonce: bigint; datagram: Buffer } | undefined {
+	/** Gateways whose clock differs from this one's by more than the window: their packets are dropped here. */
+	drift(): Drift[] {
+		const { windowMs } = this.#config.cluster;
+		const now = Date.now();
+		return [...this.#clocks].flatMap(([address, { offsetMs, at }]): Drift[] => {
+			if (now - at > CLOCK_KEPT_MS) return [];
+			const member = `the gateway at ${address}`;
+			return [{ member, what: "clock", text: `${member}: its ${clockText(offsetMs, windowMs)}`, unusable: true }];
+		});
+	}
+
+	/** Tells the sender why its query is not answered. */
+	#refusal(datagram: Buffer, from: string): Buffer | undefined {
+		const { cluster } = this.#config;
+		const nonce = questionNonce(datagram);
+		if (nonce === undefined) return undefined;
+		const now = Date.now();
+		const query = decode(datagram, cluster.keys, now, cluster.windowMs);
+		const outside = typeof query !== "string" && query.kind === "outside" ? query : undefined;
+		if (outside !== undefined) this.#noteClock(from, outside.at - now);
+		const why = outside !== undefined ? "window" : query === "key" || query === "tag" ? query : undefined;
+		const id = query === "key" ? cluster.signKey : datagram.readUInt8(6);
+		const key = cluster.keys.find((one) => one.id === id);
+		if (why === undefined || key === undefined || !this.#mayRefuse(now)) return undefined;
+		return encode({ kind: "refusal", nonce, at: now, why }, key);
+	}
+
+	#noteClock(address: string, offsetMs: number): void {
+		this.#clocks.delete(address);
+		this.#clocks.set(address, { offsetMs, at: Date.now() });
+		const [oldest] = this.#clocks.keys();
+		if (this.#clocks.size > MAX_CLOCKS) this.#clocks.delete(oldest!);
+		this.#onDrift();
+	}
+
+	#mayRefuse(now: number): boolean {
+		const second = Math.floor(now / 1000);
+		if (second !== this.#refusals.second) this.#refusals = { second, count: 0 };
+		return this.#refusals.count++ < MAX_REFUSALS;
+	}
+
+	#answer(datagram: Buffer, from: string): { nonce: bigint; datagram: Buffer } | undefined {
 		const { cluster } = this.#config;
 		const now = Date.now();
 		const query = decode(datagram, cluster.keys, now, cluster.windowMs);
 		if (typeof query === "string" || query.kind !== "question") return undefined;
+		if (this.#clocks.delete(from)) this.#onDrift();
 		for (const [nonce, receivedAt] of this.#answered) {
 			// Twice: the sender's clock may be ahead by a window.
 			if (now - receivedAt <= 2 * cluster.windowMs) break;

@@ -16,7 +16,7 @@
  * the reply rewrite) is in the undo log for the next start.
  */
 import { closeSync } from "node:fs";
-import type { Backend, Config, Service } from "../config/index.js";
+import { type Backend, type Config, identityOf, parseAddress, type Service } from "../config/index.js";
 import { directEndpoints, type HostFacts, redirectionsOf, type Snapshot, type Target } from "../database/index.js";
 import { type EngineOptions, host } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
@@ -29,13 +29,16 @@ import { NextHops } from "../host/next-hops.js";
 import { type EngineMode, Offloads } from "../host/offloads.js";
 import { Sysctls } from "../host/sysctls.js";
 import { UndoLog } from "../host/undo-log.js";
-import type { LoadReport } from "../load/index.js";
+import { type LoadReport, MOST_UNBOUND } from "../load/index.js";
+import { type Drift, DriftEvents } from "../member/drift.js";
 import { LoadMeter, type TcpEndpoint } from "../member/load-meter.js";
 import type { Pending } from "../member/readiness.js";
 import type { MemberEvent, MemberView, Role, TableInputs } from "../member/role.js";
+import { VERSION } from "../member/version.js";
 import { workersFor } from "../member/workers.js";
-import { ROLE } from "../policy/index.js";
+import { CHOICE, ROLE, strategyOf } from "../policy/index.js";
 import { backendRules } from "./firewall-rules.js";
+import { PortWatch, servicePlaces } from "./port-watch.js";
 import { replyRules } from "./reply-rules.js";
 import { Reporter } from "./reporter.js";
 
@@ -57,6 +60,7 @@ export class BackendRole implements Role {
 	readonly #replies: Firewall;
 	readonly #nextHops = new NextHops();
 	readonly #warn: (problem: string) => void;
+	readonly #driftEvents: DriftEvents;
 	#interfaces: readonly string[] = [];
 	#userSpace = false;
 	/** On lo or on the tun device, as prepare() decides. */
@@ -68,6 +72,7 @@ export class BackendRole implements Role {
 	#member: MemberView | undefined;
 	#loadMeter: LoadMeter | undefined;
 	#reporter: Reporter | undefined;
+	#ports: PortWatch | undefined;
 
 	constructor(
 		config: Config,
@@ -78,12 +83,18 @@ export class BackendRole implements Role {
 		this.#undoLog = new UndoLog(name);
 		this.#offloads = new Offloads(this.#undoLog);
 		this.#sysctls = new Sysctls(this.#undoLog);
+		this.#driftEvents = new DriftEvents(emit);
 		this.#warn = (problem) => emit({ event: "warning", problem });
 		this.#firewall = new Firewall(name, this.#warn);
 		this.#replies = new Firewall(`${name}_reply_port`, this.#warn, this.#undoLog);
 	}
 
-	async checkHost(): Promise<void> {}
+	async checkHost({ backends }: Config): Promise<void> {
+		const { addresses } = backends.find((one) => one.name === this.name) ?? this.#self;
+		const here = new Set((await interfaceAddresses()).map(({ address }) => parseAddress(address)?.text));
+		if (addresses.some((address) => here.has(address))) return;
+		throw new ShuntError("SHUNT_ADDRESS_ELSEWHERE", { name: this.name, addresses: addresses.join(", ") });
+	}
 
 	async interfaces(): Promise<readonly string[]> {
 		this.#interfaces = await this.#findInterfaces();
@@ -140,9 +151,12 @@ export class BackendRole implements Role {
 		return { roles: ROLE.backend, own: this.#self.addresses, ownState, health: ALL_UNKNOWN };
 	}
 
-	/** An active backend sends nothing through the tunnel, so it resolves no next hops. */
+	/** An active backend sends packets of others' connections on, where gateways compare loads (choose: least-load);
+	 * otherwise nothing through the tunnel, so it resolves no next hops. */
 	hostFacts(targets: readonly Target[], changed: () => void): Promise<ReadonlyMap<string, HostFacts>> {
-		const active = !targets.some(({ backend, state }) => backend === this.name && state !== "active");
+		const active =
+			!targets.some(({ backend, state }) => backend === this.name && state !== "active") &&
+			!this.#member?.snapshot.services.some(({ choose }) => strategyOf(choose).choice === CHOICE.lessLoaded);
 		const others = targets.filter(({ backend }) => backend !== this.name).map(({ address }) => address);
 		return this.#nextHops.resolve(active ? [] : [...new Set(others)].sort(), changed);
 	}
@@ -167,8 +181,28 @@ export class BackendRole implements Role {
 			this.#warn,
 		);
 		this.#loadMeter.start();
-		this.#reporter = new Reporter({ config: member.config, report: () => this.load(), warn: this.#warn });
+		this.#reporter = new Reporter({
+			config: member.config,
+			report: () => this.load(),
+			warn: this.#warn,
+			onDrift: () => this.#driftEvents.update("clocks", this.drift()),
+		});
 		this.#reporter.listen(member.config, this.#self.addresses);
+		this.#ports = new PortWatch({
+			places: () => servicePlaces(this.#self, member.snapshot.services),
+			changed: () => void this.#reporter?.update(),
+			warn: this.#warn,
+		});
+		this.#ports.start();
+	}
+
+	/** What this host's operator should do. */
+	advice(): readonly string[] {
+		return this.#ports?.advice() ?? [];
+	}
+
+	drift(): readonly Drift[] {
+		return this.#reporter?.drift() ?? [];
 	}
 
 	/** It delivers from the start; whether the services behind it answer is for gateways to find out. */
@@ -182,8 +216,11 @@ export class BackendRole implements Role {
 
 	load(): LoadReport | undefined {
 		const report = this.#loadMeter?.report;
+		const missing = this.#ports?.missing ?? [];
+		const unbound = missing.slice(0, MOST_UNBOUND).map(({ service, port }) => ({ service, port }));
 		const override = this.#member?.ownOverride();
-		const beside = override === undefined ? {} : { override };
+		const identity = this.#member && { ...identityOf(this.#member.fileConfig), version: VERSION };
+		const beside = { unbound, ...(identity && { identity }), ...(override && { override }) };
 		return report && { ...report, survives: this.#member?.outlivesDaemon ?? false, ...beside };
 	}
 
@@ -213,6 +250,7 @@ export class BackendRole implements Role {
 	#endLoops(): void {
 		this.#loadMeter?.close();
 		this.#reporter?.close();
+		this.#ports?.close();
 		this.#nextHops.close();
 	}
 

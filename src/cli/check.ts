@@ -65,6 +65,7 @@ type Result =
 	| { file: string; ok: false; error: Refused };
 
 export async function check(files: readonly string[], options: { json?: boolean }): Promise<void> {
+	if (files.length === 0) throw new ShuntError("SHUNT_USAGE", { what: "Missing required argument 'file'." });
 	const results = files.map(resultOf);
 	const paint = paintFor(process.stdout);
 	const text = options.json

@@ -56,6 +56,8 @@ function eventText(event: DaemonEvent, paint: Paint): string {
 			const sessions = event.sessions === undefined ? "" : `; its sessions ${event.sessions}`;
 			return paint(style, `${event.backend} is ${event.health}: ${event.reason}${sessions}`);
 		}
+		case "drift":
+			return paint(event.begins ? "yellow" : "green", String(event.text));
 		case "panic":
 			return event.begins
 				? paint("red", `${event.redirection}: too few backends are healthy; all of them are used`)

@@ -77,6 +77,6 @@ function explanationLines(answer: Explanation, paint: Paint, columns: number): s
 }
 
 function sessionText(session: Session): string {
-	const seen = session.proven ? "several packets" : "one packet";
+	const seen = session.state ?? (session.proven ? "several packets" : "one packet");
 	return `with ${session.backend ?? "this host"}, idle ${duration(session.idleMs)}, ${duration(session.leftMs)} left, ${seen}`;
 }

@@ -171,10 +171,17 @@ function configurationCommands(program: Command): void {
 	program.commandsGroup("Configuration:");
 	withJson(program.command("check").summary("check a configuration and show what it publishes"))
 		.description(
-			"Prints every problem as file:line:column: field: problem or, of a valid configuration, what it would publish. Needs no privilege.",
+			"Prints every problem as file:line:column: field: problem or, of a valid configuration, what it would publish. Needs no privilege. With --live it asks a daemon on this host instead: whether it and the members that it hears have the same configuration, keys, clock and version.",
 		)
-		.argument("<file...>", "configurations to check")
-		.action(async (files, options) => (await import("./check.js")).check(files, options));
+		.argument("[file...]", "configurations to check")
+		.option("--live", "check a running daemon and the members that it hears")
+		.option("-s, --socket <path>", "with --live: control socket of the daemon")
+		.option("-n, --name <name>", "with --live: name of the daemon (default: the only daemon on this host)")
+		.action(async (files, options) =>
+			options.live
+				? (await import("./check-live.js")).checkLive(files, options)
+				: (await import("./check.js")).check(files, options),
+		);
 	withJson(program.command("schema").summary("print the configuration's JSON Schema"), "no effect: the answer is JSON")
 		.description("Prints the JSON Schema (2020-12) of the configuration, for editors.")
 		.action(async () => (await import("./schema.js")).schema());

@@ -84,6 +84,6 @@ function cells(session: Session): string[] {
 		session.target ?? "",
 		duration(session.idleMs),
 		duration(session.leftMs),
-		session.proven ? "several" : "one",
+		session.state ?? (session.proven ? "several" : "one"),
 	];
 }

@@ -28,7 +28,8 @@ export function statusLines(status: Status, view: StatusView): string[] {
 		...serviceLines(status, view),
 		"",
 		...spaced(loadLines(status.loads, view.paint)),
-		...spaced(healthLines(status, view)),
+		...spaced([...healthLines(status, view), ...adviceLines(status, view)]),
+		...spaced(status.drift.map(({ text, unusable }) => view.paint(unusable ? "red" : "yellow", text))),
 		...spaced(overrideLines(status.overrides, view.now, view.paint)),
 		...reasonLines(status, view),
 		...workerLines(status, view),
@@ -169,7 +170,26 @@ function idleLine(idle: readonly ServiceStatus[], shown: number, view: StatusVie
 
 // ---- unhealthy backends, and services in which health is not believed
 
-function healthLines({ loads, services }: Status, { paint }: StatusView): string[] {
+/** Services that are unhealthy at a backend which is not. */
+function unhealthyTargets({ loads, services }: Status): string[] {
+	const dead = new Set(loads.filter(({ health }) => health === "unhealthy").map(({ server }) => server));
+	return services.flatMap((service) =>
+		service.targets
+			.filter(({ backend, health }) => health === "unhealthy" && !dead.has(backend))
+			.map(({ backend, state, healthReason }) => {
+				const name = `${service.name} ${service.protocol} ${endpoint(service.address, service.port)}`;
+				const sessions = state === "draining" ? "its sessions stay, new ones go elsewhere" : "its sessions move";
+				return `${name} at ${backend} is unhealthy: ${healthReason}; ${sessions}`;
+			}),
+	);
+}
+
+function adviceLines({ advice }: Status, { paint }: StatusView): string[] {
+	return advice.map((text) => paint("yellow", text));
+}
+
+function healthLines(status: Status, { paint }: StatusView): string[] {
+	const { loads, services } = status;
 	const unhealthy = loads.filter(({ health }) => health === "unhealthy");
 	const panics = services.flatMap(({ name, protocol, address, port, panics: prefixes }) =>
 		prefixes.map((prefix) => {
@@ -182,6 +202,7 @@ function healthLines({ loads, services }: Status, { paint }: StatusView): string
 			const sessions = drains ? "its sessions stay, new ones go elsewhere" : "its sessions move";
 			return paint(drains ? "yellow" : "red", `${server} is unhealthy: ${reason}; ${sessions}`);
 		}),
+		...[...new Set(unhealthyTargets(status))].map((text) => paint("red", text)),
 		...panics.map((text) => paint("red", text)),
 	];
 }

@@ -37,6 +37,7 @@ export async function stop(options: Options): Promise<void> {
 		throw new ShuntError("SHUNT_USAGE", {
 			what: `--keep: ${role} ${name} runs in user space, so no engine would remain; omit --keep to end it.`,
 		});
+	if (options.keep && !engine.outlivesDaemon) throw new ShuntError("SHUNT_PINS_NOT_KEPT", { role, name });
 	const started = startTime(pid);
 	const drains = role === "backend" && !options.keep && !options.now;
 	const drained = drains ? await drain(daemon, name, options.deadline ?? DEFAULT_DRAIN_MS) : undefined;

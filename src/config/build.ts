@@ -12,10 +12,15 @@ import type { ProblemList } from "./problems.js";
 import { ms, parseShare, parseSpeed } from "./quantities.js";
 import { serviceSchema } from "./schema.js";
 import { clusterSchema, engineSchema, loadSchema, sessionsSchema } from "./schema-cluster.js";
+import { healthSchema } from "./schema-health.js";
 import { type BackendFields, backendSchema, gatewaySchema } from "./schema-members.js";
 import { buildServices } from "./services.js";
 
-export type ReadSecret = (name: string) => string;
+/** A key file's content, path and permission bits. */
+export type ReadSecret = (name: string) => { readonly secret: string; readonly path: string; readonly mode: number };
+
+/** Permissions of group and others. */
+const OTHERS = 0o077;
 
 /** `valid`: the whole of `data` is the schema's output; else each section and entry is parsed by itself. */
 export function build(
@@ -29,6 +34,7 @@ export function build(
 	const sessions = parsed(sessionsSchema, data.sessions ?? {}, valid);
 	const engine = parsed(engineSchema, data.engine ?? {}, valid);
 	const load = parsed(loadSchema, data.load ?? {}, valid);
+	const health = parsed(healthSchema, data.health ?? {}, valid);
 	const gateways = [...entries(gatewaySchema, data.gateways, valid)].map(
 		([name, fields]): Gateway => ({
 			name,
@@ -55,6 +61,7 @@ export function build(
 		new Set(Object.keys(record(data.backends))),
 		problems,
 		{ cluster, loadPort: load?.port, gateways },
+		health ?? healthSchema.parse({}),
 	);
 
 	if (load !== undefined && ms(load.stale) < 2 * ms(load.report)) {
@@ -65,7 +72,8 @@ export function build(
 
 	if (cluster !== undefined) checkControlPort(cluster, load?.port, problems);
 
-	if (cluster === undefined || sessions === undefined || engine === undefined || load === undefined) return undefined;
+	if (cluster === undefined || sessions === undefined || engine === undefined) return undefined;
+	if (load === undefined || health === undefined) return undefined;
 	return {
 		file,
 		cluster,
@@ -84,6 +92,7 @@ export function build(
 			cpu: load.cpu,
 			link: load.link,
 		},
+		health: { rise: health.rise, fall: health.fall, holdMs: ms(health.hold) },
 		engine: {
 			mode: engine.mode,
 			workers: engine.workers,
@@ -192,9 +201,14 @@ function secretOf(
 ): string {
 	if (name === undefined) return "";
 	try {
-		const secret = readSecret(name);
+		const { secret, path, mode } = readSecret(name);
 		if (!SECRET_PATTERN.test(secret))
 			report("secretFile", `${name} does not hold a key; must be a file of 32 hex digits and nothing else`);
+		else if (mode & OTHERS)
+			report(
+				"secretFile",
+				`${name} has mode ${mode.toString(8).padStart(4, "0")}, by which others can read or change it; a key is its owner's alone; chmod 600 ${path}`,
+			);
 		return secret;
 	} catch (error) {
 		const why = (error as Error).message;

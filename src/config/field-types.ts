@@ -110,6 +110,12 @@ export function percent() {
 	return text(rule, (value) => (parseShare(value) ? undefined : mustBe(rule)({ input: value })), SHARE_PATTERN);
 }
 
+/** From 0% on. */
+export function share() {
+	const rule = "a share from 0% to 100%, such as 50%";
+	const valid = (value: string) => parseShare(value) !== undefined || /^0+(\.0+)?%$/.test(value);
+	return text(rule, (value) => (valid(value) ? undefined : mustBe(rule)({ input: value })), SHARE_PATTERN);
+}
 export const mac = () => {
 	const rule = "a MAC address such as 00:00:5e:00:01:33";
 	const error = mustBe(rule);

@@ -1,6 +1,7 @@
 // index.ts - what other rooms may import from config/.
 
 export { type Address, addressText, maskBytes, type Prefix, parseAddress, parsePrefix } from "./address.js";
+export * from "./digest.js";
 export { exportJsonSchema, fieldTable } from "./json-schema.js";
 export * from "./model.js";
 export * from "./overrides.js";

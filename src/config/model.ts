@@ -61,6 +61,8 @@ export interface Service extends CopiedServiceFields {
 	readonly family: Family;
 	readonly protocol: Protocol;
 	readonly idleMs: number;
+	/** Of a TCP session that is half-open or closing; of UDP the same as idleMs. */
+	readonly idleTransitoryMs: number;
 	/** The same after the backend's last packet; 0: egress session refresh is disabled. */
 	readonly idleSentMs: number;
 	/** What one UDP session is in the load: a 4-tuple, or a sender address (R10). */
@@ -69,6 +71,7 @@ export interface Service extends CopiedServiceFields {
 	readonly choose: StrategyName;
 	/** Family of the backend's address that the tunnel uses; null: the service's own if the backend has it. */
 	readonly via: Family | null;
+	readonly health: ServiceHealth;
 	/** A backend accepts packets to its own address only from clients that were redirected. */
 	readonly invitedOnly: boolean;
 	/** Where no target is left for a packet, a gateway drops it without an answer. */
@@ -77,6 +80,19 @@ export interface Service extends CopiedServiceFields {
 	readonly redirection: Redirection;
 	/** Longest prefix first. */
 	readonly rules: readonly Rule[];
+}
+
+/** What follows from the health of a service's backends. */
+export interface ServiceHealth {
+	/** What a backend's word follows for, that no socket has the service's port: auto: where one had it; require: in any
+	 * case; ignore: nothing. */
+	readonly bound: "auto" | "require" | "ignore";
+	/** A backend that is healthy again gets its full share after this time. */
+	readonly slowStartMs: number;
+	/** 0 to 1: with less usable backends than this share, all of a redirection's are used. */
+	readonly panic: number;
+	/** If no backend is usable, all are used, or none. */
+	readonly fail: "open" | "refuse";
 }
 
 export interface Backend {
@@ -153,12 +169,23 @@ export interface Load {
 	readonly link: number;
 }
 
+/** When evidence makes a backend unhealthy or healthy. */
+export interface HealthThresholds {
+	/** Answers in a row. */
+	readonly rise: number;
+	/** Load queries in a row without an answer. */
+	readonly fall: number;
+	/** The shortest time for which it stays unhealthy. */
+	readonly holdMs: number;
+}
+
 export interface Config {
 	/** The file that it was read from. */
 	readonly file: string;
 	readonly cluster: Cluster;
 	readonly sessions: { readonly capacity: number; readonly capacityIpv6: number; readonly checkMs: number };
 	readonly load: Load;
+	readonly health: HealthThresholds;
 	readonly engine: {
 		readonly mode: "auto" | "native" | "generic" | "user";
 		readonly workers: number;

@@ -2,7 +2,7 @@
 //
 // Owns: the order of steps: YAML, shape (schema.ts), references (build.ts). Must never: stop at the first problem.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { type Document, isMap, isScalar, LineCounter, parseAllDocuments, visit } from "yaml";
 import { ShuntError } from "../errors.js";
@@ -100,9 +100,10 @@ function valuesOf({ document, second }: ParsedFile, problems: ProblemList): unkn
 	return data;
 }
 
-function readSecret(file: string, name: string): string {
+function readSecret(file: string, name: string): { secret: string; path: string; mode: number } {
+	const path = isAbsolute(name) ? name : join(dirname(file), name);
 	try {
-		return readFileSync(isAbsolute(name) ? name : join(dirname(file), name), "utf8").trim();
+		return { secret: readFileSync(path, "utf8").trim(), path, mode: statSync(path).mode & 0o7777 };
 	} catch (cause) {
 		throw new Error(reasonOf(cause), { cause });
 	}

@@ -10,7 +10,9 @@ const key = map({
 	secret: secret().optional().describe("128 bits as 32 hex digits, in quotes."),
 	secretFile: name("file")
 		.optional()
-		.describe("A file that holds the 32 hex digits, relative to this file's folder; instead of secret."),
+		.describe(
+			"A file that holds the 32 hex digits, relative to this file's folder and readable by its owner only; instead of secret.",
+		),
 });
 
 const indications = map({

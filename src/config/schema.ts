@@ -21,6 +21,7 @@ import {
 	whole,
 } from "./field-types.js";
 import { clusterSchema, engineSchema, loadSchema, sessionsSchema } from "./schema-cluster.js";
+import { healthSchema, serviceHealthSchema } from "./schema-health.js";
 import { backendSchema, gatewaySchema } from "./schema-members.js";
 
 const terms = () =>
@@ -75,8 +76,15 @@ export const serviceSchema = map({
 		"Protocols; each becomes a service of its own.",
 	),
 	idle: duration(10, 86_400_000, "from 10ms to 24h")
-		.default("30s")
-		.describe("A session expires this long after the client's last packet."),
+		.optional()
+		.describe(
+			"A session expires this long after the client's last packet. Default: 30s for UDP, 2h4m for TCP (124m; RFC 5382).",
+		),
+	idleTransitory: duration(10, 86_400_000, "from 10ms to 24h")
+		.optional()
+		.describe(
+			"The same of a TCP session that is half-open (only SYN has come) or closing (FIN or RST has come). Default: 4m, at most idle.",
+		),
 	idleSent: duration(0, 86_400_000, "from 0ms to 24h")
 		.optional()
 		.describe(
@@ -105,6 +113,7 @@ export const serviceSchema = map({
 			"What a gateway answers where no active target is left. reset: a TCP reset, or port unreachable for UDP. silent: nothing.",
 		),
 	backends: choices().describe("Backends that serve it."),
+	health: serviceHealthSchema.prefault({}).describe("Health of its backends, see docs/health.md."),
 	redirect: terms().optional().describe("Redirection of clients."),
 	sources: z
 		.array(rule, { error: mustBe("a list of rules") })
@@ -117,12 +126,14 @@ export const configSchema = map({
 	cluster: clusterSchema.describe("What all members have in common."),
 	sessions: sessionsSchema.prefault({}).describe("The session table."),
 	load: loadSchema.prefault({}).describe("How a backend's load is measured and reported."),
+	health: healthSchema.prefault({}).describe("How a gateway judges its backends, see docs/health.md."),
 	engine: engineSchema.prefault({}).describe("The packet engine."),
 	gateways: named(gatewaySchema, "gateway").default({}).describe("Members that receive packets for services."),
 	backends: named(backendSchema, "backend").describe("Members that serve."),
 	services: named(serviceSchema, "service").describe("Services that clients use."),
 });
 
+export type HealthFields = z.output<typeof healthSchema>;
 export type ServiceFields = z.output<typeof serviceSchema>;
 export type TermsFields = z.output<ReturnType<typeof terms>>;
 export type ChoiceFields = z.output<typeof backendChoice>;

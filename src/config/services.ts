@@ -5,12 +5,12 @@
 import { strategyOf } from "../policy/strategy/index.js";
 import { parseAddress, parsePrefixes } from "./address.js";
 import { list } from "./field-types.js";
-import type { Backend, Choice, Family, Redirection, Rule, Service, Terms } from "./model.js";
+import type { Backend, Choice, Family, Redirection, Rule, Service, ServiceHealth, Terms } from "./model.js";
 import { serviceKey } from "./model.js";
 import { checkOwnPorts, type OwnPorts, warnOfOwnAddresses } from "./own-ports.js";
 import type { Path, ProblemList } from "./problems.js";
-import { ms } from "./quantities.js";
-import type { ChoiceFields, ServiceFields, TermsFields } from "./schema.js";
+import { ms, parseShare } from "./quantities.js";
+import type { ChoiceFields, HealthFields, ServiceFields, TermsFields } from "./schema.js";
 import { copiedServiceFields } from "./service-fields.js";
 import { nearest } from "./suggest.js";
 
@@ -31,6 +31,7 @@ export function buildServices(
 	names: ReadonlySet<string>,
 	problems: ProblemList,
 	ownPorts: OwnPorts,
+	health: HealthFields,
 ): Service[] {
 	const known = { backends, names, problems };
 	const ownerOfAddress = new Map<string, string>();
@@ -74,12 +75,12 @@ export function buildServices(
 					family: address.family,
 					protocol,
 					...copiedServiceFields(fields),
-					idleMs: ms(fields.idle),
-					idleSentMs: ms(fields.idleSent ?? fields.idle),
+					...periods(protocol, fields),
 					count: fields.count,
 					spread: strategyOf(fields.choose).spread ?? fields.spread,
 					choose: fields.choose,
 					via: familyOf(fields.via),
+					health: buildHealth(fields.health, health),
 					invitedOnly: fields.uninvited === "drop",
 					refusesSilently: fields.refuse === "silent",
 					redirection,
@@ -90,6 +91,26 @@ export function buildServices(
 	}
 	checkReturnPath(services, problems);
 	return services;
+}
+
+/** RFC 5382, REQ-5: 2 hours 4 minutes for an established connection, 4 minutes for one that is not. */
+const TCP_IDLE_MS = 124 * 60_000;
+const TCP_TRANSITORY_MS = 4 * 60_000;
+const UDP_IDLE_MS = 30_000;
+
+function periods(
+	protocol: Service["protocol"],
+	fields: ServiceFields,
+): Pick<Service, "idleMs" | "idleTransitoryMs" | "idleSentMs"> {
+	const tcp = protocol === "tcp";
+	const idleMs = fields.idle === undefined ? (tcp ? TCP_IDLE_MS : UDP_IDLE_MS) : ms(fields.idle);
+	const transitoryMs =
+		fields.idleTransitory === undefined ? Math.min(TCP_TRANSITORY_MS, idleMs) : ms(fields.idleTransitory);
+	return {
+		idleMs,
+		idleTransitoryMs: tcp ? transitoryMs : idleMs,
+		idleSentMs: fields.idleSent === undefined ? idleMs : ms(fields.idleSent),
+	};
 }
 
 /**
@@ -249,6 +270,16 @@ function buildTerms(path: Path, fields: TermsFields | undefined, outer: TermsFie
 		term,
 		leaseS: term === "leased" ? ms(fields?.lease ?? outer.lease ?? "60s") / 1000 : 0,
 		answer: clients ? (fields?.answer ?? outer.answer ?? "forward-and-indicate") : "forward",
+	};
+}
+
+/** Fields that the service does not have are the cluster's. */
+function buildHealth(own: ServiceFields["health"], all: HealthFields): ServiceHealth {
+	return {
+		bound: own.bound ?? all.bound,
+		slowStartMs: ms(own.slowStart ?? all.slowStart),
+		panic: parseShare(own.panic ?? all.panic) ?? 0,
+		fail: own.fail ?? all.fail,
 	};
 }
 

@@ -112,7 +112,7 @@ async function run(
 		manager.close();
 		process.removeAllListeners("SIGHUP");
 	}
-	options.onEvent({ event: "stopped", left: signal === DETACH && member?.mode !== "user" });
+	options.onEvent({ event: "stopped", left: signal === DETACH && member?.outlivesDaemon === true });
 }
 
 /** Events after which stateText() may differ. */

@@ -10,7 +10,7 @@ export { MemoryStore } from "./memory.js";
 export * from "./pools.js";
 export * from "./records.js";
 export { redirectionsOf } from "./redirections.js";
-export { type ImposedStates, PANIC_THRESHOLD } from "./serving.js";
+export type { ImposedStates } from "./serving.js";
 export type { SetTables, Shares } from "./set-tables.js";
 export { StaticStore } from "./static.js";
 export * from "./store.js";

@@ -1,20 +1,22 @@
 /**
  * Which targets of a redirection serve, by health, and when health is not believed.
  *
- * Owns: the panic threshold: if less than half of a redirection's active backends are usable, all of them are used. A
+ * Owns: the panic threshold: if less than a share of a redirection's active backends are usable, all of them are used. A
  * fault of the observer (its own link, its clock) looks like the death of all backends; and where all are dead, there
- * is nothing to lose.
+ * is nothing to lose. A service that refuses rather than guesses (`fail: refuse`) has no such threshold.
  * Must never: make a target active that its configuration or its uplink makes inactive.
  */
-import type { State } from "../config/index.js";
+import type { ServiceHealth, State } from "../config/index.js";
 import type { Target } from "./lookup.js";
 
 /** By target key: the state that its health imposes. A target without an entry is usable. */
 export type ImposedStates = ReadonlyMap<string, "draining" | "inactive">;
 
-export const PANIC_THRESHOLD = 0.5;
-
-export function serving(targets: readonly Target[], imposed: ImposedStates) {
+export function serving(
+	targets: readonly Target[],
+	imposed: ImposedStates,
+	{ fail, panic: threshold }: Pick<ServiceHealth, "fail" | "panic">,
+) {
 	if (imposed.size === 0) return { panic: false, targets };
 	const all = new Set<string>();
 	const usable = new Set<string>();
@@ -23,7 +25,7 @@ export function serving(targets: readonly Target[], imposed: ImposedStates) {
 		all.add(backend);
 		if (!imposed.has(key)) usable.add(backend);
 	}
-	const panic = usable.size < all.size * PANIC_THRESHOLD;
+	const panic = fail === "open" && all.size > 0 && (usable.size === 0 || usable.size < all.size * threshold);
 	/** That the only backend is used, healthy or not, is no news. */
 	const reported = panic && all.size > 1;
 	if (panic) return { panic: reported, targets };

@@ -29,6 +29,8 @@ export interface Shares {
 	readonly addresses: ReadonlyMap<string, number>;
 	/** Addresses whose uplink is down: as inactive as if they were configured so. */
 	readonly down: ReadonlySet<string>;
+	/** By target key: its weight times this, while it starts slowly. Above 0; default 1. */
+	readonly slowStart?: ReadonlyMap<string, number> | undefined;
 }
 
 /** The targets of one set, with the states in force. */
@@ -69,7 +71,7 @@ export function servingSet(
 		const all = configured.some(({ address }) => down?.has(address))
 			? configured.map((target) => (down?.has(target.address) ? { ...target, state: "inactive" as const } : target))
 			: configured;
-		const { targets, panic } = serving(all, health);
+		const { targets, panic } = serving(all, health, first.health);
 		ofRedirection.set(redirection, targets);
 		used.push(...targets);
 		if (panic) panics.add(redirection);
@@ -194,7 +196,9 @@ function weightsOf(targets: readonly Target[], service: Service, balance: Shares
 	return targets.map((target) => {
 		const total = shared.get(choice(target))!;
 		const factor = strategyOf(service.choose).needsFactors ? (balance.factors.get(target.backend) ?? 1) : 1;
-		return total === 0 ? target.weight : (factor * configured.get(choice(target))! * share(target)) / total;
+		if (total === 0) return target.weight;
+		const started = balance.slowStart?.get(target.key) ?? 1;
+		return (started * factor * configured.get(choice(target))! * share(target)) / total;
 	});
 }
 

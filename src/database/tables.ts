@@ -260,7 +260,12 @@ const NO_STATES: ImposedStates = new Map();
 
 /** What all sets follow from besides their service and the backends, as text. */
 function conditionsOf({ balance, health, ids }: CompileInput, seed: string): string {
-	const shares = balance && [[...balance.factors], [...balance.addresses], [...balance.down]];
+	const shares = balance && [
+		[...balance.factors],
+		[...balance.addresses],
+		[...balance.down],
+		[...(balance.slowStart ?? [])],
+	];
 	return JSON.stringify([seed, ids.serial, shares, [...(health ?? [])]]);
 }
 

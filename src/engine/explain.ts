@@ -25,6 +25,8 @@ export interface Explanation {
 		readonly idleMs: number;
 		readonly expired: boolean;
 		readonly proven: boolean;
+		/** Of TCP, as the client's packets tell. */
+		readonly state: "half-open" | "established" | "closing";
 	};
 	/** What the tables would choose for it without a session. */
 	readonly choice?: {

@@ -112,6 +112,16 @@ export interface TcpEndpoint {
 	readonly port: number;
 }
 
+/** A socket that receives at a local port: a listening TCP socket or a bound UDP socket. */
+export interface BoundSocket {
+	readonly protocol: "tcp" | "udp";
+	/** 16 bytes. `::` is any address of IPv6, `::ffff:0.0.0.0` any of IPv4. */
+	readonly address: Buffer;
+	readonly port: number;
+	/** An IPv6 socket that receives IPv4 as well. */
+	readonly both: boolean;
+}
+
 export interface Host {
 	link(nameOrIndex: string | number): HostLink;
 	/** Throws ENETUNREACH, EHOSTUNREACH, EACCES or EINVAL where there is no way. */
@@ -135,6 +145,9 @@ export interface Host {
 	 * another thread; EAGAIN when the sockets changed during each of four dumps.
 	 */
 	tcpSessions(asked: readonly TcpEndpoint[]): Promise<Uint32Array>;
+	/** The sockets of this protocol at these ports, in this network namespace. Asked on another thread; ENOENT where the
+	 * kernel has no sock_diag of this protocol, EAGAIN as above. */
+	boundSockets(protocol: "tcp" | "udp", ports: readonly number[]): Promise<BoundSocket[]>;
 	readonly QueueCounters: new (interfaceName: string) => QueueCounters;
 	/** `speedBps` other than 0 replaces what the driver says. */
 	readonly LinkCounters: new (

@@ -61,5 +61,7 @@ export interface SessionRow {
 	readonly family: 4 | 6;
 	/** More than one packet came. */
 	readonly proven: boolean;
+	/** Of TCP, as the client's packets tell. */
+	readonly state: "half-open" | "established" | "closing";
 	readonly idleMs: number;
 }

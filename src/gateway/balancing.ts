@@ -10,10 +10,12 @@
  * Must never: weigh anything; what follows from reports is policy's.
  */
 import type { Config } from "../config/index.js";
-import { poolsOf, readLoads, type Shares, type Store, targetLoads } from "../database/index.js";
+import { poolsOf, readLoads, type Shares, type Store, type Target, targetLoads } from "../database/index.js";
 import type { HealthState, TargetHealth } from "../health/index.js";
 import type { LoadReport } from "../load/index.js";
+import { type Drift, DriftEvents } from "../member/drift.js";
 import type { BackendView, MemberEvent, MemberView } from "../member/role.js";
+import { VERSION } from "../member/version.js";
 import {
 	type Balance,
 	type BalancedUplink,
@@ -25,7 +27,8 @@ import {
 	smoothed,
 	strategyOf,
 } from "../policy/index.js";
-import { Collector } from "./collector.js";
+import { Collector, type CollectorOptions } from "./collector.js";
+import { DriftMonitor } from "./drift.js";
 import { HealthMonitor } from "./health-monitor.js";
 
 /** Between two steps, however short the passes of the sweep are: a step that moves loads publishes whole tables. */
@@ -38,7 +41,12 @@ export class Balancing implements BackendView {
 	readonly #store: Store;
 	readonly #collector: Collector;
 	readonly #health: HealthMonitor;
+	readonly #emit: (event: MemberEvent) => void;
 	readonly #warn: (problem: string) => void;
+	readonly #drift = new DriftMonitor();
+	readonly #driftEvents: DriftEvents;
+	/** By backend: those with which no packet can pass. */
+	readonly #unusable = new Map<string, TargetHealth>();
 	/** undefined: before the first step. */
 	#balance: Balance | undefined;
 	/** By backend, as last read from the database. */
@@ -57,13 +65,21 @@ export class Balancing implements BackendView {
 	constructor(member: MemberView, emit: (event: MemberEvent) => void) {
 		this.#member = member;
 		this.#store = member.store;
+		this.#emit = emit;
 		this.#warn = (problem) => emit({ event: "warning", problem });
 		const { store } = member;
 		const config = this.#queried(member.config);
 		this.#health = new HealthMonitor({ config, emit, changed: () => this.#publishHealth() });
 		const onEvidence = this.#health.observe.bind(this.#health);
-		const onReport = ({ server, override }: LoadReport) => member.followOverride(server, override);
-		this.#collector = new Collector({ config, store, warn: this.#warn, onEvidence, onReport });
+		const onUnbound = this.#health.observePorts.bind(this.#health);
+		this.#driftEvents = new DriftEvents(emit);
+		const onReport = ({ server, override, identity }: LoadReport, offsetMs: number) => {
+			member.followOverride(server, override);
+			this.#updateDrift(server, () => this.#drift.answered(server, offsetMs, identity));
+		};
+		const onRefusal: CollectorOptions["onRefusal"] = (backend, why, offsetMs) =>
+			this.#updateDrift(backend, () => this.#drift.refused(backend, why, offsetMs));
+		this.#collector = new Collector({ config, store, warn: this.#warn, onEvidence, onReport, onRefusal, onUnbound });
 	}
 
 	/** The step before the first tables: what is configured of uplinks counts before any report. */
@@ -89,6 +105,7 @@ export class Balancing implements BackendView {
 
 	close(): Promise<void> {
 		this.#closed = true;
+		this.#health.close();
 		return this.#collector.close();
 	}
 
@@ -115,7 +132,8 @@ export class Balancing implements BackendView {
 	shares(): Shares | undefined {
 		if (this.#balance === undefined) return undefined;
 		const factors = new Map([...this.#balance.factors].map(([name, { factor }]) => [name, factor]));
-		return { factors, addresses: this.#balance.shares, down: this.#balance.down };
+		const slowStart = this.#health.slowStart(this.#member.targets());
+		return { factors, addresses: this.#balance.shares, down: this.#balance.down, slowStart };
 	}
 
 	report(backend: string): LoadReport | undefined {
@@ -146,15 +164,44 @@ export class Balancing implements BackendView {
 
 	/** By target key; for compile(). */
 	targetHealth(): HealthState {
-		return this.#health.ofTargets(this.#member.targets());
+		const targets = this.#member.targets();
+		const health = this.#health.ofTargets(targets);
+		if (this.#unusable.size === 0) return health;
+		const unusable = targets.flatMap(({ key, backend }): [string, TargetHealth][] => {
+			const one = this.#unusable.get(backend);
+			return one === undefined ? [] : [[key, one]];
+		});
+		return new Map([...health, ...unusable]);
 	}
 
 	health(backend: string): TargetHealth {
-		return this.#health.backend(backend);
+		return this.#unusable.get(backend) ?? this.#health.backend(backend);
 	}
 
-	addressHealth(backend: string, address: string): TargetHealth {
-		return this.#health.address(backend, address);
+	ofTarget(target: Target): TargetHealth {
+		return this.#unusable.get(target.backend) ?? this.#health.target(target);
+	}
+
+	drift(): Drift[] {
+		return this.#drift.of(this.#member.fileConfig, VERSION);
+	}
+
+	/** A backend with which no packet can pass is unhealthy, whatever else it answers. */
+	#updateDrift(backend: string, learn: () => void): void {
+		learn();
+		const drift = this.#drift.ofBackend(backend, this.#member.fileConfig, VERSION);
+		this.#driftEvents.update(backend, drift);
+		const reason = drift.find(({ unusable }) => unusable)?.text;
+		if (this.#unusable.get(backend)?.reason === reason) return;
+		const { health: before } = this.health(backend);
+		const since = this.#unusable.get(backend)?.since ?? performance.now();
+		if (reason === undefined) this.#unusable.delete(backend);
+		else this.#unusable.set(backend, { health: "unhealthy", since, reason, drains: false });
+		const now = this.health(backend);
+		if (before === now.health) return;
+		const sessions = now.health === "unhealthy" ? { sessions: "move" } : {};
+		this.#emit({ event: "health", backend, health: now.health, reason: now.reason, ...sessions });
+		this.#publishHealth();
 	}
 
 	/** At once, not at the end of the sweep: until then packets go to a backend that is gone. Once for all evidence of a

@@ -16,7 +16,15 @@ import type { Backend, Config } from "../config/index.js";
 import { parseAddress } from "../config/index.js";
 import { type Json, type Lease, LOAD, type Store } from "../database/index.js";
 import type { Evidence } from "../health/index.js";
-import { decode, encode, type LoadReport } from "../load/index.js";
+import {
+	decode,
+	encode,
+	type LoadAnswer,
+	type LoadRefusal,
+	type LoadReport,
+	type UnboundPort,
+	unverifiedRefusal,
+} from "../load/index.js";
 import { QuerySockets } from "./query-sockets.js";
 
 interface Query {
@@ -32,6 +40,8 @@ interface Query {
 interface LastAnswer {
 	readonly nonce: bigint;
 	readonly server: string;
+	/** By the backend's clock: milliseconds since 1970. */
+	at: number;
 	/** Date.now(). */
 	readonly wallMs: number;
 	/** Queries in a row, since then, that were not answered in time, and that the host refused. */
@@ -61,9 +71,13 @@ export interface CollectorOptions {
 	readonly store: Store;
 	/** Gets each different problem once. */
 	readonly warn: (problem: string) => void;
-	/** Called after a report has been put into the store. */
-	readonly onReport?: (report: LoadReport) => void;
+	/** Called after a report has been put into the store. `offsetMs`: the backend's clock less this one's. */
+	readonly onReport?: (report: LoadReport, offsetMs: number) => void;
+	/** A backend refuses a query. `offsetMs` is known if its clock is the reason. */
+	readonly onRefusal?: (backend: string, why: LoadRefusal["why"], offsetMs: number | undefined) => void;
 	readonly onEvidence?: (evidence: Evidence) => void;
+	/** A backend says which of its services have no socket there. */
+	readonly onUnbound?: (server: string, unbound: readonly UnboundPort[], at: number) => void;
 	/** Milliseconds of a monotonic clock. */
 	readonly now?: () => number;
 }
@@ -76,8 +90,10 @@ export class Collector {
 	#config: Config;
 	readonly #store: Store;
 	readonly #warn: (problem: string) => void;
-	readonly #onReport: (report: LoadReport) => void;
+	readonly #onReport: NonNullable<CollectorOptions["onReport"]>;
+	readonly #onRefusal: NonNullable<CollectorOptions["onRefusal"]>;
 	readonly #onEvidence: (evidence: Evidence) => void;
+	readonly #onUnbound: NonNullable<CollectorOptions["onUnbound"]>;
 	readonly #now: () => number;
 	readonly #sockets: QuerySockets;
 	/** By address. */
@@ -97,7 +113,9 @@ export class Collector {
 		this.#store = options.store;
 		this.#warn = options.warn;
 		this.#onReport = options.onReport ?? (() => {});
+		this.#onRefusal = options.onRefusal ?? (() => {});
 		this.#onEvidence = options.onEvidence ?? (() => {});
+		this.#onUnbound = options.onUnbound ?? (() => {});
 		this.#now = options.now ?? (() => performance.now());
 		this.#sockets = new QuerySockets({
 			onMessage: (datagram, address, port) =>
@@ -202,6 +220,8 @@ export class Collector {
 		const { cluster, load } = this.#config;
 		const answer = decode(datagram, cluster.keys, Date.now(), cluster.windowMs);
 		const from = parseAddress(address)?.text ?? address;
+		const refusal = refusalIn(answer, datagram);
+		if (refusal !== undefined) return this.#queryRefused(from, port, refusal);
 		if (typeof answer === "string" || answer.kind !== "answer") {
 			const problem = typeof answer === "string" ? answer : answer.kind;
 			// Any host can send to this port; only a backend's mistake is reported.
@@ -210,21 +230,44 @@ export class Collector {
 			return;
 		}
 		if (answer.report.leaving) return this.#leaves(from, answer.nonce, answer.report);
+		if (this.#isUpdate(from, answer)) return this.#updated(from, answer);
 		const query = this.#pending.get(answer.nonce);
 		if (query?.address !== from || query.port !== port || query.server !== answer.report.server) return;
 		this.#pending.delete(answer.nonce);
 		const now = this.#now();
 		if (now - query.sentAt > load.staleMs) return;
 		const { nonce, report } = answer;
-		this.#last.set(from, { nonce, server: query.server, wallMs: Date.now(), misses: 0, refusals: 0 });
+		this.#last.set(from, { nonce, server: query.server, at: answer.at, wallMs: Date.now(), misses: 0, refusals: 0 });
 		const survives = report.survives ?? true;
 		this.#onEvidence({ subject: from, kind: "load-report", passed: true, at: now, survives, detail: "" });
 		const heard = this.heard.get(query.server) ?? { receivedAt: now, addresses: new Map() };
 		heard.receivedAt = now;
 		heard.addresses.set(from, now);
 		this.heard.set(query.server, heard);
+		if (report.unbound !== undefined) this.#onUnbound(query.server, report.unbound, now);
+		const offsetMs = answer.at - (Date.now() - (now - query.sentAt) / 2);
 		await this.#put(answer.report, load.staleMs);
-		this.#onReport(answer.report);
+		this.#onReport(answer.report, offsetMs);
+	}
+
+	/** The backend runs, and tells why it does not answer: neither a silence nor an answer. */
+	#queryRefused(from: string, port: number, { nonce, why, at }: LoadRefusal): void {
+		const query = this.#pending.get(nonce);
+		if (query?.address !== from || query.port !== port) return;
+		this.#pending.delete(nonce);
+		this.#onRefusal(query.server, why, why === "window" ? at - Date.now() : undefined);
+	}
+
+	/** A backend repeats its last answer when it has news. */
+	#isUpdate(address: string, { nonce, at, report }: LoadAnswer): boolean {
+		const last = this.#last.get(address);
+		return last?.nonce === nonce && last.server === report.server && at > last.at;
+	}
+
+	#updated(address: string, { at, report }: LoadAnswer): void {
+		const last = this.#last.get(address);
+		if (last !== undefined) last.at = at;
+		if (report.unbound !== undefined) this.#onUnbound(report.server, report.unbound, this.#now());
 	}
 
 	/** A backend that ends repeats its last answer, with the word that it leaves. */
@@ -260,6 +303,17 @@ export class Collector {
 	}
 }
 
+/** A backend's refusal. That of another key cannot be verified: its nonce, which is of a query that is pending, has to
+ * do. An answer whose time is outside the window says what such a refusal would. */
+function refusalIn(message: ReturnType<typeof decode>, datagram: Buffer): LoadRefusal | undefined {
+	if (typeof message === "string") {
+		const refusal = unverifiedRefusal(datagram);
+		return refusal?.why === "window" ? undefined : refusal;
+	}
+	if (message.kind === "outside") return { ...message, kind: "refusal", why: "window" };
+	return message.kind === "refusal" ? message : undefined;
+}
+
 /** "12:01:07", of local time. */
 function timeText(wallMs: number): string {
 	return new Date(wallMs).toTimeString().slice(0, 8);
@@ -273,7 +327,8 @@ const REJECTED = {
 	kind: "it is of an unknown kind",
 	key: "it is signed with a key that is not configured here",
 	tag: "its tag is wrong",
-	window: "its time differs from this host's clock by more than cluster.window",
 	body: "its body is not a report",
 	question: "it is a query",
+	refusal: "it is a refusal",
+	outside: "its time differs from this host's clock by more than cluster.window",
 } as const;

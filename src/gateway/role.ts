@@ -21,6 +21,7 @@ import { NextHops } from "../host/next-hops.js";
 import { type EngineMode, Offloads } from "../host/offloads.js";
 import { UndoLog } from "../host/undo-log.js";
 import type { LoadReport } from "../load/index.js";
+import type { Drift } from "../member/drift.js";
 import { requireRedirectTargets } from "../member/engines.js";
 import { LoadMeter } from "../member/load-meter.js";
 import type { Pending } from "../member/readiness.js";
@@ -92,13 +93,14 @@ export class GatewayRole implements Role {
 	}
 
 	tableInputs(): TableInputs {
+		const health = this.#balancing?.targetHealth() ?? ALL_UNKNOWN;
 		return {
 			roles: ROLE.gateway,
 			own: [],
 			ownState: "active",
 			loads: this.#balancing?.loads,
 			balance: this.#balancing?.shares(),
-			health: this.#balancing?.targetHealth() ?? ALL_UNKNOWN,
+			health,
 		};
 	}
 
@@ -141,6 +143,10 @@ export class GatewayRole implements Role {
 		this.#loadMeter.start();
 	}
 
+	drift(): readonly Drift[] {
+		return this.#balancing?.drift() ?? [];
+	}
+
 	pending(): Pending {
 		const { config, compiled } = this.#member!;
 		const health = (backend: string) => this.#balancing?.health(backend).health ?? "unknown";
@@ -156,6 +162,10 @@ export class GatewayRole implements Role {
 
 	configure(config: Config): void {
 		this.#balancing?.configure(config);
+	}
+
+	advice(): readonly string[] {
+		return [];
 	}
 
 	load(): LoadReport | undefined {

@@ -1,7 +1,7 @@
 /**
  * Health: whether a backend serves, from evidence.
  *
- *   load reports, port unreachable, farewells → evidence → machine.ts → health → publisher → tables
+ *   load reports, port unreachable, farewells, sockets → evidence → machine.ts → health → publisher → tables
  *
  * A pure room: no I/O and no clock. The room that does the I/O collects evidence and passes it in; `now` is an
  * argument. The publisher reads the result through `Role.tableInputs().health`.
@@ -12,18 +12,21 @@
 
 export type Health = "healthy" | "unhealthy" | "unknown";
 
-/** One observation about one address of a backend. */
+/** One observation about one address of a backend, or about a service there. */
 export interface Evidence {
-	/** The address, in canonical spelling. */
+	/** An address in canonical spelling, or a service at a backend (`serviceSubject`). */
 	readonly subject: string;
-	/** packet-error: the host refused the query (ICMP port unreachable). farewell: the backend announced its end. */
-	readonly kind: "load-report" | "packet-error" | "farewell";
+	/** packet-error: the host refused the query (ICMP port unreachable). farewell: the backend announced its end. port:
+	 * its daemon says whether the service has a socket there. probe: the service was asked. */
+	readonly kind: "load-report" | "packet-error" | "farewell" | "port" | "probe";
 	/** The subject serves, or the part of it that was observed works. */
 	readonly passed: boolean;
 	/** When it was observed: milliseconds of a monotonic clock, as `now`. */
 	readonly at: number;
 	/** The data plane of the subject outlives its daemon: if the daemon is gone, sessions stay. */
 	readonly survives?: boolean;
+	/** Of a failure: sessions still work, and stay. */
+	readonly drains?: boolean;
 	/** For an operator, of a failure: "no load report since 12:01:07". */
 	readonly detail: string;
 }
@@ -59,19 +62,55 @@ export function backendHealth(addresses: readonly string[], state: HealthState):
 	return known.find(({ drains }) => drains === true) ?? known[0]!;
 }
 
-/** The health of each target: its address's, or, where that was never heard, its backend's. */
+/** A service at a backend, as the subject of evidence. `port`: its port there. */
+export function serviceSubject(backend: string, service: string, port: number): string {
+	return `${backend} ${service} ${port}`;
+}
+
+export interface HealthTarget {
+	readonly key: string;
+	readonly backend: string;
+	readonly address: string;
+	/** The service's key; a name of another form if services share the target. Then only the backend's health counts. */
+	readonly set: string;
+	readonly port: number;
+}
+
+/** The health of each target: the worst of its service's at the backend and its address's; or, where that was never
+ * heard, its backend's. `services`: by service subject. */
 export function targetHealth(
-	targets: Iterable<{ readonly key: string; readonly backend: string; readonly address: string }>,
+	targets: Iterable<HealthTarget>,
 	state: HealthState,
 	addressesOf: (backend: string) => readonly string[],
+	services: readonly HealthState[] = [],
 ): HealthState {
 	const found = new Map<string, TargetHealth>();
-	for (const { key, backend, address } of targets) {
-		const own = state.get(address);
-		const one = own === undefined || own.health === "unknown" ? backendHealth(addressesOf(backend), state) : own;
-		if (one.health !== "unknown") found.set(key, one);
+	for (const target of targets) {
+		const one = healthOfTarget(target, state, addressesOf(target.backend), services);
+		if (one.health !== "unknown") found.set(target.key, one);
 	}
 	return found;
+}
+
+export function healthOfTarget(
+	{ backend, address, set, port }: HealthTarget,
+	state: HealthState,
+	addresses: readonly string[],
+	services: readonly HealthState[],
+): TargetHealth {
+	const own = state.get(address);
+	const host = own === undefined || own.health === "unknown" ? backendHealth(addresses, state) : own;
+	const subject = serviceSubject(backend, set, port);
+	return worst([...services.flatMap((one) => one.get(subject) ?? []), host]);
+}
+
+const RANK = { unhealthy: 2, unknown: 1, healthy: 0 } as const satisfies Record<Health, number>;
+
+/** Of several views of one target. Nothing is known of the whole only if nothing is known of any. */
+function worst(views: readonly TargetHealth[]): TargetHealth {
+	const rank = ({ health, drains }: TargetHealth) => RANK[health] + (health === "unhealthy" && !drains ? 1 : 0);
+	const known = views.filter(({ health }) => health !== "unknown");
+	return known.sort((a, b) => rank(b) - rank(a))[0] ?? views[0]!;
 }
 
 /** The administrative state that an unhealthy target is published with, by target key. */

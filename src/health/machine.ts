@@ -1,21 +1,21 @@
 /**
  * The state machine of one address's health: unknown → healthy ⇄ unhealthy, with hysteresis and flap damping.
  *
- *   unknown    first answer → healthy
+ *   unknown    first answer → healthy; of a probe or a port, `fall` failures → unhealthy
  *   healthy    `fall` polls unanswered, or `refusals` refused, or a farewell → unhealthy
  *   unhealthy  `rise` answers (one, where its sessions stayed), and the hold-down has passed → healthy
  *
  * Each fall within `dampMs` of the previous recovery doubles the hold-down, up to `longestHoldMs`.
  *
  * Owns: thresholds, counters, the hold-down.
- * Must never: let an address that was never heard fall, or read a clock: same input, same output.
+ * Must never: let an address fall from which no load report ever came, or read a clock: same input, same output.
  */
 import type { Evidence, TargetHealth } from "./health.js";
 
 export interface HealthRules {
 	/** Answers in a row. */
 	readonly rise: number;
-	/** Unanswered polls in a row. */
+	/** Unanswered polls, or other failures, in a row. */
 	readonly fall: number;
 	/** Refused polls in a row. */
 	readonly refusals: number;
@@ -26,6 +26,9 @@ export interface HealthRules {
 	readonly longestHoldMs: number;
 	readonly dampMs: number;
 }
+
+/** Of a backend's word about a port: it is right, and at once. */
+export const PORT_RULES = { rise: 1, fall: 1, shortestSilenceMs: 0 } as const;
 
 export const RULES: HealthRules = {
 	rise: 2,
@@ -79,19 +82,44 @@ export function changedSubjects(before: AssessedState, after: AssessedState): st
 
 function step(was: Assessed | undefined, evidence: Evidence, rules: HealthRules): Assessed | undefined {
 	if (evidence.passed) return was === undefined ? first(evidence) : answered(was, evidence, rules);
+	if (isDirect(evidence)) return directlyFailed(was ?? unheard(evidence), evidence, rules);
 	return was === undefined ? undefined : failed(was, evidence, rules);
 }
 
-function first({ at, survives = false }: Evidence): Assessed {
-	const never = Number.NEGATIVE_INFINITY;
-	const counts = { answers: 1, misses: 0, refused: 0, falls: 0 };
-	const times = { since: at, answeredAt: at, recoveredAt: never, heldUntil: never };
-	return { health: "healthy", reason: "its load reports arrive", drains: false, survives, ...counts, ...times };
+/** What fails is the service itself, not a way of asking for it that may be filtered. */
+function isDirect({ kind }: Evidence): boolean {
+	return kind === "port" || kind === "probe";
 }
 
-function answered(was: Assessed, { at, survives = false }: Evidence, { rise }: HealthRules): Assessed {
+const NEVER = Number.NEGATIVE_INFINITY;
+
+function unheard({ at }: Evidence): Assessed {
+	const counts = { answers: 0, misses: 0, refused: 0, falls: 0 };
+	const times = { since: at, answeredAt: NEVER, recoveredAt: NEVER, heldUntil: NEVER };
+	return { health: "unknown", reason: "not known yet", drains: false, survives: false, ...counts, ...times };
+}
+
+function first(evidence: Evidence): Assessed {
+	const { at, survives = false } = evidence;
+	return {
+		...unheard(evidence),
+		health: "healthy",
+		reason: wellReason(evidence),
+		answers: 1,
+		answeredAt: at,
+		survives,
+	};
+}
+
+function wellReason({ kind, detail }: Evidence): string {
+	return kind === "load-report" ? "its load reports arrive" : detail;
+}
+
+function answered(was: Assessed, evidence: Evidence, { rise }: HealthRules): Assessed {
+	const { at, survives = false } = evidence;
 	const answers = was.answers + 1;
 	const now = { ...was, answers, misses: 0, refused: 0, answeredAt: at, survives };
+	if (was.health === "unknown") return { ...now, health: "healthy", since: at, reason: wellReason(evidence) };
 	// One that drains has forwarded all the time: the first word of its daemon is enough.
 	const enough = was.drains ? 1 : rise;
 	if (was.health === "healthy" || answers < enough || at < was.heldUntil) return now;
@@ -99,7 +127,7 @@ function answered(was: Assessed, { at, survives = false }: Evidence, { rise }: H
 		...now,
 		health: "healthy",
 		since: at,
-		reason: "its load reports arrive again",
+		reason: `${wellReason(evidence)} again`,
 		drains: false,
 		recoveredAt: at,
 	};
@@ -116,6 +144,12 @@ function failed(was: Assessed, evidence: Evidence, rules: HealthRules): Assessed
 	if (silent) return down(now, at, `${detail}, ${misses} polls unanswered`, false, rules);
 	if (refused >= rules.refusals && was.health === "healthy") return down(now, at, detail, was.survives, rules);
 	return now;
+}
+
+function directlyFailed(was: Assessed, evidence: Evidence, rules: HealthRules): Assessed {
+	const misses = was.misses + 1;
+	const now = { ...was, answers: 0, misses };
+	return misses < rules.fall ? now : down(now, evidence.at, evidence.detail, evidence.drains ?? false, rules);
 }
 
 /** It falls; or, if it has fallen and drains, its sessions move now. */

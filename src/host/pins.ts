@@ -3,10 +3,10 @@
  *
  * Owns: finding such a file system, or mounting one at /run/shunt/bpf where there is none (in a mount namespace of
  * `ip netns exec`, /sys is a fresh one); and removing pins that no daemon takes over.
- * Must never: unmount anything.
+ * Must never: unmount anything, or let a mount that ends with this process pass for one that stays.
  */
-import { mkdirSync, readdirSync, rmSync, statfsSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { ShuntError } from "../errors.js";
 import { command } from "./command.js";
 
@@ -20,6 +20,33 @@ const OWN = "/run/shunt/bpf";
 export async function pinFolder(daemon: string, namespace: string): Promise<string> {
 	const mount = [OWN, USUAL].find(isBpf) ?? (await mountOwn());
 	return `${mount}/shunt-${withoutDots(daemon)}-${namespace}`;
+}
+
+/** Whether pins in this folder stay when this process ends: process 1 has the same BPF file system mounted. In a mount
+ * namespace of its own (`unshare -m`, `ip netns exec`, a unit's PrivateMounts=), a file system that was mounted there ends
+ * with its last process. */
+export function pinsStay(pins: string): boolean {
+	try {
+		const { dev } = statSync(dirname(pins), { bigint: true });
+		return hasBpfMount(readFileSync("/proc/1/mountinfo", "utf8"), deviceText(dev));
+	} catch {
+		return false;
+	}
+}
+
+/** `mountinfo`: of proc_pid_mountinfo(5). `device`: "0:35". */
+export function hasBpfMount(mountinfo: string, device: string): boolean {
+	return mountinfo.split("\n").some((line) => {
+		const [mount, superblock] = line.split(" - ");
+		return mount?.split(" ")[2] === device && superblock?.split(" ")[0] === "bpf";
+	});
+}
+
+/** As glibc's major() and minor() read a dev_t. */
+export function deviceText(dev: bigint): string {
+	const major = ((dev >> 32n) & ~0xfffn) | ((dev >> 8n) & 0xfffn);
+	const minor = ((dev >> 12n) & ~0xffn & 0xffffffffn) | (dev & 0xffn);
+	return `${major}:${minor}`;
 }
 
 /** Removes all pins of a folder. An attachment ends with its pin: from then on, packets pass to the kernel's stack. */

@@ -2,6 +2,7 @@
 //
 // Owns: the fields and units. Must never: trust a field; a report with an invalid field is refused as a whole.
 
+import { type ReportedIdentity, readIdentity } from "./identity-report.js";
 import { type ReportedOverride, readOverride } from "./override-report.js";
 
 /** One uplink of a backend, from its own counters (R12). */
@@ -40,12 +41,25 @@ export interface LoadReport {
 	readonly survives?: boolean;
 	/** The daemon ends, and its data plane with it. */
 	readonly leaving?: boolean;
+	/** By which drift is found; absent: an older version. */
+	readonly identity?: ReportedIdentity;
 	/** What its operator has changed at run time; absent: nothing. */
 	readonly override?: ReportedOverride;
+	/** Services without a socket on this server, though they should have one. Not there: an older version, or unknown. */
+	readonly unbound?: readonly UnboundPort[];
+}
+
+export interface UnboundPort {
+	/** The service's key. */
+	readonly service: string;
+	/** The service's port at this server. */
+	readonly port: number;
 }
 
 const MOST_UPLINKS = 64;
 const MOST_ADDRESSES = 64;
+/** A report of more names the first ones. */
+export const MOST_UNBOUND = 100;
 
 /** undefined: not a valid report. Unknown fields, of later versions, are left out. */
 export function readReport(value: unknown): LoadReport | undefined {
@@ -58,12 +72,29 @@ export function readReport(value: unknown): LoadReport | undefined {
 	const links = uplinks.map(readUplink);
 	if (links.includes(undefined)) return undefined;
 	const { survives, leaving } = value;
+	if (!(isFlag(survives) && isFlag(leaving))) return undefined;
+	const identity = value.identity === undefined ? undefined : readIdentity(value.identity);
+	if (value.identity !== undefined && identity === undefined) return undefined;
 	const override = value.override === undefined ? undefined : readOverride(value.override);
 	if (value.override !== undefined && override === undefined) return undefined;
-	if (!(isFlag(survives) && isFlag(leaving))) return undefined;
-	const flags = { ...(survives === undefined ? {} : { survives }), ...(leaving === undefined ? {} : { leaving }) };
-	const beside = { ...flags, ...(override === undefined ? {} : { override }) };
+	const unbound = value.unbound === undefined ? undefined : readUnbound(value.unbound);
+	if (value.unbound !== undefined && unbound === undefined) return undefined;
+	const beside = {
+		...(survives === undefined ? {} : { survives }),
+		...(leaving === undefined ? {} : { leaving }),
+		...(identity === undefined ? {} : { identity }),
+		...(override === undefined ? {} : { override }),
+		...(unbound === undefined ? {} : { unbound }),
+	};
 	return { server, at, total, udpSessions, tcpSessions, cpu, link, uplinks: links as UplinkReport[], ...beside };
+}
+
+function readUnbound(value: unknown): UnboundPort[] | undefined {
+	if (!Array.isArray(value) || value.length > MOST_UNBOUND) return undefined;
+	const ports = value.flatMap((one): UnboundPort[] =>
+		isMap(one) && isName(one.service) && isCount(one.port) ? [{ service: one.service, port: one.port }] : [],
+	);
+	return ports.length === value.length ? ports : undefined;
 }
 
 function readUplink(value: unknown): UplinkReport | undefined {

@@ -13,6 +13,7 @@ function parts(config: Config): Map<string, string> {
 	return new Map<string, string>([
 		["cluster", JSON.stringify(config.cluster)],
 		["sessions", JSON.stringify(config.sessions)],
+		["health", JSON.stringify(config.health)],
 		["engine", JSON.stringify(config.engine)],
 		...config.backends.map((one): [string, string] => [`backend ${one.name}`, JSON.stringify(one)]),
 		...config.gateways.map((one): [string, string] => [`gateway ${one.name}`, JSON.stringify(one)]),

@@ -20,7 +20,7 @@ import {
 import { type EngineOptions, NativeEngine, requireKernel } from "../engine/index.js";
 import { networkNamespace } from "../host/interfaces.js";
 import type { EngineMode } from "../host/offloads.js";
-import { pinFolder, unpin, unpinOtherInterfaces } from "../host/pins.js";
+import { pinFolder, pinsStay, unpin, unpinOtherInterfaces } from "../host/pins.js";
 import type { ReportedOverride } from "../load/index.js";
 import { changedParts } from "./config-changes.js";
 import { engineReason, enginesToTry, type Refusal, refusalReason } from "./engines.js";
@@ -90,7 +90,7 @@ export class Member implements MemberView {
 		this.engine = engine;
 		this.interfaces = attempt.interfaces;
 		this.mode = mode;
-		this.outlivesDaemon = mode !== "user" && attempt.pins !== undefined;
+		this.outlivesDaemon = mode !== "user" && attempt.pins !== undefined && pinsStay(attempt.pins);
 		this.modeReason = attempt.modeReason;
 		this.workerErrors = workerErrors;
 		this.#stateFile = stateFile;
@@ -190,7 +190,8 @@ export class Member implements MemberView {
 				stateFile.remove();
 			} else if (pins !== undefined) unpinOtherInterfaces(pins, interfaces);
 			role.start();
-			for (const problem of [...config.warnings.map(problemText), ...missingFeatures(engine)])
+			const ends = mode !== "user" && !member.outlivesDaemon ? [ENDS_WITH_DAEMON] : [];
+			for (const problem of [...config.warnings.map(problemText), ...ends, ...missingFeatures(engine)])
 				emit({ event: "warning", problem });
 			member.#sweeper.start();
 			member.readiness.start();
@@ -300,10 +301,10 @@ export class Member implements MemberView {
 		await this.store.close();
 	}
 
-	/** Ends, and the kernel's engine goes on until the next daemon takes over. A user-space engine cannot: it is closed.
-	 * */
+	/** Ends, and the kernel's engine goes on until the next daemon takes over. One that cannot is closed: in user space, or
+	 * pinned where the pins end with this process. */
 	async detach(): Promise<void> {
-		if (this.mode === "user") return this.close();
+		if (!this.outlivesDaemon) return this.close();
 		await this.#halt();
 		await this.role.detach();
 		await this.store.close();
@@ -338,6 +339,10 @@ function engineOptions(
 		},
 	};
 }
+
+const ENDS_WITH_DAEMON =
+	"the kernel engine ends with this daemon: its BPF file system is mounted in the daemon's own mount namespace alone; " +
+	"before the start, run mount -t bpf bpf /run/shunt/bpf on the host (nsenter -t 1 -m)";
 
 /** What a kernel engine works without. */
 function missingFeatures(engine: NativeEngine): string[] {

@@ -18,11 +18,12 @@ import type { HealthState, TargetHealth } from "../health/index.js";
 import type { EngineMode } from "../host/offloads.js";
 import type { LoadReport, ReportedOverride } from "../load/index.js";
 import type { Believed } from "../policy/index.js";
+import type { Drift } from "./drift.js";
 import type { Pending } from "./readiness.js";
 
 /** What the daemon reports as it happens; part of its JSON output. */
 export interface MemberEvent {
-	event: "reloaded" | "refused" | "warning" | "worker-ended" | "next-hop" | "health" | "panic";
+	event: "reloaded" | "refused" | "warning" | "worker-ended" | "next-hop" | "health" | "panic" | "drift";
 	[detail: string]: unknown;
 }
 
@@ -75,8 +76,8 @@ export interface BackendView {
 	isDown(address: string): boolean;
 	/** Of a backend, by the evidence of all its addresses. */
 	health(backend: string): TargetHealth;
-	/** Of one address of a backend: its own, or its backend's where it was never heard. */
-	addressHealth(backend: string, address: string): TargetHealth;
+	/** Of a target: the worst of its service's there and its address's. */
+	ofTarget(target: Target): TargetHealth;
 }
 
 export interface Role {
@@ -107,12 +108,16 @@ export interface Role {
 	published(compiled: Compiled, previous: Compiled | undefined): void;
 	/** The engine takes packets: the role's loops begin. Throws if the engine cannot serve this role here. */
 	start(): void;
+	/** What other members have other than this one, as far as it can tell. */
+	drift(): readonly Drift[];
 	/** What the member waits for, from start() on, before it is ready. */
 	pending(): Pending;
 	/** A pass over the session table is complete. A rejection is reported as a warning. */
 	swept(): Promise<void>;
 	/** A new configuration is in the database and not yet published. */
 	configure(config: Config): void;
+	/** What this host's operator should do, in sentences: "nothing listens at … on this host; …". */
+	advice(): readonly string[];
 	/** This server's load as last measured; undefined: not yet. */
 	load(): LoadReport | undefined;
 	/** The member is about to end and its engine with it: others are told in time. The engine still serves. */

@@ -36,6 +36,8 @@ export interface TableService {
 	readonly redirection: number;
 	/** A session expires this long after the client's last packet. */
 	readonly idleMs: number;
+	/** The same of a TCP session that is half-open or closing; 0: idle_ms. Default 0. */
+	readonly idleTransitoryMs?: number;
 	/** The same after the backend's; the later of both decides. 0: egress session refresh is disabled. Default 0. */
 	readonly idleSentMs?: number;
 	/** Its load counts source addresses, not flows (R10). Default false. */
@@ -177,6 +179,7 @@ export interface ServiceTableFields {
 	readonly port: TableService["port"];
 	readonly family: TableService["family"];
 	readonly idleMs: TableService["idleMs"];
+	readonly idleTransitoryMs?: TableService["idleTransitoryMs"];
 	readonly idleSentMs?: TableService["idleSentMs"];
 	readonly invitedOnly?: TableService["invitedOnly"];
 	readonly refusesSilently?: TableService["refusesSilently"];
@@ -187,6 +190,7 @@ export function serviceTableFields(from: ServiceTableFields): ServiceTableFields
 		port: from.port,
 		family: from.family,
 		idleMs: from.idleMs,
+		idleTransitoryMs: from.idleTransitoryMs,
 		idleSentMs: from.idleSentMs,
 		invitedOnly: from.invitedOnly,
 		refusesSilently: from.refusesSilently,

@@ -19,6 +19,8 @@ function target(backend: string, address: string, port: number, more: Partial<Ta
 		port,
 		state: "active",
 		health: "healthy",
+		healthReason: "its load reports arrive",
+		healthForMs: 60_000,
 		share: 0,
 		sessions: 0,
 		nextHop: MAC,
@@ -55,8 +57,9 @@ export function status(): Status {
 		name: "g1",
 		version: "0.1.0",
 		pid: 4711,
-		engine: { mode: "user", capture: "pcap", why: "as configured", adopted: false },
+		engine: { mode: "user", capture: "pcap", why: "as configured", outlivesDaemon: false, adopted: false },
 		config: "/etc/shunt/shunt.yaml",
+		digest: "0123456789abcdef",
 		ready: { ready: true, sinceMs: 131_000, waitingFor: [] },
 		epoch: 3,
 		uptimeMs: 133_000,
@@ -133,6 +136,7 @@ export function status(): Status {
 			load("b3", { load: 0.4, known: "unknown", ageMs: null }),
 		],
 		overrides: [],
+		drift: [],
 		links: [
 			{
 				interface: "eth0",
@@ -143,6 +147,7 @@ export function status(): Status {
 				queues: [],
 			},
 		],
+		advice: [],
 		sessions: { live: 1205, capacity: 131_072, sweptAtMs: null },
 		workers: [
 			{

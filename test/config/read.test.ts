@@ -1,3 +1,5 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
@@ -130,6 +132,30 @@ services:
 			"The configuration /nowhere/shunt.yaml cannot be read: there is no such file.",
 		);
 	});
+});
+
+test("a key file that others can read is refused with its mode and the remedy; its owner's alone is read", () => {
+	const folder = mkdtempSync(join(tmpdir(), "shunt-key-"));
+	const key = join(folder, "key-1");
+	const secret = "00112233445566778899aabbccddeeff";
+	writeFileSync(key, `${secret}\n`);
+	const text = readFileSync(join(examples, "dns.yaml"), "utf8").replace(
+		/keys:.*\n( +-.*\n)*/,
+		'keys: [{ id: 1, secretFile: "key-1" }]\n',
+	);
+	const read = () => parseConfig(text, join(folder, "dns.yaml"));
+	for (const mode of [0o644, 0o640, 0o604, 0o620]) {
+		chmodSync(key, mode);
+		const octal = mode.toString(8).padStart(4, "0");
+		expect(read, octal).toThrow(
+			`cluster.keys[0].secretFile: key-1 has mode ${octal}, by which others can read or change it; a key is its owner's alone; chmod 600 ${key}`,
+		);
+	}
+	for (const mode of [0o600, 0o400]) {
+		chmodSync(key, mode);
+		expect(read().cluster.keys).toEqual([{ id: 1, secret }]);
+	}
+	rmSync(folder, { recursive: true });
 });
 
 test("a duration needs a unit", () => {

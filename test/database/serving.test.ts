@@ -26,8 +26,8 @@ const SERVICE = `
       - { from: 198.51.100.7, backends: [b1] }
 `;
 
-async function compiler() {
-	const of = config(SERVICE);
+async function compiler(health = "") {
+	const of = config(SERVICE + health);
 	const store = await StaticStore.open(of);
 	const snapshot = await readSnapshot(store);
 	await store.close();
@@ -109,5 +109,18 @@ describe("tables by health", () => {
 		expect(after.epochs.b1, "sessions of other sources choose anew").toBe(1);
 		expect(after.states.b1, "the packet program takes no inactive target").toBe(TARGET_STATE.draining);
 		expect(after.panics, "no news beyond the backend's own").toEqual([]);
+	});
+
+	test("R31: fail: refuse uses no unhealthy backend, and panic: 0% only when all are", async () => {
+		const refuse = await compiler("    health: { fail: refuse }\n");
+		refuse({});
+		expect(refuse({ b1: "inactive", b2: "inactive" }).backends).toEqual(["b3"]);
+		const none = refuse({ b1: "inactive", b2: "inactive", b3: "inactive" });
+		expect(none.backends).toEqual([]);
+		expect(none.panics).toEqual([]);
+		const open = await compiler("    health: { panic: 0% }\n");
+		open({});
+		expect(open({ b1: "inactive", b2: "inactive" }).backends).toEqual(["b3"]);
+		expect(open({ b1: "inactive", b2: "inactive", b3: "inactive" }).backends).toEqual(["b1", "b2", "b3"]);
 	});
 });

@@ -20,14 +20,18 @@ const VERDICTS = {
 	drop: "ends here",
 } as const;
 
+/** Cases that a line names; it must stay readable. */
+const NAMED = 16;
+
 /** Names of the golden cases whose counters include the reason. */
 function proofs(reason: string): string[] {
-	return [...cases, ...questions, ...policies]
+	const all = [...cases, ...questions, ...policies]
 		.filter(({ name }) => {
 			const file = join(root, "test/golden/expected", name, "counters.json");
 			return existsSync(file) && reason in JSON.parse(readFileSync(file, "utf8")).reasons;
 		})
 		.map(({ name }) => name);
+	return all.length > NAMED ? [...all.slice(0, NAMED), `${all.length - NAMED} more`] : all;
 }
 
 function page(): string {

@@ -7,7 +7,7 @@ import { Reporter } from "../../src/backend/reporter.js";
 import type { Config } from "../../src/config/index.js";
 import { readLoads, StaticStore } from "../../src/database/index.js";
 import { Collector } from "../../src/gateway/collector.js";
-import { encode, type LoadReport } from "../../src/load/index.js";
+import { decode, encode, type LoadReport } from "../../src/load/index.js";
 import { config, DNS } from "../database/fixture.js";
 
 let nextPort = 20_000 + (process.pid % 20_000);
@@ -126,9 +126,15 @@ describe("load queries and reports", () => {
 		await ask(encode({ ...question, at: Date.now() - of.cluster.windowMs - 1000 }, key));
 		await ask(encode({ kind: "answer", nonce: 8n, at: Date.now(), report: report("b1", 0) }, key));
 		for (let i = 0; i < 3; i++) await ask(encode(question, key));
-		await until("the answer", () => answers.length > 0);
+		const kinds = () => answers.map((one) => decode(one, of.cluster.keys, Date.now(), of.cluster.windowMs));
+		const reports = () => kinds().filter((one) => typeof one !== "string" && one.kind === "answer");
+		await until("the answer", () => reports().length > 0);
 		await sleep(50);
-		expect(answers).toHaveLength(1);
+		expect(reports()).toHaveLength(1);
+		expect(kinds().filter((one) => typeof one !== "string" && one.kind === "refusal")).toMatchObject([
+			{ why: "tag" },
+			{ why: "window" },
+		]);
 	});
 
 	test("an answer without its query, from another address, or about another server is ignored", async () => {

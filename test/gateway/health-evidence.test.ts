@@ -145,7 +145,7 @@ describe("evidence of health", () => {
 		reporter.listen(of, ["127.0.0.1"]);
 		await sleep(400);
 		expect(monitor.backend("b1").health).toBe("healthy");
-		expect(monitor.address("b1", "127.0.0.2").health).toBe("unhealthy");
+		expect(monitor.target({ key: "", backend: "b1", address: "127.0.0.2", set: "", port: 0 }).health).toBe("unhealthy");
 		expect(publications).toBe(1);
 	});
 

@@ -167,7 +167,7 @@ const extension = (next: number, then: Buffer, length = 0) =>
 
 const NO_TARGET: [string, string] = ["    backends: [b1]\n", "    backends: [{ name: b1, weight: 0 }]\n"];
 /** From 192.0.2.1, with so many bytes of options and of data. */
-const segment = (flags: number, options: number, data = 0) =>
+const toNoTarget = (flags: number, options: number, data = 0) =>
 	ipv4("192.0.2.1", VIP, 6, tcp(5000, 53, flags, Buffer.alloc(options, 1), Buffer.alloc(data, 1)));
 /** docs/protocol.md, 4.4: an experimental option with a capability. */
 const SYN_CAPABILITY = Buffer.from("fd0e5352110000000000000000010101", "hex");
@@ -196,6 +196,12 @@ function icmpSummed(packet: Buffer): Buffer {
 	packet.writeUInt16BE(~sum & 0xffff, at + 2);
 	return packet;
 }
+const [FIN, SYN, RST, ACK] = [1, 2, 4, 16] as const;
+const BUSY_VIP = "203.0.113.80";
+const WEB = `  web: { address: ${BUSY_VIP}, port: 80, protocol: tcp, choose: least-load, backends: [b1, b2] }`;
+const tcp4 = (port: number, flags: number, to = VIP) =>
+	ipv4("192.0.2.1", to, 6, tcp(port, to === VIP ? 53 : 80, flags, Buffer.alloc(0), Buffer.alloc(0)));
+const segment = (port: number, flags: number, to = VIP) => four(tcp4(port, flags, to));
 const mac = (digits: string) => Buffer.from(digits, "hex");
 const towards = (digits: string, frame: Buffer) => Buffer.concat([mac(digits), frame.subarray(6)]);
 
@@ -365,13 +371,13 @@ export const cases: Case[] = [
 			{ at: 4, frame: six(udp6("2001:db8:9::1", 4000, VIP6, Buffer.alloc(47, 1))), reason: "no_target" },
 			// A SYN, without and with a capability, and with data and FIN; an ACK of a connection that is gone; then resets.
 			...[
-				segment(0x02, 8),
+				toNoTarget(0x02, 8),
 				ipv4("192.0.2.1", VIP, 6, tcp(5000, 53, 0x02, SYN_CAPABILITY, Buffer.alloc(0))),
-				segment(0x03, 0, 33),
-				segment(0x10, 12, 5),
+				toNoTarget(0x03, 0, 33),
+				toNoTarget(0x10, 12, 5),
 			].map((packet, i) => ({ at: 5 + i, frame: four(packet), reason: "refused" })),
-			{ at: 10, frame: four(segment(0x04, 0)), reason: "no_target" },
-			{ at: 11, frame: four(segment(0x14, 0)), reason: "no_target" },
+			{ at: 10, frame: four(toNoTarget(0x04, 0)), reason: "no_target" },
+			{ at: 11, frame: four(toNoTarget(0x14, 0)), reason: "no_target" },
 			...[0x02, 0x10].map((flags, i) => ({
 				at: 12 + i,
 				frame: six(ipv6(hex("2001:db8:9::1"), hex(VIP6), 6, tcp(5000, 53, flags, Buffer.alloc(4, 1), Buffer.alloc(i)))),
@@ -411,7 +417,7 @@ export const cases: Case[] = [
 				change: ["    backends: [b1]\n", "    backends: [{ name: b1, weight: 0 }]\n    refuse: silent\n"],
 				reason: "no_target",
 			},
-			{ at: 1, frame: four(segment(0x02, 8)), reason: "no_target" },
+			{ at: 1, frame: four(toNoTarget(0x02, 8)), reason: "no_target" },
 		],
 	},
 	{
@@ -420,15 +426,15 @@ export const cases: Case[] = [
 		role: "gateway",
 		packets: [
 			...Array.from({ length: 32 }, (_, i) => ({
-				frame: four(segment(0x02, 0)),
+				frame: four(toNoTarget(0x02, 0)),
 				...(i === 0 ? { change: NO_TARGET } : {}),
 				reason: "refused",
 			})),
-			{ at: 1, frame: four(segment(0x02, 0)), reason: "no_target" },
+			{ at: 1, frame: four(toNoTarget(0x02, 0)), reason: "no_target" },
 			{ at: 2, frame: four(udp4("192.0.2.1", 4000, VIP, 53, Buffer.alloc(200))), reason: "no_target" },
 			{ at: 3, frame: four(udp4("192.0.2.9", 4000, VIP, 53, Buffer.alloc(200))), reason: "refused" },
-			{ at: 200, frame: four(segment(0x02, 0)), reason: "refused" },
-			{ at: 201, frame: four(segment(0x02, 0)), reason: "no_target" },
+			{ at: 200, frame: four(toNoTarget(0x02, 0)), reason: "refused" },
+			{ at: 201, frame: four(toNoTarget(0x02, 0)), reason: "no_target" },
 		],
 	},
 	{
@@ -443,6 +449,110 @@ export const cases: Case[] = [
 			...(i === 0 ? { change: ["  alone:", `${BUSY}\n  alone:`], loads: { b1: 40_000, b2: 39_999 } } : {}),
 			...(i === 12 ? { loads: { b1: 0, b2: 65_535 } } : {}),
 		})),
+	},
+	{
+		name: "tcp-state",
+		title:
+			"R9: a TCP session that is half-open or closing ends sooner than an established one; a SYN on a closing one begins anew",
+		role: "gateway",
+		packets: [
+			{
+				change: ["    idle: 10s\n", "    idle: 10s\n    idleTransitory: 2s\n"],
+				frame: segment(5000, SYN),
+				reason: "forwarded_new",
+			},
+			{ frame: segment(5001, SYN), reason: "forwarded_new" },
+			{ at: 1000, frame: segment(5000, ACK), reason: "forwarded" },
+			{ at: 1000, frame: segment(5001, SYN), reason: "forwarded" },
+			{ at: 3500, frame: segment(5001, SYN), reason: "forwarded_new" },
+			{ at: 10_500, frame: segment(5000, ACK), reason: "forwarded" },
+			{ at: 11_000, frame: segment(5000, FIN | ACK), reason: "forwarded" },
+			{ at: 12_500, frame: segment(5000, ACK), reason: "forwarded" },
+			{ at: 15_000, frame: segment(5000, ACK), reason: "forwarded_new" },
+			{ at: 16_000, frame: segment(5000, ACK), reason: "forwarded" },
+			{ at: 16_100, frame: segment(5000, RST), reason: "forwarded" },
+			{ at: 16_200, frame: segment(5000, SYN), reason: "forwarded" },
+			{ at: 16_300, frame: segment(5000, ACK), reason: "forwarded" },
+			{ at: 26_000, frame: segment(5000, ACK), reason: "forwarded" },
+			{ at: 26_000, frame: four(udp4("192.0.2.1", 6000)), reason: "forwarded_new" },
+			{ at: 35_000, frame: four(udp4("192.0.2.1", 6000)), reason: "forwarded" },
+		],
+	},
+	{
+		name: "tcp-idle",
+		title: "R9: by default an established TCP session may be idle for 2 hours 4 minutes, a half-open one for 4 minutes",
+		role: "gateway",
+		packets: [
+			{ change: ["  alone:", `${WEB}\n  alone:`], frame: segment(5000, SYN, BUSY_VIP), reason: "forwarded_new" },
+			{ at: 10, frame: segment(5000, ACK, BUSY_VIP), reason: "forwarded" },
+			{ at: 20, frame: segment(5001, SYN, BUSY_VIP), reason: "forwarded_new" },
+			{ at: 230_000, frame: segment(5001, SYN, BUSY_VIP), reason: "forwarded" },
+			{ at: 480_000, frame: segment(5001, SYN, BUSY_VIP), reason: "forwarded_new" },
+			{ at: 7_430_000, frame: segment(5000, ACK, BUSY_VIP), reason: "forwarded" },
+			{ at: 14_880_000, frame: segment(5000, ACK, BUSY_VIP), reason: "forwarded_new" },
+		],
+	},
+	{
+		name: "tcp-continues",
+		title: "R36: a TCP connection that is not known goes by its row, whatever the loads, as from every gateway",
+		role: "gateway",
+		packets: Array.from({ length: 16 }, (_, i) => ({
+			at: i < 8 ? i : 8_000_000 + i,
+			frame: segment(5000 + (i % 8), i % 2 ? ACK : FIN | ACK, BUSY_VIP),
+			reason: "forwarded_new",
+			...(i === 0
+				? { change: ["  alone:", `${WEB}\n  alone:`] as [string, string], loads: { b1: 0, b2: 65_535 } }
+				: {}),
+			...(i === 8 ? { loads: { b1: 65_535, b2: 0 } } : {}),
+		})),
+	},
+	{
+		name: "tcp-unknown",
+		title:
+			"R36: a backend that does not know a connection sends it on to the other of the two rows, once; a new one and a known one are its own",
+		role: "backend",
+		packets: [
+			...Array.from({ length: 8 }, (_, i) => ({
+				at: i,
+				frame: tunnelled(tcp4(5000 + i, ACK, BUSY_VIP), { header: { port: 80 } }),
+				reason: "*",
+				...(i === 0 ? { change: ["  alone:", `${WEB}\n  alone:`] as [string, string] } : {}),
+			})),
+			...Array.from({ length: 8 }, (_, i) => ({
+				at: 10 + i,
+				frame: tunnelled(tcp4(5000 + i, SYN, BUSY_VIP), { header: { port: 80 } }),
+				reason: "delivered",
+			})),
+			...Array.from({ length: 8 }, (_, i) => ({
+				at: 20 + i,
+				frame: tunnelled(tcp4(5000 + i, ACK, BUSY_VIP), { header: { port: 80 } }),
+				reason: "delivered",
+			})),
+			...Array.from({ length: 4 }, (_, i) => ({
+				at: 30 + i,
+				frame: tunnelled(tcp4(6000 + i, ACK, BUSY_VIP), { header: { port: 80, hops: 1 } }),
+				reason: "delivered",
+			})),
+			...Array.from({ length: 8 }, (_, i) => ({
+				at: 40 + i,
+				frame: tunnelled(
+					ipv4(
+						"192.0.2.1",
+						BUSY_VIP,
+						1,
+						Buffer.concat([
+							Buffer.from([3, 4, 0, 0, 0, 0, 5, 0]),
+							ipv4(BUSY_VIP, "192.0.2.1", 6, tcp(80, 7000 + i, ACK, Buffer.alloc(0), body)),
+						]),
+					),
+					{
+						header: { port: 80 },
+						flow: { source: parseAddress("192.0.2.1")!, sourcePort: 7000 + i, destinationPort: 80, protocol: 6 },
+					},
+				),
+				reason: "*",
+			})),
+		],
 	},
 	{
 		name: "full",

@@ -5,15 +5,40 @@ import {
 	type Health,
 	healthOf,
 	imposedStates,
+	serviceSubject,
 	type TargetHealth,
 	targetHealth,
 } from "../../src/health/index.js";
 
 const TARGETS = [
-	{ key: "udp/203.0.113.53/53>b1/10.77.3.11/53", backend: "b1", address: "10.77.3.11" },
-	{ key: "tcp/203.0.113.80/80>b1/10.77.3.11/80", backend: "b1", address: "10.77.3.11" },
-	{ key: "udp/2001:db8::53/53>b1/fd77::11/53", backend: "b1", address: "fd77::11" },
-	{ key: "udp/203.0.113.53/53>b2/10.77.3.12/53", backend: "b2", address: "10.77.3.12" },
+	{
+		key: "udp/203.0.113.53/53>b1/10.77.3.11/53",
+		backend: "b1",
+		address: "10.77.3.11",
+		set: "udp/203.0.113.53/53",
+		port: 53,
+	},
+	{
+		key: "tcp/203.0.113.80/80>b1/10.77.3.11/80",
+		backend: "b1",
+		address: "10.77.3.11",
+		set: "tcp/203.0.113.80/80",
+		port: 80,
+	},
+	{
+		key: "udp/2001:db8::53/53>b1/fd77::11/53",
+		backend: "b1",
+		address: "fd77::11",
+		set: "udp/2001:db8::53/53",
+		port: 53,
+	},
+	{
+		key: "udp/203.0.113.53/53>b2/10.77.3.12/53",
+		backend: "b2",
+		address: "10.77.3.12",
+		set: "udp/203.0.113.53/53",
+		port: 53,
+	},
 ] as const;
 const ADDRESSES: Record<string, string[]> = { b1: ["10.77.3.11", "fd77::11"], b2: ["10.77.3.12"] };
 
@@ -63,5 +88,18 @@ describe("health of backends and targets", () => {
 		expect(of({ "10.77.3.11": "unhealthy", "fd77::11": "healthy" })).toMatchObject({ health: "healthy" });
 		expect(of({ "10.77.3.11": "unhealthy" })).toMatchObject({ health: "unhealthy", reason: "of 10.77.3.11" });
 		expect(of({ "10.77.3.11": "unhealthy", "fd77::11": "drains" })).toMatchObject({ drains: true });
+	});
+
+	test("R31: a service without a socket at one backend leaves that backend's other services alone", () => {
+		const views = (healths: Record<string, Health | "drains">) => [state(healths)];
+		const of = (healths: Record<string, Health | "drains">, hosts: Record<string, Health | "drains"> = {}) => {
+			const found = targetHealth(TARGETS, state(hosts), (backend) => ADDRESSES[backend]!, views(healths));
+			return TARGETS.map(({ key }) => imposedStates(found).get(key));
+		};
+		const dns = serviceSubject("b1", "udp/203.0.113.53/53", 53);
+		expect(of({ [dns]: "unhealthy" })).toEqual(["inactive", undefined, undefined, undefined]);
+		expect(of({ [dns]: "drains" }, { "10.77.3.11": "healthy" })).toEqual(["draining", undefined, undefined, undefined]);
+		expect(of({ [dns]: "healthy" }, { "10.77.3.11": "drains" })[0]).toBe("draining");
+		expect(of({ [dns]: "drains" }, { "10.77.3.11": "unhealthy" })[0], "the host is silent").toBe("inactive");
 	});
 });

@@ -1,7 +1,15 @@
 // machine.test.ts - the state machine of health, by simulated time.
 
 import { describe, expect, test } from "vitest";
-import { type Assessed, type AssessedState, assess, changedSubjects, type Evidence } from "../../src/health/index.js";
+import {
+	type Assessed,
+	type AssessedState,
+	assess,
+	changedSubjects,
+	type Evidence,
+	PORT_RULES,
+	RULES,
+} from "../../src/health/index.js";
 
 const A = "10.77.3.11";
 
@@ -161,5 +169,17 @@ describe("the state machine of health", () => {
 		const evidence: Evidence[] = [{ subject: A, kind: "farewell", passed: false, at: 5, detail: "it ends" }];
 		expect(assess(one.state, evidence)).toEqual(assess(one.state, evidence));
 		expect(one.now?.health, "the state before is not changed").toBe("healthy");
+	});
+
+	test("R31: a backend's word about a port counts at once, also when it is the first; the hold-down damps it", () => {
+		const rules = { ...RULES, ...PORT_RULES };
+		const say = (state: AssessedState, listens: boolean, at: number) => {
+			const detail = listens ? "a socket is there" : "nothing listens there";
+			return assess(state, [{ subject: A, kind: "port", passed: listens, at, drains: true, detail }], rules);
+		};
+		const dead = say(new Map(), false, 0);
+		expect(dead.get(A)).toMatchObject({ health: "unhealthy", drains: true, reason: "nothing listens there" });
+		expect(say(dead, true, 500).get(A)?.health).toBe("unhealthy");
+		expect(say(dead, true, 1000).get(A)).toMatchObject({ health: "healthy", reason: "a socket is there again" });
 	});
 });

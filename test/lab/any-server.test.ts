@@ -8,7 +8,7 @@ import { type Cluster, ENGINES, labConfig, traces, useCluster } from "./cluster.
 import { addresses, isRoot, type Lab, until } from "./lab.js";
 
 const [seven, eight] = addresses.client.ipv4;
-const [seven6, eight6] = addresses.client.ipv6;
+const [seven6, eight6, nine6, ten6] = addresses.client.ipv6;
 const ECHO = "203.0.113.60";
 const ECHO6 = "2001:db8:53::60";
 /** At the same port of the backend as ECHO. */
@@ -186,6 +186,20 @@ zone:
 			await until("the path MTU to be known", async () => (await client(source, 4000, [target], 0.3)) === 1);
 			expect(await client(source, 4000, Array<string>(5).fill(target))).toBe(5);
 			expect(await client(source, 8000, Array<string>(5).fill(target))).toBe(5);
+		},
+	);
+
+	test.each([
+		["at the service's own port", nine6, `${ECHO6}#7000`],
+		["at another port", ten6, `${MOVED6}#7500`],
+	])(
+		"R34: IPv6 datagrams that the server's own link fragments, %s: packet-too-big about a first fragment takes effect",
+		async (_, source, target) => {
+			const { forwarded_icmp: before = 0 } = await cluster.reasons("gateway");
+			await until("the path MTU to be known", async () => (await client(source, 12_000, [target], 0.3)) === 1);
+			expect(await client(source, 12_000, Array<string>(5).fill(target))).toBe(5);
+			const { forwarded_icmp: after = 0 } = await cluster.reasons("gateway");
+			expect(after).toBeGreaterThan(before);
 		},
 	);
 

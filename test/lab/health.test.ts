@@ -1,5 +1,7 @@
-// health.test.ts - R31: backends that die in several ways, found by the silence or the refusal of their load ports.
+// health.test.ts - R31: backends that die in several ways, found by the silence or the refusal of their load ports, or by
+// the word of their daemons.
 
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type Cluster, ENGINES, useCluster, whoAnswers } from "./cluster.js";
 import { addresses, isRoot, type Lab, until } from "./lab.js";
@@ -75,6 +77,9 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 	/** By flow, of a load: its backends before and after these marks. */
 	const moves = (report: DnsReport, before: number, after: number) =>
 		report.flows.map((flow) => ({ was: backendsOf(flow, 0, before), is: backendsOf(flow, after) }));
+	/** The process of a program that `scripts/lab services` runs. */
+	const programOn = (backend: Backend, name: string) =>
+		Number(readFileSync(`/run/shunt-lab/${lab.prefix}/pids/${name}.${backend}`, "utf8").split(" ")[0]);
 	const events = (kind: string) =>
 		(cluster.daemons.get("gateway")?.stdout ?? "")
 			.split("\n")
@@ -150,6 +155,39 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 		}
 		await cluster.startOne("b1");
 		await allServe();
+	});
+
+	test("R31: a service's program dies under a living daemon: its backend is left at once for this service alone", async () => {
+		const load = await startLoad();
+		const dead = await load.mark();
+		const since = performance.now();
+		process.kill(programOn("b2", "dnsmasq"), "SIGKILL");
+		const target = await until("no rows for b2", async () => {
+			const target = (await dns()).targets.find(({ backend, port: at }) => backend === "b2" && at === 53)!;
+			return target.health === "unhealthy" && target.share === 0 && target;
+		});
+		expect(performance.now() - since).toBeLessThan(3000);
+		expect(target.healthReason).toMatch(/^nothing listens at udp port 53 of b2 since \d\d:\d\d:\d\d$/);
+		const moved = await load.mark();
+		expect(await newSessions()).toEqual(["b1", "b3"]);
+		const report = await load.end();
+		expect(report.lost.filter((number) => number < dead || number >= moved)).toEqual([]);
+		for (const { was, is } of moves(report, dead, moved)) {
+			if (was.join() === "b2") expect(is.join()).toMatch(/^b[13]$/);
+			else expect(is).toEqual(was);
+		}
+		const { services, loads } = await cluster.status("gateway");
+		expect(loads.find(({ server }) => server === "b2")?.health, "the backend itself").toBe("healthy");
+		const web = services.find(({ name, port: at }) => name === "web" && at === 80)!;
+		expect(web.targets.find(({ backend, share }) => backend === "b2" && share > 0)).toBeDefined();
+		expect((await events("health")).at(-1)).toMatchObject({ backend: "b2", health: "unhealthy" });
+		await until("the advice", async () => {
+			const { advice } = await cluster.status("b2");
+			return advice.some((text) => text.startsWith("nothing listens at udp 203.0.113.53:53 on this host; start"));
+		});
+		await lab.startServices();
+		await allServe();
+		expect(await newSessions()).toEqual(["b1", "b2", "b3"]);
 	});
 
 	test("R31: two of three links are pulled: health is no longer believed, and status says so", async () => {

@@ -181,4 +181,29 @@ describe.skipIf(!isRoot)("the kernel's engine outlives its daemon, engine native
 			expect(existsSync(cluster.socket(host))).toBe(false);
 		}
 	});
+
+	test("R29: a daemon whose pins would end with it says so, and stop --keep is refused; so is a backend without an address here", async () => {
+		// biome-ignore format: one option per line would hide the command
+		const command = (role: string, name: string) => [
+			process.execPath, CLI, role, "--config", cluster.config, "--name", name, "--socket", cluster.socket("gateway"), "--json",
+		];
+		const own = 'while umount /run/shunt/bpf 2>/dev/null; do :; done; exec "$@"';
+		const daemon = lab.start("gateway", ["unshare", "--mount", "sh", "-c", own, "sh", ...command("gateway", "g1")]);
+		await daemon.saysOnStdout(/the kernel engine ends with this daemon: [\s\S]*"event":"started"/, 20_000);
+		const stop = [process.execPath, CLI, "stop", "--keep", "--socket", cluster.socket("gateway")] as const;
+		const refused = await lab.run("gateway", stop, { mayFail: true });
+		expect(refused.status).toBe(3);
+		expect(refused.stderr).toMatch(/the kernel engine of the gateway g1 would end with the daemon/);
+		expect(daemon.running).toBe(true);
+		expect(await daemon.stop("SIGUSR2")).toBe(0);
+		expect(daemon.stdout).toMatch(/"event":"stopped","left":false/);
+		expect(await traces(lab, "gateway")).toEqual([]);
+
+		const elsewhere = await lab.run("gateway", command("backend", "b2") as never, { mayFail: true });
+		expect(elsewhere.status).toBe(3);
+		expect(elsewhere.stderr).toMatch(
+			/This host has none of the addresses of the backend b2 \(10\.77\.12\.2, fd77:12::2\)/,
+		);
+		expect(await traces(lab, "gateway")).toEqual([]);
+	});
 });

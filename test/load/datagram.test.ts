@@ -1,7 +1,16 @@
 // datagram.test.ts - load datagrams: round trips, and refusal of every invalid one.
 
 import { describe, expect, test } from "vitest";
-import { decode, encode, type LoadAnswer, type LoadReport, MOST_BYTES } from "../../src/load/index.js";
+import {
+	decode,
+	encode,
+	type LoadAnswer,
+	type LoadRefusal,
+	type LoadReport,
+	MOST_BYTES,
+	questionNonce,
+	unverifiedRefusal,
+} from "../../src/load/index.js";
 
 const KEYS = [
 	{ id: 1, secret: "00112233445566778899aabbccddeeff" },
@@ -39,6 +48,13 @@ describe("load datagrams", () => {
 			const one: LoadAnswer = { ...answer, report: { ...REPORT, ...flags } };
 			expect(decode(encode(one, first), KEYS, NOW, 30_000)).toEqual(one);
 		}
+		const unbound = [{ service: "udp/203.0.113.53/53", port: 5353 }];
+		const ports: LoadAnswer = { ...answer, report: { ...REPORT, unbound } };
+		expect(decode(encode(ports, first), KEYS, NOW, 30_000)).toEqual(ports);
+		for (const wrong of ["all", [{}], [{ service: "udp/203.0.113.53/53" }], Array(101).fill(unbound[0])]) {
+			const refused = { ...answer, report: { ...REPORT, unbound: wrong } } as unknown as LoadAnswer;
+			expect(decode(encode(refused, first), KEYS, NOW, 30_000)).toBe("body");
+		}
 		const bad = { ...answer, report: { ...REPORT, leaving: "yes" } } as unknown as LoadAnswer;
 		expect(decode(encode(bad, first), KEYS, NOW, 30_000)).toBe("body");
 	});
@@ -60,8 +76,54 @@ describe("load datagrams", () => {
 	test("datagrams outside the time window are refused", () => {
 		const datagram = encode(answer, first);
 		expect(decode(datagram, KEYS, NOW + 30_000, 30_000)).toEqual(answer);
-		expect(decode(datagram, KEYS, NOW + 30_001, 30_000)).toBe("window");
-		expect(decode(datagram, KEYS, NOW - 30_001, 30_000)).toBe("window");
+		const outside = { kind: "outside", nonce: answer.nonce, at: NOW };
+		expect(decode(datagram, KEYS, NOW + 30_001, 30_000)).toEqual(outside);
+		expect(decode(datagram, KEYS, NOW - 30_001, 30_000)).toEqual(outside);
+	});
+
+	test("R37: a refusal says why at any difference of the clocks, is as long as the question, and is one of three", () => {
+		const question = encode({ kind: "question", nonce: 7n, at: NOW }, first);
+		for (const why of ["window", "key", "tag"] as const) {
+			const refusal: LoadRefusal = { kind: "refusal", nonce: 7n, at: NOW + 3_600_000, why };
+			const datagram = encode(refusal, first);
+			expect(datagram.length).toBe(question.length);
+			expect(decode(datagram, KEYS, NOW, 30_000)).toEqual(refusal);
+			expect(decode(datagram, [second], NOW, 30_000), "of an unknown key").toBe("key");
+			expect(unverifiedRefusal(datagram)).toEqual(refusal);
+			expect(questionNonce(datagram), "no question: it is never refused itself").toBeUndefined();
+		}
+		expect(questionNonce(question)).toBe(7n);
+		expect(unverifiedRefusal(question)).toBeUndefined();
+		for (const bad of [
+			Buffer.alloc(0),
+			Buffer.alloc(40),
+			question.subarray(0, 39),
+			Buffer.concat([question, question]),
+		])
+			expect([questionNonce(bad), unverifiedRefusal(bad)]).toEqual([undefined, undefined]);
+		const unknown = encode({ kind: "refusal", nonce: 7n, at: NOW, why: "key" }, first);
+		unknown[7] = 4;
+		expect(unverifiedRefusal(unknown)).toBeUndefined();
+	});
+
+	test("R37: a report carries the digest of the configuration, checks of keys and the version; an older one does not", () => {
+		const identity = { config: "0123456789abcdef", keys: [{ id: 1, check: "01234567" }], version: "0.1.0" };
+		const one: LoadAnswer = { ...answer, report: { ...REPORT, identity } };
+		expect(decode(encode(one, first), KEYS, NOW, 30_000)).toEqual(one);
+		for (const bad of [
+			{},
+			null,
+			{ ...identity, config: "0123" },
+			{ ...identity, config: "0123456789ABCDEF" },
+			{ ...identity, version: "" },
+			{ ...identity, version: "x".repeat(65) },
+			{ ...identity, keys: [{ id: 256, check: "01234567" }] },
+			{ ...identity, keys: [{ id: 1, check: first.secret }] },
+			{ ...identity, keys: Array.from({ length: 257 }, () => identity.keys[0]) },
+		]) {
+			const datagram = encode({ ...answer, report: { ...REPORT, identity: bad } as LoadReport }, first);
+			expect(decode(datagram, KEYS, NOW, 30_000), JSON.stringify(bad)).toBe("body");
+		}
 	});
 
 	test("a body that is not a report is refused, although its tag is valid", () => {

@@ -167,6 +167,50 @@ TEST_CASE("sent: R9: an answer that is captured before its question proves no cl
 	CHECK_EQ(proven(), 1);
 }
 
+TEST_CASE("sent: R9: the sweep ends a TCP session by its state: half-open and closing ones sooner, UDP ones by one period")
+{
+	Table t;
+	TableSpec spec = spec_of_one_service();
+	u32 now = 1000;
+	u16 port = 1;
+	auto live = [&](u8 protocol, u8 flags, u32 age) {
+		struct sh_session_key key;
+		sh_session_value value = {};
+		struct sh_flow flow = {};
+
+		spec.services[0].protocol = protocol;
+		spec.services[0].idle_ms = 10000;
+		spec.services[0].idle_transitory_ms = 2000;
+		t.block = build_tables(spec, t.sessions.geometry());
+		u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)] = {};
+		sh_env env = {};
+		env.tables = t.block->tables();
+		env.bucket4 = t.sessions.bucket4();
+		env.bucket6 = t.sessions.bucket6();
+		env.scratch = scratch;
+		flow.family = SH_IPV4;
+		flow.source = client(1);
+		flow.source_port = port++;
+		sh_session_key(sh_control(&env), &flow, 1, &key);
+		value.last = now;
+		value.target = 1;
+		value.flags = flags;
+		CHECK_EQ(sh_session_insert(&env, &key, value.word), SH_INSERTED);
+		bool is = t.live(now + age) == 1;
+		t.live(now += 1000000); // none is left
+		return is;
+	};
+
+	CHECK(live(SH_TCP, 0, ticks(1900)));
+	CHECK(!live(SH_TCP, 0, ticks(2100)));
+	CHECK(live(SH_TCP, SH_SESSION_OPEN, ticks(9900)));
+	CHECK(!live(SH_TCP, SH_SESSION_OPEN, ticks(10100)));
+	CHECK(live(SH_TCP, SH_SESSION_OPEN | SH_SESSION_CLOSING, ticks(1900)));
+	CHECK(!live(SH_TCP, SH_SESSION_OPEN | SH_SESSION_CLOSING, ticks(2100)));
+	CHECK(live(SH_UDP, 0, ticks(9900)));
+	CHECK(!live(SH_UDP, 0, ticks(10100)));
+}
+
 TEST_CASE("sent: R9: new periods hold at once, for sessions that are there: shorter, longer, and none for what is sent")
 {
 	Table t;

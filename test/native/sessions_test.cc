@@ -239,7 +239,7 @@ TEST_CASE("sessions: two threads insert the same flows while a third ages; every
 			sh_session_value seen = sh_session_read(slot);
 			CHECK(seen.target <= 2);
 			if (seen.target)
-				sh_session_touch(slot, seen, 1000);
+				sh_session_touch(slot, seen, 1000, 0);
 		}
 	};
 

@@ -42,10 +42,12 @@ SH_INLINE u16 sh_choose_target(const struct sh_env *env, struct sh_env *env_copy
 	return (u16)index;
 }
 
-/* Steps 4 and 5. `other`, if it is not 0, is the target that the client is to have now, since its own has failed it (R8). */
+/* Steps 4 and 5 of the packet `p`. A TCP connection that is not known here (its session ended, or it came by another gateway)
+ * goes by its row, where every gateway sends it; a backend that does not know it either may send it on (backend.h). `other`, if it is not 0, is the target that the client is to have now, since its own has failed it (R8). */
 SH_INLINE struct sh_assignment sh_assign_target(const struct sh_env *env, struct sh_env *env_copy,
                                                 struct sh_choice *choice, const struct sh_service *service,
-                                                const struct sh_flow *flow, const struct sh_session_key *key, u16 other)
+                                                const struct sh_flow *flow, const struct sh_session_key *key, u16 other,
+                                                const struct sh_parsed *p)
 {
 	u32 now = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT);
 	union sh_session_value seen, next = {0};
@@ -54,17 +56,17 @@ SH_INLINE struct sh_assignment sh_assign_target(const struct sh_env *env, struct
 	int expired = 0;
 
 	if (slot) {
-		expired = sh_session_age(now, seen.last) > service->idle_ticks;
+		expired = sh_session_age(now, seen.last) > sh_session_period(service, seen.flags);
 		if (seen.target && !expired && (SH_LIKELY(!other) || seen.target == other) &&
 		    sh_target_usable(sh_target_at(env, seen.target), seen.epoch)) {
-			sh_session_touch(slot, seen, now);
+			sh_session_touch(slot, seen, now, p->marks);
 			answer.target = seen.target;
 			answer.reason = SH_R_forwarded;
 			return answer;
 		}
 	}
 	next.last = now;
-	choice->by = SH_BY_LOADS;
+	choice->by = sh_parsed_continues(p) ? SH_BY_ROW : SH_BY_LOADS;
 	next.target = sh_choose_target(env, env_copy, choice, service, flow, other, &next.epoch);
 	if (!next.target)
 		return answer;

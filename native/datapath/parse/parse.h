@@ -16,6 +16,7 @@
 #include "datapath/passage.h"
 #include "datapath/platform.h"
 #include "datapath/reasons.h"
+#include "datapath/session/layout.h"
 
 #define SH_CONTINUE 0xff
 #define SH_EXTENSIONS 6 /* IPv6 extension headers walked */
@@ -118,7 +119,7 @@ SH_INLINE u8 sh_parse_ip(const struct sh_frame *frame, struct sh_parsed *p)
 	p->fragment_id = 0;
 	p->icmp_error = 0;
 	p->carrier = SH_CARRIER_NONE;
-	p->begins = 0;
+	p->marks = 0;
 	if (p->ethertype == sh_htons(SH_ETH_IPV4))
 		return sh_parse_ipv4(frame, p);
 	if (p->ethertype == sh_htons(SH_ETH_IPV6))
@@ -346,12 +347,20 @@ SH_INLINE u8 sh_parse_transport(const struct sh_frame *frame, struct sh_parsed *
 		if ((tcp->offset >> 4) < 5 || (u32)(tcp->offset >> 4) * 4 > left)
 			return SH_R_bad_transport;
 		if ((tcp->flags & (SH_TCP_SYN | SH_TCP_ACK | SH_TCP_RST)) == SH_TCP_SYN) {
-			p->begins = 1;
+			p->marks = SH_SESSION_BEGINS;
 			if (p->fragmentation == SH_WHOLE && tcp->offset >> 4 > 5)
 				p->carrier = SH_CARRIER_SYN;
+		} else if (!(tcp->flags & SH_TCP_SYN)) {
+			p->marks = tcp->flags & (SH_TCP_FIN | SH_TCP_RST) ? SH_SESSION_CLOSING : SH_SESSION_OPEN;
 		}
 	}
 	return sh_parse_ports(frame, p, p->l4, 0);
+}
+
+/* A TCP packet that begins no connection: it belongs to one, whether or not that is known here. */
+SH_INLINE int sh_parsed_continues(const struct sh_parsed *p)
+{
+	return p->protocol == SH_TCP && !(p->marks & SH_SESSION_BEGINS);
 }
 
 /* The flow that a tag covers: a later fragment can't know its ports, so no fragment's tag covers them. */

@@ -19,6 +19,11 @@ enum {
 	SH_SESSION_PROVEN = 1, /* a second packet came: not a one-packet flood; evicted last */
 	SH_SESSION_FRESH = 2,  /* made or moved since the last sweep, which looks whether the flow has another record */
 	SH_SESSION_SENT = 4,   /* made by a packet of the backend's: none of the client's has been seen yet */
+	/* TCP, as the client's packets tell: neither bit is half-open, OPEN alone is established. */
+	SH_SESSION_OPEN = 8,     /* after its first packet, one without SYN came */
+	SH_SESSION_CLOSING = 16, /* FIN or RST came */
+	SH_SESSION_STATE = SH_SESSION_OPEN | SH_SESSION_CLOSING,
+	SH_SESSION_BEGINS = 32, /* of a packet, never of a record: a SYN, which begins a connection */
 };
 
 /* The second word of a record. Only `last` is written while a session lives; all four change together (one 64-bit

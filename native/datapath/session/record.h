@@ -113,13 +113,19 @@ SH_INLINE int sh_session_later(u32 a, u32 b)
 	return a != b && a - b <= 0x7fffffffu;
 }
 
-/* A packet of a live session: its time, and from the second packet on the mark that the flow is not a one-packet flood. Returns 0 when
+/* How long a session in this state may be idle: of TCP all of `idle` only when established (RFC 5382, REQ-5). */
+SH_INLINE u32 sh_session_period(const struct sh_service *service, u8 flags)
+{
+	return (flags & SH_SESSION_STATE) == SH_SESSION_OPEN ? service->idle_ticks : service->idle_transitory_ticks;
+}
+
+/* A packet of a live session: its time, the state that `marks` (passage.h) bring it to, and from the second packet on the mark that the flow is not a one-packet flood. Returns 0 when
  * the session has changed since it was read. A time that is ahead stays: the session ends at the later of both. */
-SH_INLINE int sh_session_touch(struct sh_session4 *slot, union sh_session_value seen, u32 now)
+SH_INLINE int sh_session_touch(struct sh_session4 *slot, union sh_session_value seen, u32 now, u8 marks)
 {
 	union sh_session_value next = seen;
 
-	if (seen.flags & SH_SESSION_PROVEN) {
+	if (SH_LIKELY((seen.flags & (SH_SESSION_PROVEN | marks)) == (SH_SESSION_PROVEN | marks))) {
 		if (sh_session_later(now, seen.last))
 			SH_WRITE_ONCE(slot->value.last, now);
 		return 1;
@@ -131,6 +137,10 @@ SH_INLINE int sh_session_touch(struct sh_session4 *slot, union sh_session_value 
 		next.flags &= (u8)~SH_SESSION_SENT;
 	else
 		next.flags |= SH_SESSION_PROVEN;
+	if (marks & SH_SESSION_BEGINS)
+		next.flags &= (u8)~SH_SESSION_STATE;
+	else
+		next.flags |= marks;
 	return __sync_bool_compare_and_swap(&slot->value.word, seen.word, next.word);
 }
 

@@ -51,7 +51,7 @@ SH_INLINE void sh_invite(const struct sh_env *env, const struct sh_service *serv
 	next.last = (u32)(sh_now_ns(env) >> SH_TICK_SHIFT) - service->idle_ticks +
 	            (u32)((u64)work->ticket_left_s * 1000000000 >> SH_TICK_SHIFT);
 	next.target = SH_TARGET_LOCAL;
-	next.flags = SH_SESSION_PROVEN;
+	next.flags = SH_SESSION_PROVEN | SH_SESSION_OPEN; /* it ends by the period of `idle` */
 	if (!slot) {
 		sh_session_insert(&work->env_copy, &work->key, next.word);
 		return;

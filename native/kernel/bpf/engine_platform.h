@@ -201,15 +201,13 @@ SH_INLINE void sh_frame_refresh(struct sh_frame *frame)
 	sh_frame_reload(frame);
 }
 
-/* A test has neither a clock nor sockets of its own. */
-SH_STAGE int sh_socket_listens(const struct sh_env *env, const struct sh_frame *frame, const struct sh_flow *flow)
+/* The state of the socket that takes a packet of this flow: enum of <linux/bpf.h>, 0: there is none. */
+SH_STAGE u32 sh_socket_state(const struct sh_frame *frame, const struct sh_flow *flow)
 {
 	struct bpf_sock_tuple tuple = {};
 	struct bpf_sock *socket;
-	u32 size;
+	u32 size, state;
 
-	if (!sh_state.clock.tick_ns)
-		return 1;
 	if (flow->family == 4) {
 		tuple.ipv4.saddr = flow->source.w[3];
 		tuple.ipv4.daddr = flow->destination.w[3];
@@ -223,14 +221,37 @@ SH_STAGE int sh_socket_listens(const struct sh_env *env, const struct sh_frame *
 		tuple.ipv6.dport = flow->destination_port;
 		size = sizeof(tuple.ipv6);
 	}
-	if (flow->protocol == SH_UDP)
+	if (flow->protocol == SH_UDP) {
 		socket = bpf_sk_lookup_udp(frame->ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
-	else
-		socket = bpf_sk_lookup_tcp(frame->ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+		if (!socket)
+			return 0;
+		bpf_sk_release(socket);
+		return BPF_TCP_CLOSE;
+	}
+	socket = bpf_skc_lookup_tcp(frame->ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0); /* in TIME_WAIT, too */
 	if (!socket)
 		return 0;
+	state = socket->state;
 	bpf_sk_release(socket);
-	return 1;
+	return state;
+}
+
+/* A test has neither a clock nor sockets of its own. */
+SH_INLINE int sh_socket_listens(const struct sh_env *env, const struct sh_frame *frame, const struct sh_flow *flow)
+{
+	(void)env;
+	return !sh_state.clock.tick_ns || sh_socket_state(frame, flow);
+}
+
+SH_INLINE int sh_socket_connected(const struct sh_env *env, const struct sh_frame *frame, const struct sh_flow *flow)
+{
+	u32 state;
+
+	(void)env;
+	if (!sh_state.clock.tick_ns)
+		return 0;
+	state = sh_socket_state(frame, flow);
+	return state && state != BPF_TCP_LISTEN;
 }
 
 /* Bytes of the first buffer. The barrier keeps the compiler from folding the two pointers into other sums, which the

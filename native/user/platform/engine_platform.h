@@ -46,7 +46,8 @@ struct sh_env {
 	struct sh_fragment *fragments;
 	u32 *limits;                               /* SH_LIMITS + 1; NULL: nothing is limited */
 	struct sh_pending_redirect *told;          /* SH_PENDING_REDIRECTS; NULL: no pending redirects */
-	int (*served)(const struct sh_flow *flow); /* does a socket of this host's take it? NULL: not queried */
+	/* Does a socket of this host's take it, or, `connected`, is there a TCP connection? NULL: not queried. */
+	int (*served)(const struct sh_flow *flow, int connected);
 	u64 *scratch;                              /* SH_SCRATCH_BYTES, this worker's own */
 	struct sh_tag_cache *kept;                 /* this worker's own; NULL: nothing is kept */
 	u32 ifindex;                               /* of the interface that the packets come from */
@@ -169,7 +170,13 @@ SH_INLINE void sh_frame_refresh(struct sh_frame *frame)
 SH_INLINE int sh_socket_listens(const struct sh_env *env, const struct sh_frame *frame, const struct sh_flow *flow)
 {
 	(void)frame;
-	return !env->served || env->served(flow);
+	return !env->served || env->served(flow, 0);
+}
+
+SH_INLINE int sh_socket_connected(const struct sh_env *env, const struct sh_frame *frame, const struct sh_flow *flow)
+{
+	(void)frame;
+	return env->served && env->served(flow, 1);
 }
 
 SH_INLINE u32 sh_length(const struct sh_frame *frame)

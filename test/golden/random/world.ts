@@ -114,6 +114,7 @@ function service(dice: Dice, world: World, addresses: readonly Buffer[]): Mutabl
 		family: (isMapped(address) ? (dice.once(30) ? 6 : 4) : 6) as 4 | 6,
 		redirection: dice.below(world.redirections.length),
 		idleMs: dice.one([0, 1, 50, 1000, 1000, 10_000, 30_000, 0xffffffff]),
+		idleTransitoryMs: dice.one([0, 1, 50, 1000, 30_000]),
 		idleSentMs: dice.one([0, 1, 50, 1000, 30_000, 0xffffffff]),
 		invitedOnly: dice.once(4),
 		refusesSilently: dice.once(4),
