@@ -331,6 +331,38 @@ export interface Explanation {
 	why: string[];
 }
 
+/** One thing that a gateway observes of a backend. */
+export interface HealthCheck {
+	backend: string;
+	/** null: the backend as a whole. */
+	service: string | null;
+	/** load: its load reports; port: its daemon's word about the service's socket; else the type of a probe. */
+	check: "load" | "port" | "tcp" | "udp" | "dns" | "http" | "https";
+	/** The backend's address, or the service's port there. */
+	subject: string;
+	health: Health;
+	reason: string;
+	/** Since when; null: it was never known. */
+	forMs: number | null;
+	/** Of a probe, and how many there were; null: none yet. */
+	last: {
+		passed: boolean;
+		detail: string;
+		ms: number;
+		agoMs: number;
+		sent: number;
+		failed: number;
+	} | null;
+}
+
+/** `GET /health`; on a backend without checks. */
+export interface HealthAnswer {
+	role: Role;
+	name: string;
+	checks: HealthCheck[];
+	advice: string[];
+}
+
 /** `POST /reload` */
 export interface Reloaded {
 	epoch: number;

@@ -93,6 +93,32 @@ export interface ServiceHealth {
 	readonly panic: number;
 	/** If no backend is usable, all are used, or none. */
 	readonly fail: "open" | "refuse";
+	/** null: none is configured. */
+	readonly probe: Probe | null;
+}
+
+/** What every gateway asks a service at each backend. */
+export interface Probe {
+	readonly type: "tcp" | "udp" | "dns" | "http" | "https";
+	/** A companion port at the backend's own address, asked directly; null: the service, through the tunnel. */
+	readonly port: number | null;
+	/** Hex digits; null: nothing, or anything. */
+	readonly send: string | null;
+	readonly expect: string | null;
+	/** Of a DNS question; "" is the root. */
+	readonly name: string;
+	readonly record: "A" | "AAAA" | "NS" | "SOA" | "TXT";
+	readonly path: string;
+	/** Of an HTTP request; null: the service's address. */
+	readonly host: string | null;
+	/** null: 200 to 399. */
+	readonly status: number | null;
+	readonly intervalMs: number;
+	readonly timeoutMs: number;
+	readonly rise: number;
+	readonly fall: number;
+	/** 0 to 1, of the interval. */
+	readonly jitter: number;
 }
 
 export interface Backend {

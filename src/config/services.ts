@@ -5,7 +5,7 @@
 import { strategyOf } from "../policy/strategy/index.js";
 import { parseAddress, parsePrefixes } from "./address.js";
 import { list } from "./field-types.js";
-import type { Backend, Choice, Family, Redirection, Rule, Service, ServiceHealth, Terms } from "./model.js";
+import type { Backend, Choice, Family, Probe, Redirection, Rule, Service, ServiceHealth, Terms } from "./model.js";
 import { serviceKey } from "./model.js";
 import { checkOwnPorts, type OwnPorts, warnOfOwnAddresses } from "./own-ports.js";
 import type { Path, ProblemList } from "./problems.js";
@@ -47,6 +47,7 @@ export function buildServices(
 			terms: buildTerms(["services", name, "redirect"], fields.redirect, {}, problems),
 		};
 		checkProtocols(name, fields, problems);
+		const probe = buildProbe(name, fields.health.probe, health, problems);
 		checkOwnPorts(name, fields, ownPorts, problems);
 		warnOfOwnAddresses(name, fields, ownPorts, problems);
 		const many = Array.isArray(fields.address);
@@ -80,7 +81,7 @@ export function buildServices(
 					spread: strategyOf(fields.choose).spread ?? fields.spread,
 					choose: fields.choose,
 					via: familyOf(fields.via),
-					health: buildHealth(fields.health, health),
+					health: { ...buildHealth(fields.health, health), probe: probeFor(protocol, probe) },
 					invitedOnly: fields.uninvited === "drop",
 					refusesSilently: fields.refuse === "silent",
 					redirection,
@@ -273,8 +274,53 @@ function buildTerms(path: Path, fields: TermsFields | undefined, outer: TermsFie
 	};
 }
 
+function buildProbe(
+	name: string,
+	fields: ServiceFields["health"]["probe"],
+	all: HealthFields,
+	problems: ProblemList,
+): Probe | null {
+	if (fields === undefined) return null;
+	const report = (field: string, message: string) =>
+		problems.add("SHUNT_CONFIG_REFERENCE", ["services", name, "health", "probe", field], message);
+	const { type, send, sendHex, expect, expectHex, name: question = "" } = fields;
+	if (send !== undefined && sendHex !== undefined) report("sendHex", "given together with send; remove one of the two");
+	if (expect !== undefined && expectHex !== undefined)
+		report("expectHex", "given together with expect; remove one of the two");
+	if (type === "udp" && send === undefined && sendHex === undefined)
+		report(
+			"type",
+			"udp without send; a UDP service answers a question only; give send, or a companion port with type: tcp",
+		);
+	const hexOf = (value: string | undefined, hex: string | undefined) =>
+		value === undefined ? (hex ?? null) : Buffer.from(value).toString("hex");
+	return {
+		type,
+		port: fields.port ?? null,
+		send: hexOf(send, sendHex),
+		expect: hexOf(expect, expectHex),
+		name: question,
+		record: fields.record,
+		path: fields.path,
+		host: fields.host ?? null,
+		status: fields.status ?? null,
+		intervalMs: ms(fields.interval),
+		timeoutMs: ms(fields.timeout),
+		rise: fields.rise ?? all.rise,
+		fall: fields.fall ?? all.fall,
+		jitter: parseShare(fields.jitter) ?? 0,
+	};
+}
+
+/** A service with both protocols has a probe for the one that it asks by, and for the other one it is the same answer. */
+function probeFor(protocol: "udp" | "tcp", probe: Probe | null): Probe | null {
+	if (probe === null || probe.port !== null) return probe;
+	const asks = probe.type === "udp" ? "udp" : probe.type === "dns" ? protocol : "tcp";
+	return asks === protocol ? probe : null;
+}
+
 /** Fields that the service does not have are the cluster's. */
-function buildHealth(own: ServiceFields["health"], all: HealthFields): ServiceHealth {
+function buildHealth(own: ServiceFields["health"], all: HealthFields): Omit<ServiceHealth, "probe"> {
 	return {
 		bound: own.bound ?? all.bound,
 		slowStartMs: ms(own.slowStart ?? all.slowStart),

@@ -129,6 +129,7 @@ function answersOnceStarted(member: () => Member | undefined, reload: Answers["r
 	const now = () => answersOf(started(member()));
 	return {
 		status: () => now().status(),
+		health: () => now().health(),
 		sessions: async (query) => now().sessions(query),
 		countSessions: async (filter) => now().countSessions(filter),
 		expireSessions: async (filter) => now().expireSessions(filter),

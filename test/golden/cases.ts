@@ -402,7 +402,7 @@ export const cases: Case[] = [
 				frame: four(ipv4("192.0.2.1", VIP, 17, udp(4000, 53, Buffer.alloc(80, 1)), 0x2000)),
 				reason: "no_target",
 			},
-			{ at: 17, frame: four(icmpError(answerOf(4000))), reason: "icmp_unknown" },
+			{ at: 17, frame: four(icmpError(ipv4(VIP, "192.0.2.9", 17, udp(53, 4000, body)))), reason: "icmp_unknown" },
 			// A service with a target is not concerned.
 			{ at: 18, frame: four(udp4("192.0.2.1", 4000, "203.0.113.1", 7)), reason: "forwarded_new" },
 		],
