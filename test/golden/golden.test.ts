@@ -24,11 +24,15 @@ import { type Case, CONFIG, KEYS, cases as others } from "./cases.js";
 import { contradiction } from "./explained.js";
 import { policies } from "./policies.js";
 import { questions } from "./questions.js";
+import { record, writeRecording } from "./recording.js";
 
 const cases = [...others, ...questions, ...policies];
 
 const work = mkdtempSync(join(tmpdir(), "shunt-golden-"));
-afterAll(() => rmSync(work, { recursive: true, force: true }));
+afterAll(() => {
+	rmSync(work, { recursive: true, force: true });
+	writeRecording();
+});
 
 /** Only a live engine can meet these: a link that is full or refuses, a frame without room before it, no tables. */
 const LIVE = ["transmit_full", "transmit_failed", "no_headroom", "table_missing", "probe_unserved"];
@@ -105,7 +109,7 @@ function steps(one: Case): { at: number; compiled: Compiled }[] {
 }
 
 function run(one: Case, files: Files, kernel: boolean): FileRunResult {
-	return runFile({
+	const options = {
 		kernel,
 		explain: true,
 		sent: one.packets.flatMap(({ sent }, i) => (sent ? [i] : [])),
@@ -113,7 +117,10 @@ function run(one: Case, files: Files, kernel: boolean): FileRunResult {
 		...files,
 		inner: files.inner,
 		...(one.sessions4 === undefined ? {} : { sessions4: one.sessions4 }),
-	});
+	};
+	const result = runFile(options);
+	if (!kernel && !one.userSpaceOnly) record(one.name, options, result);
+	return result;
 }
 
 /** By port; a tick of the table's clock is a little longer than a millisecond. */
