@@ -22,7 +22,7 @@ template <typename T> T packed(const u8 *p)
 	return value;
 }
 
-constexpr size_t PACKED_SERVICE = 38;
+constexpr size_t PACKED_SERVICE = 39;
 
 inline TableSpec::Service unpack_service(const u8 *p)
 {
@@ -39,6 +39,7 @@ inline TableSpec::Service unpack_service(const u8 *p)
 	s.idle_sent_ms = packed<u32>(p + 32);
 	s.count_sources = p[36] != 0;
 	s.invited_only = p[37] != 0;
+	s.refuses_silently = p[38] != 0;
 	return s;
 }
 

@@ -83,6 +83,7 @@ export function buildServices(
 					via: familyOf(fields.via),
 					health: { ...buildHealth(fields.health, health), probe: probeFor(protocol, probe) },
 					invitedOnly: fields.uninvited === "drop",
+					refusesSilently: fields.refuse === "silent",
 					redirection,
 					rules: rules.get(address.family) ?? [],
 				});

@@ -5,7 +5,7 @@ import type { TableRule, TableService, TableTarget } from "../policy/index.js";
 
 /** Bytes of an entry. */
 export const PACKED_BYTES = {
-	service: 38,
+	service: 39,
 	rule: 21,
 	target: 66,
 } as const;
@@ -23,6 +23,7 @@ const SERVICE = {
 	idleSentMs: 32,
 	countSources: 36,
 	invitedOnly: 37,
+	refusesSilently: 38,
 } as const satisfies Record<keyof TableService, number>;
 
 export function packService(from: TableService, to: Buffer, at: number): void {
@@ -37,6 +38,7 @@ export function packService(from: TableService, to: Buffer, at: number): void {
 	to.writeUInt32LE(from.idleSentMs ?? 0, at + SERVICE.idleSentMs);
 	to.writeUInt8(from.countSources ? 1 : 0, at + SERVICE.countSources);
 	to.writeUInt8(from.invitedOnly ? 1 : 0, at + SERVICE.invitedOnly);
+	to.writeUInt8(from.refusesSilently ? 1 : 0, at + SERVICE.refusesSilently);
 }
 
 /** Where each field begins. One is missing: run node scripts/table-fields.mjs. */
