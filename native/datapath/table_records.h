@@ -61,8 +61,9 @@ SH_STATIC_ASSERT(sizeof(struct sh_key) == 24, "native/datapath/table_fields.yaml
 
 /* sh_service.flags */
 enum {
-	SH_SERVICE_INVITED_ONLY = 1, /* On a backend: direct packets only of clients that showed a ticket */
-	SH_SERVICE_NO_SESSION = 4,   /* Each datagram is chosen by itself, and no record is kept */
+	SH_SERVICE_INVITED_ONLY = 1,     /* On a backend: direct packets only of clients that showed a ticket */
+	SH_SERVICE_REFUSES_SILENTLY = 2, /* A packet that no target is to serve is dropped, not answered */
+	SH_SERVICE_NO_SESSION = 4,       /* Each datagram is chosen by itself, and no record is kept */
 };
 
 /* A service: the address, port and protocol that clients use. Slot of an open-addressed table, keyed by the first

@@ -22,7 +22,7 @@ template <typename T> T packed(const u8 *p)
 	return value;
 }
 
-constexpr size_t PACKED_SERVICE = 42;
+constexpr size_t PACKED_SERVICE = 43;
 
 inline TableSpec::Service unpack_service(const u8 *p)
 {
@@ -41,7 +41,8 @@ inline TableSpec::Service unpack_service(const u8 *p)
 	s.idle_sent_ms = packed<u32>(p + 35);
 	s.count_sources = p[39] != 0;
 	s.invited_only = p[40] != 0;
-	s.no_session = p[41] != 0;
+	s.refuses_silently = p[41] != 0;
+	s.no_session = p[42] != 0;
 	return s;
 }
 

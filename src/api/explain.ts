@@ -142,6 +142,7 @@ function sentences(
 		else if (service.noSession && service.spread === "flow")
 			why.push("Each datagram is chosen by itself, by its 5-tuple and its checksum: the next may go elsewhere.");
 		else why.push(rowText(spreadOf(service), native.choice.rows, native.choice.row, weighed));
+		if (reason === "refused") why.push("The packet is refused by a TCP reset or port unreachable (refuse: reset).");
 	}
 	if (target) {
 		const at = endpoint(target.address, target.port === 0 ? query.destinationPort : target.port);

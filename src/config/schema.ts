@@ -71,7 +71,7 @@ const rule = map({
 	action: choice(["allow", "refuse", "silent"])
 		.optional()
 		.describe(
-			"allow: these sources are served. refuse, silent: they are not; refuse tells them so, silent does not. Default: allow.",
+			"allow: these sources are served. refuse, silent: they are not, and their packets are dropped; refuse leaves room for an answer in a later version. Default: allow.",
 		),
 });
 
@@ -120,6 +120,11 @@ export const serviceSchema = map({
 	uninvited: choice(["accept", "drop"])
 		.default("accept")
 		.describe("What a backend does with packets sent to its own address by clients that were not redirected."),
+	refuse: choice(["reset", "silent"])
+		.default("reset")
+		.describe(
+			"What a gateway answers where no active target is left. reset: a TCP reset, or port unreachable for UDP. silent: nothing.",
+		),
 	backends: choices().describe("Backends that serve it."),
 	health: serviceHealthSchema.prefault({}).describe("Health of its backends, see docs/health.md."),
 	redirect: terms().optional().describe("Redirection of clients."),

@@ -105,6 +105,7 @@ export function buildServices(
 						health: { ...buildHealth(fields.health, health), probe: probeFor(protocol, probe) },
 						noSession: fields.session === "none",
 						invitedOnly: fields.uninvited === "drop",
+						refusesSilently: fields.refuse === "silent",
 						...withPort(ports, redirection, rules.get(address.family) ?? []),
 					});
 				}

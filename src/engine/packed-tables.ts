@@ -5,7 +5,7 @@ import type { TableRule, TableService, TableTarget } from "../policy/index.js";
 
 /** Bytes of an entry. */
 export const PACKED_BYTES = {
-	service: 42,
+	service: 43,
 	rule: 21,
 	target: 66,
 } as const;
@@ -25,7 +25,8 @@ const SERVICE = {
 	idleSentMs: 35,
 	countSources: 39,
 	invitedOnly: 40,
-	noSession: 41,
+	refusesSilently: 41,
+	noSession: 42,
 } as const satisfies Record<keyof TableService, number>;
 
 export function packService(from: TableService, to: Buffer, at: number): void {
@@ -42,6 +43,7 @@ export function packService(from: TableService, to: Buffer, at: number): void {
 	to.writeUInt32LE(from.idleSentMs ?? 0, at + SERVICE.idleSentMs);
 	to.writeUInt8(from.countSources ? 1 : 0, at + SERVICE.countSources);
 	to.writeUInt8(from.invitedOnly ? 1 : 0, at + SERVICE.invitedOnly);
+	to.writeUInt8(from.refusesSilently ? 1 : 0, at + SERVICE.refusesSilently);
 	to.writeUInt8(from.noSession ? 1 : 0, at + SERVICE.noSession);
 }
 

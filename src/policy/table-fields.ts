@@ -50,6 +50,8 @@ export interface TableService {
 	readonly countSources?: boolean;
 	/** On a backend: direct packets only of clients that showed a ticket. Default false. */
 	readonly invitedOnly?: boolean;
+	/** A packet that no target is to serve is dropped, not answered. Default false. */
+	readonly refusesSilently?: boolean;
 	/** Each datagram is chosen by itself, and no record is kept. Default false. */
 	readonly noSession?: boolean;
 }
@@ -194,6 +196,7 @@ export interface ServiceTableFields {
 	readonly idleTransitoryMs?: TableService["idleTransitoryMs"];
 	readonly idleSentMs?: TableService["idleSentMs"];
 	readonly invitedOnly?: TableService["invitedOnly"];
+	readonly refusesSilently?: TableService["refusesSilently"];
 	readonly noSession?: TableService["noSession"];
 }
 
@@ -207,6 +210,7 @@ export function serviceTableFields(from: ServiceTableFields): ServiceTableFields
 		idleTransitoryMs: from.idleTransitoryMs,
 		idleSentMs: from.idleSentMs,
 		invitedOnly: from.invitedOnly,
+		refusesSilently: from.refusesSilently,
 		noSession: from.noSession,
 	};
 }

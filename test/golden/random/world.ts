@@ -121,6 +121,7 @@ function service(dice: Dice, world: World, addresses: readonly Buffer[]): Mutabl
 		noSession: dice.once(6),
 		portLast: 0,
 		addressLength: 128,
+		refusesSilently: dice.once(4),
 	};
 	if (dice.once(4)) made.portLast = Math.min(65_535, made.port + dice.one([1, 30, 1000, 65_535]));
 	// Its address need not be the first of the prefix: the builder cuts it.
