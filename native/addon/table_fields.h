@@ -36,6 +36,7 @@ inline TableSpec::Service read_service(const Fields &f)
 	s.idle_sent_ms = (u32)f.number("idleSentMs", 0xffffffff, s.idle_sent_ms);
 	s.count_sources = f.flag("countSources", s.count_sources);
 	s.invited_only = f.flag("invitedOnly", s.invited_only);
+	s.refuses_silently = f.flag("refusesSilently", s.refuses_silently);
 	return s;
 }
 

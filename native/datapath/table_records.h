@@ -53,7 +53,8 @@ SH_STATIC_ASSERT(sizeof(struct sh_key) == 24, "native/datapath/table_fields.yaml
 
 /* sh_service.flags */
 enum {
-	SH_SERVICE_INVITED_ONLY = 1, /* On a backend: direct packets only of clients that showed a ticket */
+	SH_SERVICE_INVITED_ONLY = 1,     /* On a backend: direct packets only of clients that showed a ticket */
+	SH_SERVICE_REFUSES_SILENTLY = 2, /* A packet that no target is to serve is dropped, not answered */
 };
 
 /* A service: the address, port and protocol that clients use. Slot of an open-addressed table, keyed by the first

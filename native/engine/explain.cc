@@ -148,7 +148,7 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 		}
 	}
 	const sh_target *target = e.chosen ? sh_target_at(&env, e.chosen) : nullptr;
-	e.reason = SH_R_no_target;
+	e.reason = service->flags & SH_SERVICE_REFUSES_SILENTLY ? SH_R_no_target : SH_R_refused;
 	if (!target || target->state == SH_INACTIVE)
 		return e;
 	e.target = e.chosen;

@@ -4,6 +4,7 @@
 #include "engine/table_check.h"
 
 #include <algorithm>
+#include <bitset>
 #include <map>
 #include <set>
 #include <tuple>
@@ -65,8 +66,11 @@ static Status check_direct(const TableSpec &spec, const std::vector<bool> &servi
 
 static Status check_rules(const TableSpec &spec, const std::vector<bool> &services)
 {
-	std::set<std::tuple<u16, u8, u64, u64>> keys;
-	std::map<u16, std::set<u8>> lengths; // by service
+	std::vector<std::tuple<u16, u8, u64, u64, size_t>>
+		keys;                            // sorted later: a set of 100,000 takes ten times as long
+	std::map<u16, std::bitset<129>> lengths; // by service
+
+	keys.reserve(spec.rules.size());
 
 	for (size_t i = 0; i < spec.rules.size(); i++) {
 		const TableSpec::Rule &r = spec.rules[i];
@@ -79,14 +83,21 @@ static Status check_rules(const TableSpec &spec, const std::vector<bool> &servic
 			return wrong("rules", i,
 			             "names a redirection that does not exist: " + std::to_string(r.redirection));
 		sh_addr prefix = sh_addr_prefix(&r.prefix, r.length);
-		if (!keys.insert({r.service, r.length, prefix.d[0], prefix.d[1]}).second)
-			return wrong("rules", i, "has the service and prefix of another rule");
-		lengths[r.service].insert(r.length);
-		if (lengths[r.service].size() > SH_PREFIX_LENGTHS)
+		keys.emplace_back(r.service, r.length, prefix.d[0], prefix.d[1], i);
+		std::bitset<129> &of_service = lengths[r.service];
+		of_service.set(r.length);
+		if (of_service.count() > SH_PREFIX_LENGTHS)
 			return wrong("rules", i,
 			             "brings its service to more than " + std::to_string(SH_PREFIX_LENGTHS) +
 			                     " different prefix lengths");
 	}
+	std::sort(keys.begin(), keys.end());
+	auto same = std::adjacent_find(keys.begin(), keys.end(), [](const auto &a, const auto &b) {
+		return std::get<0>(a) == std::get<0>(b) && std::get<1>(a) == std::get<1>(b) &&
+		       std::get<2>(a) == std::get<2>(b) && std::get<3>(a) == std::get<3>(b);
+	});
+	if (same != keys.end())
+		return wrong("rules", std::get<4>(*std::next(same)), "has the service and prefix of another rule");
 	return Status();
 }
 

@@ -32,6 +32,7 @@ inline struct sh_service service_record(const TableSpec::Service &s)
 	r.family = s.family;
 	r.redirection = s.redirection;
 	r.flags |= s.invited_only ? SH_SERVICE_INVITED_ONLY : 0;
+	r.flags |= s.refuses_silently ? SH_SERVICE_REFUSES_SILENTLY : 0;
 	return r;
 }
 

@@ -20,17 +20,18 @@ struct TableSpec {
 		u64 k[2] = {}; // 128 bits.
 	};
 	struct Service {
-		u16 id = 0;                 // Stable across sets of tables: sessions name it.
-		sh_addr address = {};       // What clients send to (VIP).
-		u16 port = 0;               // What clients send to.
-		u8 protocol = 0;            // 6 (TCP) or 17 (UDP).
-		u8 family = 0;              // Of the address.
-		u16 redirection = 0;        // Index into redirections, for a source that no rule matches.
-		u32 idle_ms = 0;            // A session expires this long after the client's last packet.
-		u32 idle_transitory_ms = 0; // The same of a TCP session that is half-open or closing; 0: idle_ms.
-		u32 idle_sent_ms = 0;       // The same after the backend's; the later of both decides. 0: egress session refresh is disabled.
-		bool count_sources = false; // Its load counts source addresses, not flows (R10).
-		bool invited_only = false;  // On a backend: direct packets only of clients that showed a ticket.
+		u16 id = 0;                    // Stable across sets of tables: sessions name it.
+		sh_addr address = {};          // What clients send to (VIP).
+		u16 port = 0;                  // What clients send to.
+		u8 protocol = 0;               // 6 (TCP) or 17 (UDP).
+		u8 family = 0;                 // Of the address.
+		u16 redirection = 0;           // Index into redirections, for a source that no rule matches.
+		u32 idle_ms = 0;               // A session expires this long after the client's last packet.
+		u32 idle_transitory_ms = 0;    // The same of a TCP session that is half-open or closing; 0: idle_ms.
+		u32 idle_sent_ms = 0;          // The same after the backend's; the later of both decides. 0: egress session refresh is disabled.
+		bool count_sources = false;    // Its load counts source addresses, not flows (R10).
+		bool invited_only = false;     // On a backend: direct packets only of clients that showed a ticket.
+		bool refuses_silently = false; // A packet that no target is to serve is dropped, not answered.
 	};
 	struct Direct {
 		u16 service = 0;      // A service's id. Where two services listen at one endpoint, the first is taken.

@@ -140,6 +140,7 @@ function sentences(
 				? "That redirection has no active target."
 				: rowText(service.spread, native.choice.rows, native.choice.row, weighed),
 		);
+		if (reason === "refused") why.push("The packet is refused by a TCP reset or port unreachable (refuse: reset).");
 	}
 	if (target) {
 		const at = endpoint(target.address, target.port);

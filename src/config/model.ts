@@ -74,6 +74,8 @@ export interface Service extends CopiedServiceFields {
 	readonly health: ServiceHealth;
 	/** A backend accepts packets to its own address only from clients that were redirected. */
 	readonly invitedOnly: boolean;
+	/** Where no target is left for a packet, a gateway drops it without an answer. */
+	readonly refusesSilently: boolean;
 	/** Of sources that no rule matches. */
 	readonly redirection: Redirection;
 	/** Longest prefix first. */

@@ -107,6 +107,11 @@ export const serviceSchema = map({
 	uninvited: choice(["accept", "drop"])
 		.default("accept")
 		.describe("What a backend does with packets sent to its own address by clients that were not redirected."),
+	refuse: choice(["reset", "silent"])
+		.default("reset")
+		.describe(
+			"What a gateway answers where no active target is left. reset: a TCP reset, or port unreachable for UDP. silent: nothing.",
+		),
 	backends: choices().describe("Backends that serve it."),
 	health: serviceHealthSchema.prefault({}).describe("Health of its backends, see docs/health.md."),
 	redirect: terms().optional().describe("Redirection of clients."),

@@ -83,6 +83,7 @@ export function buildServices(
 					via: familyOf(fields.via),
 					health: { ...buildHealth(fields.health, health), probe: probeFor(protocol, probe) },
 					invitedOnly: fields.uninvited === "drop",
+					refusesSilently: fields.refuse === "silent",
 					redirection,
 					rules: rules.get(address.family) ?? [],
 				});
@@ -117,24 +118,46 @@ function periods(
  * A reply leaves the backend from the service's address and backend port: that pair must identify the service's port.
  */
 function checkReturnPath(services: readonly Service[], problems: ProblemList): void {
-	const serviceOf = new Map<string, Service>();
 	const reported = new Set<string>();
-	for (const service of services) {
-		const redirections = new Set([service.redirection, ...service.rules.map((rule) => rule.redirection)]);
-		const at = `${service.protocol}/${service.address}`;
-		for (const { backend, port } of [...redirections].flatMap((redirection) => redirection.choices)) {
-			const from = `${backend} ${at}/${port}`;
-			const other = serviceOf.get(from) ?? service;
-			serviceOf.set(from, other);
-			if (other.port === service.port || reported.has(from)) continue;
-			reported.add(from);
-			problems.add(
-				"SHUNT_CONFIG_REFERENCE",
-				["services", service.name, "backends"],
-				`${backend} serves ${service.address} at ${service.protocol} port ${port} for port ${service.port} here and for port ${other.port} of service ${other.name}, so its replies are ambiguous; give one of them another backend port`,
-			);
+	for (const [at, users] of usersOfPorts(services)) {
+		// Mostly one service, or several of one port, uses a port of its backends at an address.
+		if (users.every(({ service }) => service.port === users[0]!.service.port)) continue;
+		const serviceOf = new Map<string, Service>();
+		for (const { service, port } of users) {
+			for (const { backend } of choicesOf(service).filter((choice) => choice.port === port)) {
+				const from = `${backend} ${at}`;
+				const other = serviceOf.get(backend) ?? service;
+				serviceOf.set(backend, other);
+				if (other.port === service.port || reported.has(from)) continue;
+				reported.add(from);
+				problems.add(
+					"SHUNT_CONFIG_REFERENCE",
+					["services", service.name, "backends"],
+					`${backend} serves ${service.address} at ${service.protocol} port ${port} for port ${service.port} here and for port ${other.port} of service ${other.name}, so its replies are ambiguous; give one of them another backend port`,
+				);
+			}
 		}
 	}
+}
+
+/** By protocol, service address and backend port: the services whose backends use it. */
+function usersOfPorts(services: readonly Service[]): Map<string, { service: Service; port: number }[]> {
+	const users = new Map<string, { service: Service; port: number }[]>();
+	for (const service of services) {
+		for (const port of new Set(choicesOf(service).map((choice) => choice.port))) {
+			const at = `${service.protocol}/${service.address}/${port}`;
+			const ofPort = users.get(at) ?? [];
+			ofPort.push({ service, port });
+			users.set(at, ofPort);
+		}
+	}
+	return users;
+}
+
+/** Of all its redirections. */
+function choicesOf(service: Service): Choice[] {
+	const redirections = new Set([service.redirection, ...service.rules.map((rule) => rule.redirection)]);
+	return [...redirections].flatMap(({ choices }) => choices);
 }
 
 function checkProtocols(name: string, fields: ServiceFields, problems: ProblemList): void {
@@ -157,19 +180,28 @@ function buildRules(name: string, fields: ServiceFields, known: Known): Readonly
 	const rules = new Map<Family, (Rule & { length: number })[]>();
 	const own = buildChoices(["services", name, "backends"], fields.backends, fields, { ...known, problems: undefined });
 	const shared = new Map<string, Redirection>();
+	/** Of rules that only name backends: most of many rules name the same few. */
+	const byNames = new Map<string, Redirection>();
 	const seen = new Map<string, string>();
 	for (const [i, rule] of fields.sources.entries()) {
 		const base: Path = ["services", name, "sources", i];
 		if (rule.backends === undefined && rule.redirect === undefined) {
 			problems.add("SHUNT_CONFIG_REFERENCE", base, "the rule changes nothing; must have backends, redirect or both");
 		}
-		const terms = buildTerms([...base, "redirect"], rule.redirect, fields.redirect ?? {}, problems);
-		const choices =
-			rule.backends === undefined ? own : buildChoices([...base, "backends"], rule.backends, fields, known);
-		// Equal redirections are one object, so that what follows from it is computed once.
-		const identity = JSON.stringify([terms, choices]);
-		const redirection: Redirection = shared.get(identity) ?? { choices, terms };
-		shared.set(identity, redirection);
+		const names = backendNamesOf(rule);
+		let redirection = names === undefined ? undefined : byNames.get(names);
+		if (redirection === undefined) {
+			const reported = problems.list.length;
+			const terms = buildTerms([...base, "redirect"], rule.redirect, fields.redirect ?? {}, problems);
+			const choices =
+				rule.backends === undefined ? own : buildChoices([...base, "backends"], rule.backends, fields, known);
+			// Equal redirections are one object, so that what follows from it is computed once.
+			const identity = JSON.stringify([terms, choices]);
+			redirection = shared.get(identity) ?? { choices, terms };
+			shared.set(identity, redirection);
+			// A problem is reported of each rule that has it.
+			if (names !== undefined && problems.list.length === reported) byNames.set(names, redirection);
+		}
 		for (const [j, text] of list(rule.from).entries()) {
 			const path: Path = Array.isArray(rule.from) ? [...base, "from", j] : [...base, "from"];
 			const prefixes = parsePrefixes(text);
@@ -204,6 +236,13 @@ function buildRules(name: string, fields: ServiceFields, known: Known): Readonly
 	return new Map(
 		[...rules].map(([family, of]) => [family, of.map(({ from, redirection }) => ({ from, redirection }))]),
 	);
+}
+
+/** Of a rule that has nothing but sources and names of backends; undefined of others. */
+function backendNamesOf(rule: ServiceFields["sources"][number]): string | undefined {
+	const plain = Object.keys(rule).every((field) => field === "from" || field === "backends");
+	if (!plain || rule.backends === undefined) return undefined;
+	return rule.backends.every((choice) => typeof choice === "string") ? rule.backends.join(" ") : undefined;
 }
 
 function buildChoices(

@@ -15,4 +15,4 @@ export type { SetTables, Shares } from "./set-tables.js";
 export { StaticStore } from "./static.js";
 export * from "./store.js";
 export * from "./tables.js";
-export { SHARE_ABOVE, type TargetSet, TargetSetNames, type TargetSets } from "./target-sets.js";
+export { SHARE_ABOVE, shapesOf, type TargetSet, TargetSetNames, type TargetSets } from "./target-sets.js";

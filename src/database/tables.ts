@@ -171,25 +171,19 @@ export function* compileSteps(input: CompileInput): Generator<void, Compiled> {
 	for (const service of snapshot.services) {
 		const { name, first } = setOf(service);
 		const set = sets.get(name)!;
-		const id = serviceIds.get(service.key)!;
 		const firsts = redirectionsOf(first);
-		const places = new Map(redirectionsOf(service).map((one, i) => [one, firsts[i]!]));
-		const indexOf = (one: Redirection) => bases.get(name)! + set.indices.get(places.get(one)!)!;
-		services.push({
-			id,
-			...serviceTableFields(service),
-			address: bytesOf(service.address),
-			protocol: PROTOCOL_NUMBER[service.protocol],
-			redirection: indexOf(service.redirection),
-			countSources: service.count === "source",
-		});
-		for (const [i, rule] of service.rules.entries()) {
-			const prefix = parsePrefix(rule.from)!;
-			const redirection = indexOf(rule.redirection);
-			rules.push({ service: id, prefix: prefix.bytes, length: prefix.mappedLength, redirection });
-			if (i % STEP === STEP - 1) yield;
+		const base = bases.get(name)!;
+		const entries = yield* entriesOf(
+			service,
+			serviceIds.get(service.key)!,
+			firsts.map((one) => base + set.indices.get(one)!),
+		);
+		services.push(entries.service);
+		for (const rule of entries.rules) rules.push(rule);
+		if (set.panics.size > 0) {
+			const own = redirectionsOf(service);
+			panics.push(...panicsOf(service, (one) => set.panics.has(firsts[own.indexOf(one)]!)));
 		}
-		if (set.panics.size > 0) panics.push(...panicsOf(service, (one) => set.panics.has(places.get(one)!)));
 		if (services.length % STEP === 0) yield;
 	}
 
@@ -197,6 +191,12 @@ export function* compileSteps(input: CompileInput): Generator<void, Compiled> {
 
 	// 5. Targets.
 	const unresolved = new Set<string>();
+	const addresses = new Map<string, Buffer>();
+	const bytes = (text: string) => {
+		const before = addresses.get(text) ?? bytesOf(text);
+		addresses.set(text, before);
+		return before;
+	};
 	const targetTable: TableTarget[] = [];
 	for (const { targets, merged, alternatives } of sets.values()) {
 		for (const target of targets.values()) {
@@ -206,8 +206,8 @@ export function* compileSteps(input: CompileInput): Generator<void, Compiled> {
 			const id = targetIds.get(target.key)!;
 			targetTable.push({
 				id,
-				address: bytesOf(target.address),
-				source: facts === undefined ? Buffer.alloc(16) : bytesOf(facts.source),
+				address: bytes(target.address),
+				source: facts === undefined ? Buffer.alloc(16) : bytes(facts.source),
 				nextHop: facts?.nextHop ?? null,
 				ownMac: facts?.ownMac ?? Buffer.alloc(6),
 				port: target.port,
@@ -254,6 +254,40 @@ export function* compileSteps(input: CompileInput): Generator<void, Compiled> {
 		unresolved: [...unresolved].sort(),
 		panics,
 	};
+}
+
+interface Entries {
+	readonly service: TableService;
+	readonly rules: readonly TableRule[];
+}
+
+/** Of each service, as long as its id and its redirections have these numbers. */
+const known = new WeakMap<Service, Entries & { readonly numbers: string }>();
+
+/** `indices`: of the service's redirections. */
+function* entriesOf(service: Service, id: number, indices: readonly number[]): Generator<void, Entries> {
+	const numbers = `${id} ${indices.join()}`;
+	const before = known.get(service);
+	if (before?.numbers === numbers) return before;
+	const indexOf = new Map(redirectionsOf(service).map((one, i) => [one, indices[i]!]));
+	const rules: TableRule[] = [];
+	for (const rule of service.rules) {
+		const prefix = parsePrefix(rule.from)!;
+		const redirection = indexOf.get(rule.redirection)!;
+		rules.push({ service: id, prefix: prefix.bytes, length: prefix.mappedLength, redirection });
+		if (rules.length % STEP === 0) yield;
+	}
+	const entry: TableService = {
+		id,
+		...serviceTableFields(service),
+		address: bytesOf(service.address),
+		protocol: PROTOCOL_NUMBER[service.protocol],
+		redirection: indexOf.get(service.redirection)!,
+		countSources: service.count === "source",
+	};
+	const entries = { numbers, service: entry, rules };
+	if (Object.isFrozen(service)) known.set(service, entries);
+	return entries;
 }
 
 const NO_STATES: ImposedStates = new Map();

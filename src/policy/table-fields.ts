@@ -44,6 +44,8 @@ export interface TableService {
 	readonly countSources?: boolean;
 	/** On a backend: direct packets only of clients that showed a ticket. Default false. */
 	readonly invitedOnly?: boolean;
+	/** A packet that no target is to serve is dropped, not answered. Default false. */
+	readonly refusesSilently?: boolean;
 }
 
 /** Where a service listens at an address of this backend's own; redirected clients send there. */
@@ -180,6 +182,7 @@ export interface ServiceTableFields {
 	readonly idleTransitoryMs?: TableService["idleTransitoryMs"];
 	readonly idleSentMs?: TableService["idleSentMs"];
 	readonly invitedOnly?: TableService["invitedOnly"];
+	readonly refusesSilently?: TableService["refusesSilently"];
 }
 
 export function serviceTableFields(from: ServiceTableFields): ServiceTableFields {
@@ -190,5 +193,6 @@ export function serviceTableFields(from: ServiceTableFields): ServiceTableFields
 		idleTransitoryMs: from.idleTransitoryMs,
 		idleSentMs: from.idleSentMs,
 		invitedOnly: from.invitedOnly,
+		refusesSilently: from.refusesSilently,
 	};
 }

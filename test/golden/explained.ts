@@ -16,7 +16,9 @@ const COMPATIBLE: Record<string, string[]> = {
 	forwarded_evicting: ["forwarded_new"],
 	forwarded_unlisted: ["forwarded_new"],
 	forwarded_moved: ["forwarded_moved"],
-	no_target: ["no_target"],
+	// A flow's packet may be one that must not be answered.
+	no_target: ["no_target", "refused"],
+	refused: ["refused"],
 	no_next_hop: ["no_next_hop"],
 	direct: ["direct"],
 	uninvited: ["uninvited"],
@@ -40,7 +42,11 @@ export function contradiction(result: FileRunResult, frame: (i: number) => Uint8
 		if (said === undefined ? !ALWAYS_EXPLAINED.includes(reason) : compatible === undefined) continue;
 		const targets = [explained.targets[i], result.packetTargets[i]];
 		if (said !== undefined && compatible?.includes(said) && targets[0] === targets[1]) continue;
-		if (said === "not_service" && ["too_big", "too_big_dropped", "table_missing"].includes(reason)) continue; // a tunnel packet that was sent on
+		if (
+			["not_service", "not_service_port"].includes(said ?? "") &&
+			["too_big", "too_big_dropped", "table_missing"].includes(reason)
+		)
+			continue; // a tunnel packet that was sent on
 		if (asks(frame(i))) continue; // a failure has another target than its flow, which is what explain was asked about
 		return `packet ${i}: explain said ${said}, target ${targets[0]}; it was ${reason}, target ${targets[1]}`;
 	}

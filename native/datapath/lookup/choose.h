@@ -166,22 +166,17 @@ SH_STAGE_ALONE u32 sh_choose(const struct sh_env *env_copy, const struct sh_serv
 	redirection = sh_redirection_at(&env, choice->redirection);
 	if (!redirection || !redirection->rows)
 		return 0;
+	if (choice->by == SH_BY_OTHER_ROW && redirection->choice != SH_CHOOSE_LESS_LOADED)
+		return 0;
 	hash = sh_hash_spread(sh_control(&env), flow, redirection->spread);
+	if (choice->by == SH_BY_OTHER_ROW)
+		hash >>= 32;
 	choice->row = sh_row_of((u32)hash, redirection->rows);
 	row = sh_row_at(&env, redirection->first_row + choice->row);
 	if (row)
 		choice->target = *row;
 	if (redirection->choice == SH_CHOOSE_LESS_LOADED && choice->by == SH_BY_LOADS)
 		sh_choose_less_loaded(&env, redirection, (u32)(hash >> 32), choice);
-	if (SH_UNLIKELY(choice->by == SH_BY_OTHER_ROW)) {
-		choice->target = 0;
-		choice->row = sh_row_of((u32)(hash >> 32), redirection->rows);
-		row = redirection->choice == SH_CHOOSE_LESS_LOADED
-		              ? sh_row_at(&env, redirection->first_row + choice->row)
-		              : 0;
-		if (row)
-			choice->target = *row;
-	}
 	return choice->target;
 }
 

@@ -117,6 +117,7 @@ function service(dice: Dice, world: World, addresses: readonly Buffer[]): Mutabl
 		idleTransitoryMs: dice.one([0, 1, 50, 1000, 30_000]),
 		idleSentMs: dice.one([0, 1, 50, 1000, 30_000, 0xffffffff]),
 		invitedOnly: dice.once(4),
+		refusesSilently: dice.once(4),
 	};
 	const same = (one: TableService) =>
 		one.port === made.port && one.protocol === made.protocol && one.address.equals(address);
