@@ -81,8 +81,7 @@ static void explain_direct(const sh_env &env, const sh_flow &flow, u64 own_hash,
 	describe_session(env, *service, seen, e);
 }
 
-Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &flow, u64 now_ns,
-                    bool continues)
+Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &flow, u64 now_ns, bool continues)
 {
 	u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)] = {};
 	sh_env env = {now_ns,
