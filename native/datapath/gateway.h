@@ -55,6 +55,8 @@ SH_INLINE u8 sh_gateway_signal(const struct sh_env *env, struct sh_frame *frame,
 	if (!work->decided)
 		assigned = sh_assign_target(env, &work->env_copy, &work->choice, service, flow, &work->key,
 		                            assigned.target, &work->passage.parsed);
+	if (!assigned.target && work->choice.deny)
+		return SH_R_denied;
 	result->target = assigned.target;
 	result->reason = assigned.reason;
 	if (work->signal.kind == SH_SIGNAL_FAILURE && work->assigned.target)
@@ -63,6 +65,16 @@ SH_INLINE u8 sh_gateway_signal(const struct sh_env *env, struct sh_frame *frame,
 	reason = (u8)sh_signal_reply(sh_packet_of(frame), work, sh_signal_compose(&work->env_copy, work, service));
 	sh_frame_refresh(frame);
 	return reason;
+}
+
+/* A datagram that is chosen by itself: its checksum, which covers its payload, tells it from others of its flow. The same
+ * datagram sent again goes to the same target. */
+SH_INLINE void sh_gateway_salt(const struct sh_frame *frame, struct sh_parsed *p)
+{
+	const struct sh_udp *udp = (const struct sh_udp *)(frame->data + SH_OFFSET(p->l4));
+
+	if (!p->icmp_error && (const u8 *)(udp + 1) <= frame->end)
+		p->flow.salt = udp->checksum;
 }
 
 /* No target is to serve the packet: it is refused or, where its service says so, dropped in silence. */
@@ -130,6 +142,8 @@ SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const 
 		return SH_R_not_service;
 	sh_session_key(control, flow, service->id, key);
 	*entropy = key->hash;
+	if (SH_UNLIKELY(service->flags & SH_SERVICE_NO_SESSION))
+		sh_gateway_salt(frame, p);
 	if (SH_UNLIKELY(work->signal.kind)) {
 		reason = sh_gateway_signal(env, frame, work, service, flow, result);
 		return reason == SH_R_no_target ? sh_gateway_refuse(env, frame, work, service) : reason;

@@ -22,7 +22,7 @@ template <typename T> T packed(const u8 *p)
 	return value;
 }
 
-constexpr size_t PACKED_SERVICE = 39;
+constexpr size_t PACKED_SERVICE = 43;
 
 inline TableSpec::Service unpack_service(const u8 *p)
 {
@@ -31,15 +31,18 @@ inline TableSpec::Service unpack_service(const u8 *p)
 	s.id = packed<u16>(p + 0);
 	s.address = packed<sh_addr>(p + 2);
 	s.port = packed<u16>(p + 18);
-	s.protocol = p[20];
-	s.family = p[21];
-	s.redirection = packed<u16>(p + 22);
-	s.idle_ms = packed<u32>(p + 24);
-	s.idle_transitory_ms = packed<u32>(p + 28);
-	s.idle_sent_ms = packed<u32>(p + 32);
-	s.count_sources = p[36] != 0;
-	s.invited_only = p[37] != 0;
-	s.refuses_silently = p[38] != 0;
+	s.port_last = packed<u16>(p + 20);
+	s.address_length = p[22];
+	s.protocol = p[23];
+	s.family = p[24];
+	s.redirection = packed<u16>(p + 25);
+	s.idle_ms = packed<u32>(p + 27);
+	s.idle_transitory_ms = packed<u32>(p + 31);
+	s.idle_sent_ms = packed<u32>(p + 35);
+	s.count_sources = p[39] != 0;
+	s.invited_only = p[40] != 0;
+	s.refuses_silently = p[41] != 0;
+	s.no_session = p[42] != 0;
 	return s;
 }
 

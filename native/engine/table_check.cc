@@ -26,7 +26,9 @@ static bool is_family(u8 family)
 
 static Status check_services(const TableSpec &spec, std::vector<bool> *ids)
 {
-	std::set<std::tuple<u64, u64, u16, u8>> keys;
+	std::set<std::tuple<u64, u64, u8, u16, u16, u8>> keys;
+	std::map<std::tuple<u64, u64, u8, u8>, u32> ranges; // of ports, at an address and protocol
+	std::set<u8> lengths;
 
 	for (size_t i = 0; i < spec.services.size(); i++) {
 		const TableSpec::Service &s = spec.services[i];
@@ -45,8 +47,23 @@ static Status check_services(const TableSpec &spec, std::vector<bool> *ids)
 		if (s.redirection >= spec.redirections.size())
 			return wrong("services", i,
 			             "names a redirection that does not exist: " + std::to_string(s.redirection));
-		if (!keys.insert({s.address.d[0], s.address.d[1], s.port, s.protocol}).second)
+		if (!keys.insert({s.address.d[0], s.address.d[1], s.address_length, s.port,
+		                  std::max(s.port, s.port_last), s.protocol})
+		             .second)
 			return wrong("services", i, "has the address, port and protocol of another service");
+		if (s.port_last > s.port &&
+		    ++ranges[{s.address.d[0], s.address.d[1], s.address_length, s.protocol}] > SH_RANGES)
+			return wrong("services", i,
+			             "brings its address to more than " + std::to_string(SH_RANGES) +
+			                     " ranges of ports");
+		if (s.address_length == 0)
+			return wrong("services", i, "has a prefix of all addresses");
+		lengths.insert(s.address_length);
+		lengths.erase(128);
+		if (lengths.size() > SH_ADDRESS_LENGTHS)
+			return wrong("services", i,
+			             "brings the services to more than " + std::to_string(SH_ADDRESS_LENGTHS) +
+			                     " different lengths of address prefixes");
 	}
 	return Status();
 }

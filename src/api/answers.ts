@@ -144,6 +144,7 @@ function servicesOf(member: Member, names: Names, counts: SessionCounts): Status
 			name: service.name,
 			address: service.address,
 			port: service.port,
+			ports: service.ports,
 			protocol: service.protocol,
 			idleMs: service.idleMs,
 			sessions: counts.services[id] ?? 0,

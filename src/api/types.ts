@@ -27,6 +27,7 @@ export interface TargetStatus extends Count {
 	backend: string;
 	/** The service address: where header and packet go. */
 	address: string;
+	/** 0: the port that the client sends to. */
 	port: number;
 	/** In force: as configured, or by its uplink or its health. */
 	state: "active" | "draining" | "inactive";
@@ -47,7 +48,10 @@ export interface TargetStatus extends Count {
 export interface ServiceStatus {
 	name: string;
 	address: string;
+	/** The first of several. */
 	port: number;
+	/** "53", "10000-20000" or "any". */
+	ports: string;
 	protocol: "udp" | "tcp";
 	idleMs: number;
 	sessions: number;
@@ -261,6 +265,7 @@ export interface Session {
 	source: string;
 	sourcePort: number;
 	destination: string;
+	/** The first of several: a session spans a service's ports. */
 	destinationPort: number;
 	/** null: this host itself (on a backend). */
 	backend: string | null;

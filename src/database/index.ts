@@ -11,7 +11,7 @@ export * from "./pools.js";
 export * from "./records.js";
 export { redirectionsOf } from "./redirections.js";
 export type { ImposedStates } from "./serving.js";
-export type { SetTables, Shares } from "./set-tables.js";
+export { type SetTables, type Shares, spreadOf } from "./set-tables.js";
 export { StaticStore } from "./static.js";
 export * from "./store.js";
 export * from "./tables.js";

@@ -14,6 +14,7 @@ import {
 	PROTOCOL_NUMBER,
 	parseAddress,
 	parsePrefix,
+	parseServiceAddress,
 	type Redirection,
 	type Service,
 	type State,
@@ -280,7 +281,7 @@ function* entriesOf(service: Service, id: number, indices: readonly number[]): G
 	const entry: TableService = {
 		id,
 		...serviceTableFields(service),
-		address: bytesOf(service.address),
+		address: parseServiceAddress(service.address)!.bytes,
 		protocol: PROTOCOL_NUMBER[service.protocol],
 		redirection: indexOf.get(service.redirection)!,
 		countSources: service.count === "source",
@@ -318,10 +319,11 @@ const STEP = 1000;
 
 /** Where redirected clients reach this backend's services. */
 function directOf(snapshot: Snapshot, own: readonly string[], ids: ReadonlyMap<string, number>): TableDirect[] {
-	return directEndpoints(snapshot, own).map(({ service, address, port, family }) => ({
+	return directEndpoints(snapshot, own).map(({ service, address, port, portLast, family }) => ({
 		service: ids.get(service.key)!,
 		address: bytesOf(address),
 		port,
+		portLast,
 		family,
 	}));
 }

@@ -118,8 +118,9 @@ export function* shapesOf(services: readonly Service[]): Generator<void, void> {
 function shapeOf(service: Service): string {
 	const known = shapes.get(service);
 	if (known !== undefined) return known;
-	const { key: _key, name: _name, address: _address, port: _port, rules: _rules, redirection: _own, ...rest } = service;
-	const text = JSON.stringify([rest, redirectionsOf(service)]);
+	const { key: _key, name: _name, address: _address, rules: _rules, redirection: _own, ...more } = service;
+	const { port, portLast, ports: _ports, ...rest } = more;
+	const text = JSON.stringify([rest, portLast > port, redirectionsOf(service)]);
 	const shape = createHash("sha256").update(text).digest("base64");
 	if (Object.isFrozen(service)) shapes.set(service, shape);
 	return shape;

@@ -5,7 +5,7 @@ import type { TableRule, TableService, TableTarget } from "../policy/index.js";
 
 /** Bytes of an entry. */
 export const PACKED_BYTES = {
-	service: 39,
+	service: 43,
 	rule: 21,
 	target: 66,
 } as const;
@@ -15,21 +15,26 @@ const SERVICE = {
 	id: 0,
 	address: 2,
 	port: 18,
-	protocol: 20,
-	family: 21,
-	redirection: 22,
-	idleMs: 24,
-	idleTransitoryMs: 28,
-	idleSentMs: 32,
-	countSources: 36,
-	invitedOnly: 37,
-	refusesSilently: 38,
+	portLast: 20,
+	addressLength: 22,
+	protocol: 23,
+	family: 24,
+	redirection: 25,
+	idleMs: 27,
+	idleTransitoryMs: 31,
+	idleSentMs: 35,
+	countSources: 39,
+	invitedOnly: 40,
+	refusesSilently: 41,
+	noSession: 42,
 } as const satisfies Record<keyof TableService, number>;
 
 export function packService(from: TableService, to: Buffer, at: number): void {
 	to.writeUInt16LE(from.id, at + SERVICE.id);
 	to.set(from.address, at + SERVICE.address);
 	to.writeUInt16LE(from.port, at + SERVICE.port);
+	to.writeUInt16LE(from.portLast ?? 0, at + SERVICE.portLast);
+	to.writeUInt8(from.addressLength ?? 128, at + SERVICE.addressLength);
 	to.writeUInt8(from.protocol, at + SERVICE.protocol);
 	to.writeUInt8(from.family, at + SERVICE.family);
 	to.writeUInt16LE(from.redirection, at + SERVICE.redirection);
@@ -39,6 +44,7 @@ export function packService(from: TableService, to: Buffer, at: number): void {
 	to.writeUInt8(from.countSources ? 1 : 0, at + SERVICE.countSources);
 	to.writeUInt8(from.invitedOnly ? 1 : 0, at + SERVICE.invitedOnly);
 	to.writeUInt8(from.refusesSilently ? 1 : 0, at + SERVICE.refusesSilently);
+	to.writeUInt8(from.noSession ? 1 : 0, at + SERVICE.noSession);
 }
 
 /** Where each field begins. One is missing: run node scripts/table-fields.mjs. */

@@ -4,8 +4,8 @@
  * Owns: the state of health, and that each change of it is reported and published.
  * Must never: judge an observation; health/machine.ts does.
  */
-import type { Config, Probe } from "../config/index.js";
-import type { Target } from "../database/index.js";
+import type { Config, Probe, Service } from "../config/index.js";
+import { redirectionsOf, type Target } from "../database/index.js";
 import {
 	ALL_UNKNOWN,
 	type AssessedState,
@@ -78,7 +78,7 @@ export class HealthMonitor {
 	/** By backend. */
 	#addresses: ReadonlyMap<string, readonly string[]> = new Map();
 	/** By service subject. */
-	#places: ReadonlyMap<string, Place> = new Map();
+	#places = new Places([]);
 	/** By address. */
 	#state: AssessedState = new Map();
 	/** By service subject: the word of each backend about its sockets. */
@@ -102,13 +102,13 @@ export class HealthMonitor {
 	configure({ backends, services, health }: Config): void {
 		this.#rules = { ...RULES, ...health };
 		this.#addresses = new Map(backends.map(({ name, addresses }) => [name, addresses]));
-		this.#places = placesOf(services);
+		this.#places = new Places(services);
 		const queried = new Set(backends.flatMap((one) => (one.state === "inactive" ? [] : one.addresses)));
 		this.#state = new Map([...this.#state].filter(([address]) => queried.has(address)));
 		this.#ports = new Map([...this.#ports].filter(([subject]) => this.#places.has(subject)));
-		const probed = new Set([...this.#places].flatMap(([subject, { probe }]) => (probe === null ? [] : [subject])));
-		this.#probes = new Map([...this.#probes].filter(([subject]) => probed.has(subject)));
-		for (const subject of this.#lastProbes.keys()) if (!probed.has(subject)) this.#lastProbes.delete(subject);
+		const probed = (subject: string) => (this.#places.get(subject)?.probe ?? null) !== null;
+		this.#probes = new Map([...this.#probes].filter(([subject]) => probed(subject)));
+		for (const subject of this.#lastProbes.keys()) if (!probed(subject)) this.#lastProbes.delete(subject);
 	}
 
 	close(): void {
@@ -136,10 +136,11 @@ export class HealthMonitor {
 	/** A backend's word: which of its services have no socket there. Of all others it says that they have, or nothing. */
 	observePorts(backend: string, unbound: readonly UnboundPort[], at: number): void {
 		const named = new Set(unbound.map(({ service, port }) => serviceSubject(backend, service, port)));
-		const evidence = [...this.#places].flatMap(([subject, place]): Evidence[] => {
-			if (place.backend !== backend) return [];
+		// Of others nothing is known, and nothing is news: a backend may be in thousands of services.
+		const evidence = [...new Set([...named, ...this.#ports.keys()])].flatMap((subject): Evidence[] => {
+			const place = this.#places.get(subject);
+			if (place?.backend !== backend) return [];
 			const missing = named.has(subject);
-			if (!missing && !this.#ports.has(subject)) return [];
 			const what = `at ${place.protocol} port ${place.port} of ${backend}`;
 			const detail = missing ? `nothing listens ${what} since ${timeText()}` : `a socket is ${what}`;
 			// The kernel of a backend ends a dead program's TCP connections, and a living one may finish its own.
@@ -293,21 +294,47 @@ export class HealthMonitor {
 	}
 }
 
-function placesOf(services: Config["services"]): ReadonlyMap<string, Place> {
+/** By service subject. A configuration may have 100,000, so those of a service that has not changed are kept. */
+class Places implements Iterable<[string, Place]> {
+	readonly #ofService: ReadonlyMap<string, ReadonlyMap<string, Place>>;
+
+	constructor(services: Config["services"]) {
+		this.#ofService = new Map(services.map((service) => [service.key, placesOf(service)]));
+	}
+
+	get(subject: string): Place | undefined {
+		return this.#ofService.get(subject.split(" ")[1] ?? "")?.get(subject);
+	}
+
+	has(subject: string): boolean {
+		return this.get(subject) !== undefined;
+	}
+
+	*[Symbol.iterator](): Iterator<[string, Place]> {
+		for (const places of this.#ofService.values()) yield* places;
+	}
+}
+
+const placesOfServices = new WeakMap<Service, ReadonlyMap<string, Place>>();
+
+function placesOf(service: Service): ReadonlyMap<string, Place> {
+	const known = placesOfServices.get(service);
+	if (known !== undefined) return known;
+	const { key, name, protocol, health } = service;
 	const places = new Map<string, Place>();
-	for (const { key, name, protocol, redirection, rules, health } of services)
-		for (const { choices } of [redirection, ...rules.map((rule) => rule.redirection)])
-			for (const { backend, port } of choices)
-				places.set(serviceSubject(backend, key, port), {
-					backend,
-					name: `${name} ${key}`,
-					service: key,
-					port,
-					protocol,
-					slowStartMs: health.slowStartMs,
-					title: name,
-					probe: health.probe,
-				});
+	for (const { choices } of redirectionsOf(service))
+		for (const { backend, port } of choices)
+			places.set(serviceSubject(backend, key, port), {
+				backend,
+				name: `${name} ${key}`,
+				service: key,
+				port,
+				protocol,
+				slowStartMs: health.slowStartMs,
+				title: name,
+				probe: health.probe,
+			});
+	if (Object.isFrozen(service)) placesOfServices.set(service, places);
 	return places;
 }
 

@@ -2,7 +2,7 @@
  * Service addresses on one of this host's interfaces: they let the kernel answer for ports that are no service's (ping,
  * a closed port), and a backend's services answer from them.
  *
- * Owns: the addresses that it added, each as a /32 or /128; the undo log has them after a crash.
+ * Owns: the addresses that it added, each as a /32 or /128, a prefix of them as a local route; the undo log has them after a crash.
  * Must never: remove an address that was there before.
  */
 import { command } from "./command.js";
@@ -26,7 +26,7 @@ export class ServiceAddresses {
 		const present = await this.#present();
 		for (const some of chunks(addresses.filter((address) => !present.has(address)))) {
 			this.#undoLog.recordAll(this.#keys(some), "absent");
-			await this.#batch(some, (address) => ["replace", ...this.#at(address), ...optionsFor(address)]);
+			await this.#batch(some, (address) => this.#line("replace", address));
 		}
 		const wanted = new Set(addresses);
 		const added = this.#undoLog.entries(this.#prefix).map(({ object }) => object);
@@ -40,8 +40,9 @@ export class ServiceAddresses {
 		// An interface that has gone has taken its addresses along.
 		const present = await this.#present().catch(() => new Set<string>());
 		const addresses = added.map(({ object }) => object);
-		this.#undoLog.removeAll(this.#keys(addresses.filter((address) => !present.has(address))));
-		const left = addresses.filter((address) => present.has(address));
+		const stays = (address: string) => present.has(address) || isPrefix(address);
+		this.#undoLog.removeAll(this.#keys(addresses.filter((address) => !stays(address))));
+		const left = addresses.filter(stays);
 		// One that cannot be removed is no reason to leave the others.
 		await this.#remove(left).catch(async () => {
 			for (const address of left) await this.#remove([address]).catch(() => {});
@@ -50,7 +51,7 @@ export class ServiceAddresses {
 
 	async #remove(addresses: readonly string[]): Promise<void> {
 		for (const some of chunks(addresses)) {
-			await this.#batch(some, (address) => ["del", ...this.#at(address)]);
+			await this.#batch(some, (address) => this.#line("del", address));
 			this.#undoLog.removeAll(this.#keys(some));
 		}
 	}
@@ -59,17 +60,19 @@ export class ServiceAddresses {
 		return addresses.map((address) => this.#prefix + address);
 	}
 
-	#at(address: string): string[] {
-		return [asPrefix(address), "dev", this.#interface];
+	#line(verb: "replace" | "del", address: string): string[] {
+		if (isPrefix(address)) return ["route", verb, ...routeTo(address)];
+		const options = verb === "replace" ? optionsFor(address) : [];
+		return ["address", verb, asPrefix(address), "dev", this.#interface, ...options];
 	}
 
 	/** One run of ip for many addresses: a gateway may have thousands. It ends at the first that fails. */
 	async #batch(addresses: readonly string[], argumentsFor: (address: string) => readonly string[]): Promise<void> {
 		const [first] = addresses;
 		if (first === undefined) return;
-		if (addresses.length === 1) await command("ip", ["address", ...argumentsFor(first)]);
+		if (addresses.length === 1) await command("ip", argumentsFor(first));
 		else {
-			const lines = addresses.map((address) => `address ${argumentsFor(address).join(" ")}\n`);
+			const lines = addresses.map((address) => `${argumentsFor(address).join(" ")}\n`);
 			await command("ip", ["-batch", "-"], lines.join(""));
 		}
 	}
@@ -81,6 +84,15 @@ export class ServiceAddresses {
 			all.flatMap(({ address, prefixLength }) => (prefixLength === 32 || prefixLength === 128 ? [address] : [])),
 		);
 	}
+}
+
+function isPrefix(address: string): boolean {
+	return address.includes("/");
+}
+
+/** A local route makes every address of the prefix this host's own ("AnyIP"), without one of them on an interface. */
+function routeTo(prefix: string): string[] {
+	return ["local", prefix, "dev", "lo"];
 }
 
 /** Addresses in one run of ip, and in one record of the undo log. */

@@ -32,7 +32,7 @@ test("every problem of every file has its place; a valid file is reported too; e
 	const { status, stdout } = await shunt(["check", BAD, "nope.yaml", "examples/dns.yaml"]);
 	expect(status).toBe(2);
 	expect(stdout).toContain(
-		`${BAD}:10:14: services.dns.address: "203.0.113.053" has an octet with a leading zero; must be an IPv4 or IPv6 address; write octets in decimal.\n${BAD}: 1 problem\n`,
+		`${BAD}:10:14: services.dns.address: "203.0.113.053" has an octet with a leading zero; must be an IPv4 or IPv6 address, or a prefix such as 203.0.113.0/28; write octets in decimal.\n${BAD}: 1 problem\n`,
 	);
 	expect(stdout).toContain("The configuration nope.yaml cannot be read: there is no such file.\n");
 	expect(stdout).toContain("examples/dns.yaml: OK\n");

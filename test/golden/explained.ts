@@ -6,7 +6,7 @@
 import type { FileRunResult } from "../../src/engine/index.js";
 import { decodeFrame } from "../../src/wire/index.js";
 
-const SENT = ["forwarded", "forwarded_new", "forwarded_moved", "no_next_hop", "table_missing"];
+const SENT = ["forwarded", "forwarded_new", "forwarded_moved", "forwarded_alone", "no_next_hop", "table_missing"];
 
 /** By the reason a packet left by: what explain may have said of it. Packets that are malformed, or are the backend's, are
  * none of its business. */
@@ -16,9 +16,11 @@ const COMPATIBLE: Record<string, string[]> = {
 	forwarded_evicting: ["forwarded_new"],
 	forwarded_unlisted: ["forwarded_new"],
 	forwarded_moved: ["forwarded_moved"],
+	forwarded_alone: ["forwarded_alone"],
 	// A flow's packet may be one that must not be answered.
 	no_target: ["no_target", "refused"],
 	refused: ["refused"],
+	denied: ["denied"],
 	no_next_hop: ["no_next_hop"],
 	direct: ["direct"],
 	uninvited: ["uninvited"],
@@ -30,7 +32,7 @@ const COMPATIBLE: Record<string, string[]> = {
 	too_big: SENT,
 	too_big_dropped: SENT,
 };
-const ALWAYS_EXPLAINED = ["forwarded", "forwarded_new", "forwarded_evicting", "forwarded_moved"];
+const ALWAYS_EXPLAINED = ["forwarded", "forwarded_new", "forwarded_evicting", "forwarded_moved", "forwarded_alone"];
 
 /** The first packet of which explain said something else than what became of it, in words; undefined: it was right. */
 export function contradiction(result: FileRunResult, frame: (i: number) => Uint8Array): string | undefined {

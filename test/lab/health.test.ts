@@ -102,7 +102,7 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 		const since = performance.now();
 		await link("b3", "down");
 		const { after, reason, drains } = await falls("b3", since);
-		expect(after).toBeLessThan(3000);
+		expect(after, "at most 2.5 s; the rest is for a busy machine").toBeLessThan(5000);
 		expect(reason).toMatch(/^no load report since \d\d:\d\d:\d\d, 3 polls unanswered$/);
 		expect(drains).toBe(false);
 		const moved = await load.mark();
