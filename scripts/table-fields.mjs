@@ -320,6 +320,131 @@ function readerHeader() {
 	return [...out, "// clang-format on", "", "} // namespace shunt", "", "#endif", ""].join("\n");
 }
 
+// ---- src/engine/packed-tables.ts and native/engine/packed_tables.h
+
+/** How a field stands in a packed entry: its bytes, how TypeScript writes it `to` a buffer, how C++ reads it from `p`. */
+const unsigned = (bits) => ({
+	bytes: bits / 8,
+	write: (value, at) => `to.writeUInt${bits}${bits === 8 ? "" : "LE"}(${value}, ${at});`,
+	read: (at) => (bits === 8 ? `p[${at}]` : `packed<u${bits}>(p + ${at})`),
+});
+const PACKED = {
+	u8: unsigned(8),
+	u16: unsigned(16),
+	u32: unsigned(32),
+	port: unsigned(16),
+	flag: {
+		bytes: 1,
+		write: (value, at) => `to.writeUInt8(${value} ? 1 : 0, ${at});`,
+		read: (at) => `p[${at}] != 0`,
+	},
+	address: {
+		bytes: 16,
+		write: (value, at) => `to.set(${value}, ${at});`,
+		read: (at) => `packed<sh_addr>(p + ${at})`,
+	},
+	mac: { bytes: 6 },
+};
+
+/** Of an optional field that is absent. */
+function absent({ type, default: value = 0 }) {
+	if (type === "flag" || typeof value === "number") return value;
+	return enums.flatMap(({ values }) => values).find(({ c }) => c === value)?.value ?? fail(`${value} has no value`);
+}
+
+/** The fields of an entry, each with its place; after the last, the entry's bytes. */
+function packedFields(record) {
+	let at = 0;
+	const fields = record.fields
+		.filter(({ inJs }) => inJs)
+		.map((field) => {
+			const packed = PACKED[field.type] ?? fail(`${record.name}.${field.name}: ${field.type} cannot be packed`);
+			const place = { field, packed, at };
+			at += packed.bytes + (field.nullable ? 1 : 0);
+			return place;
+		});
+	return { fields, bytes: at };
+}
+
+const packedRecords = records.filter(({ packed }) => packed);
+
+function packers() {
+	const out = tsHead("packed-tables.ts", "entries of tables as bytes, which another thread reads.");
+	out.push(
+		`import type { ${packedRecords
+			.map(({ type }) => type)
+			.sort()
+			.join(", ")} } from "../policy/index.js";`,
+		"",
+	);
+	out.push("/** Bytes of an entry. */", "export const PACKED_BYTES = {");
+	for (const record of packedRecords) out.push(`\t${record.name}: ${packedFields(record).bytes},`);
+	out.push("} as const;");
+	const place = (record, { js }, more = 0) =>
+		`at + ${record.name.toUpperCase()}.${js}${more === 0 ? "" : ` + ${more}`}`;
+	for (const record of packedRecords) {
+		const places = packedFields(record).fields.map(({ field, at }) => `\t${field.js}: ${at},`);
+		out.push("", "/** Where each field begins. One is missing: run node scripts/table-fields.mjs. */");
+		out.push(`const ${record.name.toUpperCase()} = {`, ...places);
+		out.push(`} as const satisfies Record<keyof ${record.type}, number>;`);
+		out.push(
+			"",
+			`export function pack${record.type.replace(/^Table/, "")}(from: ${record.type}, to: Buffer, at: number): void {`,
+		);
+		for (const { field, packed } of packedFields(record).fields) {
+			const value = `from.${field.js}${field.optional && field.type !== "flag" ? ` ?? ${absent(field)}` : ""}`;
+			if (field.type !== "mac") out.push(`\t${packed.write(value, place(record, field))}`);
+			else if (!field.nullable) out.push(`\tto.set(${value}, ${place(record, field)});`);
+			else
+				out.push(
+					`\tto.writeUInt8(${value} === null ? 0 : 1, ${place(record, field)});`,
+					`\tif (${value} !== null) to.set(${value}, ${place(record, field, 1)});`,
+				);
+		}
+		out.push("}");
+	}
+	return [...out, ""].join("\n");
+}
+
+function unpackers() {
+	const out = cppHead(
+		"packed_tables.h",
+		"SHUNT_ENGINE_PACKED_TABLES_H",
+		"reads the entries of tables that src/engine/packed-tables.ts has packed.",
+		["#include <algorithm>", "#include <cstring>", "", '#include "engine/table_spec.h"'],
+	);
+	out.push(
+		"template <typename T> T packed(const u8 *p)",
+		"{",
+		"\tT value;",
+		"",
+		"\tmemcpy(&value, p, sizeof(value));",
+		"\treturn value;",
+		"}",
+		"",
+	);
+	for (const record of packedRecords) {
+		const { fields, bytes } = packedFields(record);
+		const constant = `PACKED_${record.name.toUpperCase()}`;
+		out.push(
+			`constexpr size_t ${constant} = ${bytes};`,
+			"",
+			`inline ${specName(record)} unpack_${record.name}(const u8 *p)`,
+			"{",
+			`\t${specName(record)} s;`,
+			"",
+		);
+		for (const { field, packed, at } of fields) {
+			const from = at + (field.nullable ? 1 : 0);
+			if (field.nullable) out.push(`\ts.${field.nullable} = p[${at}] != 0;`);
+			if (field.type === "mac") out.push(`\tstd::copy(p + ${from}, p + ${from + 6}, s.${field.name});`);
+			else out.push(`\ts.${field.name} = ${packed.read(at)};`);
+		}
+		out.push("\treturn s;", "}", "");
+	}
+	return [...out, "// clang-format on", "", "} // namespace shunt", "", "#endif", ""].join("\n");
+}
+
 // ---- src/policy/table-fields.ts and src/config/service-fields.ts
 
 function tsHead(file, what) {
@@ -392,6 +517,8 @@ const files = {
 	"native/engine/table_spec.h": specHeader(),
 	"native/engine/table_records.h": writerHeader(),
 	"native/addon/table_fields.h": readerHeader(),
+	"native/engine/packed_tables.h": unpackers(),
+	"src/engine/packed-tables.ts": packers(),
 	"src/policy/table-fields.ts": tablesTypes(),
 	"src/config/service-fields.ts": serviceFields(),
 };

@@ -210,6 +210,11 @@ export const ERRORS = {
 		exit: EXIT.host,
 		hint: "The peer of a veth interface needs an XDP program, if only one that returns XDP_PASS; or set engine.mode: generic.",
 	},
+	SHUNT_XDP_QUEUES: {
+		message: "{why}.",
+		exit: EXIT.host,
+		hint: "Leave a queue pair of the NIC for each processor, or set engine.mode: generic, or auto.",
+	},
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -9,6 +9,7 @@
 #include "addon/exports.h"
 #include "addon/failure.h"
 #include "addon/sessions.h"
+#include "addon/table_publication.h"
 #include "addon/table_set.h"
 #include "kernel/sent_filter.h"
 #include "linux/clock.h"
@@ -23,6 +24,8 @@ namespace
 
 // Buckets of a removal by default: about a millisecond.
 constexpr u64 REMOVE_SLICE = 65536;
+
+constexpr const char *UNDER_WAY = "another publication is under way";
 
 class EngineObject : public Napi::ObjectWrap<EngineObject>
 {
@@ -92,16 +95,33 @@ public:
 	{
 		std::vector<std::string> warnings;
 
+		if (publishing_)
+			return throw_problem(info.Env(), UNDER_WAY);
 		Fields::begin();
 		TableSpec spec = read_table_set(Fields(info[0], ""));
 		if (!Fields::problem().empty())
 			return throw_problem(info.Env(), Fields::problem());
 		if (Status status = engine_->publish(spec, &warnings); !status.ok())
 			return throw_failure(info.Env(), status);
-		Napi::Array list = Napi::Array::New(info.Env(), warnings.size());
-		for (u32 i = 0; i < warnings.size(); i++)
-			list.Set(i, warnings[i]);
-		return list;
+		return warning_list(info.Env(), warnings);
+	}
+
+	// The same, with the long lists packed, and all but the swap in a thread of libuv's pool. Returns a promise.
+	Napi::Value publish_packed(const Napi::CallbackInfo &info)
+	{
+		if (publishing_)
+			return throw_problem(info.Env(), UNDER_WAY);
+		Fields::begin();
+		auto *publication = new TablePublication(Value(), engine_.get(), [this] { publishing_ = false; });
+		publication->read(Fields(info[0], ""), Fields(info[1], "packed"));
+		if (!Fields::problem().empty()) {
+			delete publication;
+			return throw_problem(info.Env(), Fields::problem());
+		}
+		publishing_ = true;
+		Napi::Promise promise = publication->promise();
+		publication->Queue(); // deletes itself when it is over
+		return promise;
 	}
 
 	void start(const Napi::CallbackInfo &info)
@@ -266,6 +286,7 @@ private:
 	KernelEngine *kernel_ = nullptr; // engine_, if it is one
 	Napi::ThreadSafeFunction on_end_;
 	bool has_on_end_ = false;
+	bool publishing_ = false;               // in another thread
 	std::set<std::string> user_interfaces_; // of a backend
 };
 
@@ -286,6 +307,7 @@ Napi::Function engine_class(Napi::Env env)
 	return E::DefineClass(env, "Engine",
 	                      {
 				      E::InstanceMethod("publish", &E::publish),
+				      E::InstanceMethod("publishPacked", &E::publish_packed),
 				      E::InstanceMethod("start", &E::start),
 				      E::InstanceMethod("stop", &E::stop),
 				      E::InstanceMethod("statistics", &E::statistics),

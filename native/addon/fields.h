@@ -43,6 +43,7 @@ public:
 	          const std::function<void(const Napi::Value &, const std::string &place)> &each) const;
 
 	Napi::Value get(const char *name) const;
+	const Napi::Object &object() const { return object_; }
 	const std::string &place() const { return place_; }
 	void complain(const std::string &name, const char *what) const;
 

@@ -5,9 +5,12 @@
 // Owns: the translation; counters are in host_link.cc, TCP sessions in host_tcp.cc. Numbers are the kernel's
 // (IFF_*, RTN_*, NUD_*, RT_SCOPE_*).
 // Must never: decide anything.
+#include <cerrno>
+
 #include "addon/exports.h"
 #include "addon/failure.h"
 #include "addon/fields.h"
+#include "linux/channels.h"
 #include "linux/interface.h"
 #include "linux/offload.h"
 #include "linux/route.h"
@@ -53,6 +56,22 @@ Napi::Value xdp_features_binding(const Napi::CallbackInfo &info)
 		return info.Env().Null();
 	return features.ok() ? Napi::Number::New(info.Env(), (double)*features)
 	                     : throw_failure(info.Env(), features.status());
+}
+
+// channels(name): null where the driver has no combined queues.
+Napi::Value channels_binding(const Napi::CallbackInfo &info)
+{
+	Result<Channels> channels = read_channels(info[0].ToString());
+
+	if (channels.status().code() == EOPNOTSUPP)
+		return info.Env().Null();
+	if (!channels.ok())
+		return throw_failure(info.Env(), channels.status());
+	Napi::Object result = Napi::Object::New(info.Env());
+	result.Set("driver", channels->driver);
+	result.Set("combined", channels->combined);
+	result.Set("most", channels->most);
+	return result;
 }
 
 // link(name) and link(ifindex)
@@ -220,6 +239,7 @@ Napi::Object host(Napi::Env env)
 	result.Set("resolve", Napi::Function::New(env, resolve_binding, "resolve"));
 	result.Set("offloads", Napi::Function::New(env, offloads_binding, "offloads"));
 	result.Set("setOffload", Napi::Function::New(env, set_offload_binding, "setOffload"));
+	result.Set("channels", Napi::Function::New(env, channels_binding, "channels"));
 	result.Set("xdpFeatures", Napi::Function::New(env, xdp_features_binding, "xdpFeatures"));
 	result.Set("openTun", Napi::Function::New(env, open_tun_binding, "openTun"));
 	result.Set("boundSockets", Napi::Function::New(env, bound_sockets_binding, "boundSockets"));

@@ -28,6 +28,8 @@ inline TableSpec::Service read_service(const Fields &f)
 	s.id = (u16)f.number("id", 0xffff);
 	s.address = f.address("address");
 	s.port = (u16)f.number("port", 0xffff);
+	s.port_last = (u16)f.number("portLast", 0xffff, s.port_last);
+	s.address_length = (u8)f.number("addressLength", 128, s.address_length);
 	s.protocol = (u8)f.number("protocol", 0xff);
 	s.family = (u8)f.number("family", 6);
 	s.redirection = (u16)f.number("redirection", 0xffff);
@@ -36,6 +38,8 @@ inline TableSpec::Service read_service(const Fields &f)
 	s.idle_sent_ms = (u32)f.number("idleSentMs", 0xffffffff, s.idle_sent_ms);
 	s.count_sources = f.flag("countSources", s.count_sources);
 	s.invited_only = f.flag("invitedOnly", s.invited_only);
+	s.refuses_silently = f.flag("refusesSilently", s.refuses_silently);
+	s.no_session = f.flag("noSession", s.no_session);
 	return s;
 }
 
@@ -46,6 +50,7 @@ inline TableSpec::Direct read_direct(const Fields &f)
 	s.service = (u16)f.number("service", 0xffff);
 	s.address = f.address("address");
 	s.port = (u16)f.number("port", 0xffff);
+	s.port_last = (u16)f.number("portLast", 0xffff, s.port_last);
 	s.family = (u8)f.number("family", 6);
 	return s;
 }
@@ -66,8 +71,9 @@ inline TableSpec::Redirection read_redirection(const Fields &f)
 	TableSpec::Redirection s;
 
 	f.rows("rows", &s.rows);
-	s.spread = (u8)f.number("spread", 1);
+	s.spread = (u8)f.number("spread", 2);
 	s.choice = (u8)f.number("choice", 0xff, s.choice);
+	s.deny = (u8)f.number("deny", 2, s.deny);
 	return s;
 }
 

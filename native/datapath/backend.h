@@ -148,7 +148,7 @@ SH_STAGE u8 sh_backend(const struct sh_env *env, struct sh_frame *frame, const s
 				if (reason != SH_R_no_target)
 					return reason;
 			}
-			work->new_session = !inner->icmp_error;
+			work->new_session = !inner->icmp_error && !(service->flags & SH_SERVICE_NO_SESSION);
 		}
 	}
 	reason = sh_decap_congestion(frame, work->passage.parsed.tos, inner);

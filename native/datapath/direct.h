@@ -55,7 +55,8 @@ SH_STAGE u8 sh_direct_session(const struct sh_env *env, const struct sh_control 
 	if (SH_UNLIKELY(work->passage.parsed.carrier == SH_CARRIER_CONTROL))
 		result->popped = 1; /* the guard drops control datagrams as well */
 	sh_session_key(control, flow, service->id, &work->key);
-	work->new_session = !sh_backend_touch_session(env, &work->key, &work->passage.parsed);
+	work->new_session = !(service->flags & SH_SERVICE_NO_SESSION) &&
+	                    !sh_backend_touch_session(env, &work->key, &work->passage.parsed);
 	return SH_R_direct;
 }
 

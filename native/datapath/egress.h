@@ -38,7 +38,7 @@ enum sh_egress_outcome {
 SH_INLINE int sh_egress_parse(const struct sh_frame *frame, struct sh_parsed *p)
 {
 	p->fragmentation = SH_WHOLE;
-	p->flow.reserved = 0;
+	p->flow.salt = 0;
 	if (p->ethertype == sh_htons(SH_ETH_IPV4)) {
 		const struct sh_ipv4 *ip = (const struct sh_ipv4 *)(frame->data + SH_OFFSET(p->l3));
 		u32 header;

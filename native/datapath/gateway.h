@@ -8,6 +8,7 @@
  *       3  a packet with a signal leaves this path for sh_gateway_signal: check,
  *          target, reply                                                         assign.h, reply.h
  *       4  find the session and with it the target; without one, choose          assign.h, choose.h
+ *       5  where no target is left, refuse                                       refuse.h
  *
  * Owns: the order of these steps, and the reason for which a packet is refused.
  * Must never: encapsulate. SH_CONTINUE means that program.h forwards the packet to result->target.
@@ -20,6 +21,7 @@
 #include "datapath/lookup/choose.h"
 #include "datapath/lookup/fragment.h"
 #include "datapath/parse/parse.h"
+#include "datapath/refuse.h"
 #include "datapath/signal/read.h"
 #include "datapath/signal/reply.h"
 #include "datapath/work.h"
@@ -53,12 +55,38 @@ SH_INLINE u8 sh_gateway_signal(const struct sh_env *env, struct sh_frame *frame,
 	if (!work->decided)
 		assigned = sh_assign_target(env, &work->env_copy, &work->choice, service, flow, &work->key,
 		                            assigned.target, &work->passage.parsed);
+	if (!assigned.target && work->choice.deny)
+		return SH_R_denied;
 	result->target = assigned.target;
 	result->reason = assigned.reason;
 	if (work->signal.kind == SH_SIGNAL_FAILURE && work->assigned.target)
 		result->reason = SH_R_forwarded_failed;
 	work->assigned = assigned;
 	reason = (u8)sh_signal_reply(sh_packet_of(frame), work, sh_signal_compose(&work->env_copy, work, service));
+	sh_frame_refresh(frame);
+	return reason;
+}
+
+/* A datagram that is chosen by itself: its checksum, which covers its payload, tells it from others of its flow. The same
+ * datagram sent again goes to the same target. */
+SH_INLINE void sh_gateway_salt(const struct sh_frame *frame, struct sh_parsed *p)
+{
+	const struct sh_udp *udp = (const struct sh_udp *)(frame->data + SH_OFFSET(p->l4));
+
+	if (!p->icmp_error && (const u8 *)(udp + 1) <= frame->end)
+		p->flow.salt = udp->checksum;
+}
+
+/* No target is to serve the packet: it is refused or, where its service says so, dropped in silence. */
+SH_INLINE u8 sh_gateway_refuse(const struct sh_env *env, struct sh_frame *frame, struct sh_work *work,
+                               const struct sh_service *service)
+{
+	u8 reason;
+
+	if (service->flags & SH_SERVICE_REFUSES_SILENTLY)
+		return SH_R_no_target;
+	work->env_copy = *env;
+	reason = (u8)sh_refuse(sh_packet_of(frame), work, &work->env_copy);
 	sh_frame_refresh(frame);
 	return reason;
 }
@@ -114,15 +142,20 @@ SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const 
 		return SH_R_not_service;
 	sh_session_key(control, flow, service->id, key);
 	*entropy = key->hash;
-	if (SH_UNLIKELY(work->signal.kind))
-		return sh_gateway_signal(env, frame, work, service, flow, result);
+	if (SH_UNLIKELY(service->flags & SH_SERVICE_NO_SESSION))
+		sh_gateway_salt(frame, p);
+	if (SH_UNLIKELY(work->signal.kind)) {
+		reason = sh_gateway_signal(env, frame, work, service, flow, result);
+		return reason == SH_R_no_target ? sh_gateway_refuse(env, frame, work, service) : reason;
+	}
 	assigned = SH_UNLIKELY(p->icmp_error)
 	                   ? sh_assign_icmp_target(env, &work->env_copy, &work->choice, service, flow, key)
 	                   : sh_assign_target(env, &work->env_copy, &work->choice, service, flow, key, 0, p);
 	result->target = assigned.target;
 	result->reason = assigned.reason;
-	if (!assigned.target)
-		return assigned.reason;
+	if (SH_UNLIKELY(!assigned.target))
+		return assigned.reason == SH_R_no_target ? sh_gateway_refuse(env, frame, work, service)
+		                                         : assigned.reason;
 	if (SH_UNLIKELY(p->fragmentation == SH_FRAGMENT_FIRST))
 		sh_fragment_store(env, control, sh_fragment_key(control, p), assigned.target, service->id);
 	return SH_CONTINUE;

@@ -10,6 +10,8 @@
  *   sh_now_ns(env)                monotonic clock, nanoseconds
  *   sh_control(env)               the published set; NULL before the first
  *   sh_env_restore(handed, &env)    a stage's own env from one it was handed as memory (types.h, SH_STAGE_ALONE)
+ *   sh_env_handle(env), sh_env_of(handle, &env)
+ *                                 the same by a number, for look-ups alone: without a clock; of published tables only
  *   sh_service_slot(env, i), sh_rule_slot, sh_own_slot, sh_redirection_at, sh_row_at, sh_target_at, sh_key_at
  *                                 entry i of a table; NULL when there is none
  *   sh_bucket4_at(env, i), sh_bucket6_at(env, i), sh_fragment_at(env, i)

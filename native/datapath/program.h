@@ -45,6 +45,9 @@ SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const 
 		return sh_too_big(frame, p, (u16)room);
 	if (SH_END_AFTER == 6)
 		return SH_R_not_service;
+	/* A later fragment does not say its port, and a header without one is none. */
+	if (SH_UNLIKELY(!target->port))
+		work->fields.port = p->flow.destination_port ? p->flow.destination_port : sh_htons(1);
 	result->ifindex = target->ifindex;
 	failed = sh_encap(env, frame, control, target, result->target, p, &work->header, entropy, &work->fields);
 	return failed == SH_CONTINUE ? result->reason : failed;
@@ -74,7 +77,7 @@ SH_INLINE void sh_dispatch(const struct sh_env *env, struct sh_frame *frame, str
 	if (result->reason != SH_CONTINUE)
 		return;
 
-	work->fields = (struct sh_packet_fields){0, 0, 0, {0}};
+	work->fields = (struct sh_packet_fields){0, 0, 0, 0, {0}};
 	work->new_session = 0;
 	own_hash = sh_hash_own(control, &p->flow.destination);
 	own = sh_own_find(env, control, &p->flow.destination, own_hash);

@@ -29,6 +29,7 @@ enum sh_verdict {
 	X(forwarded_unlisted, SH_FORWARD, "forwarded to the chosen target without a record: the table had no room, or another processor is inserting the record") \
 	X(forwarded_failed, SH_FORWARD, "its client reported, by an option, that a target failed: forwarded to another target") \
 	X(forwarded_on, SH_FORWARD, "by a backend, of a session that it does not know: forwarded to another one, as it is draining or inactive, or the connection may be that one's") \
+	X(forwarded_alone, SH_FORWARD, "a datagram of a service without sessions: chosen by itself, no record is kept") \
 	X(forwarded_fragment, SH_FORWARD, "a later fragment, to the target of its first fragment") \
 	X(forwarded_icmp, SH_FORWARD, "an ICMP error, to the target of the flow that it quotes: its session's, without one its row's") \
 	X(returned, SH_RETURN, "sent back with the redirection header, for the client to replay at the target") \
@@ -45,6 +46,7 @@ enum sh_verdict {
 	X(protocol_other, SH_PASS, "to a service's address, but neither UDP, TCP nor an ICMP error, such as a ping") \
 	X(not_service_port, SH_PASS, "to a service's address, but to a port or protocol of no service") \
 	X(too_big, SH_CONTROL, "does not fit the link to the target; answered with packet-too-big") \
+	X(refused, SH_CONTROL, "the service has no active target for this source; answered with a TCP reset or port unreachable") \
 	X(limited, SH_DROP, "a signal of a source above the rate limit of answers") \
 	X(control_bad, SH_DROP, "on the control port, but not a control datagram that may be answered: too short, or without the cookie") \
 	X(control_not_service, SH_DROP, "a control datagram about a flow of no service") \
@@ -60,7 +62,8 @@ enum sh_verdict {
 	X(fragment_tiny, SH_DROP, "a first fragment too small to hold the ports (RFC 1858)") \
 	X(icmp_short, SH_DROP, "an ICMP error that quotes too little to identify the flow") \
 	X(icmp_unknown, SH_DROP, "an ICMP error about a service's flow that has no session here and no active target") \
-	X(no_target, SH_DROP, "the service has no active target for this source") \
+	X(no_target, SH_DROP, "the service has no active target for this source, and the packet must not be answered, or not now, or not by this service") \
+	X(denied, SH_DROP, "a rule denies the service to this source") \
 	X(no_next_hop, SH_DROP, "the target's next hop has not answered ARP or neighbour discovery") \
 	X(table_missing, SH_DROP, "a table of the packet program is not published yet") \
 	X(no_headroom, SH_DROP, "no room before the packet for the tunnel's headers") \

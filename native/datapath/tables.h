@@ -16,6 +16,8 @@
 
 #define SH_PROBES 8          /* slots looked at in an open-addressed table */
 #define SH_PREFIX_LENGTHS 16 /* distinct source prefix lengths per service */
+#define SH_ADDRESS_LENGTHS 8 /* distinct lengths of the services' prefixes of addresses */
+#define SH_RANGES 6          /* ranges of ports at one address and protocol; below SH_PROBES */
 #define SH_STATIONS 32       /* MAC addresses of all interfaces whose frames are for this host */
 #define SH_KEYS 256          /* key ids fit the header's 8 bits */
 
@@ -28,6 +30,9 @@
 #define SH_TICK_SHIFT 20
 
 #include "datapath/table_records.h" /* sh_key, sh_service, sh_rule, sh_redirection, sh_target, sh_control */
+
+/* sh_service.protocol, or-ed: a slot of several ports (lookup/wide.h). */
+#define SH_PROTOCOL_RANGE 0x80
 
 /* A target's id: this host, in a backend's own sessions. */
 #define SH_TARGET_LOCAL 0xffff
@@ -59,7 +64,8 @@ enum {
 struct sh_own {
 	struct sh_addr address;
 	u32 kind;
-	u32 reserved[3];
+	u32 length; /* of a prefix of service addresses, mapped form; 128: one address */
+	u32 reserved[2];
 };
 SH_STATIC_ASSERT(sizeof(struct sh_own) == 32, "two addresses a cache line");
 

@@ -130,7 +130,7 @@ struct sh_flow {
 	be16 destination_port;
 	u8 protocol; /* SH_UDP or SH_TCP */
 	u8 family;   /* SH_IPV4 or SH_IPV6, of the addresses above */
-	u16 reserved;
+	u16 salt;    /* 0; of a datagram that is chosen by itself, its UDP checksum */
 };
 SH_STATIC_ASSERT(sizeof(struct sh_flow) == 40, "the flow key is hashed and compared as bytes");
 

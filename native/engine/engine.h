@@ -4,7 +4,7 @@
 //
 // Owns: what both engines share: the session table, its aging and its counts, and the explanation of a flow. The user-space
 // engine (user/user_engine.h) runs the packet program in threads of its own, the kernel's (kernel/kernel_engine.h) in XDP.
-// All calls come from one thread (JavaScript's).
+// All calls but prepare() come from one thread (JavaScript's).
 // Must never: be called per packet.
 #ifndef SHUNT_ENGINE_ENGINE_H
 #define SHUNT_ENGINE_ENGINE_H
@@ -17,14 +17,31 @@
 namespace shunt
 {
 
+// A set of tables that is complete and not yet in force; an engine adds what else it has made ready.
+struct PreparedTables {
+	virtual ~PreparedTables() = default;
+
+	std::unique_ptr<TableBlock> block;
+};
+
 class Engine
 {
 public:
 	virtual ~Engine() = default;
 
+	// Makes a set of tables ready to be put in force. May be called in another thread, while calls go on in the first; but
+	// what it returns must be committed or dropped before the next.
+	virtual Result<std::unique_ptr<PreparedTables>> prepare(const TableSpec &spec) = 0;
 	// Puts a whole set of tables in force between two packets. If it fails, the old tables stay in force. `warnings` are
 	// sentences for the operator: links that can't be opened, say.
-	virtual Status publish(const TableSpec &spec, std::vector<std::string> *warnings) = 0;
+	virtual Status commit(std::unique_ptr<PreparedTables> tables, std::vector<std::string> *warnings) = 0;
+	// Both.
+	Status publish(const TableSpec &spec, std::vector<std::string> *warnings)
+	{
+		auto prepared = prepare(spec);
+
+		return prepared.ok() ? commit(prepared.take(), warnings) : prepared.status();
+	}
 	// Begins to process packets.
 	virtual Status start() = 0;
 	virtual void stop() = 0;

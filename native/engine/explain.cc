@@ -81,9 +81,9 @@ static void explain_direct(const sh_env &env, const sh_flow &flow, u64 own_hash,
 	describe_session(env, *service, seen, e);
 }
 
-Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &flow, u64 now_ns,
-                    bool continues)
+Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &of, u64 now_ns, bool continues)
 {
+	sh_flow flow = of;
 	u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)] = {};
 	sh_env env = {now_ns,
 	              tables,
@@ -116,6 +116,8 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 	if (!service || service->family != flow.family)
 		return e;
 	e.service = service->id;
+	if (!(service->flags & SH_SERVICE_NO_SESSION))
+		flow.salt = 0;
 
 	sh_choice choice = {};
 	choice.by = continues ? SH_BY_ROW : SH_BY_LOADS;
@@ -148,10 +150,16 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 		}
 	}
 	const sh_target *target = e.chosen ? sh_target_at(&env, e.chosen) : nullptr;
-	e.reason = SH_R_no_target;
+	e.reason = choice.deny                                    ? SH_R_denied
+	           : service->flags & SH_SERVICE_REFUSES_SILENTLY ? SH_R_no_target
+	                                                          : SH_R_refused;
 	if (!target || target->state == SH_INACTIVE)
 		return e;
 	e.target = e.chosen;
+	if (choice.alone) {
+		e.reason = forward_reason(env, target, SH_R_forwarded_alone);
+		return e;
+	}
 	e.reason = forward_reason(env, target,
 	                          e.session && !e.session_expired ? SH_R_forwarded_moved : SH_R_forwarded_new);
 	return e;

@@ -3,6 +3,7 @@
 // run_file.cc - see the header.
 #include "engine/run_file.h"
 
+#include "datapath/gateway.h"
 #include "datapath/parse/parse.h"
 #include "engine/explain.h"
 
@@ -30,7 +31,9 @@ void explain_packet(const sh_tables *tables, const Sessions &sessions, const Bat
 	if (!batch.sent && sh_parse_link(&frame, &parsed) == SH_CONTINUE &&
 	    sh_parse_ip(&frame, &parsed) == SH_CONTINUE && sh_parse_transport(&frame, &parsed) == SH_CONTINUE &&
 	    parsed.fragmentation != SH_FRAGMENT_LATER && !parsed.icmp_error) {
-		Explanation explanation = explain(tables, sessions, parsed.flow, batch.time_ns, sh_parsed_continues(&parsed));
+		sh_gateway_salt(&frame, &parsed);
+		Explanation explanation =
+			explain(tables, sessions, parsed.flow, batch.time_ns, sh_parsed_continues(&parsed));
 
 		reason = explanation.reason;
 		target = explanation.target;

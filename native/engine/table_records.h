@@ -28,10 +28,13 @@ inline struct sh_service service_record(const TableSpec::Service &s)
 	r.id = s.id;
 	r.address = s.address;
 	r.port = sh_htons(s.port);
+	r.address_length = s.address_length;
 	r.protocol = s.protocol;
 	r.family = s.family;
 	r.redirection = s.redirection;
 	r.flags |= s.invited_only ? SH_SERVICE_INVITED_ONLY : 0;
+	r.flags |= s.refuses_silently ? SH_SERVICE_REFUSES_SILENTLY : 0;
+	r.flags |= s.no_session ? SH_SERVICE_NO_SESSION : 0;
 	return r;
 }
 
@@ -52,6 +55,7 @@ inline struct sh_redirection redirection_record(const TableSpec::Redirection &s)
 
 	r.spread = s.spread;
 	r.choice = s.choice;
+	r.deny = s.deny;
 	return r;
 }
 

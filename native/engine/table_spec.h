@@ -20,22 +20,27 @@ struct TableSpec {
 		u64 k[2] = {}; // 128 bits.
 	};
 	struct Service {
-		u16 id = 0;                 // Stable across sets of tables: sessions name it.
-		sh_addr address = {};       // What clients send to (VIP).
-		u16 port = 0;               // What clients send to.
-		u8 protocol = 0;            // 6 (TCP) or 17 (UDP).
-		u8 family = 0;              // Of the address.
-		u16 redirection = 0;        // Index into redirections, for a source that no rule matches.
-		u32 idle_ms = 0;            // A session expires this long after the client's last packet.
-		u32 idle_transitory_ms = 0; // The same of a TCP session that is half-open or closing; 0: idle_ms.
-		u32 idle_sent_ms = 0;       // The same after the backend's; the later of both decides. 0: egress session refresh is disabled.
-		bool count_sources = false; // Its load counts source addresses, not flows (R10).
-		bool invited_only = false;  // On a backend: direct packets only of clients that showed a ticket.
+		u16 id = 0;                    // Stable across sets of tables: sessions name it.
+		sh_addr address = {};          // What clients send to (VIP).
+		u16 port = 0;                  // What clients send to; the first of several.
+		u16 port_last = 0;             // The last of several ports; no greater than port: there is one.
+		u8 address_length = 128;       // Of a prefix of addresses, mapped form; 128: one address.
+		u8 protocol = 0;               // 6 (TCP) or 17 (UDP).
+		u8 family = 0;                 // Of the address.
+		u16 redirection = 0;           // Index into redirections, for a source that no rule matches.
+		u32 idle_ms = 0;               // A session expires this long after the client's last packet.
+		u32 idle_transitory_ms = 0;    // The same of a TCP session that is half-open or closing; 0: idle_ms.
+		u32 idle_sent_ms = 0;          // The same after the backend's; the later of both decides. 0: egress session refresh is disabled.
+		bool count_sources = false;    // Its load counts source addresses, not flows (R10).
+		bool invited_only = false;     // On a backend: direct packets only of clients that showed a ticket.
+		bool refuses_silently = false; // A packet that no target is to serve is dropped, not answered.
+		bool no_session = false;       // Each datagram is chosen by itself, and no record is kept.
 	};
 	struct Direct {
 		u16 service = 0;      // A service's id. Where two services listen at one endpoint, the first is taken.
 		sh_addr address = {}; // This backend's own.
 		u16 port = 0;         // Of the service at that address.
+		u16 port_last = 0;    // The last of several ports.
 		u8 family = 0;        // Of the address.
 	};
 	struct Rule {
@@ -48,6 +53,7 @@ struct TableSpec {
 		std::vector<u16> rows = {}; // The forwarding table: target ids. Empty: no active target.
 		u8 spread = 0;              // Of SPREAD.
 		u8 choice = SH_CHOOSE_ROW;  // Of CHOICE.
+		u8 deny = SH_DENY_NONE;     // Of DENY; with no rows.
 	};
 	struct Target {
 		u16 id = 0;                    // 1 .. 65534, stable across sets of tables: sessions name it.
@@ -56,7 +62,7 @@ struct TableSpec {
 		bool resolved = false;         // next_hop is known.
 		u8 next_hop[6] = {};           // Ethernet destination; null: not resolved.
 		u8 own_mac[6] = {};            // Ethernet source.
-		u16 port = 0;                  // Service port.
+		u16 port = 0;                  // Service port; 0: the port that the client sends to.
 		u8 family = 0;                 // Of address and source.
 		u8 epoch = 0;                  // Moves when the target goes down: its sessions choose anew.
 		u8 state = 0;                  // Of TARGET_STATE.

@@ -49,9 +49,46 @@ private:
 	int processor_;
 };
 
+// A loaded program with its memory. The verifier takes most of a run's time, so a run leaves them for the next one of its
+// thread, which uses them if its tables have the same sizes.
+struct Loaded {
+	KernelMemory memory;
+	std::unique_ptr<KernelProgram> program;
+};
+
+thread_local std::unique_ptr<Loaded> spare;
+
+bool same(const SessionGeometry &a, const SessionGeometry &b)
+{
+	return a.buckets4 == b.buckets4 && a.buckets6 == b.buckets6 && a.fragments == b.fragments;
+}
+
+Result<std::unique_ptr<Loaded>> loaded_for(const KernelProgramOptions &options, const TableCapacity &capacity)
+{
+	std::unique_ptr<Loaded> loaded = std::move(spare);
+
+	if (loaded && same(loaded->memory.geometry(), options.geometry)) {
+		if (Status status = loaded->program->reset(loaded->memory); !status.ok())
+			return status;
+		return loaded;
+	}
+	loaded = std::make_unique<Loaded>();
+	auto program = KernelProgram::load(options, capacity, &loaded->memory);
+	if (!program.ok())
+		return program.status();
+	loaded->program = program.take();
+	return loaded;
+}
+
 class KernelFileEngine final : public FileEngine
 {
 public:
+	~KernelFileEngine() override
+	{
+		if (loaded_)
+			spare = std::move(loaded_);
+	}
+
 	Status open(const FileRun &run)
 	{
 		KernelProgramOptions options;
@@ -60,11 +97,12 @@ public:
 		options.geometry = Sessions::geometry_for(run.sessions4, run.sessions6, run.fragments);
 		options.own_clock = false;
 		options.sent = true;
-		auto program = KernelProgram::load(options, capacity, &memory_);
-		if (!program.ok())
-			return program.status();
-		program_ = program.take();
-		if (Status status = memory_.map(&sessions_, statistics_.get()); !status.ok())
+		auto loaded = loaded_for(options, capacity);
+		if (!loaded.ok())
+			return loaded.status();
+		loaded_ = loaded.take();
+		program_ = loaded_->program.get();
+		if (Status status = loaded_->memory.map(&sessions_, statistics_.get()); !status.ok())
 			return status;
 		scratch_fd_ = program_->object().map_fd("sh_scratch_map");
 		scratch_.resize((size_t)SH_SCRATCH_BYTES * possible_processors());
@@ -160,8 +198,8 @@ private:
 	}
 
 	OnOneProcessor processor_;
-	KernelMemory memory_;
-	std::unique_ptr<KernelProgram> program_;
+	std::unique_ptr<Loaded> loaded_;
+	KernelProgram *program_ = nullptr;
 	Sessions sessions_;
 	std::shared_ptr<Statistics> statistics_ = std::make_shared<Statistics>();
 	FileOutputs outputs_;

@@ -48,15 +48,40 @@ Status KernelEngine::open()
 	return memory_.map(&sessions_, statistics_.get());
 }
 
-// For tables that outgrow their maps: a new program with larger ones, over the same sessions, replaces the old one.
-Status KernelEngine::enlarge(const sh_tables &tables)
+namespace
 {
-	auto loaded = KernelProgram::load(program_options_, TableCapacity::of(tables), &memory_);
 
+struct KernelTables final : PreparedTables {
+	std::unique_ptr<KernelProgram> larger; // for tables that outgrow their maps: over the same sessions
+};
+
+} // namespace
+
+Result<std::unique_ptr<PreparedTables>> KernelEngine::prepare(const TableSpec &spec)
+{
+	auto built = TableBlock::build(spec, memory_.geometry());
+
+	if (!built.ok())
+		return built.status();
+	auto prepared = std::make_unique<KernelTables>();
+	prepared->block = built.take();
+	const sh_tables &tables = *prepared->block->tables();
+	if (program_->holds(tables)) {
+		program_->fill(tables);
+		return std::unique_ptr<PreparedTables>(std::move(prepared));
+	}
+	auto loaded = KernelProgram::load(program_options_, TableCapacity::of(tables), &memory_);
 	if (!loaded.ok())
 		return loaded.status();
-	std::unique_ptr<KernelProgram> larger = loaded.take();
-	larger->publish(tables);
+	prepared->larger = loaded.take();
+	prepared->larger->fill(tables);
+	return std::unique_ptr<PreparedTables>(std::move(prepared));
+}
+
+// The new program replaces the old one at each interface, between two packets.
+Status KernelEngine::exchange(std::unique_ptr<KernelProgram> larger)
+{
+	larger->swap();
 	for (auto &attachment : attachments_)
 		if (Status status = attachment->replace(larger->fd()); !status.ok())
 			return status;
@@ -69,18 +94,15 @@ Status KernelEngine::enlarge(const sh_tables &tables)
 	return {};
 }
 
-Status KernelEngine::publish(const TableSpec &spec, std::vector<std::string> *)
+Status KernelEngine::commit(std::unique_ptr<PreparedTables> tables, std::vector<std::string> *)
 {
-	auto built = TableBlock::build(spec, memory_.geometry());
+	std::unique_ptr<KernelProgram> larger = std::move(static_cast<KernelTables &>(*tables).larger);
 
-	if (!built.ok())
-		return built.status();
-	std::unique_ptr<TableBlock> block = built.take();
-	if (program_->holds(*block->tables()))
-		program_->publish(*block->tables());
-	else if (Status status = enlarge(*block->tables()); !status.ok())
+	if (!larger)
+		program_->swap();
+	else if (Status status = exchange(std::move(larger)); !status.ok())
 		return status;
-	block_ = std::move(block);
+	block_ = std::move(tables->block);
 	return {};
 }
 

@@ -42,7 +42,9 @@ public:
 	static Result<std::unique_ptr<KernelEngine>> create(KernelEngineOptions options);
 	~KernelEngine() override = default; // pinned attachments stay
 
-	Status publish(const TableSpec &spec, std::vector<std::string> *warnings) override;
+	// Loads a larger program if the tables outgrow their maps.
+	Result<std::unique_ptr<PreparedTables>> prepare(const TableSpec &spec) override;
+	Status commit(std::unique_ptr<PreparedTables> tables, std::vector<std::string> *warnings) override;
 	// Attaches to every interface, or takes over the pinned attachments. If it fails, nothing is attached.
 	Status start() override;
 	// Detaches everywhere and removes the pins.
@@ -68,7 +70,7 @@ private:
 	Result<std::unique_ptr<Attachment>> adopt_or_attach(const std::string &interface);
 	void attach_sent();
 	void start_watch();
-	Status enlarge(const sh_tables &tables);
+	Status exchange(std::unique_ptr<KernelProgram> larger);
 
 	KernelEngineOptions options_;
 	KernelProgramOptions program_options_;

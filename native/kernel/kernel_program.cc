@@ -50,6 +50,14 @@ Status KernelProgram::open(const KernelProgramOptions &options, const TableCapac
 	return options.own_clock ? set_clock() : Status();
 }
 
+Status KernelProgram::reset(const KernelMemory &memory)
+{
+	*tables_.state() = {};
+	tables_.state()->side = SH_NO_SIDE;
+	tables_.state()->counters = memory.counters();
+	return object_->clear_maps();
+}
+
 Status KernelProgram::pin(const std::string &path) const
 {
 	if (bpf_obj_pin(fd(), path.c_str()))

@@ -32,7 +32,13 @@ public:
 
 	bool holds(const sh_tables &tables) const { return tables_.capacity().holds(tables); }
 	void publish(const sh_tables &tables) { tables_.publish(tables); }
+	// The two halves of publish().
+	void fill(const sh_tables &tables) { tables_.fill(tables); }
+	void swap() { tables_.swap(); }
 	void set_time(u64 now_ns) { tables_.state()->clock = {now_ns, 0}; }
+
+	// As after load(): no tables, sessions or counts. For runs over files, which need no new verification.
+	Status reset(const KernelMemory &memory);
 
 	Status pin(const std::string &path) const;
 

@@ -7,7 +7,9 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <unistd.h>
+#include <vector>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -222,6 +224,31 @@ Result<Mapping> Object::map(const char *map) const
 	if (!bytes || !mapping.map(fd, bytes))
 		return Status::system(map_named(map) + " cannot be mapped", errno);
 	return mapping;
+}
+
+Status Object::clear_maps()
+{
+	bpf_map *map;
+
+	bpf_object__for_each_map(map, object_)
+	{
+		if (bpf_map__is_internal(map))
+			continue;
+		if (bpf_map__map_flags(map) & BPF_F_MMAPABLE) {
+			Result<Mapping> memory = this->map(bpf_map__name(map));
+
+			if (!memory.ok())
+				return memory.status();
+			memset(memory->data(), 0, map_bytes(bpf_map__fd(map)));
+			continue;
+		}
+		size_t each = ((size_t)bpf_map__value_size(map) + 7) / 8 * 8;
+		std::vector<u8> zeros(each * (size_t)libbpf_num_possible_cpus()); // a map per processor has as many
+		for (u32 key = 0; key < bpf_map__max_entries(map); key++)
+			if (bpf_map_update_elem(bpf_map__fd(map), &key, zeros.data(), BPF_ANY))
+				return Status::system(map_named(bpf_map__name(map)) + " cannot be cleared", errno);
+	}
+	return {};
 }
 
 size_t map_bytes(int fd, u32 *entries, u32 *value_bytes)

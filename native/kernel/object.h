@@ -55,6 +55,8 @@ public:
 	// Attaches a program as its section says.
 	Result<BpfLink> attach(const char *program);
 	u32 program_id(const char *program) const;
+	// Every map but those of variables as it was created: each entry 0.
+	Status clear_maps();
 	// The whole memory of a map, as the packet program sees it.
 	Result<Mapping> map(const char *map) const;
 

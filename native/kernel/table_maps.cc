@@ -89,10 +89,16 @@ template <typename Entry> static void copy(Mapping &to, u32 side, const Entry *f
 		entries[i * SH_SIDES + side] = from[i];
 }
 
-void TableMaps::publish(const sh_tables &tables)
+// Never the side in force.
+static u32 other_side(const sh_state &state)
+{
+	return state.side == 0 ? 1 : 0;
+}
+
+void TableMaps::fill(const sh_tables &tables)
 {
 	const struct sh_control &control = tables.control;
-	u32 side = state()->side == 0 ? 1 : 0;
+	u32 side = other_side(*state());
 
 	wait_for_packets(); // that began while this side was the one in force
 	copy(services_, side, tables.services, control.service_mask + 1);
@@ -106,7 +112,11 @@ void TableMaps::publish(const sh_tables &tables)
 		memcpy(lines[i / SH_ROWS_A_LINE * SH_SIDES + side].row, tables.rows + i,
 		       std::min<u32>(SH_ROWS_A_LINE, control.rows - i) * sizeof(u16));
 	state()->control[side] = control;
-	__atomic_store_n(&state()->side, side, __ATOMIC_RELEASE);
+}
+
+void TableMaps::swap()
+{
+	__atomic_store_n(&state()->side, other_side(*state()), __ATOMIC_RELEASE);
 }
 
 void wait_for_packets()

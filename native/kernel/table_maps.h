@@ -32,8 +32,15 @@ public:
 
 	const TableCapacity &capacity() const { return capacity_; }
 	sh_state *state() const { return reinterpret_cast<sh_state *>(state_.data()); }
-	// Puts the set in force. It must fit.
-	void publish(const sh_tables &tables);
+	// Writes the side that is not in force; the set must fit. What was written before and not swapped is lost.
+	void fill(const sh_tables &tables);
+	// Puts what fill() has written in force.
+	void swap();
+	void publish(const sh_tables &tables)
+	{
+		fill(tables);
+		swap();
+	}
 
 private:
 	TableCapacity capacity_;

@@ -69,20 +69,26 @@ Status UserEngine::open_link(Worker &worker, u32 ifindex)
 	return {};
 }
 
-Status UserEngine::publish(const TableSpec &spec, std::vector<std::string> *warnings)
+Result<std::unique_ptr<PreparedTables>> UserEngine::prepare(const TableSpec &spec)
 {
 	auto built = TableBlock::build(spec, sessions_.geometry());
 
 	if (!built.ok())
 		return built.status();
-	std::unique_ptr<TableBlock> block = built.take();
-	for (u32 link : block->links())
+	auto prepared = std::make_unique<PreparedTables>();
+	prepared->block = built.take();
+	return prepared;
+}
+
+Status UserEngine::commit(std::unique_ptr<PreparedTables> tables, std::vector<std::string> *warnings)
+{
+	for (u32 link : tables->block->links())
 		for (auto &worker : workers_)
 			if (Status status = open_link(*worker, link); !status.ok()) {
 				warnings->push_back(status.message());
 				break; // it is the same for the next worker
 			}
-	publication_.publish(std::move(block));
+	publication_.publish(std::move(tables->block));
 	return {};
 }
 

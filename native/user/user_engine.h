@@ -39,7 +39,8 @@ public:
 	~UserEngine() override { stop(); }
 
 	// `warnings` names the links that can't be opened; packets to targets behind them are counted as transmit_failed.
-	Status publish(const TableSpec &spec, std::vector<std::string> *warnings) override;
+	Result<std::unique_ptr<PreparedTables>> prepare(const TableSpec &spec) override;
+	Status commit(std::unique_ptr<PreparedTables> tables, std::vector<std::string> *warnings) override;
 	Status start() override;
 	void stop() override;
 	const TableBlock *current() const override { return publication_.current(); }

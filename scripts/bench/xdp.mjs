@@ -1,5 +1,7 @@
-// xdp.mjs - `npm run bench -- xdp [--stages] [--quick] [--json] [--rival NAME=PIN@ADDRESS:PORT [--anew COMMAND]]`: the kernel's
-// program.
+// xdp.mjs - the kernel's program:
+//
+//   npm run bench -- xdp [--stages] [--quick] [--rounds N] [--json] [--before TREE]
+//                        [--rival NAME=PIN@ADDRESS:PORT [--anew COMMAND]]
 //
 // BPF_PROG_TEST_RUN over packets of 60 bytes, each of another flow (xdp/wrapper.bpf.c), on one processor, all subjects in one
 // run, in the order A B … B A. What the wrapper costs is measured with a program that only says XDP_TX, and taken off. The
@@ -10,13 +12,16 @@
 // the same cases, and its state is its owner's business: COMMAND, a line for the shell, sets it up anew before each case, so
 // that a new session is one in every round.
 //
+// TREE is another build of this repository, such as a git worktree: its program runs through the packet cases, in place of the
+// program without the tag, and no frames are sent.
+//
 // Owns: the cases, the rounds, the result file. Must never: measure a packet that a run before has already encapsulated.
 
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { render } from "./xdp/render.mjs";
@@ -65,7 +70,8 @@ const STAGES = [
 
 export async function run(options) {
 	const quick = options.includes("--quick");
-	const rounds = quick ? 2 : 7;
+	const at = options.indexOf("--rounds");
+	const rounds = at < 0 ? (quick ? 2 : 7) : Number(options[at + 1]);
 	const work = mkdtempSync(join(tmpdir(), "shunt-bench-"));
 	const bpffs = join(work, "bpf");
 	const kit = { work, bpffs, run: join(work, "run"), wrapper: join(work, "wrapper.o"), quick };
@@ -73,13 +79,14 @@ export async function run(options) {
 		build(kit);
 		const [x0, x1] = veth(kit);
 		const stages = options.includes("--stages");
+		const comparing = treeBefore(options) !== undefined;
 		const subjects = stages ? stagesOf(kit, x0) : subjectsOf(kit, options, x0);
 		const attached = stages ? [] : attachedOf(kit, x1);
 		const results = [];
 		for (const [kind, cases, all] of [
 			["packet", CASES, subjects],
-			["live", stages ? [] : LIVE, subjects],
-			["arriving", stages ? [] : ARRIVING, attached],
+			["live", stages || comparing ? [] : LIVE, subjects],
+			["arriving", stages || comparing ? [] : ARRIVING, attached],
 		])
 			for (const one of cases)
 				for (let round = 0; round < rounds; round++)
@@ -160,6 +167,7 @@ function subjectsOf(kit, options, ifindex) {
 	});
 	const at = options.indexOf("--anew");
 	const anew = at < 0 ? undefined : options[at + 1];
+	const before = treeBefore(options);
 	const theirs = options
 		.flatMap((option, i) => (options[i - 1] === "--rival" ? [option] : []))
 		.map((text) => {
@@ -180,9 +188,17 @@ function subjectsOf(kit, options, ifindex) {
 		bare("XDP_TX, bare", "bare"),
 		bare("push 20 bytes, XDP_TX", "push"),
 		ours("shunt"),
-		ours("shunt without the tag", join(kit.work, "without-tag/shunt.bpf.o")),
+		...(before === undefined
+			? [ours("shunt without the tag", join(kit.work, "without-tag/shunt.bpf.o"))]
+			: [{ name: "before", to: SERVICE, start: (sessions) => startOurs(kit, sessions, ifindex, undefined, before) }]),
 		...theirs,
 	];
+}
+
+/** Another build of this repository, to be compared with: a git worktree. */
+function treeBefore(options) {
+	const at = options.indexOf("--before");
+	return at < 0 ? undefined : resolve(options[at + 1]);
 }
 
 function stagesOf(kit, ifindex) {
@@ -263,9 +279,16 @@ async function arrive(kit, subject, one) {
 
 let made = 0;
 
-async function startOurs(kit, sessions, ifindex, object) {
+/** `tree`: whose subject and addon; default this one's. */
+async function startOurs(kit, sessions, ifindex, object, tree = root) {
 	const pin = join(kit.bpffs, `subject-${++made}`);
-	const args = [join(here, "xdp/subject.mjs"), pin, String(sessions), String(ifindex), ...(object ? [object] : [])];
+	const args = [
+		join(tree, "scripts/bench/xdp/subject.mjs"),
+		pin,
+		String(sessions),
+		String(ifindex),
+		...(object ? [object] : []),
+	];
 	const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
 	const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
 	const next = async () => {

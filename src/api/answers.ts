@@ -14,12 +14,13 @@ import { Names, stateOf } from "./names.js";
 import { override, overridesOf } from "./overrides.js";
 import type { Answers } from "./server.js";
 import { countSessions, expireSessions, listSessions } from "./session-list.js";
-import type { Count, Ready, ReasonCount, Status } from "./types.js";
+import type { Count, HealthAnswer, Ready, ReasonCount, Status } from "./types.js";
 import { VERSION } from "./version.js";
 
 export function answersOf(member: Member): Answers {
 	return {
 		status: () => statusOf(member),
+		health: () => healthOf(member),
 		sessions: ({ limit, ...filter }) => listSessions(member, filter, limit),
 		countSessions: (filter) => countSessions(member, filter),
 		expireSessions: (filter) => expireSessions(member, filter),
@@ -76,6 +77,11 @@ function statusOf(member: Member): Status {
 
 function readyOf({ readiness: { since, waitingFor } }: Member): Ready {
 	return { ready: since !== undefined, sinceMs: since === undefined ? null : Date.now() - since, waitingFor };
+}
+
+function healthOf({ role }: Member): HealthAnswer {
+	const checks = (role.backends?.checks() ?? []).map((check) => ({ ...check }));
+	return { role: role.kind, name: role.name, checks, advice: [...role.advice()] };
 }
 
 function workersOf(member: Member): Status["workers"] {
@@ -138,6 +144,7 @@ function servicesOf(member: Member, names: Names, counts: SessionCounts): Status
 			name: service.name,
 			address: service.address,
 			port: service.port,
+			ports: service.ports,
 			protocol: service.protocol,
 			idleMs: service.idleMs,
 			sessions: counts.services[id] ?? 0,

@@ -11,6 +11,7 @@ import type {
 	ApiError,
 	Expired,
 	Explanation,
+	HealthAnswer,
 	Overridden,
 	Reloaded,
 	SessionCount,
@@ -27,6 +28,10 @@ export class ApiClient {
 
 	status(): Promise<Status> {
 		return this.#ask("GET", "/status");
+	}
+
+	health(): Promise<HealthAnswer> {
+		return this.#ask("GET", "/health");
 	}
 
 	sessions(query: Record<string, string | number | undefined> = {}): Promise<SessionList> {

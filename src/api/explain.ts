@@ -5,7 +5,7 @@
  * Must never: decide anew. The packet program's own code has decided; this names what it returned.
  */
 import { PROTOCOL_NUMBER, parseAddress, type Service } from "../config/index.js";
-import { type Target, termsText } from "../database/index.js";
+import { spreadOf, type Target, termsText } from "../database/index.js";
 import { LOCAL_TARGET, type Explanation as NativeExplanation, reasons } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 import type { Member } from "../member/member.js";
@@ -68,7 +68,7 @@ export function explain(member: Member, query: FlowQuery): Explanation {
 			? {
 					backend: target.backend,
 					address: target.address,
-					port: target.port,
+					port: target.port === 0 ? query.destinationPort : target.port,
 					state: stateOf(member, target).state,
 					terms: termsText(target.terms),
 				}
@@ -118,7 +118,9 @@ function sentences(
 		return [
 			`${query.destination} is a service address, but no service is at ${to}: the host's own stack gets the packet.`,
 		];
-	const why = [`${to} is the service ${service.name}.`];
+	const among =
+		service.portLast > service.port ? `, whose ports are ${service.ports}; they share a client's session` : "";
+	const why = [`${to} is the service ${service.name}${among}.`];
 	if (native.session?.expired)
 		why.push(
 			`Its session has expired: idle for ${seconds(native.session.idleMs)}, longer than ${seconds(periodOf(service, native.session))}.`,
@@ -127,7 +129,7 @@ function sentences(
 		const holder =
 			native.session.target === LOCAL_TARGET ? "this host" : names.targets.get(native.session.target)?.backend;
 		why.push(`It has a session with ${holder ?? "a removed target"}, idle for ${seconds(native.session.idleMs)}.`);
-	} else why.push("It has no session.");
+	} else why.push(service.noSession ? "The service keeps no sessions." : "It has no session.");
 	const stays = native.session && !native.session.expired && native.session.target === native.target;
 	if (!stays && native.choice) {
 		why.push(
@@ -135,14 +137,15 @@ function sentences(
 				? "No rule matches its source: the service's own redirection applies."
 				: `The rule for ${rule} matches its source.`,
 		);
-		why.push(
-			native.choice.rows === 0
-				? "That redirection has no active target."
-				: rowText(service.spread, native.choice.rows, native.choice.row, weighed),
-		);
+		if (reason === "denied") why.push("That rule denies the service to it.");
+		else if (native.choice.rows === 0) why.push("That redirection has no active target.");
+		else if (service.noSession && service.spread === "flow")
+			why.push("Each datagram is chosen by itself, by its 5-tuple and its checksum: the next may go elsewhere.");
+		else why.push(rowText(spreadOf(service), native.choice.rows, native.choice.row, weighed));
+		if (reason === "refused") why.push("The packet is refused by a TCP reset or port unreachable (refuse: reset).");
 	}
 	if (target) {
-		const at = endpoint(target.address, target.port);
+		const at = endpoint(target.address, target.port === 0 ? query.destinationPort : target.port);
 		const { state, health } = stateOf(member, target);
 		why.push(`It goes to ${target.backend} at ${at} (${state}; ${termsText(target.terms)}).`);
 		const reason = member.role.backends?.ofTarget(target).reason;

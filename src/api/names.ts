@@ -9,6 +9,7 @@ import type { Target } from "../database/index.js";
 import { ShuntError } from "../errors.js";
 import type { TargetHealth } from "../health/index.js";
 import type { Member } from "../member/member.js";
+import { formatEndpoint } from "../wire/index.js";
 import type { TargetStatus } from "./types.js";
 
 /** Services and targets by id, in the tables in force now. */
@@ -66,7 +67,10 @@ export function stateOf(
 
 const NOT_OBSERVED: TargetHealth = { health: "unknown", since: Number.NEGATIVE_INFINITY, reason: "not observed here" };
 
-export { formatEndpoint as endpoint } from "../wire/index.js";
+/** Of a target without a port of its own: the client's. */
+export function endpoint(address: string, port: number): string {
+	return formatEndpoint(address, port === 0 ? "any" : port);
+}
 
 /** 16 bytes. Throws SHUNT_ADDRESS_INVALID. */
 export function bytesOf(text: string): Buffer {

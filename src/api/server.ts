@@ -16,6 +16,7 @@ import type {
 	ApiError,
 	Expired,
 	Explanation,
+	HealthAnswer,
 	Overridden,
 	Reloaded,
 	SessionCount,
@@ -38,6 +39,7 @@ export interface FlowQuery {
 /** What a daemon answers. A ShuntError becomes 400 with its code; anything else 500. */
 export interface Answers {
 	status(): Status;
+	health(): HealthAnswer;
 	sessions(query: SessionQuery): Promise<SessionList>;
 	countSessions(filter: SessionFilter): Promise<SessionCount>;
 	/** Ends the sessions that match. */
@@ -106,6 +108,7 @@ function listen(server: Server, socket: string): Promise<void> {
 function routes(answers: Answers): Hono {
 	const app = new Hono();
 	app.get("/status", (c) => c.json(answers.status()));
+	app.get("/health", (c) => c.json(answers.health()));
 	app.get("/sessions", async (c) => {
 		const parameter: QueryParameter = (name) => c.req.query(name);
 		const limit = wholeNumber(parameter, "limit", 1, MAX_SESSIONS, DEFAULT_SESSIONS);

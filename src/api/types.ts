@@ -27,6 +27,7 @@ export interface TargetStatus extends Count {
 	backend: string;
 	/** The service address: where header and packet go. */
 	address: string;
+	/** 0: the port that the client sends to. */
 	port: number;
 	/** In force: as configured, or by its uplink or its health. */
 	state: "active" | "draining" | "inactive";
@@ -47,7 +48,10 @@ export interface TargetStatus extends Count {
 export interface ServiceStatus {
 	name: string;
 	address: string;
+	/** The first of several. */
 	port: number;
+	/** "53", "10000-20000" or "any". */
+	ports: string;
 	protocol: "udp" | "tcp";
 	idleMs: number;
 	sessions: number;
@@ -261,6 +265,7 @@ export interface Session {
 	source: string;
 	sourcePort: number;
 	destination: string;
+	/** The first of several: a session spans a service's ports. */
 	destinationPort: number;
 	/** null: this host itself (on a backend). */
 	backend: string | null;
@@ -329,6 +334,38 @@ export interface Explanation {
 	target: { backend: string; address: string; port: number; state: string; terms: string } | null;
 	/** The same in sentences, in the order in which the packet program decides. */
 	why: string[];
+}
+
+/** One thing that a gateway observes of a backend. */
+export interface HealthCheck {
+	backend: string;
+	/** null: the backend as a whole. */
+	service: string | null;
+	/** load: its load reports; port: its daemon's word about the service's socket; else the type of a probe. */
+	check: "load" | "port" | "tcp" | "udp" | "dns" | "http" | "https";
+	/** The backend's address, or the service's port there. */
+	subject: string;
+	health: Health;
+	reason: string;
+	/** Since when; null: it was never known. */
+	forMs: number | null;
+	/** Of a probe, and how many there were; null: none yet. */
+	last: {
+		passed: boolean;
+		detail: string;
+		ms: number;
+		agoMs: number;
+		sent: number;
+		failed: number;
+	} | null;
+}
+
+/** `GET /health`; on a backend without checks. */
+export interface HealthAnswer {
+	role: Role;
+	name: string;
+	checks: HealthCheck[];
+	advice: string[];
 }
 
 /** `POST /reload` */

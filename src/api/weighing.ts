@@ -4,7 +4,6 @@
  * Owns: that sentence of `explain`, and the same as values.
  * Must never: choose anew. The packet program's own function has chosen.
  */
-import type { Service } from "../config/index.js";
 import type { Explanation as NativeExplanation } from "../engine/index.js";
 import { FULL_LOAD } from "../policy/index.js";
 import type { Weighed } from "./types.js";
@@ -18,8 +17,10 @@ export function weighedOf(choice: NativeChoice, nameOf: (target: number) => stri
 	return [choice, other].map(({ row, target, load }) => ({ row, target: nameOf(target), load: load / FULL_LOAD }));
 }
 
-export function rowText(spread: Service["spread"], rows: number, row: number, weighed: Weighed[] | null): string {
-	const by = spread === "source" ? "its source address" : "its 5-tuple";
+const SPREAD_BY = { flow: "its 5-tuple", source: "its source address", client: "its source address and port" } as const;
+
+export function rowText(spread: keyof typeof SPREAD_BY, rows: number, row: number, weighed: Weighed[] | null): string {
+	const by = SPREAD_BY[spread];
 	const [winner, loser] = weighed ?? [];
 	if (winner === undefined || loser === undefined) return `By ${by} it has row ${row} of ${rows}.`;
 	if (winner.target === loser.target) {

@@ -4,7 +4,8 @@
  * Must never: match a client's packet that the engine passes.
  */
 import type { DirectEndpoint } from "../database/index.js";
-import { type FirewallRules, fromInterfaces } from "../host/firewall.js";
+import { type FirewallRules, type FirewallSet, fromInterfaces } from "../host/firewall.js";
+import { type Place, placeSet } from "../host/place-sets.js";
 import { COOKIE } from "../wire/index.js";
 
 /** Matches the first four bytes behind the UDP header. */
@@ -27,18 +28,21 @@ export function backendRules(
 	const own = (family: 4 | 6) => addresses.filter((address) => address.includes(":") === (family === 6));
 	const ofFamily = (family: 4 | 6) => (places ?? []).filter((place) => place.family === family);
 	// A probe is a UDP datagram, whatever the service's protocol.
-	const control = (family: 4 | 6) => [
-		...new Set([
-			...own(family).map((address) => `${address} . ${ports.controlPort}`),
-			...ofFamily(family).map(({ address, port }) => `${address} . ${port}`),
-		]),
+	const control = (family: 4 | 6): Place[] => [
+		...own(family).map((address) => ({ address, first: ports.controlPort, last: ports.controlPort })),
+		...ofFamily(family).map(({ address, port, portLast }) => ({ address, first: port, last: portLast })),
 	];
 	// A service of the other family is reached through the tunnel only: a direct packet to its port is not for it.
-	const uninvited = (family: 4 | 6) =>
+	const uninvited = (family: 4 | 6): Place[] =>
 		ofFamily(family)
 			.filter(({ service }) => service.invitedOnly && service.family === family)
-			.map(({ service, address, port }) => `${address} . ${service.protocol} . ${port}`);
-	const sets = [
+			.map(({ service, address, port, portLast }) => ({
+				address,
+				protocol: service.protocol,
+				first: port,
+				last: portLast,
+			}));
+	const sets: FirewallSet[] = [
 		{ name: "own4", type: "ipv4_addr", elements: own(4) },
 		{ name: "own6", type: "ipv6_addr", elements: own(6) },
 	];
@@ -48,10 +52,10 @@ export function backendRules(
 	];
 	if (places !== undefined) {
 		sets.push(
-			{ name: "control4", type: "ipv4_addr . inet_service", elements: control(4) },
-			{ name: "control6", type: "ipv6_addr . inet_service", elements: control(6) },
-			{ name: "uninvited4", type: "ipv4_addr . inet_proto . inet_service", elements: uninvited(4) },
-			{ name: "uninvited6", type: "ipv6_addr . inet_proto . inet_service", elements: uninvited(6) },
+			placeSet("control4", "ipv4_addr . inet_service", control(4)),
+			placeSet("control6", "ipv6_addr . inet_service", control(6)),
+			placeSet("uninvited4", "ipv4_addr . inet_proto . inet_service", uninvited(4)),
+			placeSet("uninvited6", "ipv6_addr . inet_proto . inet_service", uninvited(6)),
 		);
 		rules.push(
 			`${from} ip daddr . udp dport @control4 ${IS_CONTROL} counter drop`,

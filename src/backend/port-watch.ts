@@ -97,8 +97,9 @@ export function servicePlaces(self: Backend, services: readonly Service[]): Serv
 	for (const service of services)
 		for (const { choices } of redirectionsOf(service))
 			for (const { backend, port } of choices) {
-				const { key, protocol, address, health } = service;
-				if (backend === self.name)
+				const { key, protocol, address, addressLength, health } = service;
+				// Of several ports some may be open at times only; and each address of a prefix may have a socket of its own.
+				if (backend === self.name && port !== 0 && addressLength === 128)
 					found.set(`${key} ${port}`, { service: key, protocol, address, port, bound: health.bound });
 			}
 	return [...found.values()];

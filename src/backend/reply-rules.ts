@@ -22,6 +22,7 @@
 import type { Backend, Config, Service } from "../config/index.js";
 import { redirectionsOf } from "../database/index.js";
 import type { FirewallRules, FirewallSet } from "../host/firewall.js";
+import { placeSet } from "../host/place-sets.js";
 
 /** The kernel allocates a set's hash table for its full size. */
 const MAX_PEERS = 2 ** 20;
@@ -29,10 +30,17 @@ const MAX_PEERS = 2 ** 20;
 const NFT = { 4: { ip: "ip", address: "ipv4_addr" }, 6: { ip: "ip6", address: "ipv6_addr" } } as const;
 
 type Family = Service["family"];
-/** A service at this backend. */
+/** A service at this backend, and its ports there. */
 interface Place {
 	readonly service: Service;
-	readonly port: number;
+	readonly first: number;
+	readonly last: number;
+}
+/** Places whose ports overlap. */
+interface Group {
+	readonly name: string;
+	readonly ports: string;
+	readonly places: readonly Place[];
 }
 interface Part {
 	readonly sets: readonly FirewallSet[];
@@ -49,7 +57,8 @@ export function replyRules(
 	const places = placesOf(self, services);
 	const parts = ([4, 6] as const).flatMap((family): Part[] => {
 		const ofFamily = places.filter(({ service }) => service.family === family);
-		const udp = ofFamily.filter(({ service }) => service.protocol === "udp");
+		// Of a prefix, the rules cannot know the address that the client sent to: a server replies from it by itself.
+		const udp = ofFamily.filter(({ service }) => service.protocol === "udp" && service.addressLength === 128);
 		const capacity = family === 4 ? sessions.capacity : sessions.capacityIpv6;
 		return [
 			...(udp.length > 0 ? [addressPart(family, udp, Math.min(capacity, MAX_PEERS))] : []),
@@ -73,8 +82,9 @@ function placesOf(self: Backend, services: readonly Service[]): Place[] {
 	for (const service of services)
 		for (const redirection of redirectionsOf(service))
 			for (const { backend, port } of redirection.choices) {
-				const key = `${service.protocol} ${service.address} ${port}`;
-				if (backend === self.name && !places.has(key)) places.set(key, { service, port });
+				const ports = port === 0 ? { first: service.port, last: service.portLast } : { first: port, last: port };
+				const key = `${service.protocol} ${service.address} ${ports.first}-${ports.last}`;
+				if (backend === self.name && !places.has(key)) places.set(key, { service, ...ports });
 			}
 	return [...places.values()];
 }
@@ -86,12 +96,12 @@ function addressPart(family: Family, places: readonly Place[], size: number): Pa
 	const [peers, last] = [`@${name("peers")}`, `@${name("last")}`];
 	const from = `${ip} saddr . udp sport . udp dport`;
 	const to = `${ip} daddr . udp dport . udp sport`;
-	const ports = groupBy(places, ({ port }) => port);
+	const groups = overlapping(places);
 	const lives = groupBy(places, ({ service }) => lifeMs(service));
-	const sharedPorts = ports.filter(([, some]) => some.length > 1);
+	const sharedGroups = groups.filter((group) => ofAddresses(group.places).length > 1);
 	const isService = (set: string) => `${ip} daddr . udp dport @${name(set)}`;
-	const jumps = (chain: string, some: typeof ports) =>
-		`vmap { ${some.map(([port]) => `${port} : jump ${name(chain)}_${port}`).join(", ")} }`;
+	const jumps = (chain: string, some: readonly Group[]) =>
+		`vmap { ${some.map((group) => `${group.ports} : jump ${name(chain)}_${group.name}`).join(", ")} }`;
 	// A session that the server's packets keep alive keeps its peer, too.
 	const refresh = (service: Service, set: string, key: string) =>
 		service.idleSentMs > 0 ? ` update ${set} { ${key} timeout ${lifeMs(service)}ms }` : "";
@@ -104,25 +114,33 @@ function addressPart(family: Family, places: readonly Place[], size: number): Pa
 		`${to} . ${ip} saddr ${last}${refresh(service, peers, to)}` +
 			`${refresh(service, last, `${to} . ${ip} saddr`)} counter return`,
 	];
-	const replies = (some: readonly Place[]) =>
-		some.length === 1 ? some.flatMap(reply) : [`${to} != ${peers} return`, ...some.flatMap(sharedReply)];
-	const placeSet = (set: string, some: readonly Place[]) => ({
-		name: name(set),
-		type: `${address} . inet_service`,
-		elements: some.map(({ service, port }) => `${service.address} . ${port}`),
-	});
+	const replies = (some: readonly Place[]) => {
+		const each = ofAddresses(some);
+		return each.length === 1 ? each.flatMap(reply) : [`${to} != ${peers} return`, ...each.flatMap(sharedReply)];
+	};
+	const setOf = (set: string, some: readonly Place[]) =>
+		placeSet(
+			name(set),
+			`${address} . inet_service`,
+			some.map(({ service, first, last }) => ({ address: service.address, first, last })),
+		);
 	const peer = `${address} . inet_service . inet_service`;
 	const sets: FirewallSet[] = [
 		{ name: name("addresses"), type: address, elements: unique(places.map(({ service }) => service.address)) },
-		{ name: name("ports"), type: "inet_service", elements: ports.map(([port]) => String(port)) },
+		{
+			name: name("ports"),
+			type: "inet_service",
+			elements: groups.map(({ ports }) => ports),
+			...(groups.some(({ ports }) => ports.includes("-")) ? { interval: true } : {}),
+		},
 		{ name: name("peers"), type: peer, elements: [], dynamic: size },
-		...lives.map(([ms, some]) => placeSet(`life_${ms}ms_`, some)),
+		...lives.map(([ms, some]) => setOf(`life_${ms}ms_`, some)),
 	];
 	const input = lives.map(([ms]) => `${isService(`life_${ms}ms_`)} update ${peers} { ${from} timeout ${ms}ms }`);
-	if (sharedPorts.length > 0) {
-		const shared = sharedPorts.flatMap(([, some]) => some);
+	if (sharedGroups.length > 0) {
+		const shared = sharedGroups.flatMap((group) => group.places);
 		const key = `${from} . ${ip} daddr`;
-		sets.push(placeSet("shared", shared), {
+		sets.push(setOf("shared", shared), {
 			name: name("last"),
 			type: `${peer} . ${address}`,
 			elements: [],
@@ -130,7 +148,7 @@ function addressPart(family: Family, places: readonly Place[], size: number): Pa
 		});
 		const noted = Math.max(...shared.map(({ service }) => lifeMs(service)));
 		input.unshift(
-			`${isService("shared")} ${key} != ${last} udp dport ${jumps("forget", sharedPorts)}`,
+			`${isService("shared")} ${key} != ${last} udp dport ${jumps("forget", sharedGroups)}`,
 			`${isService("shared")} update ${last} { ${key} timeout ${noted}ms }`,
 		);
 	}
@@ -138,14 +156,14 @@ function addressPart(family: Family, places: readonly Place[], size: number): Pa
 	return {
 		sets,
 		jumpedTo: [
-			...sharedPorts.map(([port, some]) => ({
-				name: `${name("forget")}_${port}`,
-				rules: some.map(({ service }) => `delete ${last} { ${from} . ${service.address} }`),
+			...sharedGroups.map((group) => ({
+				name: `${name("forget")}_${group.name}`,
+				rules: ofAddresses(group.places).map(({ service }) => `delete ${last} { ${from} . ${service.address} }`),
 			})),
-			...ports.map(([port, some]) => ({ name: `${name("reply")}_${port}`, rules: replies(some) })),
+			...groups.map((group) => ({ name: `${name("reply")}_${group.name}`, rules: replies(group.places) })),
 		],
 		input,
-		output: [`${ip} saddr != @${name("addresses")} udp sport ${jumps("reply", ports)}`],
+		output: [`${ip} saddr != @${name("addresses")} udp sport ${jumps("reply", groups)}`],
 	};
 }
 
@@ -158,17 +176,47 @@ function lifeMs({ idleMs, idleSentMs }: Service): number {
 function portPart(family: Family, protocol: Service["protocol"], places: readonly Place[]): Part {
 	const { ip, address } = NFT[family];
 	const elements = places
-		.filter(({ service, port }) => service.protocol === protocol && service.port !== port)
-		.map(({ service, port }) => `${service.address} . ${port} : ${service.port}`);
+		.filter(({ service, first }) => service.protocol === protocol && service.port !== first)
+		.map(({ service, first }) => `${service.address} . ${first} : ${service.port}`);
 	if (elements.length === 0) return { sets: [], jumpedTo: [], input: [], output: [] };
 	const name = `${protocol}_service_ports${family}`;
+	const wide = elements.some((element) => element.includes("/"));
 	const sport = `${protocol} sport`;
 	return {
-		sets: [{ name, type: `${address} . inet_service : inet_service`, elements }],
+		sets: [{ name, type: `${address} . inet_service : inet_service`, elements, ...(wide ? { interval: true } : {}) }],
 		jumpedTo: [],
 		input: [],
 		output: [`${sport} set ${ip} saddr . ${sport} map @${name}`],
 	};
+}
+
+/** In the order of ports; each group's ports are from its first place's first to the last of all. */
+function overlapping(places: readonly Place[]): Group[] {
+	const groups: { first: number; last: number; places: Place[] }[] = [];
+	for (const place of [...places].sort((a, b) => a.first - b.first)) {
+		const group = groups.at(-1);
+		if (group === undefined || place.first > group.last) {
+			groups.push({ first: place.first, last: place.last, places: [place] });
+			continue;
+		}
+		group.places.push(place);
+		group.last = Math.max(group.last, place.last);
+	}
+	return groups.map(({ first, last, places }) => ({
+		name: first === last ? String(first) : `${first}_${last}`,
+		ports: first === last ? String(first) : `${first}-${last}`,
+		places,
+	}));
+}
+
+/** One of each service address, the one whose sessions live longest. */
+function ofAddresses(places: readonly Place[]): Place[] {
+	const longest = new Map<string, Place>();
+	for (const place of places) {
+		const other = longest.get(place.service.address);
+		if (other === undefined || lifeMs(other.service) < lifeMs(place.service)) longest.set(place.service.address, place);
+	}
+	return [...longest.values()];
 }
 
 function groupBy(places: readonly Place[], keyOf: (place: Place) => number): [number, Place[]][] {

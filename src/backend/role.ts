@@ -276,6 +276,18 @@ function openTun(): number {
 	}
 }
 
+/** Each port of a service of several; none if they are too many to be told to the kernel for every count. */
+function portsOf({ port, portLast }: Service): number[] {
+	return portLast - port < MOST_PORTS ? Array.from({ length: portLast - port + 1 }, (_, i) => port + i) : [];
+}
+
+const MOST_PORTS = 1024;
+
+/** None of a prefix: its connections are counted at the backend's own addresses alone. */
+function addressesOf({ address, addressLength }: Service): string[] {
+	return addressLength === 128 ? [address] : [];
+}
+
 /** Where this backend's TCP services accept connections: at the service address for clients that come by a gateway, at
  * the backend's own addresses for those that come directly. */
 function tcpEndpoints(self: Backend, services: readonly Service[]): TcpEndpoint[] {
@@ -284,7 +296,8 @@ function tcpEndpoints(self: Backend, services: readonly Service[]): TcpEndpoint[
 		for (const redirection of redirectionsOf(service))
 			for (const { backend, port } of redirection.choices)
 				if (backend === self.name)
-					for (const address of [service.address, ...self.addresses])
-						found.set(`${address} ${port}`, { address, port });
+					for (const address of [...addressesOf(service), ...self.addresses])
+						for (const one of port === 0 ? portsOf(service) : [port])
+							found.set(`${address} ${one}`, { address, port: one });
 	return [...found.values()];
 }

@@ -4,13 +4,14 @@
 // Owns: the text of the answer. Must never: touch the host, or load the addon.
 
 import {
-	addressText,
 	type Config,
 	ConfigError,
 	PROTOCOL_NUMBER,
 	type Problem,
+	portsText,
 	problemText,
 	readConfig,
+	serviceAddressText,
 	serviceKey,
 	type Warning,
 } from "../config/index.js";
@@ -45,6 +46,8 @@ interface PublishedService {
 	readonly protocol: "udp" | "tcp";
 	readonly address: string;
 	readonly port: number;
+	/** "53", "10000-20000" or "any". */
+	readonly ports: string;
 	readonly idleMs: number;
 	readonly spread: "flow" | "source";
 	readonly rules: number;
@@ -103,7 +106,7 @@ function publishedBy(config: Config): Published {
 	});
 	const published = new Map(tables.services.map((one) => [serviceKeyOf(one), one]));
 	const services = config.services.map((service): PublishedService => {
-		const { name, protocol, address, port, idleMs, spread } = service;
+		const { name, protocol, address, port, ports, idleMs, spread } = service;
 		const targets = redirectionsOf(service).flatMap((one) => targetsOf(snapshot, service, one));
 		const own = tables.redirections[published.get(service.key)?.redirection ?? -1];
 		return {
@@ -111,6 +114,7 @@ function publishedBy(config: Config): Published {
 			protocol,
 			address,
 			port,
+			ports,
 			idleMs,
 			spread,
 			rules: service.rules.length,
@@ -130,8 +134,11 @@ function publishedBy(config: Config): Published {
 	};
 }
 
-function serviceKeyOf({ address, port, protocol }: TableService): string {
-	return serviceKey(protocol === PROTOCOL_NUMBER.udp ? "udp" : "tcp", addressText(address), port);
+function serviceKeyOf(service: TableService): string {
+	const { address, addressLength = 128, family, port, portLast = port, protocol } = service;
+	const ports = portsText({ first: port, last: portLast });
+	const at = serviceAddressText(address, addressLength, family);
+	return serviceKey(protocol === PROTOCOL_NUMBER.udp ? "udp" : "tcp", at, ports);
 }
 
 function lines(result: Result, paint: Paint): string[] {
@@ -149,7 +156,7 @@ function lines(result: Result, paint: Paint): string[] {
 	const rows = published.services.map((service) => [
 		service.name,
 		service.protocol,
-		endpoint(service.address, service.port),
+		endpoint(service.address, service.ports),
 		duration(service.idleMs),
 		service.spread,
 		number(service.rules),

@@ -143,6 +143,14 @@ function queryCommands(program: Command): void {
 		.option("--wait", "wait until the daemon is ready: routing may lead packets to it")
 		.option("--timeout <duration>", "with --wait: give up after this time (default: 30s)", durationMs)
 		.action(async (options) => (await import("./status.js")).status(options));
+	toDaemon(
+		program.command("health").summary("show what a gateway observes of its backends, and the probes of services"),
+	)
+		.description(
+			"Shows every check of every backend: its load reports, its daemon's word about each service's socket, and probes, with the reason. On a backend: services at whose ports nothing listens.",
+		)
+		.option("-w, --watch [seconds]", "repeat at this interval (default: 1)", seconds(0.1, 86_400))
+		.action(async (options) => (await import("./health.js")).health(options));
 	toDaemon(program.command("sessions").summary("list, count or expire live sessions"))
 		.description("Lists live sessions, the most recently active first; or counts or expires them.")
 		.option("--service <name>", "sessions of this service only")

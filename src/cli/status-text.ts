@@ -120,7 +120,7 @@ function serviceLines(status: Status, view: StatusView): string[] {
 	for (const service of shown) {
 		const packets = sum(service.targets);
 		const octets = service.targets.reduce((total, target) => total + target.bytes, 0);
-		const title = `${service.name} ${service.protocol} ${endpoint(service.address, service.port)}`;
+		const title = `${service.name} ${service.protocol} ${endpoint(service.address, service.ports)}`;
 		const totals = isGateway ? [number(packets), bytes(octets)] : [];
 		rows.push({ cells: [title, "", "", number(service.sessions), ...totals], style: "bold" });
 		if (!isGateway) continue;
@@ -146,7 +146,7 @@ function targetCells(target: TargetStatus, of: number, paint: Paint): string[] {
 	const share = target.share > 0 ? percent(target.share) : "by rule";
 	const nextHop = target.nextHop === null ? paint("red", " no next hop") : "";
 	return [
-		`  ${target.backend} ${endpoint(target.address, target.port)}${nextHop}`,
+		`  ${target.backend} ${endpoint(target.address, target.port === 0 ? "any" : target.port)}${nextHop}`,
 		paint("cyan", bar(part, BAR)),
 		shareText(target, share, paint),
 		number(target.sessions),
@@ -191,10 +191,10 @@ function adviceLines({ advice }: Status, { paint }: StatusView): string[] {
 function healthLines(status: Status, { paint }: StatusView): string[] {
 	const { loads, services } = status;
 	const unhealthy = loads.filter(({ health }) => health === "unhealthy");
-	const panics = services.flatMap(({ name, protocol, address, port, panics: prefixes }) =>
+	const panics = services.flatMap(({ name, protocol, address, ports, panics: prefixes }) =>
 		prefixes.map((prefix) => {
 			const from = prefix === "" ? "" : ` from ${prefix}`;
-			return `${name} ${protocol} ${endpoint(address, port)}${from}: too few backends are healthy; all of them are used`;
+			return `${name} ${protocol} ${endpoint(address, ports)}${from}: too few backends are healthy; all of them are used`;
 		}),
 	);
 	return [

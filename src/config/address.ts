@@ -33,6 +33,35 @@ export function parsePrefixes(text: string): Prefix[] {
 	return prefix === undefined ? [] : [prefix];
 }
 
+/** A service's address, or prefix of addresses; a prefix of one address is that address. */
+export interface ServiceAddress {
+	readonly text: string;
+	readonly family: 4 | 6;
+	/** Of the first address. */
+	readonly bytes: Buffer;
+	/** Mapped; 128: one address. */
+	readonly length: number;
+}
+
+export function parseServiceAddress(written: string): ServiceAddress | undefined {
+	const prefix = parsePrefix(written);
+	if (prefix === undefined || prefix.hostBits) return undefined;
+	const { family, bytes, mappedLength: length } = prefix;
+	return { text: length === 128 ? addressText(bytes) : prefix.text, family, bytes, length };
+}
+
+/** Of the table's form. */
+export function serviceAddressText(bytes: Uint8Array, length: number, family: 4 | 6): string {
+	return length === 128 ? addressText(bytes) : wire.formatPrefix(bytes, length, family);
+}
+
+export function holdsAddress(
+	{ bytes, length }: Pick<ServiceAddress, "bytes" | "length">,
+	address: Uint8Array,
+): boolean {
+	return wire.prefixContains({ bytes, mappedLength: length }, address);
+}
+
 /** A copy with all bits beyond `length` cleared. */
 export function maskBytes(bytes: Uint8Array, length: number): Buffer {
 	return Buffer.from(wire.maskBytes(bytes, length));

@@ -7,6 +7,7 @@
 // Must never: give away a key. A check value is a one-way function of it.
 
 import { createHash, createHmac } from "node:crypto";
+import { fingerprintOf } from "./fingerprints.js";
 import type { Config } from "./model.js";
 
 /** What a member tells of its configuration. */
@@ -40,7 +41,7 @@ function digestOf({ cluster, load, backends, services }: Config): string {
 		backends: [...backends]
 			.map(({ name, addresses, state }) => ({ name, addresses, state }))
 			.sort((a, b) => (a.name < b.name ? -1 : 1)),
-		services: [...services].sort((a, b) => (a.key < b.key ? -1 : 1)),
+		services: [...services].sort((a, b) => (a.key < b.key ? -1 : 1)).map(fingerprintOf),
 	};
 	return createHash("sha256")
 		.update("shunt configuration 1\0")

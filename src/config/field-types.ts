@@ -8,6 +8,7 @@ import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { parseRange } from "../wire/index.js";
 import { type Address, addressText, parseAddress, parsePrefix } from "./address.js";
+import { parsePorts } from "./ports.js";
 import { DURATION_PATTERN, parseDuration, parseShare, parseSpeed, SHARE_PATTERN, SPEED_PATTERN } from "./quantities.js";
 
 const MAC_PATTERN = /^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/;
@@ -124,6 +125,21 @@ export const mac = () => {
 
 export const port = () => whole(1, 65535, "one port");
 
+const PORTS = 'one port, a range such as 10000-20000, or "any"';
+
+export const ports = () =>
+	z.union([whole(1, 65535, "one port"), text(PORTS, (value) => portsFault(value))], {
+		error: mustBe(`${PORTS}, or a list of ports and ranges`),
+	});
+
+function portsFault(value: string): string | undefined {
+	if (parsePorts(value) !== undefined && !/^[0-9]+$/.test(value)) return undefined;
+	const [, low, high] = /^([0-9]+)-([0-9]+)$/.exec(value) ?? [];
+	if (low !== undefined && Number(low) > Number(high))
+		return `${value} ends before it begins; write the lower port first`;
+	return mustBe(PORTS)({ input: value });
+}
+
 export const name = (what: string) =>
 	text(`the name of a ${what}`, (value) => (value === "" ? `empty; must be the name of a ${what}` : undefined));
 
@@ -135,17 +151,36 @@ export const address = () =>
 		return parsed === undefined ? spellingFault(value) : unicastFault(value, parsed);
 	});
 
+const SERVICE_ADDRESS = "an IPv4 or IPv6 address, or a prefix such as 203.0.113.0/28";
+/** A shorter one is a mistake: it would take most of the network's addresses. */
+const SHORTEST = { 4: 8, 6: 32 } as const;
+
+export const serviceAddress = () =>
+	text(SERVICE_ADDRESS, (value) => {
+		const prefix = value.includes("/") ? parsePrefix(value) : undefined;
+		if (prefix === undefined) {
+			const parsed = parseAddress(value);
+			return parsed === undefined ? spellingFault(value, SERVICE_ADDRESS) : unicastFault(value, parsed);
+		}
+		if (prefix.hostBits) return `${value} has bits set beyond its length; write ${prefix.text}`;
+		const shortest = SHORTEST[prefix.family];
+		if (prefix.length < shortest) return `${value} is shorter than /${shortest}; write a longer prefix`;
+		const [base = ""] = prefix.text.split("/");
+		return unicastFault(value, parseAddress(base) as Address);
+	});
+
 /** The fault of a text that is not an address. */
-function spellingFault(value: string): string {
+function spellingFault(value: string, rule: string = ADDRESS): string {
 	const quoted = JSON.stringify(value);
 	const slash = value.indexOf("/");
+	if (slash >= 0 && rule !== ADDRESS) return mustBe(rule)({ input: value });
 	if (slash >= 0) return `${quoted} is a prefix; must be ${ADDRESS}; write it without ${value.slice(slash)}`;
 	const percent = value.indexOf("%");
-	if (percent >= 0) return `${quoted} has a zone; must be ${ADDRESS} without one; remove ${value.slice(percent)}`;
+	if (percent >= 0) return `${quoted} has a zone; must be ${rule} without one; remove ${value.slice(percent)}`;
 	if (/^[0-9.]+$/.test(value) && /(^|\.)0[0-9]/.test(value))
-		return `${quoted} has an octet with a leading zero; must be ${ADDRESS}; write octets in decimal`;
-	if (isName(value)) return `${quoted} is a name; must be ${ADDRESS}; ${NAME_REMEDY}`;
-	return mustBe(ADDRESS)({ input: value });
+		return `${quoted} has an octet with a leading zero; must be ${rule}; write octets in decimal`;
+	if (isName(value)) return `${quoted} is a name; must be ${rule}; ${NAME_REMEDY}`;
+	return mustBe(rule)({ input: value });
 }
 
 function isName(value: string): boolean {

@@ -1,10 +1,23 @@
 // index.ts - what other rooms may import from config/.
 
-export { type Address, addressText, maskBytes, type Prefix, parseAddress, parsePrefix } from "./address.js";
+export {
+	type Address,
+	addressText,
+	holdsAddress,
+	maskBytes,
+	type Prefix,
+	parseAddress,
+	parsePrefix,
+	parseServiceAddress,
+	serviceAddressText,
+} from "./address.js";
 export * from "./digest.js";
+export { fingerprintOf } from "./fingerprints.js";
 export { exportJsonSchema, fieldTable } from "./json-schema.js";
 export * from "./model.js";
 export * from "./overrides.js";
+export { areMany, isAny, MAX_RANGES, type Ports, portsText } from "./ports.js";
 export { ConfigError, type Problem, problemText, type Warning } from "./problems.js";
 export { parseDuration } from "./quantities.js";
 export { parseConfig, readConfig } from "./read.js";
+export { readConfigAside } from "./read-aside.js";

@@ -32,7 +32,7 @@ export interface Terms {
 /** One backend of a redirection. */
 export interface Choice {
 	readonly backend: string;
-	/** Port of the service at the backend (R3). */
+	/** Port of the service at the backend (R3); 0: the port that the client sends to, of a service of several. */
 	readonly port: number;
 	readonly weight: number;
 }
@@ -41,6 +41,8 @@ export interface Choice {
 export interface Redirection {
 	readonly choices: readonly Choice[];
 	readonly terms: Terms;
+	/** The source is refused, with or without an answer; there are no choices. */
+	readonly deny: "refuse" | "silent" | null;
 }
 
 /** Sources of one prefix -> a redirection (R2). */
@@ -54,12 +56,19 @@ export interface Rule {
  * One address, port and protocol that clients use. A configured service with two addresses and two protocols is four.
  */
 export interface Service extends CopiedServiceFields {
-	/** "udp/203.0.113.53/53": unique; identifiers depend on it alone (ids.ts). */
+	/** "udp/203.0.113.53/53", "udp/203.0.113.53/10000-20000", "udp/203.0.113.53/any": unique; identifiers depend on it alone (ids.ts). */
 	readonly key: string;
 	readonly name: string;
+	/** Or a prefix of addresses, "203.0.113.0/28". */
 	readonly address: string;
+	/** Of the prefix, in the mapped form: an IPv4 /28 is 124; 128: one address. */
+	readonly addressLength: number;
 	readonly family: Family;
 	readonly protocol: Protocol;
+	/** The last of its ports; equal to `port`: there is one. */
+	readonly portLast: number;
+	/** "53", "10000-20000" or "any". */
+	readonly ports: string;
 	readonly idleMs: number;
 	/** Of a TCP session that is half-open or closing; of UDP the same as idleMs. */
 	readonly idleTransitoryMs: number;
@@ -71,9 +80,13 @@ export interface Service extends CopiedServiceFields {
 	readonly choose: StrategyName;
 	/** Family of the backend's address that the tunnel uses; null: the service's own if the backend has it. */
 	readonly via: Family | null;
+	/** Each datagram is chosen by itself, and no record is kept. */
+	readonly noSession: boolean;
 	readonly health: ServiceHealth;
 	/** A backend accepts packets to its own address only from clients that were redirected. */
 	readonly invitedOnly: boolean;
+	/** Where no target is left for a packet, a gateway drops it without an answer. */
+	readonly refusesSilently: boolean;
 	/** Of sources that no rule matches. */
 	readonly redirection: Redirection;
 	/** Longest prefix first. */
@@ -91,6 +104,32 @@ export interface ServiceHealth {
 	readonly panic: number;
 	/** If no backend is usable, all are used, or none. */
 	readonly fail: "open" | "refuse";
+	/** null: none is configured. */
+	readonly probe: Probe | null;
+}
+
+/** What every gateway asks a service at each backend. */
+export interface Probe {
+	readonly type: "tcp" | "udp" | "dns" | "http" | "https";
+	/** A companion port at the backend's own address, asked directly; null: the service, through the tunnel. */
+	readonly port: number | null;
+	/** Hex digits; null: nothing, or anything. */
+	readonly send: string | null;
+	readonly expect: string | null;
+	/** Of a DNS question; "" is the root. */
+	readonly name: string;
+	readonly record: "A" | "AAAA" | "NS" | "SOA" | "TXT";
+	readonly path: string;
+	/** Of an HTTP request; null: the service's address. */
+	readonly host: string | null;
+	/** null: 200 to 399. */
+	readonly status: number | null;
+	readonly intervalMs: number;
+	readonly timeoutMs: number;
+	readonly rise: number;
+	readonly fall: number;
+	/** 0 to 1, of the interval. */
+	readonly jitter: number;
 }
 
 export interface Backend {
@@ -199,7 +238,7 @@ export interface Config {
 	readonly warnings: readonly Warning[];
 }
 
-export function serviceKey(protocol: Protocol, address: string, port: number): string {
+export function serviceKey(protocol: Protocol, address: string, port: number | string): string {
 	return `${protocol}/${address}/${port}`;
 }
 

@@ -17,17 +17,26 @@ const MAX_ALIASES = 100;
 
 /** Throws ShuntError: SHUNT_CONFIG_UNREADABLE, or a ConfigError with every problem. */
 export function readConfig(file: string): Config {
+	return deepFreeze(readUnfrozen(file));
+}
+
+/** The same for a reader that passes it on as a copy. */
+export function readUnfrozen(file: string): Config {
 	let text: string;
 	try {
 		text = readFileSync(file, "utf8");
 	} catch (cause) {
 		throw new ShuntError("SHUNT_CONFIG_UNREADABLE", { file, why: reasonOf(cause) }, { cause });
 	}
-	return parseConfig(text, file);
+	return parseUnfrozen(text, file);
 }
 
 /** The same for a text; `file` names it in messages, and secretFile is relative to its folder. */
 export function parseConfig(text: string, file: string): Config {
+	return deepFreeze(parseUnfrozen(text, file));
+}
+
+function parseUnfrozen(text: string, file: string): Config {
 	// 1. YAML. Most files need no more than the plain subset, and places only if there is a problem.
 	const plain = readPlainYaml(text);
 	const document = plain === undefined ? parseDocument(text, file) : undefined;
@@ -43,7 +52,7 @@ export function parseConfig(text: string, file: string): Config {
 	const sections = shape.success ? shape.data : (data as Record<string, unknown>);
 	const config = build(sections, shape.success, file, problems, (name) => readSecret(file, name));
 	if (config === undefined || problems.list.length > 0) throw new ConfigError(problems.list);
-	return deepFreeze(config);
+	return config;
 }
 
 interface ParsedFile extends ParsedText {
@@ -134,7 +143,7 @@ function reasonOf(cause: unknown): string {
 	return cause instanceof Error ? cause.message : String(cause);
 }
 
-function deepFreeze<T>(value: T): T {
+export function deepFreeze<T>(value: T): T {
 	if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
 		Object.freeze(value);
 		for (const inner of Object.values(value)) deepFreeze(inner);

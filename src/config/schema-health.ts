@@ -2,11 +2,41 @@
 //
 // Owns: their shape, defaults and documentation. Must never: compare fields; that is build.ts.
 
-import { choice, duration, map, share, whole } from "./field-types.js";
+import { choice, duration, map, port, share, text, whole } from "./field-types.js";
 
 const bound = () => choice(["auto", "require", "ignore"]);
 const fail = () => choice(["open", "refuse"]);
 const slowStart = () => duration(0, 600_000, "from 0ms to 10m");
+
+const anyText = (what: string) => text(what, (value) => (value === "" ? `empty; must be ${what}` : undefined));
+const HEX = "an even number of hex digits in quotes";
+const hex = () =>
+	text(HEX, (value) => (/^([0-9a-fA-F]{2})+$/.test(value) ? undefined : `not hex digits; must be ${HEX}`));
+
+const probe = map({
+	type: choice(["tcp", "udp", "dns", "http", "https"]).describe(
+		"tcp: connect, and send and expect if given. udp: send, and expect. dns: a question. http, https: a request.",
+	),
+	port: port()
+		.optional()
+		.describe(
+			"A companion port at the backend's own address, asked directly. Default: the service itself, through the tunnel.",
+		),
+	send: anyText("a text to send").optional().describe("tcp, udp: text to send."),
+	sendHex: hex().optional().describe("The same in hex digits."),
+	expect: anyText("a text to expect").optional().describe("tcp, udp: text that the answer must contain. Default: any."),
+	expectHex: hex().optional().describe("The same in hex digits."),
+	name: anyText("a domain name").optional().describe("dns: the name to ask for. Default: the root."),
+	record: choice(["A", "AAAA", "NS", "SOA", "TXT"]).default("SOA").describe("dns: the type of record."),
+	path: anyText("a path such as /health").default("/").describe("http, https: the path."),
+	host: anyText("a host name").optional().describe("http, https: the host name. Default: the service's address."),
+	status: whole(100, 599, "a status").optional().describe("http, https: the status. Default: 200 to 399."),
+	interval: duration(100, 600_000, "from 100ms to 10m").default("1s").describe("From one probe to the next."),
+	timeout: duration(50, 60_000, "from 50ms to 1m").default("500ms").describe("An answer later than this is none."),
+	rise: whole(1, 100).optional().describe("Answers in a row that make it healthy again. Default: health.rise."),
+	fall: whole(1, 100).optional().describe("Failures in a row that make it unhealthy. Default: health.fall."),
+	jitter: share().default("10%").describe("By so much of it an interval varies."),
+});
 
 export const healthSchema = map({
 	rise: whole(1, 100).default(2).describe("Answers in a row that make an unhealthy backend healthy."),
@@ -39,4 +69,5 @@ export const serviceHealthSchema = map({
 	slowStart: slowStart().optional().describe("As health.slowStart, which is its default."),
 	panic: share().optional().describe("As health.panic, which is its default."),
 	fail: fail().optional().describe("As health.fail, which is its default."),
+	probe: probe.optional().describe("What every gateway asks the service at each backend."),
 });

@@ -7,7 +7,6 @@
 import { z } from "zod";
 import { DEFAULT_STRATEGY, STRATEGIES, STRATEGY_NAMES } from "../policy/strategy/index.js";
 import {
-	address,
 	choice,
 	duration,
 	flag,
@@ -17,7 +16,9 @@ import {
 	named,
 	oneOrMore,
 	port,
+	ports,
 	prefix,
+	serviceAddress,
 	whole,
 } from "./field-types.js";
 import { clusterSchema, engineSchema, loadSchema, sessionsSchema } from "./schema-cluster.js";
@@ -67,11 +68,20 @@ const rule = map({
 	),
 	backends: choices().optional().describe("Backends for these sources. Default: the service's backends."),
 	redirect: terms().optional().describe("Redirection of these clients; omitted fields are the service's."),
+	action: choice(["allow", "refuse", "silent"])
+		.optional()
+		.describe(
+			"allow: these sources are served. refuse, silent: they are not, and their packets are dropped; refuse leaves room for an answer in a later version. Default: allow.",
+		),
 });
 
 export const serviceSchema = map({
-	address: oneOrMore(address(), "an address or a list of addresses").describe("The service's addresses (VIPs)."),
-	port: port().describe("Port that clients use."),
+	address: oneOrMore(serviceAddress(), "an address, a prefix of addresses, or a list of them").describe(
+		"The service's addresses (VIPs); a prefix such as 203.0.113.0/28 is one service at all of its addresses.",
+	),
+	port: oneOrMore(ports(), 'one port, a range such as 10000-20000, "any", or a list of ports and ranges').describe(
+		"Ports that clients use: one, a range such as 10000-20000, any, or a list; each entry becomes a service of its own. Several ports are kept at the backend.",
+	),
 	protocol: oneOrMore(choice(["udp", "tcp"]), "udp, tcp or [udp, tcp]").describe(
 		"Protocols; each becomes a service of its own.",
 	),
@@ -93,6 +103,9 @@ export const serviceSchema = map({
 	count: choice(["flow", "source"])
 		.default("flow")
 		.describe("What counts as one UDP session in the load: each flow, or all flows of one source address."),
+	session: choice(["flow", "none"])
+		.default("flow")
+		.describe("none: each datagram is chosen by itself, and no record is kept; udp only."),
 	spread: choice(["flow", "source"])
 		.default("flow")
 		.describe("flow: each 5-tuple is placed by itself. source: all flows of one source address go to one backend."),
@@ -107,6 +120,11 @@ export const serviceSchema = map({
 	uninvited: choice(["accept", "drop"])
 		.default("accept")
 		.describe("What a backend does with packets sent to its own address by clients that were not redirected."),
+	refuse: choice(["reset", "silent"])
+		.default("reset")
+		.describe(
+			"What a gateway answers where no active target is left. reset: a TCP reset, or port unreachable for UDP. silent: nothing.",
+		),
 	backends: choices().describe("Backends that serve it."),
 	health: serviceHealthSchema.prefault({}).describe("Health of its backends, see docs/health.md."),
 	redirect: terms().optional().describe("Redirection of clients."),

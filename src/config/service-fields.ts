@@ -2,7 +2,7 @@
 // Generated from native/datapath/table_fields.yaml by scripts/table-fields.mjs; do not edit.
 
 export interface CopiedServiceFields {
-	/** What clients send to. */
+	/** What clients send to; the first of several. */
 	readonly port: number;
 }
 

@@ -3,11 +3,12 @@
 // Owns: the checks and defaults among a service's fields. Must never: stop at a problem (see build.ts).
 
 import { strategyOf } from "../policy/strategy/index.js";
-import { parseAddress, parsePrefixes } from "./address.js";
+import { holdsAddress, parseAddress, parsePrefixes, parseServiceAddress } from "./address.js";
 import { list } from "./field-types.js";
-import type { Backend, Choice, Family, Redirection, Rule, Service, ServiceHealth, Terms } from "./model.js";
+import type { Backend, Choice, Family, Probe, Redirection, Rule, Service, ServiceHealth, Terms } from "./model.js";
 import { serviceKey } from "./model.js";
 import { checkOwnPorts, type OwnPorts, warnOfOwnAddresses } from "./own-ports.js";
+import { areMany, holdsPort, isAny, MAX_RANGES, type Ports, parsePorts, portsText } from "./ports.js";
 import type { Path, ProblemList } from "./problems.js";
 import { ms, parseShare } from "./quantities.js";
 import type { ChoiceFields, HealthFields, ServiceFields, TermsFields } from "./schema.js";
@@ -16,6 +17,9 @@ import { nearest } from "./suggest.js";
 
 /** SH_PREFIX_LENGTHS of the packet program. */
 const MAX_PREFIX_LENGTHS = 16;
+
+/** SH_ADDRESS_LENGTHS of the packet program. */
+const MAX_ADDRESS_LENGTHS = 8;
 
 interface Known {
 	/** Backends whose fields are valid. */
@@ -45,51 +49,88 @@ export function buildServices(
 		const redirection: Redirection = {
 			choices: buildChoices(["services", name, "backends"], fields.backends, fields, known),
 			terms: buildTerms(["services", name, "redirect"], fields.redirect, {}, problems),
+			deny: null,
 		};
 		checkProtocols(name, fields, problems);
+		checkSession(name, fields, problems);
+		checkAnyPort(name, fields, problems);
+		const probe = buildProbe(name, fields.health.probe, health, problems);
+		if (probe !== null && (portsOf(fields).some(areMany) || list(fields.address).some((one) => one.includes("/")))) {
+			const message = "given for a service of several ports or addresses, and a probe asks at one; remove it";
+			problems.add("SHUNT_CONFIG_REFERENCE", ["services", name, "health", "probe"], message);
+		}
 		checkOwnPorts(name, fields, ownPorts, problems);
 		warnOfOwnAddresses(name, fields, ownPorts, problems);
 		const many = Array.isArray(fields.address);
+		const allPorts = portsOf(fields);
+		const withPort = portFiller(allPorts.length > 1);
 		for (const [i, text] of list(fields.address).entries()) {
-			const address = parseAddress(text);
+			const address = parseServiceAddress(text);
 			if (address === undefined) continue;
 			const path: Path = many ? ["services", name, "address", i] : ["services", name, "address"];
-			const owner = ownerOfAddress.get(address.text);
+			const owner =
+				address.length === 128
+					? ownerOfAddress.get(address.text)
+					: [...ownerOfAddress].find(([own]) => holdsAddress(address, parseAddress(own)!.bytes))?.[1];
 			if (owner !== undefined) {
-				const message = `${address.text} is the address of backend ${owner}; a service needs an address that no backend has`;
+				const what = address.length === 128 ? "is the" : "holds an";
+				const message = `${address.text} ${what} address of backend ${owner}; a service needs addresses that no backend has`;
 				problems.add("SHUNT_CONFIG_REFERENCE", path, message);
 			}
 			for (const protocol of new Set(list(fields.protocol))) {
-				const key = serviceKey(protocol, address.text, fields.port);
-				const other = holder.get(key);
-				if (other !== undefined) {
-					const where = other === name ? "listed twice in this service" : `already used by service ${other}`;
-					const message = `${address.text} with ${protocol} port ${fields.port} is ${where}; address, protocol and port identify one service`;
-					problems.add("SHUNT_CONFIG_REFERENCE", path, message);
+				for (const ports of allPorts) {
+					const key = serviceKey(protocol, address.text, portsText(ports));
+					const other = holder.get(key);
+					if (other !== undefined) {
+						const where = other === name ? "listed twice in this service" : `already used by service ${other}`;
+						const message = `${address.text} with ${protocol} port ${portsText(ports)} is ${where}; address, protocol and port identify one service`;
+						problems.add("SHUNT_CONFIG_REFERENCE", path, message);
+					}
+					holder.set(key, name);
+					services.push({
+						key,
+						name,
+						address: address.text,
+						addressLength: address.length,
+						family: address.family,
+						protocol,
+						...copiedServiceFields({ ...fields, port: ports.first }),
+						portLast: ports.last,
+						ports: portsText(ports),
+						...periods(protocol, fields),
+						count: fields.count,
+						spread: strategyOf(fields.choose).spread ?? fields.spread,
+						choose: fields.choose,
+						via: familyOf(fields.via),
+						health: { ...buildHealth(fields.health, health), probe: probeFor(protocol, probe) },
+						noSession: fields.session === "none",
+						invitedOnly: fields.uninvited === "drop",
+						refusesSilently: fields.refuse === "silent",
+						...withPort(ports, redirection, rules.get(address.family) ?? []),
+					});
 				}
-				holder.set(key, name);
-				services.push({
-					key,
-					name,
-					address: address.text,
-					family: address.family,
-					protocol,
-					...copiedServiceFields(fields),
-					...periods(protocol, fields),
-					count: fields.count,
-					spread: strategyOf(fields.choose).spread ?? fields.spread,
-					choose: fields.choose,
-					via: familyOf(fields.via),
-					health: buildHealth(fields.health, health),
-					invitedOnly: fields.uninvited === "drop",
-					redirection,
-					rules: rules.get(address.family) ?? [],
-				});
 			}
 		}
 	}
 	checkReturnPath(services, problems);
+	checkRanges(services, problems);
+	checkAddressLengths(services, problems);
 	return services;
+}
+
+function checkAddressLengths(services: readonly Service[], problems: ProblemList): void {
+	const lengths = new Set<number>();
+	for (const { name, addressLength } of services) {
+		if (addressLength === 128 || lengths.has(addressLength)) continue;
+		lengths.add(addressLength);
+		if (lengths.size !== MAX_ADDRESS_LENGTHS + 1) continue;
+		const message = `the services' prefixes have more than ${MAX_ADDRESS_LENGTHS} different lengths, the most that are looked up; divide this one into prefixes of a length that others have`;
+		problems.add("SHUNT_CONFIG_REFERENCE", ["services", name, "address"], message);
+	}
+}
+
+function portsOf(fields: ServiceFields): Ports[] {
+	return list(fields.port).flatMap((port) => parsePorts(port) ?? []);
 }
 
 /** RFC 5382, REQ-5: 2 hours 4 minutes for an established connection, 4 minutes for one that is not. */
@@ -108,7 +149,7 @@ function periods(
 	return {
 		idleMs,
 		idleTransitoryMs: tcp ? transitoryMs : idleMs,
-		idleSentMs: fields.idleSent === undefined ? idleMs : ms(fields.idleSent),
+		idleSentMs: fields.session === "none" ? 0 : fields.idleSent === undefined ? idleMs : ms(fields.idleSent),
 	};
 }
 
@@ -116,24 +157,101 @@ function periods(
  * A reply leaves the backend from the service's address and backend port: that pair must identify the service's port.
  */
 function checkReturnPath(services: readonly Service[], problems: ProblemList): void {
-	const serviceOf = new Map<string, Service>();
 	const reported = new Set<string>();
-	for (const service of services) {
-		const redirections = new Set([service.redirection, ...service.rules.map((rule) => rule.redirection)]);
-		const at = `${service.protocol}/${service.address}`;
-		for (const { backend, port } of [...redirections].flatMap((redirection) => redirection.choices)) {
-			const from = `${backend} ${at}/${port}`;
-			const other = serviceOf.get(from) ?? service;
-			serviceOf.set(from, other);
-			if (other.port === service.port || reported.has(from)) continue;
-			reported.add(from);
-			problems.add(
-				"SHUNT_CONFIG_REFERENCE",
-				["services", service.name, "backends"],
-				`${backend} serves ${service.address} at ${service.protocol} port ${port} for port ${service.port} here and for port ${other.port} of service ${other.name}, so its replies are ambiguous; give one of them another backend port`,
-			);
+	for (const [at, users] of usersOfPorts(services)) {
+		// Mostly one service, or several of one port, uses a port of its backends at an address.
+		if (users.every(({ service }) => service.port === users[0]!.service.port)) continue;
+		const serviceOf = new Map<string, Service>();
+		for (const { service, port } of users) {
+			for (const { backend } of choicesOf(service).filter((choice) => choice.port !== 0 && choice.port === port)) {
+				const from = `${backend} ${at}`;
+				const other = serviceOf.get(backend) ?? service;
+				serviceOf.set(backend, other);
+				if (other.port === service.port || reported.has(from)) continue;
+				reported.add(from);
+				problems.add(
+					"SHUNT_CONFIG_REFERENCE",
+					["services", service.name, "backends"],
+					`${backend} serves ${service.address} at ${service.protocol} port ${port} for port ${service.port} here and for port ${other.port} of service ${other.name}, so its replies are ambiguous; give one of them another backend port`,
+				);
+			}
 		}
 	}
+}
+
+/** Ranges of one address and protocol do not overlap, but for `any`; a port inside a range is no other service's backend port. */
+function checkRanges(services: readonly Service[], problems: ProblemList): void {
+	const ranges = new Map<string, Service[]>();
+	for (const service of services) {
+		if (service.portLast === service.port) continue;
+		const at = `${service.protocol} ${service.address}`;
+		const others = ranges.get(at) ?? [];
+		const path: Path = ["services", service.name, "port"];
+		for (const other of others) {
+			const overlap = other.port <= service.portLast && service.port <= other.portLast;
+			if (!overlap || [other.ports, service.ports].includes("any")) continue;
+			const message = `${service.ports} overlaps ${other.ports} of service ${other.name} at ${service.address}; ranges of ports must not overlap`;
+			problems.add("SHUNT_CONFIG_REFERENCE", path, message);
+		}
+		others.push(service);
+		ranges.set(at, others);
+		if (others.length === MAX_RANGES + 1) {
+			const message = `${service.address} has more than ${MAX_RANGES} ranges of ${service.protocol} ports, the most that one address can have; join some`;
+			problems.add("SHUNT_CONFIG_REFERENCE", path, message);
+		}
+	}
+	for (const service of services) {
+		const around = ranges.get(`${service.protocol} ${service.address}`) ?? [];
+		for (const { backend, port } of redirectionsOf(service).flatMap(({ choices }) => choices)) {
+			if (port === 0 || port === service.port) continue;
+			const range = around.find(
+				(other) =>
+					holdsPort({ first: other.port, last: other.portLast }, port) &&
+					redirectionsOf(other).some(({ choices }) => choices.some((one) => one.backend === backend)),
+			);
+			if (range === undefined) continue;
+			const message = `${backend} serves port ${service.port} of ${service.address} at ${port}, which ports ${range.ports} of service ${range.name} hold too, so its replies are ambiguous; give it a backend port outside of them`;
+			problems.add("SHUNT_CONFIG_REFERENCE", ["services", service.name, "backends"], message);
+		}
+	}
+}
+
+function redirectionsOf({ redirection, rules }: Service): Redirection[] {
+	return [...new Set([redirection, ...rules.map((rule) => rule.redirection)])];
+}
+
+/** What a service of any port cannot do: its backends listen at ports that Shunt does not know. */
+function checkAnyPort(name: string, fields: ServiceFields, problems: ProblemList): void {
+	if (!portsOf(fields).some(isAny)) return;
+	const redirects: [Path, TermsFields | undefined][] = [[["services", name, "redirect"], fields.redirect]];
+	for (const [i, rule] of fields.sources.entries())
+		redirects.push([["services", name, "sources", i, "redirect"], rule.redirect]);
+	for (const [path, redirect] of redirects) {
+		if (redirect?.clients !== true) continue;
+		const message =
+			"true is given with port: any, whose clients send to the gateway; write a range of ports, or remove it";
+		problems.add("SHUNT_CONFIG_REFERENCE", [...path, "clients"], message);
+	}
+}
+
+/** By protocol, service address and backend port: the services whose backends use it. */
+function usersOfPorts(services: readonly Service[]): Map<string, { service: Service; port: number }[]> {
+	const users = new Map<string, { service: Service; port: number }[]>();
+	for (const service of services) {
+		for (const port of new Set(choicesOf(service).map((choice) => choice.port))) {
+			const at = `${service.protocol}/${service.address}/${port}`;
+			const ofPort = users.get(at) ?? [];
+			ofPort.push({ service, port });
+			users.set(at, ofPort);
+		}
+	}
+	return users;
+}
+
+/** Of all its redirections. */
+function choicesOf(service: Service): Choice[] {
+	const redirections = new Set([service.redirection, ...service.rules.map((rule) => rule.redirection)]);
+	return [...redirections].flatMap(({ choices }) => choices);
 }
 
 function checkProtocols(name: string, fields: ServiceFields, problems: ProblemList): void {
@@ -149,26 +267,84 @@ function checkProtocols(name: string, fields: ServiceFields, problems: ProblemLi
 	}
 }
 
+/** Without records there is nothing that a connection, a lease or a source's load could be held by. */
+function checkSession(name: string, fields: ServiceFields, problems: ProblemList): void {
+	if (fields.session !== "none") return;
+	const report = (path: Path, message: string) => problems.add("SHUNT_CONFIG_REFERENCE", path, message);
+	if (list(fields.protocol).includes("tcp")) {
+		const message = "none is given with protocol tcp, whose connections need their backend; write protocol: udp";
+		report(["services", name, "session"], message);
+	}
+	const redirects: [Path, TermsFields | undefined][] = [[["services", name, "redirect"], fields.redirect]];
+	for (const [i, rule] of fields.sources.entries())
+		redirects.push([["services", name, "sources", i, "redirect"], rule.redirect]);
+	for (const [path, redirect] of redirects) {
+		if (redirect?.clients !== true) continue;
+		const message = "true is given with session: none, and a redirected client keeps to one backend; remove one";
+		report([...path, "clients"], message);
+	}
+}
+
+/** Of a list of ports: redirections with the port of one entry, each computed once. */
+function portFiller(several: boolean) {
+	const filled = new Map<number, Map<Redirection, Redirection>>();
+	return (ports: Ports, redirection: Redirection, rules: readonly Rule[]): Pick<Service, "redirection" | "rules"> => {
+		if (!several || areMany(ports)) return { redirection, rules };
+		const known = filled.get(ports.first) ?? new Map<Redirection, Redirection>();
+		filled.set(ports.first, known);
+		const fill = (one: Redirection): Redirection => {
+			const choices = one.choices.map((choice) => ({ ...choice, port: ports.first }));
+			const found = known.get(one) ?? { ...one, choices };
+			known.set(one, found);
+			return found;
+		};
+		return {
+			redirection: fill(redirection),
+			rules: rules.map((rule) => ({ ...rule, redirection: fill(rule.redirection) })),
+		};
+	};
+}
+
 /** The rules of a service by family, longest prefix first. */
 function buildRules(name: string, fields: ServiceFields, known: Known): ReadonlyMap<Family, Rule[]> {
 	const { problems } = known;
-	const families = new Set(list(fields.address).map((text) => parseAddress(text)?.family));
+	const families = new Set(list(fields.address).map((text) => parseServiceAddress(text)?.family));
 	const rules = new Map<Family, (Rule & { length: number })[]>();
 	const own = buildChoices(["services", name, "backends"], fields.backends, fields, { ...known, problems: undefined });
 	const shared = new Map<string, Redirection>();
+	/** Of rules that only name backends: most of many rules name the same few. */
+	const byNames = new Map<string, Redirection>();
 	const seen = new Map<string, string>();
 	for (const [i, rule] of fields.sources.entries()) {
 		const base: Path = ["services", name, "sources", i];
-		if (rule.backends === undefined && rule.redirect === undefined) {
-			problems.add("SHUNT_CONFIG_REFERENCE", base, "the rule changes nothing; must have backends, redirect or both");
+		if (rule.backends === undefined && rule.redirect === undefined && rule.action === undefined) {
+			const message = "the rule changes nothing; must have backends, redirect, both, or an action";
+			problems.add("SHUNT_CONFIG_REFERENCE", base, message);
 		}
-		const terms = buildTerms([...base, "redirect"], rule.redirect, fields.redirect ?? {}, problems);
-		const choices =
-			rule.backends === undefined ? own : buildChoices([...base, "backends"], rule.backends, fields, known);
-		// Equal redirections are one object, so that what follows from it is computed once.
-		const identity = JSON.stringify([terms, choices]);
-		const redirection: Redirection = shared.get(identity) ?? { choices, terms };
-		shared.set(identity, redirection);
+		const deny = rule.action === undefined || rule.action === "allow" ? null : rule.action;
+		for (const field of ["backends", "redirect"] as const) {
+			if (deny === null || rule[field] === undefined) continue;
+			const message = `given with action: ${deny}, by which these sources have no backend; remove one of the two`;
+			problems.add("SHUNT_CONFIG_REFERENCE", [...base, field], message);
+		}
+		const names = deny === null ? backendNamesOf(rule) : undefined;
+		let redirection = names === undefined ? undefined : byNames.get(names);
+		if (redirection === undefined) {
+			const reported = problems.list.length;
+			const terms = buildTerms([...base, "redirect"], rule.redirect, fields.redirect ?? {}, problems);
+			const choices =
+				deny !== null
+					? []
+					: rule.backends === undefined
+						? own
+						: buildChoices([...base, "backends"], rule.backends, fields, known);
+			// Equal redirections are one object, so that what follows from it is computed once.
+			const identity = JSON.stringify([terms, choices, deny]);
+			redirection = shared.get(identity) ?? { choices, terms, deny };
+			shared.set(identity, redirection);
+			// A problem is reported of each rule that has it.
+			if (names !== undefined && problems.list.length === reported) byNames.set(names, redirection);
+		}
 		for (const [j, text] of list(rule.from).entries()) {
 			const path: Path = Array.isArray(rule.from) ? [...base, "from", j] : [...base, "from"];
 			const prefixes = parsePrefixes(text);
@@ -205,6 +381,13 @@ function buildRules(name: string, fields: ServiceFields, known: Known): Readonly
 	);
 }
 
+/** Of a rule that has nothing but sources and names of backends; undefined of others. */
+function backendNamesOf(rule: ServiceFields["sources"][number]): string | undefined {
+	const plain = Object.keys(rule).every((field) => field === "from" || field === "backends");
+	if (!plain || rule.backends === undefined) return undefined;
+	return rule.backends.every((choice) => typeof choice === "string") ? rule.backends.join(" ") : undefined;
+}
+
 function buildChoices(
 	path: Path,
 	fields: readonly ChoiceFields[],
@@ -216,8 +399,17 @@ function buildChoices(
 	for (const [i, field] of fields.entries()) {
 		const map: Exclude<ChoiceFields, string> = typeof field === "string" ? { name: field, weight: 1 } : field;
 		const at: Path = typeof field === "string" ? [...path, i] : [...path, i, "name"];
-		const choice: Choice = { backend: map.name, port: map.port ?? service.port, weight: map.weight };
+		const ports = portsOf(service);
+		const one = ports.length === 1 && !areMany(ports[0]!);
+		const own = one ? ports[0]!.first : 0; // of a list, each service gets its own (withPort)
+		const choice: Choice = { backend: map.name, port: map.port ?? own, weight: map.weight };
 		const report = (message: string) => known.problems?.add("SHUNT_CONFIG_REFERENCE", at, message);
+		if (map.port !== undefined && !one && ports.length > 0)
+			known.problems?.add(
+				"SHUNT_CONFIG_REFERENCE",
+				[...path, i, "port"],
+				`${map.port} is given for a service of several ports, which are the same at its backends; remove it, or divide the service`,
+			);
 		const backend = known.backends.get(choice.backend);
 		if (!known.names.has(choice.backend)) {
 			const similar = nearest(choice.backend, known.names);
@@ -272,8 +464,53 @@ function buildTerms(path: Path, fields: TermsFields | undefined, outer: TermsFie
 	};
 }
 
+function buildProbe(
+	name: string,
+	fields: ServiceFields["health"]["probe"],
+	all: HealthFields,
+	problems: ProblemList,
+): Probe | null {
+	if (fields === undefined) return null;
+	const report = (field: string, message: string) =>
+		problems.add("SHUNT_CONFIG_REFERENCE", ["services", name, "health", "probe", field], message);
+	const { type, send, sendHex, expect, expectHex, name: question = "" } = fields;
+	if (send !== undefined && sendHex !== undefined) report("sendHex", "given together with send; remove one of the two");
+	if (expect !== undefined && expectHex !== undefined)
+		report("expectHex", "given together with expect; remove one of the two");
+	if (type === "udp" && send === undefined && sendHex === undefined)
+		report(
+			"type",
+			"udp without send; a UDP service answers a question only; give send, or a companion port with type: tcp",
+		);
+	const hexOf = (value: string | undefined, hex: string | undefined) =>
+		value === undefined ? (hex ?? null) : Buffer.from(value).toString("hex");
+	return {
+		type,
+		port: fields.port ?? null,
+		send: hexOf(send, sendHex),
+		expect: hexOf(expect, expectHex),
+		name: question,
+		record: fields.record,
+		path: fields.path,
+		host: fields.host ?? null,
+		status: fields.status ?? null,
+		intervalMs: ms(fields.interval),
+		timeoutMs: ms(fields.timeout),
+		rise: fields.rise ?? all.rise,
+		fall: fields.fall ?? all.fall,
+		jitter: parseShare(fields.jitter) ?? 0,
+	};
+}
+
+/** A service with both protocols has a probe for the one that it asks by, and for the other one it is the same answer. */
+function probeFor(protocol: "udp" | "tcp", probe: Probe | null): Probe | null {
+	if (probe === null || probe.port !== null) return probe;
+	const asks = probe.type === "udp" ? "udp" : probe.type === "dns" ? protocol : "tcp";
+	return asks === protocol ? probe : null;
+}
+
 /** Fields that the service does not have are the cluster's. */
-function buildHealth(own: ServiceFields["health"], all: HealthFields): ServiceHealth {
+function buildHealth(own: ServiceFields["health"], all: HealthFields): Omit<ServiceHealth, "probe"> {
 	return {
 		bound: own.bound ?? all.bound,
 		slowStartMs: ms(own.slowStart ?? all.slowStart),

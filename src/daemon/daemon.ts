@@ -8,7 +8,7 @@
  */
 import { type Answers, answersOf, SOCKET_FOLDER, serve } from "../api/index.js";
 import { BackendRole } from "../backend/role.js";
-import { type Config, readConfig } from "../config/index.js";
+import { type Config, readConfigAside } from "../config/index.js";
 import { ShuntError } from "../errors.js";
 import { GatewayRole } from "../gateway/role.js";
 import { engineName } from "../member/engines.js";
@@ -51,7 +51,7 @@ async function run(
 	roleOf: (config: Config, name: string, emit: (event: MemberEvent) => void) => Role,
 ): Promise<void> {
 	if (process.getuid?.() !== 0) throw new ShuntError("SHUNT_NOT_ROOT", { command: `shunt ${kind}` });
-	const config = readConfig(options.config);
+	const config = await readConfigAside(options.config);
 	const name = nameOf(kind, config, options.name);
 	const socket = options.socket ?? `${SOCKET_FOLDER}/${name}.sock`;
 	// Signal handlers first: a signal during the start must not leave the host half set up.
@@ -129,6 +129,7 @@ function answersOnceStarted(member: () => Member | undefined, reload: Answers["r
 	const now = () => answersOf(started(member()));
 	return {
 		status: () => now().status(),
+		health: () => now().health(),
 		sessions: async (query) => now().sessions(query),
 		countSessions: async (filter) => now().countSessions(filter),
 		expireSessions: async (filter) => now().expireSessions(filter),

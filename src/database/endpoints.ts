@@ -3,7 +3,7 @@
 // Owns: which service an endpoint belongs to when two listen at it. The tables' `direct` records and the firewall rules of a
 // backend follow from it. Must never: look at a state; a draining backend still serves redirected clients.
 
-import type { Family, Service } from "../config/index.js";
+import { type Family, MAX_RANGES, type Service } from "../config/index.js";
 import { targetsOf } from "./lookup.js";
 import type { Snapshot } from "./records.js";
 import { redirectionsOf } from "./redirections.js";
@@ -12,6 +12,8 @@ export interface DirectEndpoint {
 	readonly service: Service;
 	readonly address: string;
 	readonly port: number;
+	/** The last of several ports; else `port`. */
+	readonly portLast: number;
 	/** Of the address. */
 	readonly family: Family;
 }
@@ -26,12 +28,23 @@ export function directEndpoints(snapshot: Snapshot, own: readonly string[]): Dir
 		})),
 	);
 	const found = new Map<string, DirectEndpoint>();
+	const ranges = new Map<string, number>();
 	for (const native of [true, false])
 		for (const { service, targets } of uses)
-			for (const { address, port, family } of targets) {
-				const place = `${service.protocol}/${address}/${port}`;
+			for (const { address, port, family, terms } of targets) {
+				const several = port === 0;
+				// Other traffic of the host has ports in a range, too: it is the service's where clients are redirected.
+				if (several && (!terms.clients || service.ports === "any")) continue;
+				const place = `${service.protocol}/${address}/${several ? service.ports : port}`;
 				if ((family === service.family) !== native || found.has(place)) continue;
-				found.set(place, { service, address, port, family });
+				if (several) {
+					const at = `${service.protocol}/${address}`;
+					const count = (ranges.get(at) ?? 0) + 1;
+					if (count > MAX_RANGES) continue;
+					ranges.set(at, count);
+				}
+				const ports = several ? { port: service.port, portLast: service.portLast } : { port, portLast: port };
+				found.set(place, { service, address, ...ports, family });
 			}
 	return [...found.values()];
 }

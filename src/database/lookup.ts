@@ -7,9 +7,11 @@ import {
 	type Address,
 	type Backend,
 	type Family,
+	holdsAddress,
 	maskBytes,
 	parseAddress,
 	parsePrefix,
+	parseServiceAddress,
 	type Redirection,
 	type Rule,
 	type Service,
@@ -34,6 +36,9 @@ export interface Target {
 	readonly terms: Terms;
 	/** The backend's weight, shared evenly by its addresses. */
 	readonly weight: number;
+	/** What its rows follow from: backend and address, not the port, so that services of the same backends place a client
+	 * alike. A second port at the same address has a number. */
+	readonly placement: string;
 }
 
 export interface Answer {
@@ -66,8 +71,15 @@ export function findService(
 	port: number,
 	protocol: Service["protocol"],
 ): Service | undefined {
-	const text = parseAddress(address)?.text;
-	return snapshot.services.find((s) => s.address === text && s.port === port && s.protocol === protocol);
+	const sought = parseAddress(address);
+	if (sought === undefined) return undefined;
+	const holds = (service: Service) => {
+		const at = parseServiceAddress(service.address);
+		return at !== undefined && at.family === sought.family && holdsAddress(at, sought.bytes);
+	};
+	return snapshot.services
+		.filter((s) => s.protocol === protocol && s.port <= port && port <= s.portLast && holds(s))
+		.sort((a, b) => b.addressLength - a.addressLength || a.portLast - a.port - (b.portLast - b.port))[0];
 }
 
 /** All targets of a redirection, whatever their state, in the order of their keys. Computed once for the backends of a
@@ -92,7 +104,7 @@ export function targetsOf(snapshot: Snapshot, service: Service, redirection: Red
 const known = new WeakMap<Snapshot["backends"], WeakMap<Redirection, Map<string, readonly Target[]>>>();
 
 function computeTargets(snapshot: Snapshot, service: Service, redirection: Redirection, set: string): Target[] {
-	const targets: Target[] = [];
+	const targets: Omit<Target, "placement">[] = [];
 	const terms = termsText(redirection.terms);
 	for (const choice of redirection.choices) {
 		// A backend that has left the database is as good as gone.
@@ -114,7 +126,17 @@ function computeTargets(snapshot: Snapshot, service: Service, redirection: Redir
 			});
 		}
 	}
-	return targets.sort((a, b) => (a.key < b.key ? -1 : 1));
+	return placed(targets.sort((a, b) => (a.key < b.key ? -1 : 1)));
+}
+
+function placed(targets: readonly Omit<Target, "placement">[]): Target[] {
+	const ports = new Map<string, number>();
+	return targets.map((target) => {
+		const place = `${target.backend}/${target.address}`;
+		const before = ports.get(place) ?? 0;
+		ports.set(place, before + 1);
+		return { ...target, placement: before === 0 ? place : `${place}/${before}` };
+	});
 }
 
 /** "gateway only", "once; return", "leased 60 s; forward-and-indicate": what a client is told, and how its capability is

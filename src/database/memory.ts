@@ -77,14 +77,15 @@ export class MemoryStore implements Store {
 		if (options.expect !== undefined && options.expect !== (current?.revision ?? 0)) {
 			return { done: false, current: entryOf(current) };
 		}
-		this.#release(current);
-		// A copy: what the caller does with its value afterwards is no change of the database.
-		const kept = deepFrozen(structuredClone(value) as Json);
-		this.#revision++;
-		this.#entries.set(key, { key, value: kept, revision: this.#revision, lease: options.lease?.id });
 		grant?.keys.add(key);
-		this.#record({ key, value: kept, revision: this.#revision });
-		return { done: true, revision: this.#revision };
+		// A copy: what the caller does with its value afterwards is no change of the database.
+		return this.#set(key, deepFrozen(structuredClone(value) as Json), options.lease?.id);
+	}
+
+	/** Put without a copy: a value that is deeply frozen. */
+	async putShared(key: string, value: Json): Promise<WriteResult> {
+		this.#begin();
+		return this.#set(key, value, undefined);
 	}
 
 	async delete(key: string, options: DeleteOptions = {}): Promise<WriteResult> {
@@ -160,6 +161,15 @@ export class MemoryStore implements Store {
 	#begin(): void {
 		if (this.#closed) throw new ShuntError("SHUNT_STORE_CLOSED");
 		this.expire();
+	}
+
+	#set(key: string, value: Json, lease: string | undefined): WriteResult {
+		const before = this.#entries.get(key);
+		if (before?.lease !== lease) this.#release(before);
+		this.#revision++;
+		this.#entries.set(key, { key, value, revision: this.#revision, lease });
+		this.#record({ key, value, revision: this.#revision });
+		return { done: true, revision: this.#revision };
 	}
 
 	#end(lease: string): void {

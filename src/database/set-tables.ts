@@ -7,6 +7,7 @@
 import type { Redirection, Service } from "../config/index.js";
 import {
 	type Candidate,
+	DENY,
 	nextBest,
 	placement,
 	preferences,
@@ -106,7 +107,8 @@ export class SetCompiler {
 		const uses = new Map<string, Use[]>();
 		for (const [redirection, targets] of set.ofRedirection) {
 			const weights = weightsOf(targets, first, this.#balance);
-			const identity = JSON.stringify(targets.map((one, i) => [this.#ids.get(one.key), weights[i], one.state]));
+			const members = targets.map((one, i) => [this.#ids.get(one.key), weights[i], one.state]);
+			const identity = JSON.stringify([members, redirection.deny]);
 			const same = known.get(identity);
 			if (same !== undefined) {
 				indices.set(redirection, same);
@@ -115,7 +117,8 @@ export class SetCompiler {
 			const rows = this.#rows(targets, weights, before, forwarding);
 			indices.set(redirection, list.length);
 			known.set(identity, list.length);
-			list.push({ rows, spread: SPREAD[first.spread], choice: strategyOf(first.choose).choice });
+			const deny = DENY[redirection.deny ?? "none"];
+			list.push({ rows, spread: SPREAD[spreadOf(first)], choice: strategyOf(first.choose).choice, deny });
 			const use = { rows, targets, byId: new Map(targets.map((target) => [this.#ids.get(target.key)!, target])) };
 			for (const { key } of targets) {
 				const ofTarget = uses.get(key);
@@ -139,7 +142,7 @@ export class SetCompiler {
 		const size = tableSize(targets.map((target) => target.weight));
 		const candidates = targets
 			// Not by service: where spread is by source, a client has the same backend for two services of the same backends.
-			.map((target, i) => ({ key: rowKey(target), id: this.#ids.get(target.key)!, weight: weights[i]! }))
+			.map((target, i) => ({ key: target.placement, id: this.#ids.get(target.key)!, weight: weights[i]! }))
 			.filter((_, i) => targets[i]!.state === "active");
 		const cause = JSON.stringify([size, this.#seed, candidates]);
 		const rows = forwarding.get(cause) ?? before?.get(cause) ?? withIds(this.#places(candidates, size), candidates);
@@ -165,12 +168,17 @@ export class SetCompiler {
 					other.family === target.family &&
 					(other.backend === target.backend) === ofSameBackend;
 				if (!targets.some((other) => other.state === "active" && fits(other))) continue;
-				const found = nextBest(rows, rowKey(target), this.#seed, (id) => fits(byId.get(id)!), this.#prefer);
+				const found = nextBest(rows, target.placement, this.#seed, (id) => fits(byId.get(id)!), this.#prefer);
 				if (found !== 0) return found;
 			}
 		}
 		return 0;
 	}
+}
+
+/** A session spans the ports and addresses of a service, so the choice among its targets does, too. */
+export function spreadOf({ spread, port, portLast, addressLength }: Service): keyof typeof SPREAD {
+	return spread === "flow" && (portLast > port || addressLength < 128) ? "client" : spread;
 }
 
 /** A redirection that a target is in. */
@@ -200,8 +208,4 @@ function weightsOf(targets: readonly Target[], service: Service, balance: Shares
 		const started = balance.slowStart?.get(target.key) ?? 1;
 		return (started * factor * configured.get(choice(target))! * share(target)) / total;
 	});
-}
-
-function rowKey(target: Target): string {
-	return `${target.backend}/${target.address}/${target.port}`;
 }

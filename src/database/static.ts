@@ -3,7 +3,7 @@
 //
 // Must never: accept any other write.
 
-import type { Config } from "../config/index.js";
+import { type Config, fingerprintOf } from "../config/index.js";
 import { ShuntError } from "../errors.js";
 import { MemoryStore } from "./memory.js";
 import { LOAD, recordsOf } from "./records.js";
@@ -34,10 +34,12 @@ export class StaticStore implements Store {
 		this.#file = config.file;
 		const wanted = recordsOf(config);
 		const entries = this.#memory.listShared("").entries.filter(({ key }) => !key.startsWith(LOAD));
-		const before = new Map(entries.map((entry) => [entry.key, JSON.stringify(entry.value)]));
+		const before = new Map(entries.map((entry) => [entry.key, entry.value]));
 		const writes: Promise<unknown>[] = [];
 		for (const [key, value] of wanted) {
-			if (before.get(key) !== JSON.stringify(value)) writes.push(this.#memory.put(key, value));
+			const current = before.get(key);
+			if (current !== undefined && equal(current, value)) continue;
+			writes.push(Object.isFrozen(value) ? this.#memory.putShared(key, value) : this.#memory.put(key, value));
 		}
 		for (const key of before.keys()) if (!wanted.has(key)) writes.push(this.#memory.delete(key));
 		await Promise.all(writes);
@@ -82,4 +84,9 @@ export class StaticStore implements Store {
 	#readOnly(): ShuntError {
 		return new ShuntError("SHUNT_STORE_READ_ONLY", { file: this.#file });
 	}
+}
+
+/** Services and backends. */
+function equal(a: Json, b: Json): boolean {
+	return a === b || fingerprintOf(a as object) === fingerprintOf(b as object);
 }

@@ -14,6 +14,7 @@ import {
 	PROTOCOL_NUMBER,
 	parseAddress,
 	parsePrefix,
+	parseServiceAddress,
 	type Redirection,
 	type Service,
 	type State,
@@ -171,25 +172,19 @@ export function* compileSteps(input: CompileInput): Generator<void, Compiled> {
 	for (const service of snapshot.services) {
 		const { name, first } = setOf(service);
 		const set = sets.get(name)!;
-		const id = serviceIds.get(service.key)!;
 		const firsts = redirectionsOf(first);
-		const places = new Map(redirectionsOf(service).map((one, i) => [one, firsts[i]!]));
-		const indexOf = (one: Redirection) => bases.get(name)! + set.indices.get(places.get(one)!)!;
-		services.push({
-			id,
-			...serviceTableFields(service),
-			address: bytesOf(service.address),
-			protocol: PROTOCOL_NUMBER[service.protocol],
-			redirection: indexOf(service.redirection),
-			countSources: service.count === "source",
-		});
-		for (const [i, rule] of service.rules.entries()) {
-			const prefix = parsePrefix(rule.from)!;
-			const redirection = indexOf(rule.redirection);
-			rules.push({ service: id, prefix: prefix.bytes, length: prefix.mappedLength, redirection });
-			if (i % STEP === STEP - 1) yield;
+		const base = bases.get(name)!;
+		const entries = yield* entriesOf(
+			service,
+			serviceIds.get(service.key)!,
+			firsts.map((one) => base + set.indices.get(one)!),
+		);
+		services.push(entries.service);
+		for (const rule of entries.rules) rules.push(rule);
+		if (set.panics.size > 0) {
+			const own = redirectionsOf(service);
+			panics.push(...panicsOf(service, (one) => set.panics.has(firsts[own.indexOf(one)]!)));
 		}
-		if (set.panics.size > 0) panics.push(...panicsOf(service, (one) => set.panics.has(places.get(one)!)));
 		if (services.length % STEP === 0) yield;
 	}
 
@@ -197,6 +192,12 @@ export function* compileSteps(input: CompileInput): Generator<void, Compiled> {
 
 	// 5. Targets.
 	const unresolved = new Set<string>();
+	const addresses = new Map<string, Buffer>();
+	const bytes = (text: string) => {
+		const before = addresses.get(text) ?? bytesOf(text);
+		addresses.set(text, before);
+		return before;
+	};
 	const targetTable: TableTarget[] = [];
 	for (const { targets, merged, alternatives } of sets.values()) {
 		for (const target of targets.values()) {
@@ -206,8 +207,8 @@ export function* compileSteps(input: CompileInput): Generator<void, Compiled> {
 			const id = targetIds.get(target.key)!;
 			targetTable.push({
 				id,
-				address: bytesOf(target.address),
-				source: facts === undefined ? Buffer.alloc(16) : bytesOf(facts.source),
+				address: bytes(target.address),
+				source: facts === undefined ? Buffer.alloc(16) : bytes(facts.source),
 				nextHop: facts?.nextHop ?? null,
 				ownMac: facts?.ownMac ?? Buffer.alloc(6),
 				port: target.port,
@@ -256,6 +257,40 @@ export function* compileSteps(input: CompileInput): Generator<void, Compiled> {
 	};
 }
 
+interface Entries {
+	readonly service: TableService;
+	readonly rules: readonly TableRule[];
+}
+
+/** Of each service, as long as its id and its redirections have these numbers. */
+const known = new WeakMap<Service, Entries & { readonly numbers: string }>();
+
+/** `indices`: of the service's redirections. */
+function* entriesOf(service: Service, id: number, indices: readonly number[]): Generator<void, Entries> {
+	const numbers = `${id} ${indices.join()}`;
+	const before = known.get(service);
+	if (before?.numbers === numbers) return before;
+	const indexOf = new Map(redirectionsOf(service).map((one, i) => [one, indices[i]!]));
+	const rules: TableRule[] = [];
+	for (const rule of service.rules) {
+		const prefix = parsePrefix(rule.from)!;
+		const redirection = indexOf.get(rule.redirection)!;
+		rules.push({ service: id, prefix: prefix.bytes, length: prefix.mappedLength, redirection });
+		if (rules.length % STEP === 0) yield;
+	}
+	const entry: TableService = {
+		id,
+		...serviceTableFields(service),
+		address: parseServiceAddress(service.address)!.bytes,
+		protocol: PROTOCOL_NUMBER[service.protocol],
+		redirection: indexOf.get(service.redirection)!,
+		countSources: service.count === "source",
+	};
+	const entries = { numbers, service: entry, rules };
+	if (Object.isFrozen(service)) known.set(service, entries);
+	return entries;
+}
+
 const NO_STATES: ImposedStates = new Map();
 
 /** What all sets follow from besides their service and the backends, as text. */
@@ -284,10 +319,11 @@ const STEP = 1000;
 
 /** Where redirected clients reach this backend's services. */
 function directOf(snapshot: Snapshot, own: readonly string[], ids: ReadonlyMap<string, number>): TableDirect[] {
-	return directEndpoints(snapshot, own).map(({ service, address, port, family }) => ({
+	return directEndpoints(snapshot, own).map(({ service, address, port, portLast, family }) => ({
 		service: ids.get(service.key)!,
 		address: bytesOf(address),
 		port,
+		portLast,
 		family,
 	}));
 }

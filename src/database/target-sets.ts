@@ -12,8 +12,9 @@ import { createHash } from "node:crypto";
 import type { Service } from "../config/index.js";
 import { redirectionsOf } from "./redirections.js";
 
-/** Targets, each service's counted by itself, up to which no service shares any. */
-export const SHARE_ABOVE = 8192;
+/** Targets, each service's counted by itself, up to which no service shares any. The kernel's engine has counters of its own
+ * for as many. */
+export const SHARE_ABOVE = 4096;
 
 /** A set of targets, as a service sees it. */
 export interface TargetSet {
@@ -103,13 +104,24 @@ function mostTargets(service: Service): number {
 
 const shapes = new WeakMap<Service, string>();
 
+/** Computes what assign() needs of services that it has not seen, in steps between which an event loop may do other work. */
+export function* shapesOf(services: readonly Service[]): Generator<void, void> {
+	if (services.reduce((sum, service) => sum + mostTargets(service), 0) <= SHARE_ABOVE) return;
+	for (const service of services) {
+		if (shapes.has(service)) continue;
+		shapeOf(service);
+		yield;
+	}
+}
+
 /** Equal of services whose targets have the same fields: all of the service but its identity and its rules' sources. */
 function shapeOf(service: Service): string {
 	const known = shapes.get(service);
 	if (known !== undefined) return known;
-	const { key: _key, name: _name, address: _address, port: _port, rules: _rules, redirection: _own, ...rest } = service;
-	const text = JSON.stringify([rest, redirectionsOf(service)]);
+	const { key: _key, name: _name, address: _address, rules: _rules, redirection: _own, ...more } = service;
+	const { port, portLast, ports: _ports, ...rest } = more;
+	const text = JSON.stringify([rest, portLast > port, redirectionsOf(service)]);
 	const shape = createHash("sha256").update(text).digest("base64");
-	shapes.set(service, shape);
+	if (Object.isFrozen(service)) shapes.set(service, shape);
 	return shape;
 }

@@ -112,6 +112,15 @@ export interface TcpEndpoint {
 	readonly port: number;
 }
 
+/** Queue pairs of an interface. */
+export interface Channels {
+	readonly driver: string;
+	/** In use. */
+	readonly combined: number;
+	/** That the device has. */
+	readonly most: number;
+}
+
 /** A socket that receives at a local port: a listening TCP socket or a bound UDP socket. */
 export interface BoundSocket {
 	readonly protocol: "tcp" | "udp";
@@ -132,6 +141,8 @@ export interface Host {
 	resolve(ifindex: number, address: Buffer): void;
 	offloads(interfaceName: string): Feature[];
 	setOffload(interfaceName: string, feature: string, active: boolean): void;
+	/** null: the driver has no combined queues. */
+	channels(interfaceName: string): Channels | null;
 	/** Bits of netdev_xdp_act: 1 takes XDP programs, 4 frames that they send on through it. null: the kernel doesn't say. */
 	xdpFeatures(ifindex: number): number | null;
 	/** A tun device of our own; it goes when the descriptor is closed (by the caller, fs.closeSync). */

@@ -12,3 +12,4 @@ export * from "./options.js";
 export * from "./run-file.js";
 export * from "./sessions.js";
 export * from "./statistics.js";
+export * from "./table-packing.js";

@@ -9,11 +9,12 @@
 
 import type { TableSet } from "../policy/index.js";
 import { addon } from "./addon.js";
-import { attempt } from "./attempt.js";
+import { attempt, attemptLater } from "./attempt.js";
 import type { Explanation, FlowKey } from "./explain.js";
 import type { EngineOptions, KernelEngineOptions } from "./options.js";
 import type { RemoveResult, SessionCounts, SessionFilter, SessionRow, SessionTable, SweepResult } from "./sessions.js";
 import { Statistics, type StatisticsMemory } from "./statistics.js";
+import type { PackedTables } from "./table-packing.js";
 
 /** What the kernel's engine alone knows. */
 export interface KernelState {
@@ -34,6 +35,7 @@ export interface KernelState {
 
 interface EngineBinding {
 	publish(tables: TableSet): string[];
+	publishPacked(tables: TableSet, packed: PackedTables): Promise<string[]>;
 	start(): void;
 	stop(): void;
 	statistics(): StatisticsMemory;
@@ -69,6 +71,12 @@ export class NativeEngine {
 	 * packets for targets behind it are counted as transmit_failed. */
 	publish(tables: TableSet): string[] {
 		return attempt("publishing tables", () => this.#engine.publish(tables));
+	}
+
+	/** The same, all but the swap in another thread; `packed` by packTables(). At most one at a time. */
+	async publishPacked(tables: TableSet, packed: PackedTables): Promise<string[]> {
+		const short = { ...tables, services: [], rules: [], targets: [] };
+		return attemptLater("publishing tables", () => this.#engine.publishPacked(short, packed));
 	}
 
 	/** Starts the workers. */

@@ -14,7 +14,7 @@ import { poolsOf, readLoads, type Shares, type Store, type Target, targetLoads }
 import type { HealthState, TargetHealth } from "../health/index.js";
 import type { LoadReport } from "../load/index.js";
 import { type Drift, DriftEvents } from "../member/drift.js";
-import type { BackendView, MemberEvent, MemberView } from "../member/role.js";
+import type { BackendView, Check, MemberEvent, MemberView } from "../member/role.js";
 import { VERSION } from "../member/version.js";
 import {
 	type Balance,
@@ -30,6 +30,7 @@ import {
 import { Collector, type CollectorOptions } from "./collector.js";
 import { DriftMonitor } from "./drift.js";
 import { HealthMonitor } from "./health-monitor.js";
+import { Prober } from "./probe/prober.js";
 
 /** Between two steps, however short the passes of the sweep are: a step that moves loads publishes whole tables. */
 const MIN_INTERVAL_MS = 100;
@@ -41,6 +42,7 @@ export class Balancing implements BackendView {
 	readonly #store: Store;
 	readonly #collector: Collector;
 	readonly #health: HealthMonitor;
+	readonly #prober: Prober;
 	readonly #emit: (event: MemberEvent) => void;
 	readonly #warn: (problem: string) => void;
 	readonly #drift = new DriftMonitor();
@@ -80,6 +82,12 @@ export class Balancing implements BackendView {
 		const onRefusal: CollectorOptions["onRefusal"] = (backend, why, offsetMs) =>
 			this.#updateDrift(backend, () => this.#drift.refused(backend, why, offsetMs));
 		this.#collector = new Collector({ config, store, warn: this.#warn, onEvidence, onReport, onRefusal, onUnbound });
+		this.#prober = new Prober({
+			interfaces: member.interfaces,
+			cluster: () => member.config.cluster,
+			onResult: ({ subject }, result, at) => this.#health.observeProbe(subject, result, at),
+			warn: this.#warn,
+		});
 	}
 
 	/** The step before the first tables: what is configured of uplinks counts before any report. */
@@ -90,12 +98,14 @@ export class Balancing implements BackendView {
 	/** Begins to query backends. */
 	start(): void {
 		this.#collector.start();
+		this.#prober.set(this.#health.probePlaces(this.#member.config));
 	}
 
 	configure(inForce: Config): void {
 		const config = this.#queried(inForce);
 		this.#collector.configure(config);
 		this.#health.configure(config);
+		this.#prober.set(this.#health.probePlaces(inForce));
 	}
 
 	/** A backend that an override has taken out of service is queried on: its report tells when the override ends. */
@@ -106,6 +116,7 @@ export class Balancing implements BackendView {
 	close(): Promise<void> {
 		this.#closed = true;
 		this.#health.close();
+		this.#prober.close();
 		return this.#collector.close();
 	}
 
@@ -176,6 +187,10 @@ export class Balancing implements BackendView {
 
 	health(backend: string): TargetHealth {
 		return this.#unusable.get(backend) ?? this.#health.backend(backend);
+	}
+
+	checks(): readonly Check[] {
+		return this.#health.checks();
 	}
 
 	ofTarget(target: Target): TargetHealth {

@@ -5,6 +5,7 @@
  */
 import type { Service } from "../config/index.js";
 import { type FirewallRules, fromInterfaces } from "../host/firewall.js";
+import { type Place, placeSet } from "../host/place-sets.js";
 
 /** Drops packets to the services' ports, the later fragments of such packets, and control datagrams to service
  * addresses. */
@@ -15,19 +16,30 @@ export function gatewayRules(
 ): FirewallRules {
 	const ofFamily = (family: 4 | 6) => services.filter((service) => service.family === family);
 	const addresses = (family: 4 | 6) => [...new Set(ofFamily(family).map(({ address }) => address))];
-	const ports = (family: 4 | 6) => [
-		...new Set([
-			...ofFamily(family).map(({ address, protocol, port }) => `${address} . ${protocol} . ${port}`),
-			...addresses(family).map((address) => `${address} . udp . ${controlPort}`),
-		]),
+	const places = (family: 4 | 6): Place[] => [
+		...ofFamily(family).map(({ address, protocol, port, portLast }) => ({
+			address,
+			protocol,
+			first: port,
+			last: portLast,
+		})),
+		...addresses(family).map((address) => ({ address, protocol: "udp", first: controlPort, last: controlPort })),
 	];
 	const from = fromInterfaces(interfaces);
 	return {
 		sets: [
-			{ name: "services4", type: "ipv4_addr . inet_proto . inet_service", elements: ports(4) },
-			{ name: "services6", type: "ipv6_addr . inet_proto . inet_service", elements: ports(6) },
-			{ name: "addresses4", type: "ipv4_addr", elements: addresses(4) },
-			{ name: "addresses6", type: "ipv6_addr", elements: addresses(6) },
+			placeSet("services4", "ipv4_addr . inet_proto . inet_service", places(4)),
+			placeSet("services6", "ipv6_addr . inet_proto . inet_service", places(6)),
+			placeSet(
+				"addresses4",
+				"ipv4_addr",
+				addresses(4).map((address) => ({ address })),
+			),
+			placeSet(
+				"addresses6",
+				"ipv6_addr",
+				addresses(6).map((address) => ({ address })),
+			),
 		],
 		chains: [
 			{

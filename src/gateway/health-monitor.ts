@@ -4,8 +4,8 @@
  * Owns: the state of health, and that each change of it is reported and published.
  * Must never: judge an observation; health/machine.ts does.
  */
-import type { Config } from "../config/index.js";
-import type { Target } from "../database/index.js";
+import type { Config, Probe, Service } from "../config/index.js";
+import { redirectionsOf, type Target } from "../database/index.js";
 import {
 	ALL_UNKNOWN,
 	type AssessedState,
@@ -18,6 +18,7 @@ import {
 	type HealthTarget,
 	healthOfTarget,
 	PORT_RULES,
+	type ProbeResult,
 	RULES,
 	recoveries,
 	type SlowStart,
@@ -27,7 +28,8 @@ import {
 	targetHealth,
 } from "../health/index.js";
 import type { UnboundPort } from "../load/index.js";
-import type { MemberEvent } from "../member/role.js";
+import type { Check, MemberEvent } from "../member/role.js";
+import type { ProbePlace } from "./probe/prober.js";
 
 export interface HealthMonitorOptions {
 	readonly config: Config;
@@ -45,6 +47,28 @@ interface Place {
 	readonly port: number;
 	readonly protocol: "udp" | "tcp";
 	readonly slowStartMs: number;
+	/** The service's name. */
+	readonly title: string;
+	readonly probe: Probe | null;
+}
+
+interface LastProbe extends ProbeResult {
+	/** As `performance.now()`. */
+	readonly at: number;
+	/** Time of day of the first of the failures in a row. */
+	readonly failingSince: string | undefined;
+	readonly sent: number;
+	readonly failed: number;
+}
+
+const NOTHING_YET: TargetHealth = {
+	health: "unknown",
+	since: Number.NEGATIVE_INFINITY,
+	reason: "not known yet",
+};
+
+function lastOf({ passed, detail, ms, at, sent, failed }: LastProbe, now: number): NonNullable<Check["last"]> {
+	return { passed, detail, ms, agoMs: now - at, sent, failed };
 }
 
 export class HealthMonitor {
@@ -54,11 +78,15 @@ export class HealthMonitor {
 	/** By backend. */
 	#addresses: ReadonlyMap<string, readonly string[]> = new Map();
 	/** By service subject. */
-	#places: ReadonlyMap<string, Place> = new Map();
+	#places = new Places([]);
 	/** By address. */
 	#state: AssessedState = new Map();
 	/** By service subject: the word of each backend about its sockets. */
 	#ports: AssessedState = new Map();
+	/** By service subject. */
+	#probes: AssessedState = new Map();
+	/** By service subject: the last result of a probe, and since when they fail. */
+	readonly #lastProbes = new Map<string, LastProbe>();
 	/** Of the last tables. */
 	#ofTargets: HealthState = ALL_UNKNOWN;
 	#recoveredAt: ReadonlyMap<string, number> = new Map();
@@ -74,10 +102,13 @@ export class HealthMonitor {
 	configure({ backends, services, health }: Config): void {
 		this.#rules = { ...RULES, ...health };
 		this.#addresses = new Map(backends.map(({ name, addresses }) => [name, addresses]));
-		this.#places = placesOf(services);
+		this.#places = new Places(services);
 		const queried = new Set(backends.flatMap((one) => (one.state === "inactive" ? [] : one.addresses)));
 		this.#state = new Map([...this.#state].filter(([address]) => queried.has(address)));
 		this.#ports = new Map([...this.#ports].filter(([subject]) => this.#places.has(subject)));
+		const probed = (subject: string) => (this.#places.get(subject)?.probe ?? null) !== null;
+		this.#probes = new Map([...this.#probes].filter(([subject]) => probed(subject)));
+		for (const subject of this.#lastProbes.keys()) if (!probed(subject)) this.#lastProbes.delete(subject);
 	}
 
 	close(): void {
@@ -105,10 +136,11 @@ export class HealthMonitor {
 	/** A backend's word: which of its services have no socket there. Of all others it says that they have, or nothing. */
 	observePorts(backend: string, unbound: readonly UnboundPort[], at: number): void {
 		const named = new Set(unbound.map(({ service, port }) => serviceSubject(backend, service, port)));
-		const evidence = [...this.#places].flatMap(([subject, place]): Evidence[] => {
-			if (place.backend !== backend) return [];
+		// Of others nothing is known, and nothing is news: a backend may be in thousands of services.
+		const evidence = [...new Set([...named, ...this.#ports.keys()])].flatMap((subject): Evidence[] => {
+			const place = this.#places.get(subject);
+			if (place?.backend !== backend) return [];
 			const missing = named.has(subject);
-			if (!missing && !this.#ports.has(subject)) return [];
 			const what = `at ${place.protocol} port ${place.port} of ${backend}`;
 			const detail = missing ? `nothing listens ${what} since ${timeText()}` : `a socket is ${what}`;
 			// The kernel of a backend ends a dead program's TCP connections, and a living one may finish its own.
@@ -119,9 +151,75 @@ export class HealthMonitor {
 		this.#report(before, this.#ports);
 	}
 
+	/** A service at a backend was asked. */
+	observeProbe(subject: string, result: ProbeResult, at: number): void {
+		const place = this.#places.get(subject);
+		if (place === undefined || place.probe === null) return;
+		const { rise, fall } = place.probe;
+		const last = this.#lastProbes.get(subject);
+		const failingSince = result.passed ? undefined : (last?.failingSince ?? timeText());
+		const sent = (last?.sent ?? 0) + 1;
+		const failed = (last?.failed ?? 0) + (result.passed ? 0 : 1);
+		this.#lastProbes.set(subject, { ...result, at, failingSince, sent, failed });
+		const { passed } = result;
+		const where = result.detail === "no answer" ? "to" : "in";
+		const detail = passed
+			? `probes of ${place.title} are answered`
+			: `${result.detail} ${where} ${fall} ${fall === 1 ? "probe" : "probes"} of ${place.title} since ${failingSince}`;
+		const before = this.#probes;
+		const rules = { ...this.#rules, rise, fall, shortestSilenceMs: 0 };
+		this.#probes = assess(before, [{ subject, kind: "probe", passed, at, detail }], rules);
+		this.#report(before, this.#probes);
+	}
+
+	/** Everything that is observed of backends, for an operator. */
+	checks(): Check[] {
+		const now = performance.now();
+		const of = (state: AssessedState, subject: string) => {
+			const { health, reason, since } = state.get(subject) ?? NOTHING_YET;
+			return { health, reason, forMs: Number.isFinite(since) ? now - since : null };
+		};
+		const loads = [...this.#addresses].flatMap(([backend, addresses]) =>
+			addresses.map(
+				(address): Check => ({
+					backend,
+					service: null,
+					check: "load",
+					subject: address,
+					last: null,
+					...of(this.#state, address),
+				}),
+			),
+		);
+		const services = [...this.#places].flatMap(([subject, { backend, name, port, probe }]) => {
+			const common = { backend, service: name, subject: String(port) };
+			const ports: Check[] = this.#ports.has(subject)
+				? [{ ...common, check: "port", last: null, ...of(this.#ports, subject) }]
+				: [];
+			const last = this.#lastProbes.get(subject);
+			const probes: Check[] =
+				probe === null
+					? []
+					: [
+							{
+								...common,
+								check: probe.type,
+								last: last === undefined ? null : lastOf(last, now),
+								...of(this.#probes, subject),
+							},
+						];
+			return [...ports, ...probes];
+		});
+		return [...loads, ...services];
+	}
+
 	/** Events, and new tables, for services at backends whose health has changed. */
 	#report(before: AssessedState, after: AssessedState): void {
-		const changed = changedSubjects(before, after);
+		const changed = changedSubjects(before, after).filter(
+			// What becomes healthy when it is first asked changes no table.
+			(subject) =>
+				after.get(subject)?.health !== "unknown" && (before.has(subject) || after.get(subject)?.health !== "healthy"),
+		);
 		for (const subject of changed) {
 			const { backend, name } = this.#places.get(subject)!;
 			const now = after.get(subject)!;
@@ -135,9 +233,9 @@ export class HealthMonitor {
 	ofTargets(targets: readonly Target[]): HealthState {
 		const before = this.#ofTargets;
 		this.#ofTargets =
-			this.#state.size + this.#ports.size === 0
+			this.#state.size + this.#ports.size + this.#probes.size === 0
 				? ALL_UNKNOWN
-				: targetHealth(targets, this.#state, (backend) => this.#addresses.get(backend) ?? [], [this.#ports]);
+				: targetHealth(targets, this.#state, (backend) => this.#addresses.get(backend) ?? [], this.#views());
 		this.#recoveredAt = recoveries(this.#recoveredAt, before, this.#ofTargets, performance.now());
 		return this.#ofTargets;
 	}
@@ -158,23 +256,85 @@ export class HealthMonitor {
 	}
 
 	target(target: HealthTarget): TargetHealth {
-		return healthOfTarget(target, this.#state, this.#addresses.get(target.backend) ?? [], [this.#ports]);
+		return healthOfTarget(target, this.#state, this.#addresses.get(target.backend) ?? [], this.#views());
+	}
+
+	#views(): readonly HealthState[] {
+		return [this.#probes, this.#ports];
+	}
+
+	/** What is to be asked: of active backends. */
+	probePlaces({ services, backends }: Config): ProbePlace[] {
+		const found = new Map<string, ProbePlace>();
+		for (const service of services) {
+			const { key, name, address, port, protocol, family, via, health } = service;
+			if (health.probe === null) continue;
+			for (const { choices } of [service.redirection, ...service.rules.map((rule) => rule.redirection)])
+				for (const choice of choices) {
+					const backend = backends.find((one) => one.name === choice.backend);
+					const subject = serviceSubject(choice.backend, key, choice.port);
+					if (backend === undefined || backend.state !== "active" || found.has(subject)) continue;
+					const of = (wanted: 4 | 6) => backend.addresses.filter((one) => one.includes(":") === (wanted === 6));
+					const own = of(via ?? family);
+					const addresses = own.length > 0 || via !== null ? own : backend.addresses;
+					if (addresses.length === 0) continue;
+					const where = { address, port, protocol };
+					found.set(subject, {
+						subject,
+						backend: backend.name,
+						name,
+						service: where,
+						addresses,
+						port: choice.port,
+						probe: health.probe,
+					});
+				}
+		}
+		return [...found.values()];
 	}
 }
 
-function placesOf(services: Config["services"]): ReadonlyMap<string, Place> {
+/** By service subject. A configuration may have 100,000, so those of a service that has not changed are kept. */
+class Places implements Iterable<[string, Place]> {
+	readonly #ofService: ReadonlyMap<string, ReadonlyMap<string, Place>>;
+
+	constructor(services: Config["services"]) {
+		this.#ofService = new Map(services.map((service) => [service.key, placesOf(service)]));
+	}
+
+	get(subject: string): Place | undefined {
+		return this.#ofService.get(subject.split(" ")[1] ?? "")?.get(subject);
+	}
+
+	has(subject: string): boolean {
+		return this.get(subject) !== undefined;
+	}
+
+	*[Symbol.iterator](): Iterator<[string, Place]> {
+		for (const places of this.#ofService.values()) yield* places;
+	}
+}
+
+const placesOfServices = new WeakMap<Service, ReadonlyMap<string, Place>>();
+
+function placesOf(service: Service): ReadonlyMap<string, Place> {
+	const known = placesOfServices.get(service);
+	if (known !== undefined) return known;
+	const { key, name, protocol, health } = service;
 	const places = new Map<string, Place>();
-	for (const { key, name, protocol, redirection, rules, health } of services)
-		for (const { choices } of [redirection, ...rules.map((rule) => rule.redirection)])
-			for (const { backend, port } of choices)
-				places.set(serviceSubject(backend, key, port), {
-					backend,
-					name: `${name} ${key}`,
-					service: key,
-					port,
-					protocol,
-					slowStartMs: health.slowStartMs,
-				});
+	for (const { choices } of redirectionsOf(service))
+		for (const { backend, port } of choices)
+			places.set(serviceSubject(backend, key, port), {
+				backend,
+				name: `${name} ${key}`,
+				service: key,
+				port,
+				protocol,
+				slowStartMs: health.slowStartMs,
+				title: name,
+				probe: health.probe,
+			});
+	if (Object.isFrozen(service)) placesOfServices.set(service, places);
 	return places;
 }
 

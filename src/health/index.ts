@@ -3,4 +3,5 @@
 export * from "./health.js";
 export * from "./listening.js";
 export * from "./machine.js";
+export * from "./probe.js";
 export * from "./slow-start.js";

@@ -2,7 +2,7 @@
  * Service addresses on one of this host's interfaces: they let the kernel answer for ports that are no service's (ping,
  * a closed port), and a backend's services answer from them.
  *
- * Owns: the addresses that it added, each as a /32 or /128; the undo log has them after a crash.
+ * Owns: the addresses that it added, each as a /32 or /128, a prefix of them as a local route; the undo log has them after a crash.
  * Must never: remove an address that was there before.
  */
 import { command } from "./command.js";
@@ -24,13 +24,13 @@ export class ServiceAddresses {
 	/** Makes the interface carry exactly these service addresses. Throws SHUNT_COMMAND_FAILED. */
 	async set(addresses: readonly string[]): Promise<void> {
 		const present = await this.#present();
-		for (const address of addresses) {
-			if (present.has(address)) continue;
-			this.#undoLog.record(this.#prefix + address, "absent");
-			await command("ip", ["address", "replace", asPrefix(address), "dev", this.#interface, ...optionsFor(address)]);
+		for (const some of chunks(addresses.filter((address) => !present.has(address)))) {
+			this.#undoLog.recordAll(this.#keys(some), "absent");
+			await this.#batch(some, (address) => this.#line("replace", address));
 		}
-		for (const { object } of this.#undoLog.entries(this.#prefix))
-			if (!addresses.includes(object)) await this.#remove(object);
+		const wanted = new Set(addresses);
+		const added = this.#undoLog.entries(this.#prefix).map(({ object }) => object);
+		await this.#remove(added.filter((address) => !wanted.has(address)));
 	}
 
 	/** Removes every address that was added. Does not throw. */
@@ -39,15 +39,42 @@ export class ServiceAddresses {
 		if (added.length === 0) return;
 		// An interface that has gone has taken its addresses along.
 		const present = await this.#present().catch(() => new Set<string>());
-		for (const { object } of added) {
-			if (present.has(object)) await this.#remove(object).catch(() => {});
-			else this.#undoLog.remove(this.#prefix + object);
+		const addresses = added.map(({ object }) => object);
+		const stays = (address: string) => present.has(address) || isPrefix(address);
+		this.#undoLog.removeAll(this.#keys(addresses.filter((address) => !stays(address))));
+		const left = addresses.filter(stays);
+		// One that cannot be removed is no reason to leave the others.
+		await this.#remove(left).catch(async () => {
+			for (const address of left) await this.#remove([address]).catch(() => {});
+		});
+	}
+
+	async #remove(addresses: readonly string[]): Promise<void> {
+		for (const some of chunks(addresses)) {
+			await this.#batch(some, (address) => this.#line("del", address));
+			this.#undoLog.removeAll(this.#keys(some));
 		}
 	}
 
-	async #remove(address: string): Promise<void> {
-		await command("ip", ["address", "del", asPrefix(address), "dev", this.#interface]);
-		this.#undoLog.remove(this.#prefix + address);
+	#keys(addresses: readonly string[]): string[] {
+		return addresses.map((address) => this.#prefix + address);
+	}
+
+	#line(verb: "replace" | "del", address: string): string[] {
+		if (isPrefix(address)) return ["route", verb, ...routeTo(address)];
+		const options = verb === "replace" ? optionsFor(address) : [];
+		return ["address", verb, asPrefix(address), "dev", this.#interface, ...options];
+	}
+
+	/** One run of ip for many addresses: a gateway may have thousands. It ends at the first that fails. */
+	async #batch(addresses: readonly string[], argumentsFor: (address: string) => readonly string[]): Promise<void> {
+		const [first] = addresses;
+		if (first === undefined) return;
+		if (addresses.length === 1) await command("ip", argumentsFor(first));
+		else {
+			const lines = addresses.map((address) => `${argumentsFor(address).join(" ")}\n`);
+			await command("ip", ["-batch", "-"], lines.join(""));
+		}
 	}
 
 	/** Host addresses (/32, /128) on this interface. */
@@ -57,6 +84,24 @@ export class ServiceAddresses {
 			all.flatMap(({ address, prefixLength }) => (prefixLength === 32 || prefixLength === 128 ? [address] : [])),
 		);
 	}
+}
+
+function isPrefix(address: string): boolean {
+	return address.includes("/");
+}
+
+/** A local route makes every address of the prefix this host's own ("AnyIP"), without one of them on an interface. */
+function routeTo(prefix: string): string[] {
+	return ["local", prefix, "dev", "lo"];
+}
+
+/** Addresses in one run of ip, and in one record of the undo log. */
+const CHUNK = 200;
+
+function chunks(addresses: readonly string[]): (readonly string[])[] {
+	const all: (readonly string[])[] = [];
+	for (let at = 0; at < addresses.length; at += CHUNK) all.push(addresses.slice(at, at + CHUNK));
+	return all;
 }
 
 function asPrefix(address: string): string {

@@ -14,14 +14,22 @@ export function commandEnvironment(): NodeJS.ProcessEnv {
 	return { ...process.env, PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin`, LC_ALL: "C" };
 }
 
-/** Standard output. Throws SHUNT_COMMAND_FAILED with the last line of standard error; also after TIMEOUT_MS. */
-export function command(program: string, args: readonly string[]): Promise<string> {
+/** Standard output. Throws SHUNT_COMMAND_FAILED with the last line of standard error; also after TIMEOUT_MS. `input`: its
+ * standard input. */
+export function command(program: string, args: readonly string[], input = ""): Promise<string> {
 	return new Promise((resolve, reject) => {
-		execFile(program, [...args], { timeout: TIMEOUT_MS, env: commandEnvironment() }, (error, stdout, stderr) => {
-			if (error === null) return resolve(stdout);
-			const why = stderr.trim().split("\n").at(-1) || error.message;
-			reject(new ShuntError("SHUNT_COMMAND_FAILED", { command: [program, ...args].join(" "), why }));
-		});
+		const child = execFile(
+			program,
+			[...args],
+			{ timeout: TIMEOUT_MS, env: commandEnvironment() },
+			(error, stdout, stderr) => {
+				if (error === null) return resolve(stdout);
+				const why = stderr.trim().split("\n").at(-1) || error.message;
+				reject(new ShuntError("SHUNT_COMMAND_FAILED", { command: [program, ...args].join(" "), why }));
+			},
+		);
+		child.stdin?.on("error", () => {}); // its end reports it
+		child.stdin?.end(input);
 	});
 }
 

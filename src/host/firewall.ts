@@ -22,6 +22,8 @@ export interface FirewallSet {
 	/** Packets add elements, which expire; at most so many. The elements outlive a replacement of the rules, and a table
 	 * without an owner keeps them for the next daemon. */
 	readonly dynamic?: number;
+	/** Elements may be ranges or prefixes. */
+	readonly interval?: boolean;
 }
 
 /** In nft's syntax. A hook is "prerouting priority raw", for example; a chain without one is the target of a jump, and
@@ -85,7 +87,7 @@ export class Firewall {
 			...this.#installed.chains.map(({ name }) => `delete chain ${table} ${name}`),
 			...this.#installed.sets.filter((set) => !remains(set)).map((set) => `delete ${kindOf(set)} ${table} ${set.name}`),
 			...rules.sets.flatMap((set) => [
-				`add ${kindOf(set)} ${table} ${set.name} { type ${set.type}; ${dynamicOptions(set)}}`,
+				`add ${kindOf(set)} ${table} ${set.name} { type ${set.type}; ${setOptions(set)}}`,
 				...(set.dynamic === undefined ? [`flush ${kindOf(set)} ${table} ${set.name}`] : []),
 				...(set.elements.length > 0 ? [`add element ${table} ${set.name} { ${set.elements.join(", ")} }`] : []),
 			]),
@@ -188,7 +190,8 @@ function kindOf(set: FirewallSet): "set" | "map" {
 	return set.type.includes(" : ") ? "map" : "set";
 }
 
-function dynamicOptions({ dynamic }: FirewallSet): string {
+function setOptions({ dynamic, interval }: FirewallSet): string {
+	if (interval === true) return "flags interval; ";
 	return dynamic === undefined ? "" : `flags dynamic, timeout; size ${dynamic}; `;
 }
 

@@ -32,8 +32,14 @@ export class UndoLog {
 	/** Records a change; call it before the change. Of several values for one key the first stays: it is the host's own.
 	 * Throws if the file cannot be written: then the change must not be made. */
 	record(key: string, before: string): void {
-		if (this.#before.has(key)) return;
-		this.#before.set(key, before);
+		this.recordAll([key], before);
+	}
+
+	/** The same for several keys of one value. */
+	recordAll(keys: readonly string[], before: string): void {
+		const fresh = keys.filter((key) => !this.#before.has(key));
+		if (fresh.length === 0) return;
+		for (const key of fresh) this.#before.set(key, before);
 		this.#write();
 	}
 
@@ -51,7 +57,11 @@ export class UndoLog {
 
 	/** Removes a record; call it after the change has been undone. */
 	remove(key: string): void {
-		if (this.#before.delete(key)) this.#write();
+		this.removeAll([key]);
+	}
+
+	removeAll(keys: readonly string[]): void {
+		if (keys.filter((key) => this.#before.delete(key)).length > 0) this.#write();
 	}
 
 	#write(): void {

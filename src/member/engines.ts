@@ -4,8 +4,9 @@
  * Owns: the order in which they are tried, and what an interface must support.
  * Must never: run another engine than the one that was configured by name.
  */
+import { readFileSync } from "node:fs";
 import type { Config } from "../config/index.js";
-import { host, kernelAdvice, pinnedMode } from "../engine/index.js";
+import { type Channels, host, kernelAdvice, pinnedMode } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 import type { EngineMode } from "../host/offloads.js";
 
@@ -44,6 +45,37 @@ export function requireRedirectTargets(ifindexes: Iterable<number>): void {
 		if (features !== null && !(features & NETDEV_XDP_ACT_NDO_XMIT))
 			throw new ShuntError("SHUNT_XDP_NO_TRANSMIT", { interface: host().link(ifindex).name });
 	}
+}
+
+/** The kernel's nr_cpu_ids. */
+function possibleProcessors(): number {
+	const last = /(\d+)\s*$/.exec(readFileSync("/sys/devices/system/cpu/possible", "utf8"))?.[1];
+	return Number(last ?? 0) + 1;
+}
+
+/** virtio_net attaches a program whether or not there is a transmit queue left for each processor; then it shares queues under a
+ * lock. With more queue pairs in use than processors it takes queues that do not exist, and the kernel panics at the first
+ * packet sent by XDP (virtnet_xdp_get_sq; seen on 6.1's and 6.12's source, and on 6.12). Throws SHUNT_XDP_QUEUES for that. To be
+ * called before a program is attached. Returns what sharing costs, for an operator; undefined: nothing. */
+export function checkQueues(
+	interfaceName: string,
+	channels: Channels | null = host().channels(interfaceName),
+	processors: number = possibleProcessors(),
+): string | undefined {
+	if (channels === null || channels.driver !== "virtio_net") return undefined;
+	const { combined, most } = channels;
+	if (combined + processors <= most) return undefined;
+	const needs =
+		`${interfaceName}: virtio_net needs a queue pair for each of ${processors} processors besides the ${combined} in use, ` +
+		`and the device has ${most}`;
+	const remedy = `ethtool -L ${interfaceName} combined`;
+	if (combined > processors)
+		throw new ShuntError("SHUNT_XDP_QUEUES", {
+			why: `${needs}; native XDP would crash the kernel. ${remedy} ${Math.max(most - processors, 1)} leaves enough`,
+		});
+	return most > processors
+		? `${needs}; native XDP shares transmit queues under a lock. ${remedy} ${most - processors} leaves enough`
+		: `${needs}; native XDP shares transmit queues under a lock. Give the virtual machine's NIC more queues`;
 }
 
 /** For an operator: why this engine runs, and why no faster one does. */

@@ -8,7 +8,7 @@
  * Owns: the order of start and end, and the choice of the engine by trying.
  * Must never: touch a packet, or leave the host half set up: what was begun is undone when a later step fails.
  */
-import { type Config, problemText, readConfig, type Service } from "../config/index.js";
+import { type Config, problemText, readConfigAside, type Service } from "../config/index.js";
 import {
 	type Compiled,
 	readSnapshot,
@@ -17,13 +17,13 @@ import {
 	type TableIds,
 	type Target,
 } from "../database/index.js";
-import { type EngineOptions, NativeEngine, requireKernel } from "../engine/index.js";
+import { type EngineOptions, NativeEngine, pinnedMode, requireKernel } from "../engine/index.js";
 import { networkNamespace } from "../host/interfaces.js";
 import type { EngineMode } from "../host/offloads.js";
 import { pinFolder, pinsStay, unpin, unpinOtherInterfaces } from "../host/pins.js";
 import type { ReportedOverride } from "../load/index.js";
 import { changedParts } from "./config-changes.js";
-import { engineReason, enginesToTry, type Refusal, refusalReason } from "./engines.js";
+import { checkQueues, engineReason, enginesToTry, type Refusal, refusalReason } from "./engines.js";
 import { OverrideFile } from "./override-file.js";
 import { MemberOverrides, type OverrideChange } from "./overrides.js";
 import { type PersistedState, PersistedStateFile } from "./persisted-state.js";
@@ -33,6 +33,12 @@ import type { MemberEvent, MemberView, Role } from "./role.js";
 import { SessionSweeper } from "./session-sweeper.js";
 
 type Emit = (event: MemberEvent) => void;
+
+/** What a reload has changed, by name, and the epoch of the tables that follow. */
+interface Reloaded {
+	readonly epoch: number;
+	readonly changed: string[];
+}
 
 /** One attempt to start. */
 interface Attempt {
@@ -170,6 +176,9 @@ export class Member implements MemberView {
 		const { role, config, snapshot, interfaces, mode, pins, stateFile, emit } = attempt;
 		const workerErrors = new Map<number, string>();
 		if (mode !== "user") requireKernel("xdp");
+		// An earlier daemon's program has its queues already.
+		const unattached = interfaces.filter((name) => pins === undefined || pinnedMode(pins, name) === undefined);
+		const shared = mode === "native" ? unattached.flatMap((name) => checkQueues(name) ?? []) : [];
 		const roleOptions = await role.prepare(config, mode);
 		const engine = new NativeEngine(
 			engineOptions(attempt, roleOptions, (worker, problem) => {
@@ -191,7 +200,7 @@ export class Member implements MemberView {
 			} else if (pins !== undefined) unpinOtherInterfaces(pins, interfaces);
 			role.start();
 			const ends = mode !== "user" && !member.outlivesDaemon ? [ENDS_WITH_DAEMON] : [];
-			for (const problem of [...config.warnings.map(problemText), ...ends, ...missingFeatures(engine)])
+			for (const problem of [...config.warnings.map(problemText), ...ends, ...shared, ...missingFeatures(engine)])
 				emit({ event: "warning", problem });
 			member.#sweeper.start();
 			member.readiness.start();
@@ -251,10 +260,10 @@ export class Member implements MemberView {
 
 	/** Reads the configuration again; overrides stay. Throws SHUNT_CONFIG_… for a mistake in it, or what checkHost throws;
 	 * then nothing has changed. */
-	reload(): Promise<{ epoch: number; changed: string[] }> {
+	reload(): Promise<Reloaded> {
 		return this.#change(async () => {
 			const before = this.#fileConfig;
-			const after = readConfig(before.file);
+			const after = await readConfigAside(before.file, { before });
 			await this.role.checkHost(after);
 			this.overrides.prune(after);
 			this.#fileConfig = after;

@@ -45,12 +45,12 @@ export class PersistedStateFile {
 		}
 	}
 
-	/** Throws if the file cannot be written: then the tables must not be published. */
-	write({ epoch, ids, epochs }: PersistedState): void {
+	/** Rejects if the file cannot be written: then the tables must not be published. */
+	async write({ epoch, ids, epochs }: PersistedState): Promise<void> {
 		const { services, targets, sets } = ids;
 		const text = JSON.stringify({ version: VERSION, epoch, services, targets, sets, epochs: [...epochs] });
 		mkdirSync(dirname(this.#file), { recursive: true });
-		writeFileAtomic.sync(this.#file, text);
+		await writeFileAtomic(this.#file, text);
 	}
 
 	remove(): void {

@@ -19,13 +19,14 @@ import {
 	redirectionsOf,
 	type Snapshot,
 	type StaticStore,
+	shapesOf,
 	type TableIds,
 	type Target,
 	type TargetEpochs,
 	targetsOf,
 	withSharedTargets,
 } from "../database/index.js";
-import type { NativeEngine } from "../engine/index.js";
+import { type NativeEngine, packTables } from "../engine/index.js";
 import { imposedStates } from "../health/index.js";
 import { Stations } from "../host/stations.js";
 import type { PersistedState, PersistedStateFile } from "./persisted-state.js";
@@ -91,16 +92,28 @@ export class Publisher {
 		this.publish().catch((error) => this.#options.warn(String(error)));
 	}
 
-	/** Puts another configuration in force. Rejects as publish() does. `overridden`: it differs from the one before in
-	 * states and weights alone, which change nothing on the host. */
+	/** Puts another configuration in force. Rejects as publish() does, and the previous one stays. `overridden`: it differs
+	 * from the one before in states and weights alone, which change nothing on the host. */
 	async reload(config: Config, { overridden = false } = {}): Promise<void> {
+		const before = this.config;
+		await this.#configure(config);
+		try {
+			await this.publish();
+		} catch (error) {
+			await this.#configure(before);
+			throw error;
+		}
+		if (!overridden) await this.#options.role.apply(this.config, this.snapshot);
+	}
+
+	async #configure(config: Config): Promise<void> {
 		const { store, role } = this.#options;
 		await store.reload(config);
+		const snapshot = await readSnapshot(store, this.snapshot);
+		await inSlices(shapesOf(snapshot.services));
 		this.config = config;
-		this.snapshot = withSharedTargets(await readSnapshot(store, this.snapshot), this.ids);
+		this.snapshot = withSharedTargets(snapshot, this.ids);
 		role.configure(config);
-		await this.publish();
-		if (!overridden) await role.apply(this.config, this.snapshot);
 	}
 
 	/** Publishes anew if the wall clock has been set since the last publication. */
@@ -131,13 +144,13 @@ export class Publisher {
 
 	async #publishNow(): Promise<void> {
 		const { role, engine, stateFile, warn } = this.#options;
+		const { config, snapshot } = this;
 		const facts = await role.hostFacts(this.targets(), () => this.publishInBackground());
-		const { health, ...inputs } = role.tableInputs(this.config);
-		const { snapshot } = this;
+		const { health, ...inputs } = role.tableInputs(config);
 		const steps = compileSteps({
 			...inputs,
 			epoch: this.epoch + 1,
-			cluster: this.config.cluster,
+			cluster: config.cluster,
 			snapshot,
 			facts,
 			stations: this.#stations.read(this.config.engine.stations, () => this.publishInBackground()),
@@ -148,8 +161,9 @@ export class Publisher {
 			health: imposedStates(health),
 		});
 		const compiled = await inSlices(steps);
-		stateFile?.write({ epoch: compiled.tables.epoch, ids: this.ids, epochs: compiled.epochs });
-		for (const problem of engine.publish(compiled.tables)) warn(problem);
+		await stateFile?.write({ epoch: compiled.tables.epoch, ids: this.ids, epochs: compiled.epochs });
+		const packed = await inSlices(packTables(compiled.tables));
+		for (const problem of await engine.publishPacked(compiled.tables, packed)) warn(problem);
 		const previous = this.compiled;
 		const before = this.#inForce;
 		this.compiled = compiled;

@@ -11,10 +11,10 @@
  * Owns: the contract between member/ and a role. A role runs its own loops; the member knows neither of them.
  * Must never: name what only one of the roles has.
  */
-import type { Config, Service } from "../config/index.js";
+import type { Config, Probe, Service } from "../config/index.js";
 import type { Compiled, CompileInput, HostFacts, Snapshot, Store, TableIds, Target } from "../database/index.js";
 import type { EngineOptions, NativeEngine } from "../engine/index.js";
-import type { HealthState, TargetHealth } from "../health/index.js";
+import type { Health, HealthState, TargetHealth } from "../health/index.js";
 import type { EngineMode } from "../host/offloads.js";
 import type { LoadReport, ReportedOverride } from "../load/index.js";
 import type { Believed } from "../policy/index.js";
@@ -61,6 +61,30 @@ export interface MemberView {
 	publish(): Promise<void>;
 }
 
+/** One thing that a gateway observes of a backend. */
+export interface Check {
+	readonly backend: string;
+	/** null: the backend as a whole. */
+	readonly service: string | null;
+	/** load: its load reports; port: its daemon's word about the service's socket; else a probe. */
+	readonly check: "load" | "port" | Probe["type"];
+	/** The backend's address, or the service's port there. */
+	readonly subject: string;
+	readonly health: Health;
+	readonly reason: string;
+	/** Since when; null: it was never known. */
+	readonly forMs: number | null;
+	/** Of a probe, and how many there were; null: none yet. */
+	readonly last: {
+		readonly passed: boolean;
+		readonly detail: string;
+		readonly ms: number;
+		readonly agoMs: number;
+		readonly sent: number;
+		readonly failed: number;
+	} | null;
+}
+
 /** What a member believes of the cluster's backends. */
 export interface BackendView {
 	/** The backend's last report; undefined: none is in the database. */
@@ -76,6 +100,8 @@ export interface BackendView {
 	isDown(address: string): boolean;
 	/** Of a backend, by the evidence of all its addresses. */
 	health(backend: string): TargetHealth;
+	/** All that is observed. */
+	checks(): readonly Check[];
 	/** Of a target: the worst of its service's there and its address's. */
 	ofTarget(target: Target): TargetHealth;
 }

@@ -4,9 +4,11 @@
 /** Roles of this host, or-ed. */
 export const ROLE = { gateway: 1, backend: 2 } as const;
 /** What of a flow is hashed to choose a row. */
-export const SPREAD = { flow: 0, source: 1 } as const;
+export const SPREAD = { flow: 0, source: 1, client: 2 } as const;
 /** How the packet program chooses among a redirection's rows (lookup/choose.h). */
 export const CHOICE = { row: 0, lessLoaded: 1 } as const;
+/** What a rule does with its sources beside choosing their target. */
+export const DENY = { none: 0, refuse: 1, silent: 2 } as const;
 /** What a gateway does with a packet that carries a capability (protocol.md, section 6). */
 export const ANSWER = { forward: 0, forwardAndIndicate: 1, indicate: 2, return: 3 } as const;
 /** Administrative state of a target, or of this host as a backend. */
@@ -26,8 +28,12 @@ export interface TableService {
 	readonly id: number;
 	/** What clients send to (VIP). */
 	readonly address: Buffer;
-	/** What clients send to. */
+	/** What clients send to; the first of several. */
 	readonly port: number;
+	/** The last of several ports; no greater than port: there is one. Default 0. */
+	readonly portLast?: number;
+	/** Of a prefix of addresses, mapped form; 128: one address. Default 128. */
+	readonly addressLength?: number;
 	/** 6 (TCP) or 17 (UDP). */
 	readonly protocol: number;
 	/** Of the address. */
@@ -44,6 +50,10 @@ export interface TableService {
 	readonly countSources?: boolean;
 	/** On a backend: direct packets only of clients that showed a ticket. Default false. */
 	readonly invitedOnly?: boolean;
+	/** A packet that no target is to serve is dropped, not answered. Default false. */
+	readonly refusesSilently?: boolean;
+	/** Each datagram is chosen by itself, and no record is kept. Default false. */
+	readonly noSession?: boolean;
 }
 
 /** Where a service listens at an address of this backend's own; redirected clients send there. */
@@ -54,6 +64,8 @@ export interface TableDirect {
 	readonly address: Buffer;
 	/** Of the service at that address. */
 	readonly port: number;
+	/** The last of several ports. Default 0. */
+	readonly portLast?: number;
 	/** Of the address. */
 	readonly family: 4 | 6;
 }
@@ -78,6 +90,8 @@ export interface TableRedirection {
 	readonly spread: number;
 	/** Of CHOICE. */
 	readonly choice?: number;
+	/** Of DENY; with no rows. */
+	readonly deny?: number;
 }
 
 /** A target: one backend at one port on one set of terms, so that a session's next packet needs this cache line alone to be forwarded. */
@@ -92,7 +106,7 @@ export interface TableTarget {
 	readonly nextHop: Buffer | null;
 	/** Ethernet source. */
 	readonly ownMac: Buffer;
-	/** Service port. */
+	/** Service port; 0: the port that the client sends to. */
 	readonly port: number;
 	/** Of address and source. */
 	readonly family: 4 | 6;
@@ -175,20 +189,28 @@ export interface TableSet {
 /** Fields of a service that its tables take unchanged from the configuration's model. */
 export interface ServiceTableFields {
 	readonly port: TableService["port"];
+	readonly portLast?: TableService["portLast"];
+	readonly addressLength?: TableService["addressLength"];
 	readonly family: TableService["family"];
 	readonly idleMs: TableService["idleMs"];
 	readonly idleTransitoryMs?: TableService["idleTransitoryMs"];
 	readonly idleSentMs?: TableService["idleSentMs"];
 	readonly invitedOnly?: TableService["invitedOnly"];
+	readonly refusesSilently?: TableService["refusesSilently"];
+	readonly noSession?: TableService["noSession"];
 }
 
 export function serviceTableFields(from: ServiceTableFields): ServiceTableFields {
 	return {
 		port: from.port,
+		portLast: from.portLast,
+		addressLength: from.addressLength,
 		family: from.family,
 		idleMs: from.idleMs,
 		idleTransitoryMs: from.idleTransitoryMs,
 		idleSentMs: from.idleSentMs,
 		invitedOnly: from.invitedOnly,
+		refusesSilently: from.refusesSilently,
+		noSession: from.noSession,
 	};
 }

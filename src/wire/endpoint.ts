@@ -26,7 +26,7 @@ export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
 }
 
 /** Address and port as URLs write them. */
-export function formatEndpoint(address: string | Uint8Array, port: number): string {
+export function formatEndpoint(address: string | Uint8Array, port: number | string): string {
 	const text = typeof address === "string" ? address : formatAddress(address);
 	return text.includes(":") ? `[${text}]:${port}` : `${text}:${port}`;
 }

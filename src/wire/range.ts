@@ -10,6 +10,7 @@ export type RangeFault = "families" | "backwards";
 
 /** undefined: the text is not two addresses with a dash between them. */
 export function parseRange(written: string): readonly Prefix[] | RangeFault | undefined {
+	if (!written.includes("-")) return undefined;
 	const [first, last, ...more] = written.split("-").map((text) => readAddress(text.trim()));
 	if (first === undefined || last === undefined || more.length > 0) return undefined;
 	if (first.family !== last.family) return "families";

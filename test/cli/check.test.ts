@@ -14,17 +14,17 @@ test("a valid configuration is OK, with what it would publish", async () => {
   cluster lab: 1 gateway, 3 backends
   publishes 10 services, 28 rules, 58 targets, 38 redirections of 13,666 rows
 
-  service  on   address                 idle  spread  rules  targets  rows
-  dns      udp  203.0.113.53:53         10 s  flow        2        5   509
-  dns      tcp  203.0.113.53:53         10 s  flow        2        5   509
-  dns      udp  [2001:db8:53::53]:53    10 s  flow        2        5   509
-  dns      tcp  [2001:db8:53::53]:53    10 s  flow        2        5   509
-  web      tcp  203.0.113.80:80          1 m  flow        2        7   509
-  web      tcp  [2001:db8:53::80]:80     1 m  flow        2        7   509
-  iperf    udp  203.0.113.52:5201       30 s  source      4        6   509
-  iperf    tcp  203.0.113.52:5201       30 s  source      4        6   509
-  iperf    udp  [2001:db8:53::52]:5201  30 s  source      4        6   509
-  iperf    tcp  [2001:db8:53::52]:5201  30 s  source      4        6   509
+  service  on   address                    idle  spread  rules  targets  rows
+  dns      udp  203.0.113.53:53            10 s  flow        2        5   509
+  dns      tcp  203.0.113.53:53            10 s  flow        2        5   509
+  dns      udp  [2001:db8:53::53]:53       10 s  flow        2        5   509
+  dns      tcp  [2001:db8:53::53]:53       10 s  flow        2        5   509
+  web      tcp  203.0.113.80:80             1 m  flow        2        7   509
+  web      tcp  [2001:db8:53::80]:80        1 m  flow        2        7   509
+  iperf    udp  203.0.113.52:5201          30 s  source      4        6   509
+  iperf    tcp  203.0.113.52:5201       2 h 4 m  source      4        6   509
+  iperf    udp  [2001:db8:53::52]:5201     30 s  source      4        6   509
+  iperf    tcp  [2001:db8:53::52]:5201  2 h 4 m  source      4        6   509
 `);
 });
 
@@ -32,7 +32,7 @@ test("every problem of every file has its place; a valid file is reported too; e
 	const { status, stdout } = await shunt(["check", BAD, "nope.yaml", "examples/dns.yaml"]);
 	expect(status).toBe(2);
 	expect(stdout).toContain(
-		`${BAD}:10:14: services.dns.address: "203.0.113.053" has an octet with a leading zero; must be an IPv4 or IPv6 address; write octets in decimal.\n${BAD}: 1 problem\n`,
+		`${BAD}:10:14: services.dns.address: "203.0.113.053" has an octet with a leading zero; must be an IPv4 or IPv6 address, or a prefix such as 203.0.113.0/28; write octets in decimal.\n${BAD}: 1 problem\n`,
 	);
 	expect(stdout).toContain("The configuration nope.yaml cannot be read: there is no such file.\n");
 	expect(stdout).toContain("examples/dns.yaml: OK\n");

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Answers, type FlowQuery, type OverrideCommand, type SessionQuery, serve } from "../../src/api/server.js";
 import type { SessionFilter } from "../../src/api/session-list.js";
-import type { Status } from "../../src/api/types.js";
+import type { HealthAnswer, Status } from "../../src/api/types.js";
 import { statusLines } from "../../src/cli/status-text.js";
 import { ShuntError } from "../../src/errors.js";
 import { shunt } from "./cli.js";
@@ -22,6 +22,33 @@ let received: {
 	expire?: SessionFilter;
 	explain?: FlowQuery;
 };
+const HEALTH: HealthAnswer = {
+	role: "gateway",
+	name: "g1",
+	advice: [],
+	checks: [
+		{
+			backend: "b2",
+			service: null,
+			check: "load",
+			subject: "10.77.12.2",
+			health: "healthy",
+			reason: "its load reports arrive",
+			forMs: 60_000,
+			last: null,
+		},
+		{
+			backend: "b2",
+			service: "dns udp/203.0.113.53/53",
+			check: "dns",
+			subject: "53",
+			health: "unhealthy",
+			reason: "no answer to 3 probes of dns since 12:01:07",
+			forMs: 1500,
+			last: { passed: false, detail: "no answer", ms: 500, agoMs: 300, sent: 1203, failed: 4 },
+		},
+	],
+};
 let truncated: boolean;
 let refusal: ShuntError | undefined;
 
@@ -29,6 +56,7 @@ beforeAll(async () => {
 	folder = mkdtempSync(join(tmpdir(), "shunt-queries-"));
 	const answers: Answers = {
 		status: () => now,
+		health: () => HEALTH,
 		sessions: async (query) => {
 			received.sessions = query;
 			return { sessions: SESSIONS, truncated };
@@ -89,6 +117,18 @@ afterAll(async () => {
 });
 
 const ask = (...words: string[]) => shunt([...words, "--socket", join(folder, "g1.sock")]);
+
+describe("health", () => {
+	test("R31: every check, its health, the last probe and the reason; --json has the answer", async () => {
+		expect((await ask("health")).stdout).toMatchInlineSnapshot(`
+			"backend  service or address       check  health       for  last                          reason
+			b2       10.77.12.2               load   healthy      1 m                                its load reports arrive
+			b2       dns udp/203.0.113.53/53  dns    unhealthy  1.5 s  no answer, 4 of 1,203 failed  no answer to 3 probes of dns since 12:01:07
+			"
+		`);
+		expect(JSON.parse((await ask("health", "--json")).stdout)).toEqual(HEALTH);
+	});
+});
 
 describe("status", () => {
 	test("services and targets, every reason, drops and losses, in 80 columns", async () => {

@@ -79,6 +79,32 @@ services:
 		expect([s?.invitedOnly, t?.invitedOnly]).toEqual([true, false]);
 	});
 
+	test("R9: idle periods follow the protocol, and the state of a TCP session; those given hold for both protocols", () => {
+		const services = (idle: string) =>
+			parseConfig(
+				`
+version: 1
+cluster: { seed: s, keys: [{ id: 1, secret: "00112233445566778899AABBCCDDEEFF" }] }
+backends: { b: { address: 10.0.0.1 } }
+services:
+  s: { address: 203.0.113.1, port: 1, protocol: [udp, tcp], backends: [b]${idle} }`,
+				"inline.yaml",
+			).services.map(({ idleMs, idleTransitoryMs, idleSentMs }) => [idleMs, idleTransitoryMs, idleSentMs]);
+		const [two, four] = [124 * 60_000, 240_000];
+		expect(services("")).toEqual([
+			[30_000, 30_000, 30_000],
+			[two, four, two],
+		]);
+		expect(services(", idle: 10s")).toEqual([
+			[10_000, 10_000, 10_000],
+			[10_000, 10_000, 10_000],
+		]);
+		expect(services(", idle: 1h, idleTransitory: 1m, idleSent: 2s")).toEqual([
+			[3_600_000, 3_600_000, 2000],
+			[3_600_000, 60_000, 2000],
+		]);
+	});
+
 	test("defaults are filled in", () => {
 		const config = readConfig(join(examples, "dns.yaml"));
 		expect(config.cluster).toMatchObject({ signKey: 1, windowMs: 30_000, tunnelPort: 6081, maxHops: 5 });

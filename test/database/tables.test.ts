@@ -66,6 +66,24 @@ describe("compile", () => {
 		expect(compile(given).tables.direct).toEqual([]);
 	});
 
+	test("R18: where spread is by source, services of the same backends place a client alike, whatever their ports", () => {
+		const rowsOf = (services: string) => {
+			const { tables } = compile(input(config(services)));
+			const backendOf = new Map(tables.targets.map((target) => [target.id, addressText(target.address)]));
+			return tables.services.map(({ redirection }) =>
+				[...tables.redirections[redirection]!.rows].map((id) => backendOf.get(id)),
+			);
+		};
+		for (const choose of ["source-hash", "maglev, spread: source"]) {
+			const [web, tls, other] =
+				rowsOf(`  web: { address: 203.0.113.1, port: 80, protocol: tcp, choose: ${choose}, backends: [b2, b3] }
+  tls: { address: 203.0.113.1, port: 443, protocol: tcp, choose: ${choose}, backends: [{ name: b2, port: 8443 }, { name: b3, port: 9443 }] }
+  other: { address: 203.0.113.1, port: 444, protocol: tcp, choose: ${choose}, backends: [b2, { name: b3, weight: 2 }] }`);
+			expect(tls).toEqual(web);
+			expect(other).not.toEqual(web);
+		}
+	});
+
 	test("R4: targets tell how a capability is answered, and one that is answered otherwise is another target", () => {
 		const text = `  dns:
     address: 203.0.113.53

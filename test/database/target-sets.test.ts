@@ -75,11 +75,11 @@ describe("many services of the same backends", () => {
 
 	test("few services have targets, and counters, of their own", () => {
 		const ids = newTableIds();
-		const few = published(config(100), ids);
-		expect(few.compiled.tables.targets).toHaveLength(100 * BACKENDS);
+		const few = published(config(50), ids);
+		expect(few.compiled.tables.targets).toHaveLength(50 * BACKENDS);
 		// Those keep theirs when others come.
-		const more = published(config(200), ids, few);
-		expect(more.compiled.tables.targets).toHaveLength(100 * BACKENDS + 2 * BACKENDS);
+		const more = published(config(150), ids, few);
+		expect(more.compiled.tables.targets).toHaveLength(50 * BACKENDS + 2 * BACKENDS);
 		expect(rowsOf(more, ids, "udp/203.0.113.0/1000")).toEqual(rowsOf(few, ids, "udp/203.0.113.0/1000"));
 		expect(leftTargets(few, more, ids)).toEqual([]);
 	});

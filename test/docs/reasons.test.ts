@@ -34,6 +34,12 @@ function proofs(reason: string): string[] {
 	return all.length > NAMED ? [...all.slice(0, NAMED), `${all.length - NAMED} more`] : all;
 }
 
+/** The first dozen: a line of the page has an end. */
+function listed(names: readonly string[]): string {
+	const rest = names.length > 12 ? `, and ${names.length - 12} more` : "";
+	return names.slice(0, 12).join(", ") + rest;
+}
+
 function page(): string {
 	const lines = [
 		"# Reasons",
@@ -47,7 +53,7 @@ function page(): string {
 		if (rows.length === 0) continue;
 		lines.push("", `## ${verdict}: ${text}`, "", "| reason | what it means | cases |", "|---|---|---|");
 		for (const one of rows)
-			lines.push(`| \`${one.name}\` | ${one.text} | ${proofs(one.name).join(", ") || "a live engine only"} |`);
+			lines.push(`| \`${one.name}\` | ${one.text} | ${listed(proofs(one.name)) || "a live engine only"} |`);
 	}
 	return `${lines.join("\n")}\n`;
 }

@@ -2,7 +2,8 @@
 //
 // The page is made from the tests' titles ("R1 R3: …"): a requirement without a proof is shown as such. In the lab, the end of a
 // test's title, or of that of the describe() around it, says over which engines it runs: ", engine %s" over both packet paths
-// (ENGINES in test/lab/cluster.ts), ", engine native" over that one. `-u` writes it.
+// (ENGINES in test/lab/cluster.ts), ", engine native" over that one. So do checks of scripts/kernels, which run under other
+// kernels (`check NAME SECONDS "R33: …, engine native" COMMAND` in test/kernels). `-u` writes it.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -58,7 +59,9 @@ type Engine = keyof typeof ENGINES;
 interface Proof {
 	place: string;
 	title: string;
-	/** Empty outside the lab. */
+	/** Over packets between hosts. */
+	real: boolean;
+	/** Empty unless it is real. */
 	engines: Engine[];
 }
 
@@ -79,23 +82,26 @@ function* testFiles(folder: string): Generator<string> {
 	for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => a.name.localeCompare(b.name))) {
 		const path = join(folder, entry.name);
 		if (entry.isDirectory()) yield* testFiles(path);
-		else if (/\.ts$/.test(entry.name) && path !== import.meta.filename) yield path;
+		else if (/\.ts$|^guest\.sh$|^lab\.sh$|^nic\.sh$/.test(entry.name) && path !== import.meta.filename) yield path;
 	}
 }
 
-/** Titles that begin with requirements: of test(…), it(…), describe(…), or a case's `title:`. */
+/** In TypeScript: of test(…), it(…), describe(…), or a case's `title:`. In a guest's shell script: of a check. */
+const TITLE = /(?:\(|title:|^\t?(?:\[.*\] \|\| )?check \S+ \d+)\s*(["'`])((?:R\d+ ?)+: .*?)\1/gm;
+
+/** Titles that begin with requirements. */
 function proofs(): Map<number, Proof[]> {
 	const found = new Map<number, Proof[]>();
 	for (const path of testFiles(join(root, "test"))) {
 		const text = readFileSync(path, "utf8");
-		for (const match of text.matchAll(/(?:\(|title:)\s*(["`'])((?:R\d+ ?)+: .*?)\1/g)) {
+		for (const match of text.matchAll(TITLE)) {
 			const title = (match[2] as string).replaceAll(/\$\{[^}]*\}/g, "…").replaceAll("|", "\\|");
 			for (const number of title.slice(0, title.indexOf(":")).matchAll(/R(\d+)/g)) {
 				const list = found.get(Number(number[1])) ?? [];
-				const lab = path.startsWith(join(root, "test/lab/"));
-				const engines = lab ? enginesOf(title, text.slice(0, match.index)) : [];
-				const short = title.slice(title.indexOf(":") + 2).replace(lab ? NAMED : "", "");
-				list.push({ place: relative(root, path), title: short, engines });
+				const real = path.startsWith(join(root, "test/lab/")) || (path.endsWith(".sh") && NAMED.test(title));
+				const engines = real ? enginesOf(title, text.slice(0, match.index)) : [];
+				const short = title.slice(title.indexOf(":") + 2).replace(real ? NAMED : "", "");
+				list.push({ place: relative(root, path), title: short, real, engines });
 				found.set(Number(number[1]), list);
 			}
 		}
@@ -118,7 +124,7 @@ function enginesProven(list: readonly Proof[]): string {
 	return proven.map((engine) => ENGINES[engine]).join(", ") || "**not proven yet**";
 }
 
-const isReal = ({ place }: Proof) => place.startsWith("test/lab/");
+const isReal = ({ real }: Proof) => real;
 
 /** The proofs of one requirement, collapsed. */
 function section(number: number, text: string, list: readonly Proof[]): string[] {
@@ -164,7 +170,7 @@ test("no line of docs/requirements.md is above 400 characters", () => {
 
 test("what is proven over real packets is proven on both packet paths", () => {
 	for (const [number, list] of proofs()) {
-		const real = list.filter(({ place }) => place.startsWith("test/lab/"));
+		const real = list.filter(isReal);
 		for (const { title, engines } of real) expect(engines, `R${number}: ${title}: no engine named`).not.toEqual([]);
 		if (real.length === 0) continue;
 		const engines = new Set(real.flatMap((one) => one.engines));

@@ -165,6 +165,12 @@ const answerOf = (port: number) => ipv4(VIP, "198.51.100.7", 17, udp(53, port, b
 const extension = (next: number, then: Buffer, length = 0) =>
 	Buffer.concat([Buffer.from([next, length, 0, 0, 0, 0, 0, 0]), Buffer.alloc(length * 8), then]);
 
+const NO_TARGET: [string, string] = ["    backends: [b1]\n", "    backends: [{ name: b1, weight: 0 }]\n"];
+/** From 192.0.2.1, with so many bytes of options and of data. */
+const toNoTarget = (flags: number, options: number, data = 0) =>
+	ipv4("192.0.2.1", VIP, 6, tcp(5000, 53, flags, Buffer.alloc(options, 1), Buffer.alloc(data, 1)));
+/** docs/protocol.md, 4.4: an experimental option with a capability. */
+const SYN_CAPABILITY = Buffer.from("fd0e5352110000000000000000010101", "hex");
 const fragmentHeader = (next: number, offsetAndMore: number, then: Buffer) =>
 	Buffer.concat([Buffer.from([next, 0, offsetAndMore >> 8, offsetAndMore & 255, 0, 0, 0, 9]), then]);
 /** About an answer to 2001:db8:100::7, from a router with a link of MTU 1280. */
@@ -350,6 +356,85 @@ export const cases: Case[] = [
 				frame: four(udp4("192.0.2.1")),
 				reason: "forwarded_moved",
 			},
+		],
+	},
+	{
+		name: "refused",
+		title:
+			"R33: where no active target is left, TCP is reset and UDP is answered by port unreachable, never by more bytes",
+		role: "gateway",
+		packets: [
+			{ frame: four(udp4("192.0.2.1", 4000, VIP, 53, Buffer.alloc(28, 1))), change: NO_TARGET, reason: "refused" },
+			{ at: 1, frame: four(udp4("192.0.2.1", 4000, VIP, 53, Buffer.alloc(27, 1))), reason: "no_target" },
+			{ at: 2, frame: four(udp4("192.0.2.1", 4000, VIP, 53, Buffer.alloc(1200, 1)), [7, 9]), reason: "refused" },
+			{ at: 3, frame: six(udp6("2001:db8:9::1", 4000, VIP6, Buffer.alloc(48, 1))), reason: "refused" },
+			{ at: 4, frame: six(udp6("2001:db8:9::1", 4000, VIP6, Buffer.alloc(47, 1))), reason: "no_target" },
+			// A SYN, without and with a capability, and with data and FIN; an ACK of a connection that is gone; then resets.
+			...[
+				toNoTarget(0x02, 8),
+				ipv4("192.0.2.1", VIP, 6, tcp(5000, 53, 0x02, SYN_CAPABILITY, Buffer.alloc(0))),
+				toNoTarget(0x03, 0, 33),
+				toNoTarget(0x10, 12, 5),
+			].map((packet, i) => ({ at: 5 + i, frame: four(packet), reason: "refused" })),
+			{ at: 10, frame: four(toNoTarget(0x04, 0)), reason: "no_target" },
+			{ at: 11, frame: four(toNoTarget(0x14, 0)), reason: "no_target" },
+			...[0x02, 0x10].map((flags, i) => ({
+				at: 12 + i,
+				frame: six(ipv6(hex("2001:db8:9::1"), hex(VIP6), 6, tcp(5000, 53, flags, Buffer.alloc(4, 1), Buffer.alloc(i)))),
+				reason: "refused",
+			})),
+			// Extension headers in front of TCP, which no quote needs; and of UDP, of which the quote would not be 8 bytes.
+			{
+				at: 14,
+				frame: six(
+					ipv6(hex("2001:db8:9::1"), hex(VIP6), 60, extension(6, tcp(5000, 53, 2, Buffer.alloc(0), Buffer.alloc(0)))),
+				),
+				reason: "refused",
+			},
+			{
+				at: 15,
+				frame: six(ipv6(hex("2001:db8:9::1"), hex(VIP6), 60, extension(17, udp(4000, 53, Buffer.alloc(90))))),
+				reason: "no_target",
+			},
+			// Fragments and ICMP errors are not answered.
+			{
+				at: 16,
+				frame: four(ipv4("192.0.2.1", VIP, 17, udp(4000, 53, Buffer.alloc(80, 1)), 0x2000)),
+				reason: "no_target",
+			},
+			{ at: 17, frame: four(icmpError(ipv4(VIP, "192.0.2.9", 17, udp(53, 4000, body)))), reason: "icmp_unknown" },
+			// A service with a target is not concerned.
+			{ at: 18, frame: four(udp4("192.0.2.1", 4000, "203.0.113.1", 7)), reason: "forwarded_new" },
+		],
+	},
+	{
+		name: "refused-silent",
+		title: "R33: refuse: silent drops instead",
+		role: "gateway",
+		packets: [
+			{
+				frame: four(udp4("192.0.2.1", 4000, VIP, 53, Buffer.alloc(200, 1))),
+				change: ["    backends: [b1]\n", "    backends: [{ name: b1, weight: 0 }]\n    refuse: silent\n"],
+				reason: "no_target",
+			},
+			{ at: 1, frame: four(toNoTarget(0x02, 8)), reason: "no_target" },
+		],
+	},
+	{
+		name: "refused-limited",
+		title: "R33: refusals count against the limits of answers: 32 to one source at once, then 8 a second",
+		role: "gateway",
+		packets: [
+			...Array.from({ length: 32 }, (_, i) => ({
+				frame: four(toNoTarget(0x02, 0)),
+				...(i === 0 ? { change: NO_TARGET } : {}),
+				reason: "refused",
+			})),
+			{ at: 1, frame: four(toNoTarget(0x02, 0)), reason: "no_target" },
+			{ at: 2, frame: four(udp4("192.0.2.1", 4000, VIP, 53, Buffer.alloc(200))), reason: "no_target" },
+			{ at: 3, frame: four(udp4("192.0.2.9", 4000, VIP, 53, Buffer.alloc(200))), reason: "refused" },
+			{ at: 200, frame: four(toNoTarget(0x02, 0)), reason: "refused" },
+			{ at: 201, frame: four(toNoTarget(0x02, 0)), reason: "no_target" },
 		],
 	},
 	{

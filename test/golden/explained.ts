@@ -6,7 +6,7 @@
 import type { FileRunResult } from "../../src/engine/index.js";
 import { decodeFrame } from "../../src/wire/index.js";
 
-const SENT = ["forwarded", "forwarded_new", "forwarded_moved", "no_next_hop", "table_missing"];
+const SENT = ["forwarded", "forwarded_new", "forwarded_moved", "forwarded_alone", "no_next_hop", "table_missing"];
 
 /** By the reason a packet left by: what explain may have said of it. Packets that are malformed, or are the backend's, are
  * none of its business. */
@@ -16,7 +16,11 @@ const COMPATIBLE: Record<string, string[]> = {
 	forwarded_evicting: ["forwarded_new"],
 	forwarded_unlisted: ["forwarded_new"],
 	forwarded_moved: ["forwarded_moved"],
-	no_target: ["no_target"],
+	forwarded_alone: ["forwarded_alone"],
+	// A flow's packet may be one that must not be answered.
+	no_target: ["no_target", "refused"],
+	refused: ["refused"],
+	denied: ["denied"],
 	no_next_hop: ["no_next_hop"],
 	direct: ["direct"],
 	uninvited: ["uninvited"],
@@ -28,7 +32,7 @@ const COMPATIBLE: Record<string, string[]> = {
 	too_big: SENT,
 	too_big_dropped: SENT,
 };
-const ALWAYS_EXPLAINED = ["forwarded", "forwarded_new", "forwarded_evicting", "forwarded_moved"];
+const ALWAYS_EXPLAINED = ["forwarded", "forwarded_new", "forwarded_evicting", "forwarded_moved", "forwarded_alone"];
 
 /** The first packet of which explain said something else than what became of it, in words; undefined: it was right. */
 export function contradiction(result: FileRunResult, frame: (i: number) => Uint8Array): string | undefined {
@@ -40,7 +44,11 @@ export function contradiction(result: FileRunResult, frame: (i: number) => Uint8
 		if (said === undefined ? !ALWAYS_EXPLAINED.includes(reason) : compatible === undefined) continue;
 		const targets = [explained.targets[i], result.packetTargets[i]];
 		if (said !== undefined && compatible?.includes(said) && targets[0] === targets[1]) continue;
-		if (said === "not_service" && ["too_big", "too_big_dropped", "table_missing"].includes(reason)) continue; // a tunnel packet that was sent on
+		if (
+			["not_service", "not_service_port"].includes(said ?? "") &&
+			["too_big", "too_big_dropped", "table_missing"].includes(reason)
+		)
+			continue; // a tunnel packet that was sent on
 		if (asks(frame(i))) continue; // a failure has another target than its flow, which is what explain was asked about
 		return `packet ${i}: explain said ${said}, target ${targets[0]}; it was ${reason}, target ${targets[1]}`;
 	}

@@ -1,9 +1,11 @@
 // any-server.test.ts - R32: unmodified UDP servers on the wildcard address behind a gateway. The clients' sockets are
 // connected: they receive datagrams from the service's address and port only.
 
-import { writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cluster, ENGINES, labConfig, traces, useCluster } from "./cluster.js";
 import { addresses, isRoot, type Lab, until } from "./lab.js";
 
@@ -18,6 +20,10 @@ const MOVED6 = "2001:db8:53::62";
 const DNS = "203.0.113.63";
 const DNS6 = "2001:db8:53::63";
 const CACHE = "203.0.113.64";
+/** Of a range of ports, that of ECHO among them. */
+const SEVERAL = "203.0.113.65";
+const TFTP = "203.0.113.66";
+const PREFIX = "203.0.113.96/28";
 
 const CONFIG = labConfig([
 	"\nservices:\n",
@@ -37,6 +43,9 @@ services:
     protocol: udp
     redirect: { clients: true, term: leased, lease: 60s }
     backends: [b1]
+  several: { address: ${SEVERAL}, port: 6990-7010, protocol: udp, backends: [b1] }
+  prefix: { address: ${PREFIX}, port: 7000, protocol: tcp, backends: [b1] }
+  tftp: { address: ${TFTP}, port: any, protocol: udp, backends: [b1] }
   memcached: { address: ${CACHE}, port: 11211, protocol: udp, backends: [b1] }
 `,
 ]);
@@ -97,8 +106,8 @@ while True:
     c, peer = s.accept(); c.sendall(c.recv(100)); c.close()
 `;
 const TCP_CLIENT = `
-import socket
-c = socket.create_connection(("${ECHO}", 7000), 2, ("${eight}", 0)); c.sendall(b"hello"); print(c.recv(100).decode())
+import socket, sys
+c = socket.create_connection((sys.argv[1], 7000), 2, ("${eight}", 0)); c.sendall(b"hello"); print(c.recv(100).decode())
 `;
 /** memcached's frame header, then "version". */
 const MEMCACHED = `
@@ -115,7 +124,10 @@ whoami.lab. 60 IN TXT "b1"
 describe.skipIf(!isRoot).each(ENGINES)("unmodified servers on the wildcard address, engine %s", (engine) => {
 	let lab: Lab;
 	let cluster: Cluster;
+	/** What the TFTP server serves. */
+	const files = mkdtempSync(join(tmpdir(), "shunt-tftp-"));
 
+	afterAll(() => rmSync(files, { recursive: true, force: true }));
 	useCluster({ engine, config: CONFIG, members: ["b1", "gateway"] }, (running) => {
 		({ lab, cluster } = running);
 	});
@@ -145,6 +157,18 @@ zone:
 `,
 		);
 		lab.start("b1", ["nsd", "-d", "-c", nsd]);
+		chmodSync(files, 0o755);
+		lab.start("b1", [
+			"in.tftpd",
+			"--foreground",
+			"--listen",
+			"--address",
+			"0.0.0.0:69",
+			"--user",
+			"root",
+			"--secure",
+			files,
+		]);
 		lab.start("b1", ["memcached", "-u", "root", "-U", "11211"]);
 		const servers = [python(SERVER, "4"), python(SERVER, "6"), python(TCP_SERVER)];
 		await Promise.all(servers.map((one) => one.saysOnStdout(/ready/)));
@@ -253,11 +277,41 @@ zone:
 		},
 	);
 
+	test("R3 R32: a range of ports: an echo server at one of them answers from the service, beside those of one port", async () => {
+		const [range, one] = [`${SEVERAL}#7000`, `${ECHO}#7000`];
+		expect(await client(eight, 100, [range, range, one, range, one])).toBe(5);
+	});
+
+	test("R3 R32: any port: tftpd replies from a port of its own, and a file of many packets arrives whole", async () => {
+		const content = randomBytes(100_000);
+		writeFileSync(join(files, "file"), content, { mode: 0o644 });
+		const before = (await cluster.reasons("gateway")).forwarded ?? 0;
+		const copy = join(lab.directory, "copy");
+		// biome-ignore format: one option per line would hide the command
+		await lab.text("client", [
+			"curl", "--silent", "--show-error", "--max-time", "20", "--interface", eight, "--output", copy, `tftp://${TFTP}/file`,
+		]);
+		expect(readFileSync(copy).equals(content)).toBe(true);
+		// Each block of 512 bytes is acknowledged to the server's own port, by the gateway.
+		await until("the gateway to have counted them", async () => {
+			return ((await cluster.reasons("gateway")).forwarded ?? 0) - before >= 195;
+		});
+		const { sessions } = await cluster.api("gateway").sessions({ service: "tftp" });
+		expect(sessions).toMatchObject([{ backend: "b1", destination: TFTP }]);
+	});
+
 	test("R32: TCP is answered from the service's address without a rewrite", async () => {
 		const before = await rewritten();
-		expect(await lab.text("client", ["python3", "-c", TCP_CLIENT])).toBe("hello");
+		expect(await lab.text("client", ["python3", "-c", TCP_CLIENT, ECHO])).toBe("hello");
 		expect(await rewritten()).toBe(before);
 	});
+
+	test.each(["203.0.113.96", "203.0.113.103", "203.0.113.111"])(
+		"R3 R32: a prefix of service addresses: a server on the wildcard address accepts connections at %s",
+		async (address) => {
+			expect(await lab.text("client", ["python3", "-c", TCP_CLIENT, address])).toBe("hello");
+		},
+	);
 
 	test("R29 R32: a clean end leaves no table of it", async () => {
 		expect((await traces(lab, "b1")).join()).toContain("shunt_b1_reply_port");

@@ -69,7 +69,7 @@ export class Cluster {
 			"--socket", this.socket(host), "--json",
 		], environment);
 		this.daemons.set(host, daemon);
-		await daemon.saysOnStdout(/"event":"started"/, 20_000);
+		await daemon.saysOnStdout(/"event":"started"/, 60_000);
 		return daemon;
 	}
 

@@ -117,6 +117,27 @@ describe.skipIf(!isRoot).each(ENGINES)("a daemon on its host, engine %s", (engin
 		expect(await whoAnswers(lab, from, VIP)).toBe(second);
 	});
 
+	test("R33: where no target is left, a connection and a query are refused at once; by refuse: silent they are not", async () => {
+		await cluster.change(/(b\d: \{ address: [^}]*interface: eth0) \}/g, "$1, state: inactive }");
+		const curl = (host: string) =>
+			lab.run("client", ["curl", "-s", "-m", "20", "-o", "/dev/null", `http://${host}/`], { mayFail: true });
+		const dig = (server: string, time: string) =>
+			lab.run("client", ["dig", "+tries=1", time, `@${server}`, "whoami.lab", "TXT"], { mayFail: true });
+		for (const [web, dns] of [
+			["203.0.113.80", VIP],
+			["[2001:db8:53::80]", "2001:db8:53::53"],
+		] as const) {
+			expect((await curl(web)).status, "couldn't connect, not timed out").toBe(7);
+			expect((await dig(dns, "+time=20")).stdout).toMatch(/connection refused/);
+		}
+		expect((await cluster.reasons("gateway")).refused).toBeGreaterThan(3);
+		await cluster.change("    idle: 10s\n", "    idle: 10s\n    refuse: silent\n");
+		expect((await dig(VIP, "+time=1")).stdout).toMatch(/timed out/);
+		await cluster.change("    refuse: silent\n", "");
+		await cluster.change(/, state: inactive/g, "");
+		expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
+	});
+
 	test("a second daemon of the same name is refused, and the first one goes on", async () => {
 		// biome-ignore format: one option per line would hide the command
 		const second = await lab.run("gateway", [

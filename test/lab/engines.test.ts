@@ -60,7 +60,7 @@ describe.skipIf(!isRoot)("engines", () => {
 			mayFail: true,
 		});
 		expect(refused.status).not.toBe(0);
-		expect((await cluster.reasons("gateway")).no_target).toBeGreaterThan(0);
+		expect((await cluster.reasons("gateway")).refused).toBeGreaterThan(0);
 		await cluster.stop();
 	});
 

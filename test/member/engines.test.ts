@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../src/config/index.js";
 import { type KernelFeature, kernelAdvice, kernelFeatures, requireKernel } from "../../src/engine/index.js";
 import { ShuntError } from "../../src/errors.js";
-import { engineReason, refusalReason } from "../../src/member/engines.js";
+import { checkQueues, engineReason, refusalReason } from "../../src/member/engines.js";
 
 const config = parseConfig(
 	`
@@ -78,6 +78,37 @@ describe("a kernel that lacks what an engine needs", () => {
 			"auto: not native XDP, eth0: its driver accepts no native XDP program: MTU too large to enable XDP; " +
 				"not generic XDP, the XDP hook of eth0 is held by program other (id 7)",
 		);
+	});
+});
+
+describe("a NIC whose queues do not suffice for XDP", () => {
+	const channels = (combined: number, most: number, driver = "virtio_net") => ({ driver, combined, most });
+
+	test("R33: virtio_net with more queues in use than processors, and none left, is refused: its driver would crash", () => {
+		const error = errorOf(() => checkQueues("eth0", channels(4, 4), 2));
+		expect(error.code).toBe("SHUNT_XDP_QUEUES");
+		expect(refusalReason(error)).toBe(
+			"eth0: virtio_net needs a queue pair for each of 2 processors besides the 4 in use, and the device has 4; " +
+				"native XDP would crash the kernel. ethtool -L eth0 combined 2 leaves enough",
+		);
+		expect(errorOf(() => checkQueues("eth0", channels(8, 8), 4)).message).toContain("combined 4 leaves enough.");
+	});
+
+	test("R33: virtio_net shares its queues otherwise, and the warning says how many there are, and the remedy", () => {
+		expect(checkQueues("eth0", channels(3, 4), 3)).toBe(
+			"eth0: virtio_net needs a queue pair for each of 3 processors besides the 3 in use, and the device has 4; " +
+				"native XDP shares transmit queues under a lock. ethtool -L eth0 combined 1 leaves enough",
+		);
+		expect(checkQueues("eth0", channels(1, 1), 2)).toMatch(
+			/under a lock\. Give the virtual machine's NIC more queues$/,
+		);
+	});
+
+	test("no warning where there are enough, or where another driver refuses by itself", () => {
+		expect(checkQueues("eth0", channels(2, 4), 2)).toBeUndefined();
+		expect(checkQueues("eth0", channels(8, 8, "ena"), 8)).toBeUndefined();
+		expect(checkQueues("lo", null, 8)).toBeUndefined();
+		expect(checkQueues("lo")).toBeUndefined();
 	});
 });
 

@@ -167,7 +167,8 @@ TEST_CASE("sent: R9: an answer that is captured before its question proves no cl
 	CHECK_EQ(proven(), 1);
 }
 
-TEST_CASE("sent: R9: the sweep ends a TCP session by its state: half-open and closing ones sooner, UDP ones by one period")
+TEST_CASE("sent: R9: the sweep ends a TCP session by its state: half-open and closing ones sooner, UDP ones by one "
+          "period")
 {
 	Table t;
 	TableSpec spec = spec_of_one_service();

@@ -54,7 +54,7 @@ SH_INLINE u8 sh_control_read(const struct sh_frame *frame, const struct sh_parse
 	signal->flow.source = p->flow.source;
 	signal->flow.source_port = p->flow.source_port;
 	signal->flow.family = p->flow.family;
-	signal->flow.reserved = 0;
+	signal->flow.salt = 0;
 	if (length == SH_HEADER_V4)
 		sh_control_read_service(signal, payload + 4 + SH_HEADER_V4);
 	else if (length == SH_HEADER_V6)

@@ -20,12 +20,13 @@ struct sh_packet_fields {
 	u64 nonce; /* the client's: the target is to tell it where to go */
 	u8 flags;  /* F, or 0 */
 	u8 hops;
-	u8 reserved[6];
+	be16 port; /* of the service at the target, where that is the client's own; 0: the target's */
+	u8 reserved[4];
 };
 
 SH_INLINE int sh_packet_fields_none(const struct sh_packet_fields *fields)
 {
-	return !(fields->nonce | fields->flags | fields->hops);
+	return !(fields->nonce | fields->flags | fields->hops | fields->port);
 }
 
 SH_INLINE void sh_encap_link(struct sh_ethernet *eth, const struct sh_target *target, u16 type)
@@ -113,7 +114,7 @@ SH_INLINE void sh_encap_header_with_fields(u8 *out, struct sh_header *header, u8
 	header->alternative.d[0] = header->alternative.d[1] = 0;
 	header->nonce = fields->nonce;
 	header->issued = sh_now_s(env, control);
-	header->port = target->port;
+	header->port = fields->port ? fields->port : target->port;
 	header->alternative_port = 0;
 	header->lease_s = target->lease_s;
 	header->type = SH_T_FORWARD;

@@ -68,10 +68,15 @@ SH_INLINE struct sh_assignment sh_assign_target(const struct sh_env *env, struct
 	next.last = now;
 	choice->by = sh_parsed_continues(p) ? SH_BY_ROW : SH_BY_LOADS;
 	next.target = sh_choose_target(env, env_copy, choice, service, flow, other, &next.epoch);
-	if (!next.target)
+	if (!next.target) {
+		if (choice->deny)
+			answer.reason = SH_R_denied;
 		return answer;
+	}
 	answer.target = next.target;
-	if (!slot) {
+	if (SH_UNLIKELY(choice->alone)) {
+		answer.reason = SH_R_forwarded_alone;
+	} else if (!slot) {
 		u32 inserted;
 
 		*env_copy = *env;

@@ -10,6 +10,7 @@
 
 #include "datapath/header.h"
 #include "datapath/lookup/hash.h"
+#include "datapath/lookup/wide.h"
 #include "datapath/platform.h"
 
 /* Does this address concern us? SH_OWN_*, or-ed; 0 for all the traffic that is none of ours. `hash` is sh_hash_own's. */
@@ -22,11 +23,11 @@ SH_INLINE u32 sh_own_find(const struct sh_env *env, const struct sh_control *con
 		const struct sh_own *own = sh_own_slot(env, ((u32)hash + i) & control->own_mask);
 
 		if (!own || !own->kind)
-			return 0;
+			break;
 		if (sh_addr_equal(&own->address, address))
 			return own->kind;
 	}
-	return 0;
+	return SH_LIKELY(!control->address_lengths[0]) ? 0 : sh_own_find_wide(sh_env_handle(env), address);
 }
 
 /* `own_hash` is the address's, of sh_hash_own. */
@@ -40,37 +41,26 @@ SH_INLINE const struct sh_service *sh_service_find(const struct sh_env *env, con
 		const struct sh_service *service = sh_service_slot(env, (hash + i) & control->service_mask);
 
 		if (!service || !service->id)
-			return 0;
+			break;
 		if (service->port == port && service->protocol == protocol && sh_addr_equal(&service->address, address))
 			return service;
 	}
-	return 0;
-}
-
-/* The first n (0 to 63) bits of 64 set. */
-SH_INLINE u64 sh_mask_bits(u32 n)
-{
-	return ~1ULL << (63 - n);
-}
-
-/* The address with every bit beyond the first `length` (0 to 128) cleared. Without a branch: the BPF verifier would
- * follow each of them again for every length of every service. */
-SH_INLINE struct sh_addr sh_addr_prefix(const struct sh_addr *a, u32 length)
-{
-	u64 some = sh_mask_bits(length & 63);
-	u64 over_63 = 0 - (u64)((length >> 6 | length >> 7) & 1);
-	u64 over_127 = 0 - (u64)(length >> 7 & 1);
-	struct sh_addr r;
-
-	r.d[0] = a->d[0] & sh_htonll(over_63 | some);
-	r.d[1] = a->d[1] & sh_htonll(over_127 | (over_63 & some));
-	return r;
+	if (SH_LIKELY(!control->wide))
+		return 0;
+	hash = sh_service_find_wide(sh_env_handle(env), address, port, protocol);
+	return hash ? sh_service_slot(env, hash - 1) : 0;
 }
 
 /* The rule of this service for sources of this prefix: its redirection, or SH_NO_RULE. `source` is any address of it. */
 #define SH_NO_RULE 0xffffffffu
 
-SH_STAGE_ALONE u32 sh_rule_find(const struct sh_env *env_copy, u32 service, u32 length, const struct sh_addr *source)
+SH_INLINE u32 sh_rule_key(u16 service, u8 length)
+{
+	return (u32)service << 8 | length;
+}
+
+/* `key` is sh_rule_key's: one word, for the stack of all callers together is full. */
+SH_STAGE_ALONE u32 sh_rule_find(const struct sh_env *env_copy, u32 key, const struct sh_addr *source)
 {
 	struct sh_addr prefix;
 	struct sh_env env;
@@ -78,14 +68,14 @@ SH_STAGE_ALONE u32 sh_rule_find(const struct sh_env *env_copy, u32 service, u32 
 
 	if (!env_copy || !source || sh_env_restore(env_copy, &env))
 		return SH_NO_RULE;
-	prefix = sh_addr_prefix(source, length);
-	hash = sh_hash_rule(sh_control(&env), (u16)service, (u8)length, &prefix);
+	prefix = sh_addr_prefix(source, key & 0xff);
+	hash = sh_hash_rule(sh_control(&env), (u16)(key >> 8), (u8)key, &prefix);
 	for (i = 0; i < SH_PROBES; i++) {
 		const struct sh_rule *rule = sh_rule_slot(&env, (hash + i) & sh_control(&env)->rule_mask);
 
 		if (!rule || !rule->service)
 			break;
-		if (rule->service == service && rule->length == length && sh_addr_equal(&rule->prefix, &prefix))
+		if (sh_rule_key(rule->service, rule->length) == key && sh_addr_equal(&rule->prefix, &prefix))
 			return rule->redirection;
 	}
 	return SH_NO_RULE;
@@ -98,8 +88,10 @@ struct sh_choice {
 	u16 target;       /* 0: none */
 	u8 by_rule;       /* 1: a rule named the source; 0: the service's own redirection */
 	u8 prefix_length; /* of that rule, in the mapped form */
+	u8 deny;          /* the redirection's */
+	u8 alone;         /* 1: chosen by itself, no record is kept */
 	u8 by;            /* given: enum sh_choose_by */
-	u8 reserved[3];
+	u8 reserved;
 };
 
 /* Loads are each gateway's own; rows are the same on all members. So what belongs to a session that is not known here goes by
@@ -152,10 +144,12 @@ SH_STAGE_ALONE u32 sh_choose(const struct sh_env *env_copy, const struct sh_serv
 	choice->target = 0;
 	choice->by_rule = 0;
 	choice->prefix_length = 0;
+	choice->deny = SH_DENY_NONE;
+	choice->alone = !!(service->flags & SH_SERVICE_NO_SESSION);
 	for (i = 0; i < SH_PREFIX_LENGTHS; i++) {
 		if (i >= service->prefix_count)
 			break;
-		found = sh_rule_find(env_copy, service->id, service->prefix_lengths[i], &flow->source);
+		found = sh_rule_find(env_copy, sh_rule_key(service->id, service->prefix_lengths[i]), &flow->source);
 		if (found != SH_NO_RULE) {
 			choice->redirection = found;
 			choice->by_rule = 1;
@@ -164,24 +158,22 @@ SH_STAGE_ALONE u32 sh_choose(const struct sh_env *env_copy, const struct sh_serv
 		}
 	}
 	redirection = sh_redirection_at(&env, choice->redirection);
-	if (!redirection || !redirection->rows)
+	if (!redirection)
+		return 0;
+	choice->deny = redirection->deny;
+	if (!redirection->rows)
+		return 0;
+	if (choice->by == SH_BY_OTHER_ROW && redirection->choice != SH_CHOOSE_LESS_LOADED)
 		return 0;
 	hash = sh_hash_spread(sh_control(&env), flow, redirection->spread);
+	if (choice->by == SH_BY_OTHER_ROW)
+		hash >>= 32;
 	choice->row = sh_row_of((u32)hash, redirection->rows);
 	row = sh_row_at(&env, redirection->first_row + choice->row);
 	if (row)
 		choice->target = *row;
 	if (redirection->choice == SH_CHOOSE_LESS_LOADED && choice->by == SH_BY_LOADS)
 		sh_choose_less_loaded(&env, redirection, (u32)(hash >> 32), choice);
-	if (SH_UNLIKELY(choice->by == SH_BY_OTHER_ROW)) {
-		choice->target = 0;
-		choice->row = sh_row_of((u32)(hash >> 32), redirection->rows);
-		row = redirection->choice == SH_CHOOSE_LESS_LOADED
-		              ? sh_row_at(&env, redirection->first_row + choice->row)
-		              : 0;
-		if (row)
-			choice->target = *row;
-	}
 	return choice->target;
 }
 
@@ -219,12 +211,14 @@ SH_STAGE_ALONE u32 sh_choose_other(const struct sh_env *env_copy, u32 of, const 
 		u32 row = start + i < redirection->rows ? start + i : start + i - redirection->rows;
 		const u16 *entry = row < redirection->rows ? sh_row_at(&env, redirection->first_row + row) : 0;
 		const struct sh_target *target = entry ? sh_target_at(&env, *entry) : 0;
+		be16 port;
 
 		if (!target || target->state != SH_ACTIVE)
 			continue;
-		if (target->port == failed->port && sh_addr_equal(&target->address, &failed->address))
+		port = target->port ? target->port : failed->port;
+		if (port == failed->port && sh_addr_equal(&target->address, &failed->address))
 			continue;
-		rank = sh_other_rank(sh_control(&env), source, &target->address, target->port);
+		rank = sh_other_rank(sh_control(&env), source, &target->address, port);
 		if (rank > best && rank < floor) {
 			best = rank;
 			index = *entry;

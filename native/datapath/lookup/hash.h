@@ -51,9 +51,12 @@ SH_INLINE u64 sh_hash_spread(const struct sh_control *control, const struct sh_f
 {
 	u64 h = sh_hash_address(control->seed[1], &flow->source);
 
-	if (spread != SH_SPREAD_BY_SOURCE) {
+	if (spread == SH_SPREAD_BY_CLIENT) {
+		h = sh_mix(h ^ ((u64)flow->source_port << 32 | flow->protocol));
+	} else if (spread != SH_SPREAD_BY_SOURCE) {
 		h = sh_hash_address(h, &flow->destination);
-		h = sh_mix(h ^ ((u64)flow->source_port << 32 | (u64)flow->destination_port << 16 | flow->protocol));
+		h = sh_mix(h ^ ((u64)flow->salt << 48 | (u64)flow->source_port << 32 |
+		                (u64)flow->destination_port << 16 | flow->protocol));
 	}
 	return h;
 }

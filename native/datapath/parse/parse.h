@@ -114,7 +114,7 @@ SH_INLINE u8 sh_parse_ipv6(const struct sh_frame *frame, struct sh_parsed *p)
 /* Step 2: the IP header at p->l3. Sets addresses, family, protocol, l4, ip_length. */
 SH_INLINE u8 sh_parse_ip(const struct sh_frame *frame, struct sh_parsed *p)
 {
-	p->flow.reserved = 0;
+	p->flow.salt = 0;
 	p->fragmentation = SH_WHOLE;
 	p->fragment_id = 0;
 	p->icmp_error = 0;

@@ -15,7 +15,7 @@
 #include "datapath/signal/reply.h"
 #include "datapath/work.h"
 
-/* Checks the probe in work->question, whose header then becomes its answer's. SH_CONTINUE, or the reason of a refusal. */
+/* Checks the probe in work->question, which is about a service and an address of this host's (sh_probe), and whose header then becomes its answer's. SH_CONTINUE, or the reason of a refusal. */
 SH_STAGE_ALONE u32 sh_probe_check(const struct sh_env *env_copy, struct sh_work *work)
 {
 	const struct sh_control *control;
@@ -29,13 +29,6 @@ SH_STAGE_ALONE u32 sh_probe_check(const struct sh_env *env_copy, struct sh_work 
 	control = sh_control(&env);
 	header = &work->signal.header;
 	flow = &work->signal.flow;
-	if (!control->sign.valid)
-		return SH_R_table_missing;
-	if (!sh_service_find(&env, control, sh_hash_own(control, &flow->destination), &flow->destination,
-	                     flow->destination_port, flow->protocol))
-		return SH_R_control_not_service;
-	if (!(sh_own_find(&env, control, &header->address, sh_hash_own(control, &header->address)) & SH_OWN_HOST))
-		return SH_R_header_elsewhere;
 	if (!sh_rate_limit_allow(&env, control, &flow->source))
 		return SH_R_limited;
 	wrong = sh_ticket_check(&env, control, header, flow);
@@ -70,6 +63,15 @@ SH_STAGE u8 sh_probe(const struct sh_env *env, struct sh_frame *frame, const str
 		return SH_CONTINUE;
 	if (work->signal.kind != SH_SIGNAL_PROBE)
 		return flow->destination_port == control->control_port ? (u8)SH_R_header_type : SH_CONTINUE;
+	if (!control->sign.valid)
+		return SH_R_table_missing;
+	if (!sh_service_find(env, control, sh_hash_own(control, &work->signal.flow.destination),
+	                     &work->signal.flow.destination, work->signal.flow.destination_port,
+	                     work->signal.flow.protocol))
+		return SH_R_control_not_service;
+	own_hash = sh_hash_own(control, &work->signal.header.address);
+	if (!(sh_own_find(env, control, &work->signal.header.address, own_hash) & SH_OWN_HOST))
+		return SH_R_header_elsewhere;
 	work->env_copy = *env;
 	reason = (u8)sh_probe_check(&work->env_copy, work);
 	if (reason != SH_CONTINUE)

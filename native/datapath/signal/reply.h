@@ -52,7 +52,7 @@ SH_INLINE void sh_signal_redirect(const struct sh_env *env, const struct sh_cont
 		return;
 	}
 	header->address = target->address;
-	header->port = target->port;
+	header->port = target->port ? target->port : flow->destination_port;
 	header->lease_s = target->lease_s;
 	header->flags |=
 		(target->header_flags & (SH_F_REDIRECT | SH_F_TERMS)) | (target->family == SH_IPV4 ? 0 : SH_F_IPV6);
@@ -60,7 +60,7 @@ SH_INLINE void sh_signal_redirect(const struct sh_env *env, const struct sh_cont
 		other = sh_target_at(env, target->alternative);
 	if (other && other->state == SH_ACTIVE && other->family == target->family) {
 		header->alternative = other->address;
-		header->alternative_port = other->port;
+		header->alternative_port = other->port ? other->port : flow->destination_port;
 		header->flags |= SH_F_ALTERNATIVE;
 	}
 }

@@ -70,10 +70,15 @@ struct sh_frame {
 /* What is read once per packet. */
 SH_INLINE void sh_env_start(struct sh_env *env)
 {
+	u64 side;
+
 	env->now_ns = sh_state.clock.base_ns + bpf_jiffies64() * sh_state.clock.tick_ns;
 	env->processor = bpf_get_smp_processor_id();
 	env->side = SH_READ_ONCE(sh_state.side);
-	env->control = env->side < SH_SIDES ? &sh_state.control[env->side] : 0;
+	side = env->side;
+	/* Compared as the compiler likes, and then bounded where the verifier sees it (sh_env_restore). */
+	asm volatile("" : "+r"(side));
+	env->control = env->side < SH_SIDES ? &sh_state.control[side & (SH_SIDES - 1)] : 0;
 }
 
 SH_INLINE u64 sh_now_ns(const struct sh_env *env)
@@ -97,6 +102,20 @@ SH_INLINE int sh_env_restore(const struct sh_env *env_copy, struct sh_env *env)
 	env->processor = env_copy->processor;
 	env->control = &sh_state.control[env->side];
 	return 0;
+}
+
+/* What stands for an env in a stage that is verified alone and has no copy of one at hand. It has no clock. */
+SH_INLINE u64 sh_env_handle(const struct sh_env *env)
+{
+	return env->side;
+}
+
+SH_INLINE void sh_env_of(u64 handle, struct sh_env *env)
+{
+	env->now_ns = 0;
+	env->side = handle & (SH_SIDES - 1);
+	env->processor = 0;
+	env->control = &sh_state.control[env->side];
 }
 
 /* Entry i of a table's published side. The sides of one entry lie side by side, so none needs to know the table's size. */

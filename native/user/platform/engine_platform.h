@@ -76,6 +76,16 @@ SH_INLINE int sh_env_restore(const struct sh_env *handed, struct sh_env *env)
 	return env->tables ? 0 : -1;
 }
 
+SH_INLINE u64 sh_env_handle(const struct sh_env *env)
+{
+	return (u64)(unsigned long)env;
+}
+
+SH_INLINE void sh_env_of(u64 handle, struct sh_env *env)
+{
+	*env = *(const struct sh_env *)(unsigned long)handle;
+}
+
 SH_INLINE const struct sh_service *sh_service_slot(const struct sh_env *env, u32 i)
 {
 	return &env->tables->services[i];

@@ -5,6 +5,7 @@
 
 import {
 	CHOICE,
+	DENY,
 	FULL_LOAD,
 	ROLE,
 	SPREAD,
@@ -80,7 +81,7 @@ function target(dice: Dice, id: number): Mutable<TableTarget> {
 		source: addressOf(dice, family),
 		nextHop: dice.once(10) ? null : dice.bytes(6),
 		ownMac: dice.bytes(6),
-		port: dice.between(1, 65_535),
+		port: dice.once(6) ? 0 : dice.between(1, 65_535),
 		family,
 		epoch: dice.below(256),
 		state: dice.one([0, 1, 1, 1, 1, 1, 2]) as 0 | 1 | 2,
@@ -117,17 +118,29 @@ function service(dice: Dice, world: World, addresses: readonly Buffer[]): Mutabl
 		idleTransitoryMs: dice.one([0, 1, 50, 1000, 30_000]),
 		idleSentMs: dice.one([0, 1, 50, 1000, 30_000, 0xffffffff]),
 		invitedOnly: dice.once(4),
+		noSession: dice.once(6),
+		portLast: 0,
+		addressLength: 128,
+		refusesSilently: dice.once(4),
 	};
+	if (dice.once(4)) made.portLast = Math.min(65_535, made.port + dice.one([1, 30, 1000, 65_535]));
+	// Its address need not be the first of the prefix: the builder cuts it.
+	if (dice.once(5)) made.addressLength = isMapped(address) ? dice.one([120, 124, 127]) : dice.one([48, 64, 124]);
 	const same = (one: TableService) =>
-		one.port === made.port && one.protocol === made.protocol && one.address.equals(address);
-	return world.services.some(same) ? undefined : made;
+		one.port === made.port &&
+		one.portLast === made.portLast &&
+		one.protocol === made.protocol &&
+		one.addressLength === made.addressLength &&
+		one.address.equals(address);
+	const ranges = world.services.filter((one) => (one.portLast ?? 0) > one.port && one.address.equals(address));
+	return world.services.some(same) || ranges.length > 5 ? undefined : made;
 }
 
 /** Where a service listens at an address of the server's own; now and then where another does. */
 function direct(dice: Dice, world: World): TableDirect {
 	const address = dice.one(world.own);
-	const { id, port } = dice.one(world.services);
-	return { service: id, address, port: dice.one([port, 5353]), family: isMapped(address) ? 4 : 6 };
+	const { id, port, portLast = 0 } = dice.one(world.services);
+	return { service: id, address, port: dice.one([port, 5353]), portLast, family: isMapped(address) ? 4 : 6 };
 }
 
 function rule(dice: Dice, world: World): Mutable<TableRule> | undefined {
@@ -203,8 +216,9 @@ export function newWorld(dice: Dice): World {
 	for (let i = dice.between(1, 10); i > 0; i--)
 		world.redirections.push({
 			rows: rows(dice, world),
-			spread: dice.one([SPREAD.flow, SPREAD.source]),
+			spread: dice.one([SPREAD.flow, SPREAD.source, SPREAD.client]),
 			choice: dice.one([CHOICE.row, CHOICE.lessLoaded]),
+			deny: dice.one([DENY.none, DENY.none, DENY.refuse, DENY.silent]),
 		});
 	const addresses = [4, 4, 4, 6, 6].map((family) => addressOf(dice, family as 4 | 6));
 	if (dice.once(3)) addresses.push(dice.one(world.own)); // a service at the server's own address
