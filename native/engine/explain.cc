@@ -81,11 +81,7 @@ static void explain_direct(const sh_env &env, const sh_flow &flow, u64 own_hash,
 	describe_session(env, *service, seen, e);
 }
 
-<<<<<<< HEAD
-Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &flow, u64 now_ns, bool continues)
-=======
 Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_flow &of, u64 now_ns, bool continues)
->>>>>>> trunk
 {
 	sh_flow flow = of;
 	u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)] = {};
