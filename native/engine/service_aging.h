@@ -12,9 +12,9 @@ namespace shunt
 {
 
 struct Aging {
-	u32 idle_ticks; // 0: there is no such service
-	u32 transitory_ticks;   // the same of a session that is not established
-	u32 ahead : 31; // how far a backend's packet, or a client's lease, may set a session's time ahead of now
+	u32 idle_ticks;       // 0: there is no such service
+	u32 transitory_ticks; // the same of a session that is not established
+	u32 ahead : 31;       // how far a backend's packet, or a client's lease, may set a session's time ahead of now
 	u32 counts_sources : 1; // distinct sources are counted, beside records
 };
 

@@ -79,7 +79,7 @@ describe.skipIf(!isRoot).each(ENGINES)("a drain by command, engine %s", (engine)
 		expect((await cluster.status("gateway")).overrides).toEqual([]);
 	});
 
-	test("R31: a drain at the gateway ends by its deadline: then its sessions are answered by others; the last backend is refused", async () => {
+	test("R31: a drain at the gateway ends by its deadline: then its sessions are answered by others; the last backend is refused; weight 0 gets no new sessions", async () => {
 		const load = await startLoad();
 		const before = await load.mark();
 		await cli("gateway", "drain", "b3", "--deadline", "1s", "--force");
@@ -100,6 +100,15 @@ describe.skipIf(!isRoot).each(ENGINES)("a drain by command, engine %s", (engine)
 			/drain b3 leaves no active backend for .*dns udp 203.0.113.53:53/,
 		);
 		for (const backend of ["b1", "b2"]) await cli("gateway", "undrain", backend);
+		await serve("b1", "b2", "b3");
+
+		await cli("gateway", "weight", "dns", "b3", "0", "--force");
+		await serve("b1", "b2");
+		expect(await newSessions()).toEqual(["b1", "b2"]);
+		expect((await cluster.status("gateway")).overrides).toMatchObject([
+			{ backend: "b3", service: "dns", weight: 0, by: "command", file: "1" },
+		]);
+		await cli("gateway", "weight", "dns", "b3", "--reset");
 		await serve("b1", "b2", "b3");
 	});
 

@@ -44,13 +44,13 @@ struct sh_env {
 	struct sh_bucket4 *bucket4;     /* shared by all workers */
 	struct sh_bucket6 *bucket6;
 	struct sh_fragment *fragments;
-	u32 *limits;                               /* SH_LIMITS + 1; NULL: nothing is limited */
-	struct sh_pending_redirect *told;          /* SH_PENDING_REDIRECTS; NULL: no pending redirects */
+	u32 *limits;                      /* SH_LIMITS + 1; NULL: nothing is limited */
+	struct sh_pending_redirect *told; /* SH_PENDING_REDIRECTS; NULL: no pending redirects */
 	/* Does a socket of this host's take it, or, `connected`, is there a TCP connection? NULL: not queried. */
 	int (*served)(const struct sh_flow *flow, int connected);
-	u64 *scratch;                              /* SH_SCRATCH_BYTES, this worker's own */
-	struct sh_tag_cache *kept;                 /* this worker's own; NULL: nothing is kept */
-	u32 ifindex;                               /* of the interface that the packets come from */
+	u64 *scratch;              /* SH_SCRATCH_BYTES, this worker's own */
+	struct sh_tag_cache *kept; /* this worker's own; NULL: nothing is kept */
+	u32 ifindex;               /* of the interface that the packets come from */
 };
 
 /* A packet within its buffer: floor <= data <= end. */
