@@ -142,6 +142,9 @@ SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const 
 		return SH_R_not_service;
 	sh_session_key(control, flow, service->id, key);
 	*entropy = key->hash;
+	/* Tags are kept by this, and addresses of a prefix share a session, not a tag. */
+	if (SH_UNLIKELY(service->address_length < 128))
+		*entropy = sh_hash_address(key->hash, &flow->destination);
 	if (SH_UNLIKELY(service->flags & SH_SERVICE_NO_SESSION))
 		sh_gateway_salt(frame, p);
 	if (SH_UNLIKELY(work->signal.kind)) {

@@ -70,9 +70,8 @@ describe("compile", () => {
 		const rowsOf = (services: string) => {
 			const { tables } = compile(input(config(services)));
 			const backendOf = new Map(tables.targets.map((target) => [target.id, addressText(target.address)]));
-			return tables.services.map(({ redirection }) =>
-				[...tables.redirections[redirection]!.rows].map((id) => backendOf.get(id)),
-			);
+			const of = (port: number) => tables.services.find((service) => service.port === port)!.redirection;
+			return [80, 443, 444].map((port) => [...tables.redirections[of(port)]!.rows].map((id) => backendOf.get(id)));
 		};
 		for (const choose of ["source-hash", "maglev, spread: source"]) {
 			const [web, tls, other] =
