@@ -28,6 +28,7 @@ address_gateway() {
 use() {
 	ip -n kernels-gateway link set eth0 netns 1 name "was$((SECONDS))" || return
 	ip link set "$(name_of "$1")" netns kernels-gateway name eth0 && address_gateway
+	ip -n kernels-router neigh flush dev gateway # of the NIC before, whose MAC was another
 }
 nic_up() {
 	ip -n kernels-gateway link delete eth0
