@@ -163,7 +163,7 @@ zone:
 			"--foreground",
 			"--listen",
 			"--address",
-			"0.0.0.0:69",
+			`${TFTP}:69`,
 			"--user",
 			"root",
 			"--secure",
