@@ -56,8 +56,20 @@ struct Crowd {
 		u16 which = epoch % 3;
 
 		spec.epoch = epoch;
-		spec.services = {{SERVICE4, service4(), 53, SH_UDP, SH_IPV4, GROUPS, idle_ms},
-		                 {SERVICE6, service6(), 53, SH_UDP, SH_IPV6, GROUPS, idle_ms}};
+		spec.services = {{.id = SERVICE4,
+		                  .address = service4(),
+		                  .port = 53,
+		                  .protocol = SH_UDP,
+		                  .family = SH_IPV4,
+		                  .redirection = GROUPS,
+		                  .idle_ms = idle_ms},
+		                 {.id = SERVICE6,
+		                  .address = service6(),
+		                  .port = 53,
+		                  .protocol = SH_UDP,
+		                  .family = SH_IPV6,
+		                  .redirection = GROUPS,
+		                  .idle_ms = idle_ms}};
 		spec.redirections.clear();
 		spec.targets.clear();
 		for (u16 group = 0; group < GROUPS; group++) {

@@ -50,7 +50,12 @@ inline shunt::TableSpec spec_of_one_service()
 	spec.seed[1] = 0x5678;
 	spec.sign_key = 1;
 	spec.keys.push_back({1, {11, 12}});
-	spec.services.push_back({1, v4(203, 0, 113, 53), 53, SH_UDP, SH_IPV4, 0, 30000});
+	spec.services.push_back({.id = 1,
+	                         .address = v4(203, 0, 113, 53),
+	                         .port = 53,
+	                         .protocol = SH_UDP,
+	                         .family = SH_IPV4,
+	                         .idle_ms = 30000});
 	spec.redirections.push_back({{1, 2}, SH_SPREAD_BY_FLOW});
 	spec.targets.push_back(target_spec(1));
 	spec.targets.push_back(target_spec(2));

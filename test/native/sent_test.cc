@@ -33,7 +33,7 @@ TableSpec backend_spec(u32 idle_ms, u32 idle_sent_ms, bool counts_sources = fals
 
 	spec.roles = SH_ROLE_BACKEND;
 	spec.own = {OWN};
-	spec.direct = {{1, OWN, 53, SH_IPV4}};
+	spec.direct = {{.service = 1, .address = OWN, .port = 53, .family = SH_IPV4}};
 	spec.services[0].idle_ms = idle_ms;
 	spec.services[0].idle_sent_ms = idle_sent_ms;
 	spec.services[0].count_sources = counts_sources;
@@ -246,8 +246,14 @@ TEST_CASE("sent: the slots of a backend's own addresses name the services, and t
 	TableSpec spec = backend_spec(1000, 1000);
 	SessionGeometry geometry;
 	spec.rules = {{1, v4(198, 51, 100, 0), 120, 0}};
-	spec.services.push_back({2, v4(203, 0, 113, 54), 53, SH_UDP, SH_IPV4, 0, 1000});
-	spec.direct.push_back({2, OWN, 53, SH_IPV4}); // where service 1 listens already
+	spec.services.push_back({.id = 2,
+	                         .address = v4(203, 0, 113, 54),
+	                         .port = 53,
+	                         .protocol = SH_UDP,
+	                         .family = SH_IPV4,
+	                         .idle_ms = 1000});
+	spec.direct.push_back(
+		{.service = 2, .address = OWN, .port = 53, .family = SH_IPV4}); // where service 1 listens already
 	auto block = build_tables(spec, geometry);
 	CHECK(block);
 	u32 own = 0;
@@ -260,7 +266,7 @@ TEST_CASE("sent: the slots of a backend's own addresses name the services, and t
 			CHECK_EQ(slot.prefix_count, 1);
 	}
 	CHECK_EQ(own, 1);
-	spec.direct.push_back({9, OWN, 54, SH_IPV4});
+	spec.direct.push_back({.service = 9, .address = OWN, .port = 54, .family = SH_IPV4});
 	CHECK(TableBlock::build(spec, geometry).status().message() ==
 	      "direct[2] names a service that does not exist: 9");
 }

@@ -12,7 +12,12 @@ TEST_CASE("tables: a thousand services are each found, and what is no service is
 {
 	TableSpec spec = spec_of_one_service();
 	for (u16 i = 2; i <= 1000; i++)
-		spec.services.push_back({i, v4(198, 51, (u8)(i >> 8), (u8)i), (u16)(i * 7), SH_TCP, SH_IPV4, 0, 1000});
+		spec.services.push_back({.id = i,
+		                         .address = v4(198, 51, (u8)(i >> 8), (u8)i),
+		                         .port = (u16)(i * 7),
+		                         .protocol = SH_TCP,
+		                         .family = SH_IPV4,
+		                         .idle_ms = 1000});
 	auto block = build_tables(spec, SessionGeometry());
 	CHECK(block);
 	sh_env env = {};

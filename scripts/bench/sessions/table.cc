@@ -66,7 +66,12 @@ TableSpec spec()
 	spec.seed[0] = 0x1234, spec.seed[1] = 0x5678;
 	spec.sign_key = 1;
 	spec.keys.push_back({1, {11, 12}});
-	spec.services.push_back({1, sh_addr_v4(sh_htonl(0xcb007135)), 53, SH_UDP, SH_IPV4, 0, 30000});
+	spec.services.push_back({.id = 1,
+	                         .address = sh_addr_v4(sh_htonl(0xcb007135)),
+	                         .port = 53,
+	                         .protocol = SH_UDP,
+	                         .family = SH_IPV4,
+	                         .idle_ms = 30000});
 	spec.redirections.push_back({{1}, SH_SPREAD_BY_FLOW});
 	spec.targets.push_back(target);
 	return spec;
