@@ -13,6 +13,7 @@
 #include "addon/table_set.h"
 #include "kernel/sent_filter.h"
 #include "linux/clock.h"
+#include "user/fragment_sender.h"
 
 #include <set>
 
@@ -48,6 +49,7 @@ public:
 			throw_problem(env, Fields::problem());
 			return;
 		}
+		options.make_fragment_sender = make_fragment_sender;
 		auto engine = KernelEngine::create(std::move(options));
 		if (!engine.ok()) {
 			throw_failure(env, engine.status());

@@ -11,6 +11,7 @@
 #include "kernel/file_engine.h"
 #include "user/capture.h"
 #include "user/file_engine.h"
+#include "user/fragment_sender.h"
 
 namespace shunt
 {
@@ -49,7 +50,8 @@ Napi::Value run_file_binding(const Napi::CallbackInfo &info)
 	run.explain = f.flag("explain", false);
 	if (!Fields::problem().empty())
 		return throw_problem(info.Env(), Fields::problem());
-	auto engine = f.flag("kernel", false) ? open_kernel_file_engine(run) : open_user_file_engine(run);
+	auto engine = f.flag("kernel", false) ? open_kernel_file_engine(run, make_fragment_sender)
+	                                      : open_user_file_engine(run);
 	if (!engine.ok())
 		return throw_failure(info.Env(), engine.status());
 	auto input = open_file_capture(run.input);

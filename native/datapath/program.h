@@ -9,7 +9,7 @@
  *          a client's packet, to a service of this gateway           gateway.h
  *          a redirected client's packet, to this backend             direct.h
  *       4  make the session record that step 3 asks for
- *       5  sh_forward: does it fit the link? encapsulate             too_big.h, geneve_encap.h
+ *       5  sh_forward: does it fit the link? encapsulate             oversize.h, too_big.h, geneve_encap.h
  *
  * A packet that a backend sends takes a shorter path: egress.h.
  *
@@ -25,6 +25,7 @@
 #include "datapath/end_after.h"
 #include "datapath/gateway.h"
 #include "datapath/lookup/choose.h"
+#include "datapath/oversize.h"
 #include "datapath/parse/parse.h"
 #include "datapath/parse/station.h"
 #include "datapath/too_big.h"
@@ -41,8 +42,16 @@ SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const 
 	if (!target)
 		return SH_R_no_target;
 	room = (u32)target->mtu - sh_geneve_overhead(target->family);
-	if ((u32)p->ip_length > room)
+	if (SH_UNLIKELY((u32)p->ip_length > room)) {
+		if (result->reason != SH_R_forwarded_on && target->flags & SH_TARGET_RESOLVED && control->sign.valid) {
+			work->env_copy = *env;
+			failed = (u8)sh_oversize(sh_packet_of(frame), work, room);
+			sh_frame_refresh(frame);
+			if (failed)
+				return SH_R_fragmented;
+		}
 		return sh_too_big(frame, p, (u16)room);
+	}
 	if (SH_END_AFTER == 6)
 		return SH_R_not_service;
 	/* A later fragment does not say its port, and a header without one is none. */
@@ -51,6 +60,28 @@ SH_INLINE u8 sh_forward(const struct sh_env *env, struct sh_frame *frame, const 
 	result->ifindex = target->ifindex;
 	failed = sh_encap(env, frame, control, target, result->target, p, &work->header, entropy, &work->fields);
 	return failed == SH_CONTINUE ? result->reason : failed;
+}
+
+/* A fragment of a datagram that left by SH_R_fragmented: encapsulates it for the datagram's target. Returns that reason, or why
+ * it is not forwarded. */
+SH_INLINE u8 sh_forward_fragment(const struct sh_env *env, struct sh_frame *frame, struct sh_work *work, u32 index)
+{
+	const struct sh_control *control = sh_control(env);
+	const struct sh_target *target = control ? sh_target_at(env, index) : 0;
+	struct sh_parsed *p = &work->passage.parsed;
+	u8 failed;
+
+	if (!target)
+		return SH_R_no_target;
+	if (sh_parse_link(frame, p) != SH_CONTINUE || sh_parse_ip(frame, p) != SH_CONTINUE)
+		return SH_R_truncated;
+	p->flow.protocol = p->protocol;
+	work->fields = (struct sh_packet_fields){0, 0, 0, 0, {0}};
+	if (!target->port)
+		work->fields.port = sh_htons(1); /* as of a later fragment */
+	failed = sh_encap(env, frame, control, target, (u16)index, p, &work->header, sh_fragment_key(control, p),
+	                  &work->fields);
+	return failed == SH_CONTINUE ? SH_R_fragmented : failed;
 }
 
 /* One packet, from its Ethernet header on. `result` is all zeros, and not on the stack, which BPF has little of. */

@@ -31,6 +31,7 @@ enum sh_verdict {
 	X(forwarded_on, SH_FORWARD, "by a backend, of a session that it does not know: forwarded to another one, as it is draining or inactive, or the connection may be that one's") \
 	X(forwarded_alone, SH_FORWARD, "a datagram of a service without sessions: chosen by itself, no record is kept") \
 	X(forwarded_fragment, SH_FORWARD, "a later fragment, to the target of its first fragment") \
+	X(fragmented, SH_FORWARD, "an IPv4 datagram without DF that does not fit the link to the target: forwarded in fragments") \
 	X(forwarded_icmp, SH_FORWARD, "an ICMP error, to the target of the flow that it quotes: its session's, without one its row's") \
 	X(returned, SH_RETURN, "sent back with the redirection header, for the client to replay at the target") \
 	X(indicated, SH_INDICATE, "answered with the redirection alone: a control datagram, or a RST that carries it") \

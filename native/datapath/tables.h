@@ -21,7 +21,9 @@
 #define SH_STATIONS 32       /* MAC addresses of all interfaces whose frames are for this host */
 #define SH_KEYS 256          /* key ids fit the header's 8 bits */
 
-#define SH_LIMITS 65536            /* cells of the limit on answers (signal/rate_limit.h), and one for all together */
+#define SH_LIMITS 65536 /* cells of the limit on answers (signal/rate_limit.h), and one for all together */
+#define SH_LIMIT_OVERSIZE (SH_LIMITS + 1) /* the cell of datagrams that are fragmented (oversize.h) */
+#define SH_LIMIT_CELLS (SH_LIMITS + 2)
 #define SH_PENDING_REDIRECTS 16384 /* pending redirects of a backend (signal/pending_redirect.h) */
 
 #define SH_SCRATCH_BYTES 832 /* what a packet on its way keeps outside the stack (platform.h) */

@@ -6,8 +6,8 @@
  * address to the packet's source, back over the link it came from, under the VLAN tags it came with.
  * Must never: answer an ICMP error or a later fragment (RFC 1122 3.2.2), or send more than it got.
  *
- * The gateway answers an IPv4 packet without DF as well: a sender that hears it fragments from then on, and the
- * alternative would be to fragment on its behalf for ever.
+ * An IPv4 packet without DF comes here where it cannot be fragmented (oversize.h): a sender that hears the answer fragments
+ * from then on.
  */
 #ifndef SHUNT_DATAPATH_TOO_BIG_H
 #define SHUNT_DATAPATH_TOO_BIG_H

@@ -48,7 +48,7 @@ bool Sessions::allocate(u64 records4, u64 records6, u64 fragments, bool touch)
 	size_t bytes6 = (size_t)geometry_.buckets6 * sizeof(sh_bucket6);
 	size_t bytes_fragments = (size_t)geometry_.fragments * sizeof(sh_fragment);
 	size_t bytes_told = SH_PENDING_REDIRECTS * sizeof(sh_pending_redirect);
-	size_t bytes = bytes4 + bytes6 + bytes_fragments + bytes_told + (SH_LIMITS + 1) * sizeof(u32);
+	size_t bytes = bytes4 + bytes6 + bytes_fragments + bytes_told + SH_LIMIT_CELLS * sizeof(u32);
 
 	if (!memory_.allocate(bytes, true) || (touch && !memory_.touch()))
 		return false;

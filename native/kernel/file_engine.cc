@@ -18,6 +18,7 @@
 #include "datapath/passage.h"
 #include "datapath/reasons.h"
 #include "kernel/kernel_program.h"
+#include "kernel/oversized.h"
 
 namespace shunt
 {
@@ -80,6 +81,18 @@ Result<std::unique_ptr<Loaded>> loaded_for(const KernelProgramOptions &options, 
 	return loaded;
 }
 
+// The run's output, of which the sender of fragments is not the only user.
+class SharedTransmit final : public Transmit
+{
+public:
+	explicit SharedTransmit(Transmit *output) : output_(output) {}
+	void queue(const sh_frame &frame, u8 *reason) override { output_->queue(frame, reason); }
+	void flush() override { output_->flush(); }
+
+private:
+	Transmit *output_;
+};
+
 class KernelFileEngine final : public FileEngine
 {
 public:
@@ -89,7 +102,7 @@ public:
 			spare = std::move(loaded_);
 	}
 
-	Status open(const FileRun &run)
+	Status open(const FileRun &run, MakeFragmentSender make_fragment_sender)
 	{
 		KernelProgramOptions options;
 		TableCapacity capacity = {256, 256, 256, 256, 65536, 1024};
@@ -111,6 +124,12 @@ public:
 		if (!outputs.ok())
 			return outputs.status();
 		outputs_ = outputs.take();
+		fragment_sender_ =
+			make_fragment_sender(sessions_, std::make_unique<SharedTransmit>(outputs_.out.get()));
+		auto oversized = Oversized::open(program_->object().map_fd("sh_oversized"), fragment_sender_.get());
+		if (!oversized.ok())
+			return oversized.status();
+		oversized_ = oversized.take();
 		return {};
 	}
 
@@ -122,6 +141,7 @@ public:
 		if (!program_->holds(*block->tables()))
 			return Status::error("the tables are larger than the BPF maps of a run over a file");
 		program_->publish(*block->tables());
+		oversized_->publish(block->tables());
 		return {};
 	}
 
@@ -178,7 +198,12 @@ private:
 		u8 failed = 0;
 		bool right;
 
-		if (verdict == SH_PASS)
+		if (result.reason == SH_R_fragmented) {
+			if (action == XDP_DROP)
+				oversized_->consume(now_ns_);
+			right = action == XDP_DROP;
+			verdict = SH_DROP; // the fragments have been written
+		} else if (verdict == SH_PASS)
 			right = action == XDP_PASS;
 		else if (verdict == SH_DROP)
 			right = action == XDP_DROP;
@@ -203,6 +228,8 @@ private:
 	Sessions sessions_;
 	std::shared_ptr<Statistics> statistics_ = std::make_shared<Statistics>();
 	FileOutputs outputs_;
+	std::unique_ptr<FragmentSender> fragment_sender_;
+	std::unique_ptr<Oversized> oversized_;
 	int scratch_fd_ = -1;
 	std::vector<u8> scratch_, out_;
 	u64 now_ns_ = 0;
@@ -210,11 +237,11 @@ private:
 
 } // namespace
 
-Result<std::unique_ptr<FileEngine>> open_kernel_file_engine(const FileRun &run)
+Result<std::unique_ptr<FileEngine>> open_kernel_file_engine(const FileRun &run, MakeFragmentSender make_fragment_sender)
 {
 	auto engine = std::make_unique<KernelFileEngine>();
 
-	if (Status status = engine->open(run); !status.ok())
+	if (Status status = engine->open(run, make_fragment_sender); !status.ok())
 		return status;
 	return std::unique_ptr<FileEngine>(std::move(engine));
 }

@@ -5,12 +5,14 @@
 #ifndef SHUNT_KERNEL_FILE_ENGINE_H
 #define SHUNT_KERNEL_FILE_ENGINE_H
 
+#include "engine/fragment_sender.h"
 #include "engine/run_file.h"
 
 namespace shunt
 {
 
-Result<std::unique_ptr<FileEngine>> open_kernel_file_engine(const FileRun &run);
+Result<std::unique_ptr<FileEngine>> open_kernel_file_engine(const FileRun &run,
+                                                            MakeFragmentSender make_fragment_sender);
 
 } // namespace shunt
 

@@ -89,6 +89,8 @@ Status KernelEngine::exchange(std::unique_ptr<KernelProgram> larger)
 		if (Status status = filter->replace(larger->sent_fd()); !status.ok())
 			return status;
 	program_ = std::move(larger);
+	if (oversized_)
+		read_oversized();
 	if (watch_)
 		watch_->set_program(program_->id());
 	return {};
@@ -98,12 +100,40 @@ Status KernelEngine::commit(std::unique_ptr<PreparedTables> tables, std::vector<
 {
 	std::unique_ptr<KernelProgram> larger = std::move(static_cast<KernelTables &>(*tables).larger);
 
+	open_fragment_links(*tables->block);
 	if (!larger)
 		program_->swap();
 	else if (Status status = exchange(std::move(larger)); !status.ok())
 		return status;
+	if (oversized_)
+		oversized_->publish(tables->block->tables());
 	block_ = std::move(tables->block);
 	return {};
+}
+
+// A link that cannot be opened is one on which no fragment is sent; the engine's start or the driver's refusal names it.
+void KernelEngine::open_fragment_links(const TableBlock &block)
+{
+	if (!fragment_sender_ && options_.make_fragment_sender)
+		fragment_sender_ = options_.make_fragment_sender(sessions_, nullptr);
+	for (u32 link : block.links())
+		if (fragment_sender_)
+			(void)fragment_sender_->open_link(link);
+}
+
+// Without the buffers the program answers such datagrams by packet-too-big.
+void KernelEngine::read_oversized()
+{
+	oversized_.reset();
+	if (!fragment_sender_)
+		return;
+	auto opened = Oversized::open(program_->object().map_fd("sh_oversized"), fragment_sender_.get());
+	if (!opened.ok())
+		return;
+	oversized_ = opened.take();
+	if (block_)
+		oversized_->publish(block_->tables());
+	oversized_->start();
 }
 
 Result<std::unique_ptr<Attachment>> KernelEngine::adopt_or_attach(const std::string &interface)
@@ -200,12 +230,14 @@ Status KernelEngine::start()
 		earlier_.reset();
 	}
 	start_watch();
+	read_oversized();
 	return options_.pins.empty() ? Status() : memory_.pin(options_.pins);
 }
 
 void KernelEngine::stop()
 {
 	watch_.reset();
+	oversized_.reset();
 	for (auto &attachment : attachments_)
 		attachment->detach();
 	attachments_.clear();

@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "kernel/attachment.h"
 #include "kernel/kernel_program.h"
+#include "kernel/oversized.h"
 #include "kernel/sent_filter.h"
 #include "kernel/watch.h"
 
@@ -25,6 +26,7 @@ struct KernelEngineOptions {
 	bool sent = false;       // a backend: egress packets refresh sessions as well
 	bool fresh = false;      // adopt no sessions of an earlier daemon: the ids in them are no longer known
 	std::string object_file; // empty: the program that this addon carries
+	MakeFragmentSender make_fragment_sender = nullptr; // null: datagrams that do not fit are not fragmented
 };
 
 // The pin of an interface's attachment. A BPF file system allows no dots in names; an interface's may have one.
@@ -71,6 +73,8 @@ private:
 	void attach_sent();
 	void start_watch();
 	Status exchange(std::unique_ptr<KernelProgram> larger);
+	void read_oversized();
+	void open_fragment_links(const TableBlock &block);
 
 	KernelEngineOptions options_;
 	KernelProgramOptions program_options_;
@@ -82,6 +86,8 @@ private:
 	std::vector<std::unique_ptr<Attachment>> attachments_;
 	std::vector<std::unique_ptr<SentFilter>> sent_filters_;
 	std::string unsent_;
+	std::unique_ptr<FragmentSender> fragment_sender_;
+	std::unique_ptr<Oversized> oversized_; // of program_
 	std::unique_ptr<Watch> watch_;
 	std::string unwatched_;
 	bool adopted_ = false;

@@ -232,7 +232,7 @@ Status Object::clear_maps()
 
 	bpf_object__for_each_map(map, object_)
 	{
-		if (bpf_map__is_internal(map))
+		if (bpf_map__is_internal(map) || bpf_map__type(map) == BPF_MAP_TYPE_PERF_EVENT_ARRAY)
 			continue;
 		if (bpf_map__map_flags(map) & BPF_F_MMAPABLE) {
 			Result<Mapping> memory = this->map(bpf_map__name(map));

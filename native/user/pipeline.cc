@@ -3,6 +3,7 @@
 // pipeline.cc - see the header for the order of the steps.
 #include "user/pipeline.h"
 
+#include "datapath/carrier/geneve.h"
 #include "linux/clock.h"
 #include "user/served.h"
 
@@ -120,9 +121,42 @@ void Pipeline::note_sent(u32 from)
 	sent_count_ = 0;
 }
 
+void Pipeline::flush()
+{
+	for (u32 i = 0; i < dirty_count_; i++)
+		dirty_[i]->flush();
+	dirty_count_ = 0;
+}
+
+u8 Pipeline::send_fragments(const sh_frame &frame, u16 index)
+{
+	const sh_target *target = sh_target_at(&env_, index);
+	u8 reasons[SH_FRAGMENTS];
+
+	if (!target || !fragments_.cut(frame, (u32)target->mtu - sh_geneve_overhead(target->family)))
+		return SH_R_no_target;
+	for (u32 i = 0; i < fragments_.count(); i++) {
+		reasons[i] = run_fragment(env_, &fragments_[i], index);
+		if (reasons[i] == SH_R_fragmented)
+			send(transmit_of(target->ifindex), fragments_[i], &reasons[i]);
+	}
+	flush();
+	for (u32 i = 0; i < fragments_.count(); i++)
+		if (reasons[i] != SH_R_fragmented)
+			return reasons[i];
+	return SH_R_fragmented;
+}
+
+void Pipeline::send_fragments(const sh_frame &frame, u16 target, const sh_tables *tables, u64 now_ns)
+{
+	env_.now_ns = now_ns ? now_ns : monotonic_ns();
+	env_.tables = tables;
+	send_fragments(frame, target);
+}
+
 void Pipeline::run(Batch *batch, u32 from, const sh_tables *tables)
 {
-	u64 bytes = 0;
+	u64 bytes = 0, fragmented = 0;
 
 	env_.now_ns = batch->time_ns ? batch->time_ns : monotonic_ns();
 	env_.tables = tables;
@@ -147,7 +181,10 @@ void Pipeline::run(Batch *batch, u32 from, const sh_tables *tables)
 		bytes_out_[i] = static_cast<u32>(batch->frames[i].end - batch->frames[i].data);
 		switch (sh_verdict_of(r.reason)) {
 		case SH_FORWARD:
-			send(transmit_of(r.ifindex), batch->frames[i], &r.reason);
+			if (r.reason == SH_R_fragmented)
+				fragmented |= 1ull << i;
+			else
+				send(transmit_of(r.ifindex), batch->frames[i], &r.reason);
 			break;
 		case SH_RETURN:
 		case SH_INDICATE:
@@ -162,8 +199,12 @@ void Pipeline::run(Batch *batch, u32 from, const sh_tables *tables)
 			break;
 		}
 	}
-	for (u32 i = 0; i < dirty_count_; i++)
-		dirty_[i]->flush();
+	flush();
+	for (; fragmented; fragmented &= fragmented - 1) {
+		u32 i = (u32)__builtin_ctzll(fragmented);
+
+		results_[i].reason = send_fragments(batch->frames[i], results_[i].target);
+	}
 	count(batch->count);
 }
 

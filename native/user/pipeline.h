@@ -7,7 +7,8 @@
 //     3  run the packet program over every ingress frame, then note the egress frames    program.cc
 //     4  queue each frame at a transmit, by its verdict                   transmit_*.cc
 //     5  flush the transmits
-//     6  count each packet under its reason                               statistics.h
+//     6  cut datagrams that do not fit their link, and send the fragments likewise    fragments.cc
+//     7  count each packet under its reason                               statistics.h
 //
 // Owns: the transmits of one worker, and the only place where packets are counted.
 // Must never: count a packet twice, or not at all: packets in = sum over all reasons.
@@ -20,6 +21,7 @@
 #include "engine/sessions.h"
 #include "engine/statistics.h"
 #include "engine/transmit.h"
+#include "user/fragments.h"
 #include "user/program.h"
 
 namespace shunt
@@ -49,6 +51,9 @@ public:
 	// `from` is the link of the batch.
 	void run(Batch *batch, u32 from, const sh_tables *tables);
 
+	// Of a datagram that another engine counts: sends it in fragments to this target of these tables. now_ns 0: the clock's.
+	void send_fragments(const sh_frame &frame, u16 target, const sh_tables *tables, u64 now_ns);
+
 	// The time of the current batch; file outputs take their timestamps from it.
 	const u64 *clock_ns() const { return &env_.now_ns; }
 	// Of packet i of the last batch.
@@ -63,6 +68,9 @@ private:
 
 	Transmit *transmit_of(u32 ifindex);
 	void send(Transmit *transmit, const sh_frame &frame, u8 *reason);
+	void flush();
+	// SH_R_fragmented, or why the first fragment that was not sent was not.
+	u8 send_fragments(const sh_frame &frame, u16 target);
 	void set_sent_aside(Batch *batch);
 	void note_sent(u32 from);
 	void count(u32 packets);
@@ -80,6 +88,7 @@ private:
 	u32 dirty_count_ = 0;
 	sh_frame sent_[BATCH]; // egress frames of the current batch
 	u32 sent_count_ = 0;
+	Fragments fragments_;
 	u8 signals_[BATCH][SIGNAL_BYTES];
 	ProgramResult results_[BATCH];
 	u32 bytes_in_[BATCH];

@@ -24,6 +24,11 @@ void run_program(const sh_env &env, sh_frame *frames, ProgramResult *results, u3
 	}
 }
 
+u8 run_fragment(const sh_env &env, sh_frame *fragment, u16 target)
+{
+	return sh_forward_fragment(&env, fragment, reinterpret_cast<sh_work *>(env.scratch), target);
+}
+
 Sent run_sent(const sh_env &env, const sh_frame &frame, bool *signal)
 {
 	sh_work *work = reinterpret_cast<sh_work *>(env.scratch);

@@ -162,6 +162,15 @@ const icmpError = (quoted: Buffer, type = 3, code = 3) =>
 /** An answer to 198.51.100.7. */
 const sentBy = (service: string, port: number) => ipv4(service, "198.51.100.7", 17, udp(53, port, body));
 const answerOf = (port: number) => ipv4(VIP, "198.51.100.7", 17, udp(53, port, body));
+const counting = (bytes: number) => Buffer.from(Array.from({ length: bytes }, (_, i) => i + (i >> 8)));
+/** An IPv4 packet with four bytes of options (no operation). */
+const withOptions = (packet: Buffer) => {
+	const longer = Buffer.concat([packet.subarray(0, 20), Buffer.alloc(4, 1), packet.subarray(20)]);
+	longer.writeUInt16BE(longer.length, 2);
+	return mended(changed(longer, 0, 0x46));
+};
+/** Its sender does not allow fragments. */
+const df = (packet: Buffer) => mended(changed(packet, 6, 0x40));
 const extension = (next: number, then: Buffer, length = 0) =>
 	Buffer.concat([Buffer.from([next, length, 0, 0, 0, 0, 0, 0]), Buffer.alloc(length * 8), then]);
 
@@ -809,8 +818,8 @@ export const cases: Case[] = [
 		role: "gateway",
 		mtu: 600,
 		packets: [
-			{ frame: four(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(501)), [7]), reason: "too_big" },
-			{ frame: four(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(501)), [7, 9]), reason: "too_big" },
+			{ frame: four(df(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(501))), [7]), reason: "too_big" },
+			{ frame: four(df(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(501))), [7, 9]), reason: "too_big" },
 			{ frame: six(udp6("2001:db8:100::7", 4000, VIP6, Buffer.alloc(600)), [7]), reason: "too_big" },
 		],
 	},
@@ -821,9 +830,44 @@ export const cases: Case[] = [
 		mtu: 600,
 		packets: [
 			{ frame: four(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(500))), reason: "forwarded_new" },
-			{ frame: four(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(501))), reason: "too_big" },
+			{ frame: four(df(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(501)))), reason: "too_big" },
 			{ frame: six(udp6("2001:db8:100::7", 4000, VIP6, Buffer.alloc(600))), reason: "too_big" },
 			{ frame: four(icmpError(Buffer.concat([answerOf(4000), Buffer.alloc(520)]))), reason: "too_big_dropped" },
+		],
+	},
+	{
+		name: "fragmented",
+		title:
+			"R32: an IPv4 datagram without DF that does not fit the link is forwarded in fragments, which are the client's",
+		role: "gateway",
+		mtu: 600,
+		packets: [
+			{ frame: four(udp4("198.51.100.7", 4000, VIP, 53, counting(501))), reason: "fragmented" },
+			{ at: 1, frame: four(udp4("198.51.100.7", 4000, VIP, 53, counting(1500)), [7]), reason: "fragmented" },
+			{ at: 2, frame: four(udp4("192.0.2.9", 4000, "203.0.113.64", 53, counting(900))), reason: "fragmented" },
+			{
+				at: 3,
+				frame: four(ipv4("192.0.2.9", VIP, 6, tcp(5000, 53, 0x18, Buffer.alloc(12, 1), counting(1400)))),
+				reason: "fragmented",
+			},
+			// A fragment of the client's own, and its next one, are cut further.
+			{
+				at: 4,
+				frame: four(ipv4("192.0.2.9", VIP, 17, udp(4001, 53, counting(1192)), 0x2000)),
+				reason: "fragmented",
+			},
+			{ at: 5, frame: four(ipv4("192.0.2.9", VIP, 17, counting(900), 150)), reason: "fragmented" },
+			// Padding is no part of the datagram.
+			{
+				at: 6,
+				frame: Buffer.concat([four(udp4("198.51.100.7", 4000, VIP, 53, counting(510))), Buffer.alloc(20, 9)]),
+				reason: "fragmented",
+			},
+			// Not these: DF, options, too many fragments.
+			{ at: 7, frame: four(df(udp4("198.51.100.7", 4000, VIP, 53, counting(510)))), reason: "too_big" },
+			{ at: 8, frame: four(withOptions(udp4("192.0.2.9", 4000, VIP, 53, counting(1000)))), reason: "too_big" },
+			{ at: 9, frame: four(udp4("198.51.100.7", 4000, VIP, 53, counting(504 * 16 - 8))), reason: "fragmented" },
+			{ at: 10, frame: four(udp4("198.51.100.7", 4000, VIP, 53, counting(504 * 16 - 7))), reason: "too_big" },
 		],
 	},
 	{
@@ -852,7 +896,7 @@ export const cases: Case[] = [
 		role: "gateway",
 		mtu: 9216,
 		packets: [
-			{ frame: four(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(9216 - 71 - 28, 3))), reason: "too_big" },
+			{ frame: four(df(udp4("198.51.100.7", 4000, VIP, 53, Buffer.alloc(9216 - 71 - 28, 3)))), reason: "too_big" },
 			{ frame: six(udp6("2001:db8:100::7", 4000, VIP6, Buffer.alloc(9216 - 103 - 48, 5)), [7]), reason: "too_big" },
 		],
 	},

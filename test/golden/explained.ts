@@ -29,6 +29,7 @@ const COMPATIBLE: Record<string, string[]> = {
 	not_service_port: ["not_service_port"],
 	table_missing: ["table_missing"],
 	// Its size is looked at before all that is needed to send it.
+	fragmented: SENT,
 	too_big: SENT,
 	too_big_dropped: SENT,
 };

@@ -97,4 +97,21 @@ describe.skipIf(!isRoot).each(ENGINES)("links that are no larger than the client
 			expect((await cluster.reasons("gateway")).too_big).toBeGreaterThan(0);
 		});
 	}
+
+	test("R32: datagrams without DF that no longer fit are forwarded in fragments, and every one arrives", async () => {
+		const before = await lab.text("client", ["sysctl", "-n", "net.ipv4.ip_no_pmtu_disc"]);
+		await lab.run("client", ["sysctl", "-w", "net.ipv4.ip_no_pmtu_disc=1"]); // sockets leave DF clear
+		try {
+			// biome-ignore format: one option per line would hide the command
+			const report = JSON.parse(await lab.text("client", [
+				"iperf3", "-c", "203.0.113.52", "-B", seven, "-u", "-l", "1450", "-b", "1M", "-t", "1", "-J",
+			], { timeoutMs: 20_000 }));
+			expect(report.end.sum.packets).toBeGreaterThan(50);
+			expect(report.end.sum.lost_packets).toBe(0);
+		} finally {
+			await lab.run("client", ["sysctl", "-w", `net.ipv4.ip_no_pmtu_disc=${before.trim()}`]);
+		}
+		const reasons = await cluster.reasons("gateway");
+		expect(reasons.fragmented, JSON.stringify(reasons)).toBeGreaterThan(50);
+	});
 });

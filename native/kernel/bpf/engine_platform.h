@@ -36,7 +36,7 @@ SH_MAP(sh_keys, struct sh_key, SH_SIDES *SH_KEYS);
 SH_MAP(sh_sessions4, struct sh_bucket4, 1);
 SH_MAP(sh_sessions6, struct sh_bucket6, 1);
 SH_MAP(sh_fragments, struct sh_fragment, 1);
-SH_MAP(sh_limits, u32, SH_LIMITS + 1);
+SH_MAP(sh_limits, u32, SH_LIMIT_CELLS);
 SH_MAP(sh_tolds, struct sh_pending_redirect, SH_PENDING_REDIRECTS);
 SH_MAP(sh_cached_tags, struct sh_cached_tag, SH_CACHED_TAGS);    /* for each processor */
 SH_MAP(sh_tag_starts, struct sh_cached_start, SH_CACHED_STARTS); /* for each processor */
@@ -48,6 +48,13 @@ struct {
 	__type(key, u32);
 	__type(value, u64[SH_SCRATCH_BYTES / 8]);
 } sh_scratch_map SEC(".maps");
+
+/* Packets for the daemon to fragment: entries exist while a daemon reads them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(key_size, sizeof(u32));
+	__uint(value_size, sizeof(u32));
+} sh_oversized SEC(".maps");
 
 /* A map of its own kind: reached without a look-up. */
 struct sh_state sh_state SEC(".data.state") = {.side = SH_NO_SIDE};
@@ -298,6 +305,16 @@ SH_INLINE u32 sh_length(const struct sh_frame *frame)
 SH_INLINE int sh_beyond(const struct sh_frame *frame, u32 offset)
 {
 	return offset > sh_frame_first(frame) && offset > bpf_xdp_get_buff_len(frame->ctx);
+}
+
+SH_INLINE int sh_hand_over(const struct sh_frame *frame, u32 target)
+{
+	u64 length = bpf_xdp_get_buff_len(frame->ctx);
+	struct sh_handed_over head = {target, (u32)length};
+
+	return bpf_perf_event_output(frame->ctx, &sh_oversized, length << 32 | BPF_F_CURRENT_CPU, &head, sizeof(head))
+	               ? -1
+	               : 0;
 }
 
 SH_INLINE int sh_push(struct sh_frame *frame, u32 n)

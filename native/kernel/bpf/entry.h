@@ -27,6 +27,8 @@ SH_INLINE void sh_count(u32 index, u32 bytes)
 
 SH_INLINE int sh_action(const struct xdp_md *ctx, const struct sh_result *result)
 {
+	if (result->reason == SH_R_fragmented)
+		return XDP_DROP; /* the daemon has it */
 	switch (sh_verdict_of(result->reason)) {
 	case SH_FORWARD:
 		return result->ifindex == ctx->ingress_ifindex ? XDP_TX : (int)bpf_redirect(result->ifindex, 0);

@@ -15,7 +15,7 @@
 
 /* Of everything that lives on in pinned maps: tables, session records, counters. A program of another layout starts from
  * nothing. To be moved with every change of these structures. */
-#define SH_LAYOUT 8
+#define SH_LAYOUT 9
 
 enum { SH_SIDES = 2, SH_NO_SIDE = 2 };
 
@@ -37,6 +37,12 @@ struct sh_state {
 	} seen;
 	struct sh_control control[SH_SIDES];
 	enum sh_reason reason[0]; /* no memory: puts the numbers of reasons into BTF, for captures */
+};
+
+/* Precedes a frame that the daemon is to send in fragments. */
+struct sh_handed_over {
+	u32 target; /* index in the tables */
+	u32 length;
 };
 
 /* Rows of forwarding tables, a cache line at a time: an array map keeps no entry in less than 8 bytes. */

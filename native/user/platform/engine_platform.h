@@ -44,7 +44,7 @@ struct sh_env {
 	struct sh_bucket4 *bucket4;     /* shared by all workers */
 	struct sh_bucket6 *bucket6;
 	struct sh_fragment *fragments;
-	u32 *limits;                      /* SH_LIMITS + 1; NULL: nothing is limited */
+	u32 *limits;                      /* SH_LIMIT_CELLS; NULL: nothing is limited */
 	struct sh_pending_redirect *told; /* SH_PENDING_REDIRECTS; NULL: no pending redirects */
 	/* Does a socket of this host's take it, or, `connected`, is there a TCP connection? NULL: not queried. */
 	int (*served)(const struct sh_flow *flow, int connected);
@@ -196,6 +196,12 @@ SH_INLINE u32 sh_length(const struct sh_frame *frame)
 SH_INLINE int sh_beyond(const struct sh_frame *frame, u32 offset)
 {
 	return offset > (u64)(frame->end - frame->data);
+}
+
+SH_INLINE int sh_hand_over(const struct sh_frame *frame, u32 target)
+{
+	(void)frame, (void)target;
+	return 0;
 }
 
 SH_INLINE int sh_push(struct sh_frame *frame, u32 n)
