@@ -26,6 +26,7 @@ Napi::Object choice_object(Napi::Env env, const Explanation &e)
 	choice.Set("rows", e.rows);
 	choice.Set("target", e.chosen);
 	choice.Set("load", e.load);
+	choice.Set("denied", e.denied);
 	if (e.other) {
 		Napi::Object other = Napi::Object::New(env);
 

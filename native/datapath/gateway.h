@@ -77,18 +77,24 @@ SH_INLINE void sh_gateway_salt(const struct sh_frame *frame, struct sh_parsed *p
 		p->flow.salt = udp->checksum;
 }
 
-/* No target is to serve the packet: it is refused or, where its service says so, dropped in silence. */
+/* No target is to serve the packet, for the reason `why`, SH_R_no_target or SH_R_denied: it is refused or, where its service
+ * or the rule that denies it says so, dropped in silence. */
 SH_INLINE u8 sh_gateway_refuse(const struct sh_env *env, struct sh_frame *frame, struct sh_work *work,
-                               const struct sh_service *service)
+                               const struct sh_service *service, u8 why)
 {
-	u8 reason;
+	u32 answer;
 
-	if (service->flags & SH_SERVICE_REFUSES_SILENTLY)
-		return SH_R_no_target;
+	if (why == SH_R_denied ? work->choice.deny == SH_DENY_SILENT : service->flags & SH_SERVICE_REFUSES_SILENTLY)
+		return why;
 	work->env_copy = *env;
-	reason = (u8)sh_refuse(sh_packet_of(frame), work, &work->env_copy);
+	answer = sh_refuse(sh_packet_of(frame), work, &work->env_copy);
 	sh_frame_refresh(frame);
-	return reason;
+	return answer == SH_R_refused ? (u8)answer : why;
+}
+
+SH_INLINE int sh_gateway_unserved(u8 reason)
+{
+	return reason == SH_R_no_target || reason == SH_R_denied;
 }
 
 /* Which target gets this packet? SH_CONTINUE: `result` names it, and *entropy is what the outer source port is made of. */
@@ -149,7 +155,8 @@ SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const 
 		sh_gateway_salt(frame, p);
 	if (SH_UNLIKELY(work->signal.kind)) {
 		reason = sh_gateway_signal(env, frame, work, service, flow, result);
-		return reason == SH_R_no_target ? sh_gateway_refuse(env, frame, work, service) : reason;
+		return SH_UNLIKELY(sh_gateway_unserved(reason)) ? sh_gateway_refuse(env, frame, work, service, reason)
+		                                                : reason;
 	}
 	assigned = SH_UNLIKELY(p->icmp_error)
 	                   ? sh_assign_icmp_target(env, &work->env_copy, &work->choice, service, flow, key)
@@ -157,8 +164,9 @@ SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const 
 	result->target = assigned.target;
 	result->reason = assigned.reason;
 	if (SH_UNLIKELY(!assigned.target))
-		return assigned.reason == SH_R_no_target ? sh_gateway_refuse(env, frame, work, service)
-		                                         : assigned.reason;
+		return sh_gateway_unserved(assigned.reason)
+		               ? sh_gateway_refuse(env, frame, work, service, assigned.reason)
+		               : assigned.reason;
 	if (SH_UNLIKELY(p->fragmentation == SH_FRAGMENT_FIRST))
 		sh_fragment_store(env, control, sh_fragment_key(control, p), assigned.target, service->id);
 	return SH_CONTINUE;

@@ -47,7 +47,7 @@ enum sh_verdict {
 	X(protocol_other, SH_PASS, "to a service's address, but neither UDP, TCP nor an ICMP error, such as a ping") \
 	X(not_service_port, SH_PASS, "to a service's address, but to a port or protocol of no service") \
 	X(too_big, SH_CONTROL, "does not fit the link to the target; answered with packet-too-big") \
-	X(refused, SH_CONTROL, "the service has no active target for this source; answered with a TCP reset or port unreachable") \
+	X(refused, SH_CONTROL, "the service has no active target for this source, or a rule denies it; answered with a TCP reset or port unreachable") \
 	X(limited, SH_DROP, "a signal of a source above the rate limit of answers") \
 	X(control_bad, SH_DROP, "on the control port, but not a control datagram that may be answered: too short, or without the cookie") \
 	X(control_not_service, SH_DROP, "a control datagram about a flow of no service") \
@@ -64,7 +64,7 @@ enum sh_verdict {
 	X(icmp_short, SH_DROP, "an ICMP error that quotes too little to identify the flow") \
 	X(icmp_unknown, SH_DROP, "an ICMP error about a service's flow that has no session here and no active target") \
 	X(no_target, SH_DROP, "the service has no active target for this source, and the packet must not be answered, or not now, or not by this service") \
-	X(denied, SH_DROP, "a rule denies the service to this source") \
+	X(denied, SH_DROP, "a rule denies the service to this source, in silence, or the packet must not be answered, or not now") \
 	X(no_next_hop, SH_DROP, "the target's next hop has not answered ARP or neighbour discovery") \
 	X(table_missing, SH_DROP, "a table of the packet program is not published yet") \
 	X(no_headroom, SH_DROP, "no room before the packet for the tunnel's headers") \

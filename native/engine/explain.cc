@@ -150,9 +150,10 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 		}
 	}
 	const sh_target *target = e.chosen ? sh_target_at(&env, e.chosen) : nullptr;
-	e.reason = choice.deny                                    ? SH_R_denied
-	           : service->flags & SH_SERVICE_REFUSES_SILENTLY ? SH_R_no_target
-	                                                          : SH_R_refused;
+	e.denied = choice.deny != SH_DENY_NONE;
+	e.reason = choice.deny == SH_DENY_SILENT ? SH_R_denied : SH_R_refused;
+	if (!choice.deny && service->flags & SH_SERVICE_REFUSES_SILENTLY)
+		e.reason = SH_R_no_target;
 	if (!target || target->state == SH_INACTIVE)
 		return e;
 	e.target = e.chosen;

@@ -26,6 +26,7 @@ struct Explanation {
 	u32 session_idle_ticks;
 
 	// The redirection database's answer.
+	bool denied;      // the rule denies the service to the source
 	bool by_rule;     // a rule matched the source; else the service's own redirection
 	u8 prefix_length; // of that rule, of the mapped form
 	sh_addr prefix;

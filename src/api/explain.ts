@@ -137,12 +137,15 @@ function sentences(
 				? "No rule matches its source: the service's own redirection applies."
 				: `The rule for ${rule} matches its source.`,
 		);
-		if (reason === "denied") why.push("That rule denies the service to it.");
+		if (native.choice.denied) why.push("That rule denies the service to it.");
 		else if (native.choice.rows === 0) why.push("That redirection has no active target.");
 		else if (service.noSession && service.spread === "flow")
 			why.push("Each datagram is chosen by itself, by its 5-tuple and its checksum: the next may go elsewhere.");
 		else why.push(rowText(spreadOf(service), native.choice.rows, native.choice.row, weighed));
-		if (reason === "refused") why.push("The packet is refused by a TCP reset or port unreachable (refuse: reset).");
+		if (reason === "refused") {
+			const by = native.choice.denied ? "action: refuse" : "refuse: reset";
+			why.push(`The packet is refused by a TCP reset or port unreachable (${by}).`);
+		}
 	}
 	if (target) {
 		const at = endpoint(target.address, target.port === 0 ? query.destinationPort : target.port);

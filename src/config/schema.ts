@@ -71,7 +71,7 @@ const rule = map({
 	action: choice(["allow", "refuse", "silent"])
 		.optional()
 		.describe(
-			"allow: these sources are served. refuse, silent: they are not, and their packets are dropped; refuse leaves room for an answer in a later version. Default: allow.",
+			"allow: these sources are served. refuse: they are not, and are answered as by refuse: reset of the service. silent: they are not, and their packets are dropped. Default: allow.",
 		),
 });
 

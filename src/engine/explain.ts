@@ -39,6 +39,8 @@ export interface Explanation {
 		readonly load: number;
 		/** Where the redirection chooses by load: what was weighed against it, and lost. */
 		readonly other?: { readonly row: number; readonly target: number; readonly load: number };
+		/** The rule denies the service to the source. */
+		readonly denied: boolean;
 		/** Of the rule that named the source; absent: the service's own redirection. */
 		readonly prefix?: Buffer;
 		/** Of the mapped form: an IPv4 /24 is 120. */

@@ -20,7 +20,7 @@ const COMPATIBLE: Record<string, string[]> = {
 	// A flow's packet may be one that must not be answered.
 	no_target: ["no_target", "refused"],
 	refused: ["refused"],
-	denied: ["denied"],
+	denied: ["denied", "refused"],
 	no_next_hop: ["no_next_hop"],
 	direct: ["direct"],
 	uninvited: ["uninvited"],

@@ -54,7 +54,7 @@ export const policies: Case[] = [
 	},
 	{
 		name: "denied",
-		title: "R2: a default that denies, prefixes that are served, and a silent exception among them",
+		title: "R2: a default that denies and says so, prefixes that are served, and a silent exception among them",
 		role: "gateway",
 		packets: [
 			{
@@ -77,6 +77,24 @@ export const policies: Case[] = [
 				reason: "forwarded",
 			},
 			{ at: 6, frame: toPool("198.51.100.99", 4001), reason: "denied" },
+		],
+	},
+	{
+		name: "refused-by-rule",
+		title: "R2: a rule that refuses answers what is long enough, and one that is silent answers nothing",
+		role: "gateway",
+		packets: [
+			{
+				change: adding(
+					pool(
+						"backends: [b1], sources: [{ from: 0.0.0.0/0, action: refuse }, { from: 198.51.100.20, action: silent }]",
+					),
+				),
+				frame: toPool("192.0.2.1"),
+				reason: "denied",
+			},
+			{ at: 1, frame: four(udp4("192.0.2.1", 4002, POOL, 53, Buffer.alloc(28, 1))), reason: "refused" },
+			{ at: 2, frame: four(udp4("198.51.100.20", 4002, POOL, 53, Buffer.alloc(28, 1))), reason: "denied" },
 		],
 	},
 	{
