@@ -81,7 +81,7 @@ SH_INLINE u8 sh_forward_fragment(const struct sh_env *env, struct sh_frame *fram
 		work->fields.port = sh_htons(1); /* as of a later fragment */
 	failed = sh_encap(env, frame, control, target, (u16)index, p, &work->header, sh_fragment_key(control, p),
 	                  &work->fields);
-	return failed == SH_CONTINUE ? SH_R_fragmented : failed;
+	return failed == SH_CONTINUE ? (u8)SH_R_fragmented : failed;
 }
 
 /* One packet, from its Ethernet header on. `result` is all zeros, and not on the stack, which BPF has little of. */
