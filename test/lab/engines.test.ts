@@ -31,7 +31,13 @@ describe.skipIf(!isRoot)("engines", () => {
 	test("R27 R29: auto takes XDP in the driver where it can, and says so, engine native", async () => {
 		cluster = await Cluster.start(lab);
 		const { engine } = await cluster.status("gateway");
-		expect(engine).toEqual({ mode: "native", capture: "xdp", why: "auto: fastest engine", adopted: false });
+		expect(engine).toEqual({
+			mode: "native",
+			capture: "xdp",
+			why: "auto: fastest engine",
+			outlivesDaemon: true,
+			adopted: false,
+		});
 		expect((await cluster.status("b1")).engine.mode).toBe("native");
 		expect(await lab.text("gateway", ["ip", "link", "show", "eth0"])).toMatch(/prog\/xdp id \d+ name shunt_xdp/);
 		await cluster.stop();
