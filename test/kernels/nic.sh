@@ -48,6 +48,7 @@ has_xdp() { ip -n kernels-gateway link show eth0 | grep -q 'prog/xdp'; }
 xdp_tx() { in_host gateway ethtool -S eth0 | awk '/xdp_tx:/ { sum += $2 } END { print sum }'; }
 
 nic_native() {
+	stop_gateway # of the lab's veth
 	nic_up && is on gro_hw && gateway && is native mode && serves && is off gro_hw &&
 		! grep 'shares transmit queues' /tmp/g1.out && xdp_tx && [ "$(xdp_tx)" -gt 0 ]
 }
