@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { rowText, weighedOf } from "../../src/api/weighing.js";
 
-const choice = { redirection: 0, row: 80, rows: 509, target: 1, load: 13_107 };
+const choice = { redirection: 0, row: 80, rows: 509, target: 1, load: 13_107, denied: false };
 const nameOf = (id: number) => `b${id}`;
 const textOf = (loser: { row: number; target: number; load: number }, load = choice.load) =>
 	rowText("flow", 509, 80, weighedOf({ ...choice, load, other: loser }, nameOf));
