@@ -32,7 +32,7 @@ constexpr bpf_insn R0_IS_2 = instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0,
 // Whether the kernel does not know it. Every other failure leaves the question open.
 bool unknown_to_kernel(int error)
 {
-	return error == EINVAL || error == ENOTSUP || error == ENOSYS || error == EOPNOTSUPP || error == E2BIG;
+	return error == EINVAL || error == ENOTSUP || error == ENOSYS || error == E2BIG;
 }
 
 bool program_loads(std::initializer_list<bpf_insn> instructions, u32 flags)

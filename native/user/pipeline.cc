@@ -131,7 +131,7 @@ void Pipeline::flush()
 u8 Pipeline::send_fragments(const sh_frame &frame, u16 index)
 {
 	const sh_target *target = sh_target_at(&env_, index);
-	u8 reasons[SH_FRAGMENTS];
+	u8 reasons[SH_FRAGMENTS] = {};
 
 	if (!target || !fragments_.cut(frame, (u32)target->mtu - sh_geneve_overhead(target->family)))
 		return SH_R_no_target;
