@@ -12,6 +12,7 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import type { Config } from "../config/index.js";
 import { clockText, decode, encode, type LoadReport, questionNonce } from "../load/index.js";
 import type { Drift } from "../member/drift.js";
+import { warnOnce } from "../member/warn-once.js";
 
 /** Nonces remembered; further queries within the window are not answered. */
 const MAX_NONCES = 65_536;
@@ -43,7 +44,7 @@ interface AnsweredQuery {
 export class Reporter {
 	#config: Config;
 	readonly #report: () => LoadReport | undefined;
-	readonly #warn: (problem: string) => void;
+	readonly #warnOnce: (problem: string) => void;
 	#addresses: readonly string[] = [];
 	/** By address. */
 	#sockets = new Map<string, Socket>();
@@ -52,7 +53,6 @@ export class Reporter {
 	/** By gateway and own address: its last query that was answered, in order of arrival. */
 	#lastQueries = new Map<string, AnsweredQuery>();
 	#retry: NodeJS.Timeout | undefined;
-	#warned = new Set<string>();
 	/** By gateway's address: its clock less this one's, and when that was found. */
 	#clocks = new Map<string, { readonly offsetMs: number; readonly at: number }>();
 	#refusals = { second: 0, count: 0 };
@@ -63,7 +63,7 @@ export class Reporter {
 		this.#onDrift = options.onDrift ?? (() => {});
 		this.#config = options.config;
 		this.#report = options.report;
-		this.#warn = options.warn;
+		this.#warnOnce = warnOnce(options.warn);
 	}
 
 	/** Answers at these addresses, and no longer at others. An address that cannot be bound is tried again every second.
@@ -136,8 +136,7 @@ export class Reporter {
 			socket.close();
 			if (this.#sockets.get(address) !== socket) return;
 			this.#sockets.delete(address);
-			if (!this.#warned.has(error.message)) this.#warn(`load queries cannot be answered: ${error.message}`);
-			this.#warned.add(error.message);
+			this.#warnOnce(`load queries cannot be answered: ${error.message}`);
 			// The interface may come up later, and another program may release the port.
 			clearTimeout(this.#retry);
 			if (!this.#closed) this.#retry = setTimeout(() => this.listen(this.#config, this.#addresses), RETRY_MS).unref();

@@ -25,7 +25,9 @@ import {
 	type UnboundPort,
 	unverifiedRefusal,
 } from "../load/index.js";
+import { warnOnce } from "../member/warn-once.js";
 import { QuerySockets } from "./query-sockets.js";
+import { timeOfDay } from "./time-of-day.js";
 
 interface Query {
 	readonly server: string;
@@ -89,7 +91,7 @@ export class Collector {
 	readonly queriedSince = new Map<string, number>();
 	#config: Config;
 	readonly #store: Store;
-	readonly #warn: (problem: string) => void;
+	readonly #warnOnce: (problem: string) => void;
 	readonly #onReport: NonNullable<CollectorOptions["onReport"]>;
 	readonly #onRefusal: NonNullable<CollectorOptions["onRefusal"]>;
 	readonly #onEvidence: (evidence: Evidence) => void;
@@ -105,13 +107,12 @@ export class Collector {
 	#pending = new Map<bigint, Query>();
 	#leases = new Map<string, Lease>();
 	#timer: NodeJS.Timeout | undefined;
-	#warned = new Set<string>();
 	#closed = false;
 
 	constructor(options: CollectorOptions) {
 		this.#config = options.config;
 		this.#store = options.store;
-		this.#warn = options.warn;
+		this.#warnOnce = warnOnce(options.warn);
 		this.#onReport = options.onReport ?? (() => {});
 		this.#onRefusal = options.onRefusal ?? (() => {});
 		this.#onEvidence = options.onEvidence ?? (() => {});
@@ -195,7 +196,7 @@ export class Collector {
 		if (last === undefined || now - refusedAt < 3 * this.#config.load.reportMs + this.#missMs()) return;
 		last.misses++;
 		if (last.misses % REOPEN_AFTER === 0) this.#sockets.reopen(query.address);
-		const detail = `no load report since ${timeText(last.wallMs)}`;
+		const detail = `no load report since ${timeOfDay(last.wallMs)}`;
 		this.#onEvidence({ subject: query.address, kind: "load-report", passed: false, at: now, detail });
 	}
 
@@ -211,7 +212,7 @@ export class Collector {
 		for (const query of this.#pending.values()) if (query.address === address) query.failed = true;
 		last.misses = 0;
 		last.refusals++;
-		const detail = `its daemon does not run: port ${this.#config.load.port} unreachable, last report ${timeText(last.wallMs)}`;
+		const detail = `its daemon does not run: port ${this.#config.load.port} unreachable, last report ${timeOfDay(last.wallMs)}`;
 		this.#onEvidence({ subject: address, kind: "packet-error", passed: false, at: now, detail });
 		if (last.refusals === 1) this.#query(backend, address, now);
 	}
@@ -276,7 +277,7 @@ export class Collector {
 		const pending = this.#pending.get(nonce);
 		if (last?.server !== server || (last.nonce !== nonce && pending?.address !== address)) return;
 		this.#pending.delete(nonce);
-		const detail = `its daemon was stopped at ${timeText(Date.now())}`;
+		const detail = `its daemon was stopped at ${timeOfDay()}`;
 		this.#onEvidence({ subject: address, kind: "farewell", passed: false, at: this.#now(), detail });
 	}
 
@@ -295,12 +296,6 @@ export class Collector {
 		}
 		await this.#store.put(LOAD + report.server, report as unknown as Json, { lease });
 	}
-
-	#warnOnce(problem: string): void {
-		if (this.#warned.has(problem)) return;
-		this.#warned.add(problem);
-		this.#warn(problem);
-	}
 }
 
 /** A backend's refusal. That of another key cannot be verified: its nonce, which is of a query that is pending, has to
@@ -312,11 +307,6 @@ function refusalIn(message: ReturnType<typeof decode>, datagram: Buffer): LoadRe
 	}
 	if (message.kind === "outside") return { ...message, kind: "refusal", why: "window" };
 	return message.kind === "refusal" ? message : undefined;
-}
-
-/** "12:01:07", of local time. */
-function timeText(wallMs: number): string {
-	return new Date(wallMs).toTimeString().slice(0, 8);
 }
 
 const REJECTED = {

@@ -16,6 +16,7 @@ import { interfacesByAddress } from "../host/interfaces.js";
 import { type CpuReading, cpuLoad, type LoadReport, parseProcStat, type UplinkReport } from "../load/index.js";
 import { smoothed, totalLoad } from "../policy/index.js";
 import { LinkMeter, type LinkUse } from "./link-meter.js";
+import { warnOnce } from "./warn-once.js";
 
 export interface TcpEndpoint {
 	readonly address: string;
@@ -41,7 +42,7 @@ export class LoadMeter {
 	report: LoadReport | undefined;
 	readonly #server: string;
 	readonly #sources: () => LoadSources;
-	readonly #warn: (problem: string) => void;
+	readonly #warnOnce: (problem: string) => void;
 	/** By interface and configured speed. */
 	#links = new Map<string, LinkMeter>();
 	#cpu: CpuReading | null = null;
@@ -50,14 +51,13 @@ export class LoadMeter {
 	#total: number | undefined;
 	#measuredAt = 0;
 	#timer: NodeJS.Timeout | undefined;
-	#warned = new Set<string>();
 	#closed = false;
 
 	/** `sources` is called once a period. `warn` gets each different problem once. */
 	constructor(server: string, sources: () => LoadSources, warn: (problem: string) => void) {
 		this.#server = server;
 		this.#sources = sources;
-		this.#warn = warn;
+		this.#warnOnce = warnOnce(warn);
 	}
 
 	start(): void {
@@ -127,12 +127,6 @@ export class LoadMeter {
 		}
 		for (const key of this.#links.keys()) if (!uses.has(key)) this.#links.delete(key);
 		return reports;
-	}
-
-	#warnOnce(problem: string): void {
-		if (this.#warned.has(problem)) return;
-		this.#warned.add(problem);
-		this.#warn(problem);
 	}
 }
 

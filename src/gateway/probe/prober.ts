@@ -10,6 +10,7 @@ import type { Config, Probe } from "../../config/index.js";
 import { nextProbeMs, type ProbeResult } from "../../health/index.js";
 import { commandEnvironment } from "../../host/command.js";
 import { interfaceAddresses } from "../../host/interfaces.js";
+import { warnOnce } from "../../member/warn-once.js";
 import { ask, type Question } from "./ask.js";
 import { type Destination, FIRST_PORT, PORTS, ProbeTunnel } from "./tunnel.js";
 import type { FromWorker, ToWorker } from "./worker.js";
@@ -63,12 +64,14 @@ export class Prober {
 	#pending = new Map<number, (result: ProbeResult | undefined) => void>();
 	#nextId = 1;
 	#nextPort = 0;
+	#starting = false;
 	#restart: NodeJS.Timeout | undefined;
 	#closed = false;
-	readonly #warned = new Set<string>();
+	readonly #warnOnce: (problem: string) => void;
 
 	constructor(options: ProberOptions) {
 		this.#options = options;
+		this.#warnOnce = warnOnce(options.warn);
 	}
 
 	/** Asks at these places, and no longer at others. */
@@ -89,7 +92,8 @@ export class Prober {
 			this.#schedule(running, Math.random() * Math.min(place.probe.intervalMs, 1000));
 		}
 		const tunnelled = places.some(({ probe }) => probe.port === null);
-		if (tunnelled && this.#worker === undefined && this.#restart === undefined) void this.#startWorker();
+		const idle = this.#worker === undefined && !this.#starting && this.#restart === undefined;
+		if (tunnelled && idle) void this.#startWorker();
 	}
 
 	close(): void {
@@ -163,7 +167,7 @@ export class Prober {
 	}
 
 	async #startWorker(): Promise<void> {
-		this.#restart = setTimeout(() => {}, 0); // one start at a time
+		this.#starting = true;
 		try {
 			const { interfaces, cluster, warn } = this.#options;
 			const all = await Promise.all(interfaces.map((name) => interfaceAddresses(name)));
@@ -192,8 +196,7 @@ export class Prober {
 			this.#warnOnce(`probes cannot be sent: ${(error as Error).message}`);
 			this.#stopWorker();
 		} finally {
-			clearTimeout(this.#restart);
-			this.#restart = undefined;
+			this.#starting = false;
 		}
 	}
 
@@ -227,12 +230,6 @@ export class Prober {
 
 	#tell(message: ToWorker): void {
 		if (this.#worker?.connected) this.#worker.send(message, () => {});
-	}
-
-	#warnOnce(problem: string): void {
-		if (this.#warned.has(problem)) return;
-		this.#warned.add(problem);
-		this.#options.warn(problem);
 	}
 }
 
