@@ -4,8 +4,7 @@
  * Owns: names in a command, the plan, and the refusal to take the last backend of a service or rule.
  * Must never: change anything for a plan.
  */
-import type { Config, Redirection, Service } from "../config/index.js";
-import { redirectionsOf } from "../database/index.js";
+import { type Config, drainState, type Redirection, redirectionsOf, type Service } from "../config/index.js";
 import { ShuntError } from "../errors.js";
 import type { Member } from "../member/member.js";
 import type { OverrideChange } from "../member/overrides.js";
@@ -17,7 +16,7 @@ import type { Overridden, OverrideStatus, PlannedRedirection } from "./types.js"
 export async function override(member: Member, command: OverrideCommand): Promise<Overridden> {
 	const change = changeOf(member, command);
 	const before = member.config;
-	const after = changedConfig(member, change);
+	const after = member.overrides.apply(member.fileConfig, member.overrides.inForceWith(change));
 	const redirections = planned(before, after, (backend) => weightPart(member, backend));
 	const left = leftWithout(before, after);
 	if (left.length > 0 && !command.force && !command.plan)
@@ -37,7 +36,7 @@ export function overridesOf(member: Member): OverrideStatus[] {
 		...drains.flatMap(({ backend, since, until, by }): OverrideStatus[] => {
 			const configured = backends.find(({ name }) => name === backend);
 			if (configured === undefined) return [];
-			const state = until !== null && until <= now ? "inactive" : "draining";
+			const state = drainState({ until }, now);
 			const sessions = sessionsWith(member, backend);
 			return [{ backend, service: null, state, weight: null, since, until, by, file: configured.state, sessions }];
 		}),
@@ -86,19 +85,6 @@ function changeOf(member: Member, command: OverrideCommand): OverrideChange {
 
 function unknown(kind: string, name: string, where: string, known: readonly string[]): ShuntError {
 	return new ShuntError("SHUNT_OVERRIDE_UNKNOWN", { kind, name, where, known: known.join(", ") });
-}
-
-/** The configuration in force after the change, with what backends report as it is. */
-function changedConfig({ overrides, fileConfig }: Member, change: OverrideChange): Config {
-	const { drains, weights } = overrides.inForce;
-	const next = overrides.with(change);
-	const reported = <T extends { readonly by: string }>(list: readonly T[]) => list.filter(({ by }) => by === "report");
-	const isSet = (service: string, backend: string) =>
-		next.weights.some((one) => one.service === service && one.backend === backend);
-	return overrides.apply(fileConfig, {
-		drains: [...next.drains, ...reported(drains)],
-		weights: [...next.weights, ...reported(weights).filter((one) => !isSet(one.service, one.backend))],
-	});
 }
 
 type Part = (backend: string) => number;

@@ -265,9 +265,15 @@ export class Member implements MemberView {
 			const before = this.#fileConfig;
 			const after = await readConfigAside(before.file, { before });
 			await this.role.checkHost(after);
+			this.#fileConfig = after; // the role reads it while it is configured
+			try {
+				await this.#publisher.reload(this.overrides.apply(after));
+			} catch (error) {
+				this.#fileConfig = before;
+				this.role.configure(this.config);
+				throw error;
+			}
 			this.overrides.prune(after);
-			this.#fileConfig = after;
-			await this.#publisher.reload(this.overrides.apply(after));
 			for (const warning of after.warnings) this.#emit({ event: "warning", problem: problemText(warning) });
 			const result = { epoch: this.epoch, changed: changedParts(before, after) };
 			this.#emit({ event: "reloaded", ...result });

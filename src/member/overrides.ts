@@ -67,18 +67,28 @@ export class MemberOverrides {
 	}
 
 	/** All in force, and their origins; a command at this member first. */
-	get inForce(): { readonly drains: (DrainOverride & From)[]; readonly weights: (WeightOverride & From)[] } {
+	get inForce(): OverridesInForce {
+		const { drains, weights } = this.#commanded;
+		return this.#withReported({
+			drains: [...drains, ...(this.#stopping === undefined ? [] : [this.#stopping])],
+			weights,
+		});
+	}
+
+	/** What would be in force after this change; nothing has changed. */
+	inForceWith(change: OverrideChange): OverridesInForce {
+		return this.#withReported(this.#commandedWith(change));
+	}
+
+	#withReported({ drains, weights }: Overrides): OverridesInForce {
 		const command = { by: "command" } as const;
 		const report = { by: "report" } as const;
-		const { drains, weights } = this.#commanded;
-		const stopping = this.#stopping === undefined ? [] : [{ ...this.#stopping, ...command }];
 		const reported = [...this.#reported.values()];
 		const isSet = ({ service, backend }: WeightOverride) =>
 			weights.some((one) => one.service === service && one.backend === backend);
 		return {
 			drains: [
 				...drains.map((one) => ({ ...one, ...command })),
-				...stopping,
 				...reported.flatMap((one) => one.drains.map((drain) => ({ ...drain, ...report }))),
 			],
 			weights: [
@@ -97,8 +107,7 @@ export class MemberOverrides {
 		return withOverrides(config, { drains, weights: overrides.weights }, this.#now());
 	}
 
-	/** What the commands would be with these changes; nothing has changed. */
-	with(change: OverrideChange): Overrides {
+	#commandedWith(change: OverrideChange): Overrides {
 		const { drains, weights } = this.#commanded;
 		const since = this.#now();
 		switch (change.kind) {
@@ -120,7 +129,7 @@ export class MemberOverrides {
 			this.#stopping = change.kind === "drain" ? { ...change.drain, since: this.#now() } : undefined;
 			return;
 		}
-		const next = this.with(change);
+		const next = this.#commandedWith(change);
 		this.#options.file.write(next);
 		this.#commanded = next;
 		if (change.kind === "undrain") this.#stopping = undefined;
@@ -188,6 +197,11 @@ export class MemberOverrides {
 
 interface From {
 	readonly by: Origin;
+}
+
+export interface OverridesInForce {
+	readonly drains: readonly (DrainOverride & From)[];
+	readonly weights: readonly (WeightOverride & From)[];
 }
 
 export type OverrideChange =
