@@ -5,8 +5,7 @@
  * Owns: the period, the last state, and the warnings of it.
  * Must never: judge a socket; health/listening.ts does. Or take the lack of an answer for the lack of a socket.
  */
-import { addressText, type Backend, type Service } from "../config/index.js";
-import { redirectionsOf } from "../database/index.js";
+import { addressText, type Backend, redirectionsOf, type Service } from "../config/index.js";
 import { host } from "../engine/index.js";
 import {
 	type Listening,
@@ -18,6 +17,7 @@ import {
 	type ServicePlace,
 	unbound,
 } from "../health/index.js";
+import { warnOnce } from "../member/warn-once.js";
 
 const INTERVAL_MS = 250;
 /** A program that starts with this host, or that binds an address as soon as the daemon has brought it, is not missed
@@ -38,10 +38,11 @@ export class PortWatch {
 	#missing: readonly Listening[] = [];
 	#timer: NodeJS.Timeout | undefined;
 	#closed = false;
-	readonly #warned = new Set<string>();
+	readonly #warnOnce: (problem: string) => void;
 
 	constructor(options: PortWatchOptions) {
 		this.#options = options;
+		this.#warnOnce = warnOnce(options.warn);
 	}
 
 	start(): void {
@@ -82,12 +83,6 @@ export class PortWatch {
 
 	#longMissing(now: number): Listening[] {
 		return unbound(this.#state).filter(({ since }) => now - since >= GRACE_MS);
-	}
-
-	#warnOnce(problem: string): void {
-		if (this.#warned.has(problem)) return;
-		this.#warned.add(problem);
-		this.#options.warn(problem);
 	}
 }
 

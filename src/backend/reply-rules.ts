@@ -19,8 +19,7 @@
  *
  * Must never: rewrite a packet that leaves from a service address, or one to a client that is no peer.
  */
-import type { Backend, Config, Service } from "../config/index.js";
-import { redirectionsOf } from "../database/index.js";
+import { type Backend, type Config, redirectionsOf, type Service } from "../config/index.js";
 import type { FirewallRules, FirewallSet } from "../host/firewall.js";
 import { placeSet } from "../host/place-sets.js";
 

@@ -16,8 +16,8 @@
  * the reply rewrite) is in the undo log for the next start.
  */
 import { closeSync } from "node:fs";
-import { type Backend, type Config, identityOf, parseAddress, type Service } from "../config/index.js";
-import { directEndpoints, type HostFacts, redirectionsOf, type Snapshot, type Target } from "../database/index.js";
+import { type Backend, type Config, identityOf, parseAddress, redirectionsOf, type Service } from "../config/index.js";
+import { directEndpoints, type HostFacts, type Snapshot, type Target } from "../database/index.js";
 import { type EngineOptions, host } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
 import { ALL_UNKNOWN } from "../health/index.js";

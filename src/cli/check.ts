@@ -11,18 +11,12 @@ import {
 	portsText,
 	problemText,
 	readConfig,
+	redirectionsOf,
 	serviceAddressText,
 	serviceKey,
 	type Warning,
 } from "../config/index.js";
-import {
-	compile,
-	newTableIds,
-	redirectionsOf,
-	snapshotOfConfig,
-	targetsOf,
-	withSharedTargets,
-} from "../database/index.js";
+import { compile, newTableIds, snapshotOfConfig, targetsOf, withSharedTargets } from "../database/index.js";
 import { EXIT, ShuntError } from "../errors.js";
 import { ROLE, type TableService } from "../policy/index.js";
 import { type Paint, paintFor } from "./paint.js";

@@ -5,6 +5,7 @@
 
 import { createHash } from "node:crypto";
 import type { Service } from "./model.js";
+import { redirectionsOf } from "./redirections.js";
 
 const known = new WeakMap<object, string>();
 
@@ -24,12 +25,9 @@ export function rememberFingerprint(record: object, fingerprint: string): void {
 /** Equal of equal records. A service's rules share redirections, and each is written once. */
 function textOf(record: object): string {
 	if (!("rules" in record)) return JSON.stringify(record);
-	const { rules, redirection, ...rest } = record as Service;
-	const places = new Map([[redirection, 0]]);
-	const sources = rules.map((rule) => {
-		const place = places.get(rule.redirection) ?? places.size;
-		places.set(rule.redirection, place);
-		return `${rule.from} ${place}`;
-	});
-	return JSON.stringify([rest, [...places.keys()]]) + sources.join();
+	const { rules, redirection: _own, ...rest } = record as Service;
+	const redirections = redirectionsOf(record as Service);
+	const places = new Map(redirections.map((one, place) => [one, place]));
+	const sources = rules.map((rule) => `${rule.from} ${places.get(rule.redirection)}`);
+	return JSON.stringify([rest, redirections]) + sources.join();
 }

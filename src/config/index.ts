@@ -21,3 +21,4 @@ export { ConfigError, type Problem, problemText, type Warning } from "./problems
 export { parseDuration } from "./quantities.js";
 export { parseConfig, readConfig } from "./read.js";
 export { readConfigAside } from "./read-aside.js";
+export { redirectionsOf } from "./redirections.js";

@@ -12,6 +12,7 @@ import { fingerprintOf } from "./fingerprints.js";
 import type { Backend, Config, Redirection, Service } from "./model.js";
 import { ConfigError, type Problem } from "./problems.js";
 import { readUnfrozen } from "./read.js";
+import { redirectionsOf } from "./redirections.js";
 
 /** What the thread is given. */
 export interface ReadTask {
@@ -78,10 +79,9 @@ function* servicesOf(services: readonly Service[], known: ReadonlySet<string>): 
 		size++;
 		if (known.has(fingerprint)) part.push({ fingerprint });
 		else {
-			const { rules, redirection, ...service } = whole;
-			const places = new Map<Redirection, number>([[redirection, 0]]);
-			for (const rule of rules) if (!places.has(rule.redirection)) places.set(rule.redirection, places.size);
-			const redirections = [...places.keys()];
+			const { rules, redirection: _own, ...service } = whole;
+			const redirections = redirectionsOf(whole);
+			const places = new Map(redirections.map((one, place) => [one, place]));
 			part.push({ service, redirections, fingerprint });
 			size += redirections.reduce((sum, { choices }) => sum + choices.length, 0);
 			if (rules.length > 0) {

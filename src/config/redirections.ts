@@ -2,7 +2,7 @@
 //
 // Owns: that list, which a service of 100,000 rules has computed once. Must never: keep it of a service that may change.
 
-import type { Redirection, Service } from "../config/index.js";
+import type { Redirection, Service } from "./model.js";
 
 const known = new WeakMap<Service, readonly Redirection[]>();
 

@@ -5,21 +5,20 @@
 import { strategyOf } from "../policy/strategy/index.js";
 import { holdsAddress, parseAddress, parsePrefixes, parseServiceAddress } from "./address.js";
 import { list } from "./field-types.js";
-import type { Backend, Choice, Family, Probe, Redirection, Rule, Service, ServiceHealth, Terms } from "./model.js";
+import type { Backend, Choice, Family, Redirection, Rule, Service, Terms } from "./model.js";
 import { serviceKey } from "./model.js";
 import { checkOwnPorts, type OwnPorts, warnOfOwnAddresses } from "./own-ports.js";
-import { areMany, holdsPort, isAny, MAX_RANGES, type Ports, parsePorts, portsText } from "./ports.js";
+import { areMany, isAny, portsText } from "./ports.js";
 import type { Path, ProblemList } from "./problems.js";
-import { ms, parseShare } from "./quantities.js";
+import { ms } from "./quantities.js";
 import type { ChoiceFields, HealthFields, ServiceFields, TermsFields } from "./schema.js";
 import { copiedServiceFields } from "./service-fields.js";
+import { buildHealth, buildProbe, probeFor } from "./service-health.js";
+import { checkPorts, portFiller, portsOf } from "./service-ports.js";
 import { nearest } from "./suggest.js";
 
 /** SH_PREFIX_LENGTHS of the packet program. */
 const MAX_PREFIX_LENGTHS = 16;
-
-/** SH_ADDRESS_LENGTHS of the packet program. */
-const MAX_ADDRESS_LENGTHS = 8;
 
 interface Known {
 	/** Backends whose fields are valid. */
@@ -54,11 +53,7 @@ export function buildServices(
 		checkProtocols(name, fields, problems);
 		checkSession(name, fields, problems);
 		checkAnyPort(name, fields, problems);
-		const probe = buildProbe(name, fields.health.probe, health, problems);
-		if (probe !== null && (portsOf(fields).some(areMany) || list(fields.address).some((one) => one.includes("/")))) {
-			const message = "given for a service of several ports or addresses, and a probe asks at one; remove it";
-			problems.add("SHUNT_CONFIG_REFERENCE", ["services", name, "health", "probe"], message);
-		}
+		const probe = buildProbe(name, fields, health, problems);
 		checkOwnPorts(name, fields, ownPorts, problems);
 		warnOfOwnAddresses(name, fields, ownPorts, problems);
 		const many = Array.isArray(fields.address);
@@ -102,7 +97,7 @@ export function buildServices(
 						spread: strategyOf(fields.choose).spread ?? fields.spread,
 						choose: fields.choose,
 						via: familyOf(fields.via),
-						health: { ...buildHealth(fields.health, health), probe: probeFor(protocol, probe) },
+						health: buildHealth(fields.health, health, probeFor(protocol, probe)),
 						noSession: fields.session === "none",
 						invitedOnly: fields.uninvited === "drop",
 						refusesSilently: fields.refuse === "silent",
@@ -112,25 +107,8 @@ export function buildServices(
 			}
 		}
 	}
-	checkReturnPath(services, problems);
-	checkRanges(services, problems);
-	checkAddressLengths(services, problems);
+	checkPorts(services, problems);
 	return services;
-}
-
-function checkAddressLengths(services: readonly Service[], problems: ProblemList): void {
-	const lengths = new Set<number>();
-	for (const { name, addressLength } of services) {
-		if (addressLength === 128 || lengths.has(addressLength)) continue;
-		lengths.add(addressLength);
-		if (lengths.size !== MAX_ADDRESS_LENGTHS + 1) continue;
-		const message = `the services' prefixes have more than ${MAX_ADDRESS_LENGTHS} different lengths, the most that are looked up; divide this one into prefixes of a length that others have`;
-		problems.add("SHUNT_CONFIG_REFERENCE", ["services", name, "address"], message);
-	}
-}
-
-function portsOf(fields: ServiceFields): Ports[] {
-	return list(fields.port).flatMap((port) => parsePorts(port) ?? []);
 }
 
 /** RFC 5382, REQ-5: 2 hours 4 minutes for an established connection, 4 minutes for one that is not. */
@@ -153,105 +131,11 @@ function periods(
 	};
 }
 
-/**
- * A reply leaves the backend from the service's address and backend port: that pair must identify the service's port.
- */
-function checkReturnPath(services: readonly Service[], problems: ProblemList): void {
-	const reported = new Set<string>();
-	for (const [at, users] of usersOfPorts(services)) {
-		// Mostly one service, or several of one port, uses a port of its backends at an address.
-		if (users.every(({ service }) => service.port === users[0]!.service.port)) continue;
-		const serviceOf = new Map<string, Service>();
-		for (const { service, port } of users) {
-			for (const { backend } of choicesOf(service).filter((choice) => choice.port !== 0 && choice.port === port)) {
-				const from = `${backend} ${at}`;
-				const other = serviceOf.get(backend) ?? service;
-				serviceOf.set(backend, other);
-				if (other.port === service.port || reported.has(from)) continue;
-				reported.add(from);
-				problems.add(
-					"SHUNT_CONFIG_REFERENCE",
-					["services", service.name, "backends"],
-					`${backend} serves ${service.address} at ${service.protocol} port ${port} for port ${service.port} here and for port ${other.port} of service ${other.name}, so its replies are ambiguous; give one of them another backend port`,
-				);
-			}
-		}
-	}
-}
-
-/** Ranges of one address and protocol do not overlap, but for `any`; a port inside a range is no other service's backend port. */
-function checkRanges(services: readonly Service[], problems: ProblemList): void {
-	const ranges = new Map<string, Service[]>();
-	for (const service of services) {
-		if (service.portLast === service.port) continue;
-		const at = `${service.protocol} ${service.address}`;
-		const others = ranges.get(at) ?? [];
-		const path: Path = ["services", service.name, "port"];
-		for (const other of others) {
-			const overlap = other.port <= service.portLast && service.port <= other.portLast;
-			if (!overlap || [other.ports, service.ports].includes("any")) continue;
-			const message = `${service.ports} overlaps ${other.ports} of service ${other.name} at ${service.address}; ranges of ports must not overlap`;
-			problems.add("SHUNT_CONFIG_REFERENCE", path, message);
-		}
-		others.push(service);
-		ranges.set(at, others);
-		if (others.length === MAX_RANGES + 1) {
-			const message = `${service.address} has more than ${MAX_RANGES} ranges of ${service.protocol} ports, the most that one address can have; join some`;
-			problems.add("SHUNT_CONFIG_REFERENCE", path, message);
-		}
-	}
-	for (const service of services) {
-		const around = ranges.get(`${service.protocol} ${service.address}`) ?? [];
-		for (const { backend, port } of redirectionsOf(service).flatMap(({ choices }) => choices)) {
-			if (port === 0 || port === service.port) continue;
-			const range = around.find(
-				(other) =>
-					holdsPort({ first: other.port, last: other.portLast }, port) &&
-					redirectionsOf(other).some(({ choices }) => choices.some((one) => one.backend === backend)),
-			);
-			if (range === undefined) continue;
-			const message = `${backend} serves port ${service.port} of ${service.address} at ${port}, which ports ${range.ports} of service ${range.name} hold too, so its replies are ambiguous; give it a backend port outside of them`;
-			problems.add("SHUNT_CONFIG_REFERENCE", ["services", service.name, "backends"], message);
-		}
-	}
-}
-
-function redirectionsOf({ redirection, rules }: Service): Redirection[] {
-	return [...new Set([redirection, ...rules.map((rule) => rule.redirection)])];
-}
-
 /** What a service of any port cannot do: its backends listen at ports that Shunt does not know. */
 function checkAnyPort(name: string, fields: ServiceFields, problems: ProblemList): void {
 	if (!portsOf(fields).some(isAny)) return;
-	const redirects: [Path, TermsFields | undefined][] = [[["services", name, "redirect"], fields.redirect]];
-	for (const [i, rule] of fields.sources.entries())
-		redirects.push([["services", name, "sources", i, "redirect"], rule.redirect]);
-	for (const [path, redirect] of redirects) {
-		if (redirect?.clients !== true) continue;
-		const message =
-			"true is given with port: any, whose clients send to the gateway; write a range of ports, or remove it";
-		problems.add("SHUNT_CONFIG_REFERENCE", [...path, "clients"], message);
-	}
-}
-
-/** By protocol, service address and backend port: the services whose backends use it. */
-function usersOfPorts(services: readonly Service[]): Map<string, { service: Service; port: number }[]> {
-	const users = new Map<string, { service: Service; port: number }[]>();
-	for (const service of services) {
-		for (const port of new Set(choicesOf(service).map((choice) => choice.port))) {
-			const at = `${service.protocol}/${service.address}/${port}`;
-			const ofPort = users.get(at) ?? [];
-			ofPort.push({ service, port });
-			users.set(at, ofPort);
-		}
-	}
-	return users;
-}
-
-/** Of all its redirections. */
-function choicesOf(service: Service): Choice[] {
-	const redirections = new Set([service.redirection, ...service.rules.map((rule) => rule.redirection)]);
-	return [...redirections].flatMap(({ choices }) => choices);
+	const why = "given with port: any, whose clients send to the gateway; write a range of ports, or remove it";
+	refuseRedirects(name, fields, why, problems);
 }
 
 function checkProtocols(name: string, fields: ServiceFields, problems: ProblemList): void {
@@ -275,34 +159,17 @@ function checkSession(name: string, fields: ServiceFields, problems: ProblemList
 		const message = "none is given with protocol tcp, whose connections need their backend; write protocol: udp";
 		report(["services", name, "session"], message);
 	}
+	const why = "given with session: none, and a redirected client keeps to one backend; remove one";
+	refuseRedirects(name, fields, why, problems);
+}
+
+/** Of the service itself and of its rules: none may redirect clients. */
+function refuseRedirects(name: string, fields: ServiceFields, why: string, problems: ProblemList): void {
 	const redirects: [Path, TermsFields | undefined][] = [[["services", name, "redirect"], fields.redirect]];
 	for (const [i, rule] of fields.sources.entries())
 		redirects.push([["services", name, "sources", i, "redirect"], rule.redirect]);
-	for (const [path, redirect] of redirects) {
-		if (redirect?.clients !== true) continue;
-		const message = "true is given with session: none, and a redirected client keeps to one backend; remove one";
-		report([...path, "clients"], message);
-	}
-}
-
-/** Of a list of ports: redirections with the port of one entry, each computed once. */
-function portFiller(several: boolean) {
-	const filled = new Map<number, Map<Redirection, Redirection>>();
-	return (ports: Ports, redirection: Redirection, rules: readonly Rule[]): Pick<Service, "redirection" | "rules"> => {
-		if (!several || areMany(ports)) return { redirection, rules };
-		const known = filled.get(ports.first) ?? new Map<Redirection, Redirection>();
-		filled.set(ports.first, known);
-		const fill = (one: Redirection): Redirection => {
-			const choices = one.choices.map((choice) => ({ ...choice, port: ports.first }));
-			const found = known.get(one) ?? { ...one, choices };
-			known.set(one, found);
-			return found;
-		};
-		return {
-			redirection: fill(redirection),
-			rules: rules.map((rule) => ({ ...rule, redirection: fill(rule.redirection) })),
-		};
-	};
+	for (const [path, redirect] of redirects)
+		if (redirect?.clients === true) problems.add("SHUNT_CONFIG_REFERENCE", [...path, "clients"], `true is ${why}`);
 }
 
 /** The rules of a service by family, longest prefix first. */
@@ -461,61 +328,6 @@ function buildTerms(path: Path, fields: TermsFields | undefined, outer: TermsFie
 		term,
 		leaseS: term === "leased" ? ms(fields?.lease ?? outer.lease ?? "60s") / 1000 : 0,
 		answer: clients ? (fields?.answer ?? outer.answer ?? "forward-and-indicate") : "forward",
-	};
-}
-
-function buildProbe(
-	name: string,
-	fields: ServiceFields["health"]["probe"],
-	all: HealthFields,
-	problems: ProblemList,
-): Probe | null {
-	if (fields === undefined) return null;
-	const report = (field: string, message: string) =>
-		problems.add("SHUNT_CONFIG_REFERENCE", ["services", name, "health", "probe", field], message);
-	const { type, send, sendHex, expect, expectHex, name: question = "" } = fields;
-	if (send !== undefined && sendHex !== undefined) report("sendHex", "given together with send; remove one of the two");
-	if (expect !== undefined && expectHex !== undefined)
-		report("expectHex", "given together with expect; remove one of the two");
-	if (type === "udp" && send === undefined && sendHex === undefined)
-		report(
-			"type",
-			"udp without send; a UDP service answers a question only; give send, or a companion port with type: tcp",
-		);
-	const hexOf = (value: string | undefined, hex: string | undefined) =>
-		value === undefined ? (hex ?? null) : Buffer.from(value).toString("hex");
-	return {
-		type,
-		port: fields.port ?? null,
-		send: hexOf(send, sendHex),
-		expect: hexOf(expect, expectHex),
-		name: question,
-		record: fields.record,
-		path: fields.path,
-		host: fields.host ?? null,
-		status: fields.status ?? null,
-		intervalMs: ms(fields.interval),
-		timeoutMs: ms(fields.timeout),
-		rise: fields.rise ?? all.rise,
-		fall: fields.fall ?? all.fall,
-		jitter: parseShare(fields.jitter) ?? 0,
-	};
-}
-
-/** A service with both protocols has a probe for the one that it asks by, and for the other one it is the same answer. */
-function probeFor(protocol: "udp" | "tcp", probe: Probe | null): Probe | null {
-	if (probe === null || probe.port !== null) return probe;
-	const asks = probe.type === "udp" ? "udp" : probe.type === "dns" ? protocol : "tcp";
-	return asks === protocol ? probe : null;
-}
-
-/** Fields that the service does not have are the cluster's. */
-function buildHealth(own: ServiceFields["health"], all: HealthFields): Omit<ServiceHealth, "probe"> {
-	return {
-		bound: own.bound ?? all.bound,
-		slowStartMs: ms(own.slowStart ?? all.slowStart),
-		panic: parseShare(own.panic ?? all.panic) ?? 0,
-		fail: own.fail ?? all.fail,
 	};
 }
 

@@ -3,10 +3,9 @@
 // Owns: which service an endpoint belongs to when two listen at it. The tables' `direct` records and the firewall rules of a
 // backend follow from it. Must never: look at a state; a draining backend still serves redirected clients.
 
-import { type Family, MAX_RANGES, type Service } from "../config/index.js";
+import { type Family, MAX_RANGES, redirectionsOf, type Service } from "../config/index.js";
 import { targetsOf } from "./lookup.js";
 import type { Snapshot } from "./records.js";
-import { redirectionsOf } from "./redirections.js";
 
 export interface DirectEndpoint {
 	readonly service: Service;

@@ -9,7 +9,6 @@ export * from "./lookup.js";
 export { MemoryStore } from "./memory.js";
 export * from "./pools.js";
 export * from "./records.js";
-export { redirectionsOf } from "./redirections.js";
 export type { ImposedStates } from "./serving.js";
 export { type SetTables, type Shares, spreadOf } from "./set-tables.js";
 export { StaticStore } from "./static.js";

@@ -4,11 +4,11 @@
 // Owns: whose load counts against which weight. Must never: count sessions itself, or see a service that does not
 // choose by load: then there is nothing to publish.
 
+import { redirectionsOf } from "../config/index.js";
 import { type Carrying, type Loads, relativeLoads, strategyOf } from "../policy/index.js";
 import type { TableIds } from "./ids.js";
 import { targetsOf } from "./lookup.js";
 import { firstServices, type Snapshot } from "./records.js";
-import { redirectionsOf } from "./redirections.js";
 
 /** `total`: by backend, undefined: no backend has reported. `sessions` gives live sessions by target id; it is not asked
  * if no service chooses by load, or if loads are known. */

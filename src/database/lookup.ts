@@ -14,12 +14,12 @@ import {
 	parseServiceAddress,
 	type Redirection,
 	type Rule,
+	redirectionsOf,
 	type Service,
 	type State,
 	type Terms,
 } from "../config/index.js";
 import type { Snapshot } from "./records.js";
-import { redirectionsOf } from "./redirections.js";
 
 /** A backend's address and port for one service, on one set of terms. */
 export interface Target {
@@ -146,8 +146,13 @@ export function termsText({ clients, term, leaseS, answer }: Terms): string {
 	return `${term === "leased" ? `leased ${leaseS} s` : term}; ${answer}`;
 }
 
+/** A backend's addresses that a service's packets may be sent to. */
+export function addressesFor(backend: Backend, service: Pick<Service, "via" | "family">): string[] {
+	return reachableBy(parsedAddresses(backend), service).map(({ text }) => text);
+}
+
 /** R1: the addresses of the family that `via` says; else of the service's own; else of the other. */
-function reachableBy(parsed: readonly Address[], service: Service): readonly Address[] {
+function reachableBy(parsed: readonly Address[], service: Pick<Service, "via" | "family">): readonly Address[] {
 	const of = (family: Family) => parsed.filter((address) => address.family === family);
 	if (service.via !== null) return of(service.via);
 	const own = of(service.family);

@@ -3,8 +3,7 @@
 //
 // Must never: look at a load.
 
-import type { Backend, Service } from "../config/index.js";
-import { redirectionsOf } from "./redirections.js";
+import { type Backend, redirectionsOf, type Service } from "../config/index.js";
 
 const known = new WeakMap<readonly Service[], { readonly of: readonly Backend[]; readonly pools: Pools }>();
 

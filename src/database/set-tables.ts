@@ -4,7 +4,7 @@
 // Owns: rows and weights. A set that has not changed is not computed again: the caller keeps the result.
 // Must never: depend on another set, beyond the ids that targets have.
 
-import type { Redirection, Service } from "../config/index.js";
+import { type Redirection, redirectionsOf, type Service } from "../config/index.js";
 import {
 	type Candidate,
 	DENY,
@@ -19,7 +19,6 @@ import {
 } from "../policy/index.js";
 import { type Target, targetsOf } from "./lookup.js";
 import type { Snapshot } from "./records.js";
-import { redirectionsOf } from "./redirections.js";
 import { type ImposedStates, type MergedState, mergedStates, serving } from "./serving.js";
 
 /** What loads and links have made of the configured weights. What is not named is as configured. */

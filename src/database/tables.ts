@@ -16,6 +16,7 @@ import {
 	parsePrefix,
 	parseServiceAddress,
 	type Redirection,
+	redirectionsOf,
 	type Service,
 	type State,
 	type Terms,
@@ -40,7 +41,6 @@ import { directEndpoints } from "./endpoints.js";
 import { nextEpochs, type TargetEpochs } from "./epochs.js";
 import type { TableIds } from "./ids.js";
 import type { Snapshot } from "./records.js";
-import { redirectionsOf } from "./redirections.js";
 import type { ImposedStates } from "./serving.js";
 import { type ServingSet, SetCompiler, type SetTables, type Shares, servingSet } from "./set-tables.js";
 import type { TargetSet } from "./target-sets.js";

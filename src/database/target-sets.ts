@@ -9,8 +9,7 @@
 // Must never: give one set to services whose targets differ in any field.
 
 import { createHash } from "node:crypto";
-import type { Service } from "../config/index.js";
-import { redirectionsOf } from "./redirections.js";
+import { redirectionsOf, type Service } from "../config/index.js";
 
 /** Targets, each service's counted by itself, up to which no service shares any. The kernel's engine has counters of its own
  * for as many. */

@@ -4,8 +4,8 @@
  * Owns: the state of health, and that each change of it is reported and published.
  * Must never: judge an observation; health/machine.ts does.
  */
-import type { Config, Probe, Service } from "../config/index.js";
-import { redirectionsOf, type Target } from "../database/index.js";
+import { type Config, type Probe, redirectionsOf, type Service } from "../config/index.js";
+import { addressesFor, type Target } from "../database/index.js";
 import {
 	ALL_UNKNOWN,
 	type AssessedState,
@@ -30,6 +30,7 @@ import {
 import type { UnboundPort } from "../load/index.js";
 import type { Check, MemberEvent } from "../member/role.js";
 import type { ProbePlace } from "./probe/prober.js";
+import { timeOfDay } from "./time-of-day.js";
 
 export interface HealthMonitorOptions {
 	readonly config: Config;
@@ -142,7 +143,7 @@ export class HealthMonitor {
 			if (place?.backend !== backend) return [];
 			const missing = named.has(subject);
 			const what = `at ${place.protocol} port ${place.port} of ${backend}`;
-			const detail = missing ? `nothing listens ${what} since ${timeText()}` : `a socket is ${what}`;
+			const detail = missing ? `nothing listens ${what} since ${timeOfDay()}` : `a socket is ${what}`;
 			// The kernel of a backend ends a dead program's TCP connections, and a living one may finish its own.
 			return [{ subject, kind: "port", passed: !missing, at, drains: place.protocol === "tcp", detail }];
 		});
@@ -157,7 +158,7 @@ export class HealthMonitor {
 		if (place === undefined || place.probe === null) return;
 		const { rise, fall } = place.probe;
 		const last = this.#lastProbes.get(subject);
-		const failingSince = result.passed ? undefined : (last?.failingSince ?? timeText());
+		const failingSince = result.passed ? undefined : (last?.failingSince ?? timeOfDay());
 		const sent = (last?.sent ?? 0) + 1;
 		const failed = (last?.failed ?? 0) + (result.passed ? 0 : 1);
 		this.#lastProbes.set(subject, { ...result, at, failingSince, sent, failed });
@@ -267,16 +268,14 @@ export class HealthMonitor {
 	probePlaces({ services, backends }: Config): ProbePlace[] {
 		const found = new Map<string, ProbePlace>();
 		for (const service of services) {
-			const { key, name, address, port, protocol, family, via, health } = service;
+			const { key, name, address, port, protocol, health } = service;
 			if (health.probe === null) continue;
-			for (const { choices } of [service.redirection, ...service.rules.map((rule) => rule.redirection)])
+			for (const { choices } of redirectionsOf(service))
 				for (const choice of choices) {
 					const backend = backends.find((one) => one.name === choice.backend);
 					const subject = serviceSubject(choice.backend, key, choice.port);
 					if (backend === undefined || backend.state !== "active" || found.has(subject)) continue;
-					const of = (wanted: 4 | 6) => backend.addresses.filter((one) => one.includes(":") === (wanted === 6));
-					const own = of(via ?? family);
-					const addresses = own.length > 0 || via !== null ? own : backend.addresses;
+					const addresses = addressesFor(backend, service);
 					if (addresses.length === 0) continue;
 					const where = { address, port, protocol };
 					found.set(subject, {
@@ -340,9 +339,4 @@ function placesOf(service: Service): ReadonlyMap<string, Place> {
 
 function sessionsOf({ health, drains }: TargetHealth) {
 	return health === "unhealthy" ? { sessions: drains ? "stay" : "move" } : {};
-}
-
-/** "12:01:07", of local time. */
-function timeText(): string {
-	return new Date().toTimeString().slice(0, 8);
 }

@@ -7,7 +7,7 @@
  * Must never: publish tables whose ids are not persisted, where the engine's sessions outlive this process.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Config } from "../config/index.js";
+import { type Config, redirectionsOf } from "../config/index.js";
 import {
 	type Compiled,
 	compileSteps,
@@ -16,7 +16,6 @@ import {
 	leftTargets,
 	newTableIds,
 	readSnapshot,
-	redirectionsOf,
 	type Snapshot,
 	type StaticStore,
 	shapesOf,
