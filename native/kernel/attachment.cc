@@ -3,10 +3,8 @@
 // attachment.cc - see the header.
 #include "kernel/attachment.h"
 
+#include <algorithm>
 #include <cerrno>
-#include <cstdarg>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <net/if.h>
 #include <unistd.h>
@@ -15,6 +13,7 @@
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
 
+#include "kernel/libbpf_warnings.h"
 #include "kernel/running_program.h"
 
 namespace shunt
@@ -37,35 +36,22 @@ static bool query(u32 ifindex, struct bpf_xdp_query_opts *state)
 	return bpf_xdp_query((int)ifindex, 0, state) == 0;
 }
 
-// What libbpf prints of a failed netlink request: the driver's own sentence (extended acknowledgement).
-static thread_local std::string kernel_sentence;
-
-static int keep_kernel_sentence(enum libbpf_print_level, const char *format, va_list arguments)
-{
-	char *text;
-
-	if (!strstr(format, "Kernel error message") || vasprintf(&text, format, arguments) < 0)
-		return 0;
-	kernel_sentence = text;
-	free(text);
-	return 0;
-}
-
 // Why the driver refuses the program. A link's creation returns errno alone; the same request by netlink, which must fail for
-// the same reason, returns a sentence. Empty if the driver has none.
+// the same reason, returns the driver's own sentence (extended acknowledgement), which libbpf prints. Empty if it has none.
 static std::string driver_sentence(u32 ifindex, int program_fd, XdpMode mode)
 {
-	libbpf_print_fn_t printer = libbpf_set_print(keep_kernel_sentence);
+	constexpr const char *PREFIX = "Kernel error message: ";
 	u32 flags = flag_of(mode);
 
-	kernel_sentence.clear();
+	begin_libbpf_warnings();
 	if (!bpf_xdp_attach((int)ifindex, program_fd, flags | XDP_FLAGS_UPDATE_IF_NOEXIST, nullptr))
 		bpf_xdp_detach((int)ifindex, flags, nullptr);
-	libbpf_set_print(printer);
-	size_t begin = kernel_sentence.find(": ");
-	size_t end = kernel_sentence.find_last_not_of(" .\n");
-
-	return begin == std::string::npos ? "" : kernel_sentence.substr(begin + 2, end - begin - 1);
+	size_t begin = libbpf_warnings().find(PREFIX);
+	if (begin == std::string::npos)
+		return "";
+	std::string sentence = libbpf_warnings().substr(begin + strlen(PREFIX));
+	sentence.resize(std::min(sentence.find('\n'), sentence.size()));
+	return sentence.substr(0, sentence.find_last_not_of(" .") + 1);
 }
 
 Result<std::unique_ptr<Attachment>> Attachment::attach(const std::string &interface, int program_fd, XdpMode mode)

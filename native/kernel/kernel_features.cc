@@ -4,7 +4,6 @@
 #include "kernel/kernel_features.h"
 
 #include <cerrno>
-#include <cstdarg>
 #include <initializer_list>
 
 #include <bpf/bpf.h>
@@ -12,6 +11,7 @@
 #include <linux/bpf.h>
 
 #include "datapath/types.h"
+#include "kernel/libbpf_warnings.h"
 #include "linux/descriptor.h"
 
 namespace shunt
@@ -111,17 +111,12 @@ bool has_tc_helpers()
 	                    BPF_FUNC_ringbuf_output, BPF_FUNC_ktime_get_boot_ns});
 }
 
-int print_nothing(libbpf_print_level, const char *, va_list)
-{
-	return 0;
-}
-
 } // namespace
 
 std::vector<KernelFeature> kernel_features()
 {
-	libbpf_print_fn_t printer = libbpf_set_print(print_nothing);
-	std::vector<KernelFeature> features = {
+	begin_libbpf_warnings(); // nothing is printed
+	return {
 		{"XDP for frames in several buffers", "5.18", true, false, has_frags()},
 		{"the helper functions of its XDP programs", "5.18", true, false, has_xdp_helpers()},
 		{"atomic BPF instructions", "5.12", true, false, has_atomics()},
@@ -130,9 +125,6 @@ std::vector<KernelFeature> kernel_features()
 		{"BPF ring buffers", "5.8", false, true, has_ring_buffer()},
 		{"BPF arrays in shared memory", "5.5", true, false, has_mmapable_arrays()},
 	};
-
-	libbpf_set_print(printer);
-	return features;
 }
 
 } // namespace shunt

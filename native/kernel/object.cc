@@ -15,6 +15,7 @@
 #include <bpf/libbpf.h>
 
 #include "kernel/bpf/state.h"
+#include "kernel/libbpf_warnings.h"
 #include <shunt.skel.h> // made by kernel/bpf/build
 
 namespace shunt
@@ -23,33 +24,16 @@ namespace shunt
 namespace
 {
 
-// libbpf prints through one function of the whole process. Its last warnings are kept for each thread: they name what the
-// verifier or the kernel refused, where errno is EINVAL only.
-thread_local std::string warnings;
-
-int keep_warning(enum libbpf_print_level level, const char *format, va_list arguments)
-{
-	char *text; // the verifier's log comes in one piece
-
-	if (level != LIBBPF_WARN || vasprintf(&text, format, arguments) < 0)
-		return 0;
-	warnings += text;
-	free(text);
-	if (warnings.size() > 65536)
-		warnings.erase(0, warnings.size() - 65536);
-	return 0;
-}
-
 void begin_warnings()
 {
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-	libbpf_set_print(keep_warning);
-	warnings.clear();
+	begin_libbpf_warnings();
 }
 
 // The verifier's message is the line before its count of instructions; elsewhere the first line says the most.
 std::string main_warning()
 {
+	const std::string &warnings = libbpf_warnings();
 	size_t end = warnings.find("\nprocessed ");
 
 	if (end == std::string::npos)
@@ -63,7 +47,8 @@ Status with_warning(const std::string &step, int error)
 {
 	Status status = Status::system(step, error);
 
-	return warnings.empty() ? status : Status::error(status.message() + " (libbpf: " + main_warning() + ")");
+	return libbpf_warnings().empty() ? status
+	                                 : Status::error(status.message() + " (libbpf: " + main_warning() + ")");
 }
 
 std::string map_named(const char *map)
@@ -155,7 +140,7 @@ Status Object::set_attach_target(const char *program, int target_fd, const char 
 {
 	bpf_program *found = bpf_object__find_program_by_name(object_, program);
 
-	warnings.clear();
+	begin_libbpf_warnings();
 	int failed = found ? bpf_program__set_attach_target(found, target_fd, function) : -ENOENT;
 	if (failed)
 		return with_warning(what_ + " cannot be attached to " + function, failed);
@@ -172,7 +157,7 @@ void Object::exclude(const char *program)
 
 Status Object::load()
 {
-	warnings.clear();
+	begin_libbpf_warnings();
 	int failed = bpf_object__load(object_);
 	if (!failed)
 		return {};
