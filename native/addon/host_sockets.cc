@@ -6,8 +6,8 @@
 // Must never: query the kernel on JavaScript's thread.
 #include <netinet/in.h>
 
-#include "addon/failure.h"
 #include "addon/fields.h"
+#include "addon/promise_job.h"
 #include "linux/bound_sockets.h"
 
 namespace shunt
@@ -16,46 +16,21 @@ namespace shunt
 namespace
 {
 
-class BoundSocketsJob : public Napi::AsyncWorker
+Napi::Value sockets_value(Napi::Env env, const std::vector<BoundSocket> &sockets)
 {
-public:
-	BoundSocketsJob(Napi::Env env, uint8_t protocol, std::vector<uint16_t> ports)
-	    : Napi::AsyncWorker(env, "shunt bound sockets"), deferred_(Napi::Promise::Deferred::New(env)),
-	      protocol_(protocol), ports_(std::move(ports))
-	{
+	Napi::Array array = Napi::Array::New(env);
+
+	for (const BoundSocket &socket : sockets) {
+		Napi::Object one = Napi::Object::New(env);
+
+		one.Set("protocol", socket.protocol == IPPROTO_TCP ? "tcp" : "udp");
+		one.Set("address", Napi::Buffer<uint8_t>::Copy(env, socket.address.bytes.data(), 16));
+		one.Set("port", socket.port);
+		one.Set("both", socket.both);
+		array[array.Length()] = one;
 	}
-
-	Napi::Promise promise() const { return deferred_.Promise(); }
-
-	void Execute() override { result_ = bound_sockets(protocol_, ports_); }
-
-	void OnOK() override
-	{
-		if (!result_.ok()) {
-			deferred_.Reject(error_of(Env(), result_.status()).Value());
-			return;
-		}
-		Napi::Array array = Napi::Array::New(Env());
-		for (const BoundSocket &socket : *result_) {
-			Napi::Object one = Napi::Object::New(Env());
-
-			one.Set("protocol", socket.protocol == IPPROTO_TCP ? "tcp" : "udp");
-			one.Set("address", Napi::Buffer<uint8_t>::Copy(Env(), socket.address.bytes.data(), 16));
-			one.Set("port", socket.port);
-			one.Set("both", socket.both);
-			array[array.Length()] = one;
-		}
-		deferred_.Resolve(array);
-	}
-
-	void OnError(const Napi::Error &error) override { deferred_.Reject(error.Value()); }
-
-private:
-	Napi::Promise::Deferred deferred_;
-	uint8_t protocol_;
-	std::vector<uint16_t> ports_;
-	Result<std::vector<BoundSocket>> result_ = std::vector<BoundSocket>();
-};
+	return array;
+}
 
 } // namespace
 
@@ -75,10 +50,10 @@ Napi::Value bound_sockets_binding(const Napi::CallbackInfo &info)
 			return throw_problem(info.Env(), "a port of boundSockets must be from 1 to 65535");
 		ports.push_back((uint16_t)port);
 	}
-	auto *job = new BoundSocketsJob(info.Env(), protocol == "tcp" ? IPPROTO_TCP : IPPROTO_UDP, std::move(ports));
-	Napi::Promise promise = job->promise();
-	job->Queue(); // deletes itself
-	return promise;
+	uint8_t number = protocol == "tcp" ? IPPROTO_TCP : IPPROTO_UDP;
+	return PromiseJob<std::vector<BoundSocket>>::start(
+		info.Env(), "shunt bound sockets",
+		[number, ports = std::move(ports)] { return bound_sockets(number, ports); }, sockets_value);
 }
 
 } // namespace shunt

@@ -4,8 +4,8 @@
 //
 // Owns: the translation of linux/tcp_sessions.h.
 // Must never: query the kernel on JavaScript's thread.
-#include "addon/failure.h"
 #include "addon/fields.h"
+#include "addon/promise_job.h"
 #include "linux/tcp_sessions.h"
 
 namespace shunt
@@ -16,39 +16,14 @@ namespace
 
 constexpr u32 ENDPOINTS_MAX = 1 << 20;
 
-class TcpSessionsJob : public Napi::AsyncWorker
+Napi::Value counts_value(Napi::Env env, const std::vector<uint32_t> &counts)
 {
-public:
-	TcpSessionsJob(Napi::Env env, std::vector<TcpEndpoint> endpoints)
-	    : Napi::AsyncWorker(env, "shunt TCP sessions"), deferred_(Napi::Promise::Deferred::New(env)),
-	      endpoints_(std::move(endpoints))
-	{
-	}
+	Napi::Uint32Array array = Napi::Uint32Array::New(env, counts.size());
 
-	Napi::Promise promise() const { return deferred_.Promise(); }
-
-	void Execute() override { result_ = tcp_sessions(endpoints_); }
-
-	void OnOK() override
-	{
-		if (!result_.ok()) {
-			deferred_.Reject(error_of(Env(), result_.status()).Value());
-			return;
-		}
-		const std::vector<uint32_t> &counts = *result_;
-		Napi::Uint32Array array = Napi::Uint32Array::New(Env(), counts.size());
-		for (size_t i = 0; i < counts.size(); i++)
-			array[i] = counts[i];
-		deferred_.Resolve(array);
-	}
-
-	void OnError(const Napi::Error &error) override { deferred_.Reject(error.Value()); }
-
-private:
-	Napi::Promise::Deferred deferred_;
-	std::vector<TcpEndpoint> endpoints_;
-	Result<std::vector<uint32_t>> result_ = std::vector<uint32_t>();
-};
+	for (size_t i = 0; i < counts.size(); i++)
+		array[i] = counts[i];
+	return array;
+}
 
 } // namespace
 
@@ -74,10 +49,9 @@ Napi::Value tcp_sessions_binding(const Napi::CallbackInfo &info)
 	}
 	if (!Fields::problem().empty())
 		return throw_problem(info.Env(), Fields::problem());
-	auto *job = new TcpSessionsJob(info.Env(), std::move(endpoints));
-	Napi::Promise promise = job->promise();
-	job->Queue(); // deletes itself
-	return promise;
+	return PromiseJob<std::vector<uint32_t>>::start(
+		info.Env(), "shunt TCP sessions",
+		[endpoints = std::move(endpoints)] { return tcp_sessions(endpoints); }, counts_value);
 }
 
 } // namespace shunt

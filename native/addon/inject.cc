@@ -4,11 +4,11 @@
 //
 // Owns: the translation of user/injector.h.
 // Must never: block JavaScript's thread.
-#include <optional>
+#include <atomic>
 
 #include "addon/exports.h"
-#include "addon/failure.h"
 #include "addon/fields.h"
+#include "addon/promise_job.h"
 #include "user/injector.h"
 
 namespace shunt
@@ -17,44 +17,16 @@ namespace shunt
 namespace
 {
 
-class InjectJob : public Napi::AsyncWorker
+Napi::Value injection_value(Napi::Env env, const InjectionResult &from)
 {
-public:
-	InjectJob(Napi::Env env, Injection injection)
-	    : Napi::AsyncWorker(env, "shunt inject"), deferred_(Napi::Promise::Deferred::New(env)),
-	      injection_(std::move(injection))
-	{
-	}
+	Napi::Object result = Napi::Object::New(env);
 
-	Napi::Promise promise() const { return deferred_.Promise(); }
-
-	void Execute() override
-	{
-		result_ = inject(injection_, never_);
-		if (!result_->ok())
-			SetError(result_->status().message());
-	}
-
-	void OnOK() override
-	{
-		Napi::Object result = Napi::Object::New(Env());
-		const InjectionResult &from = **result_;
-
-		result.Set("sent", (double)from.sent);
-		result.Set("full", (double)from.full);
-		result.Set("refused", (double)from.refused);
-		result.Set("seconds", from.seconds);
-		deferred_.Resolve(result);
-	}
-
-	void OnError(const Napi::Error &) override { deferred_.Reject(error_of(Env(), result_->status()).Value()); }
-
-private:
-	Napi::Promise::Deferred deferred_;
-	Injection injection_;
-	std::optional<Result<InjectionResult>> result_; // set by Execute()
-	std::atomic<bool> never_ = false;
-};
+	result.Set("sent", (double)from.sent);
+	result.Set("full", (double)from.full);
+	result.Set("refused", (double)from.refused);
+	result.Set("seconds", from.seconds);
+	return result;
+}
 
 } // namespace
 
@@ -85,10 +57,14 @@ Napi::Value inject_binding(const Napi::CallbackInfo &info)
 	if (!Fields::problem().empty())
 		return throw_problem(info.Env(), Fields::problem());
 
-	auto *job = new InjectJob(info.Env(), std::move(injection));
-	Napi::Promise promise = job->promise();
-	job->Queue(); // deletes itself
-	return promise;
+	return PromiseJob<InjectionResult>::start(
+		info.Env(), "shunt inject",
+		[injection = std::move(injection)] {
+			const std::atomic<bool> never = false;
+
+			return inject(injection, never);
+		},
+		injection_value);
 }
 
 } // namespace shunt
