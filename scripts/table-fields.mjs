@@ -95,8 +95,14 @@ function typeOf(field) {
 	};
 }
 
+/** Keys of a field. A comma in an unquoted `doc` would begin another. */
+const FIELD_KEYS = "name type in at bit count max optional default nullable ts from doc js".split(" ");
+
 for (const record of records)
 	for (const field of record.fields) {
+		for (const key of Object.keys(field))
+			if (!FIELD_KEYS.includes(key))
+				fail(`${record.name}.${field.name}: ${JSON.stringify(key)} is none of ${FIELD_KEYS}`);
 		field.js ??= camel(field.name);
 		const type = typeOf(field);
 		if (type === undefined) fail(`${record.name}.${field.name}: there is no type ${field.type}`);

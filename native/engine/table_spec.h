@@ -76,7 +76,7 @@ struct TableSpec {
 	};
 	struct Station {
 		u32 ifindex = 0; // Of the interface.
-		u8 mac[6] = {};  // Its own
+		u8 mac[6] = {};  // Its own, or one of those configured.
 	};
 	struct Limits {
 		u32 source = 8;  // To one source address.

@@ -134,7 +134,7 @@ export interface TableTarget {
 export interface TableStation {
 	/** Of the interface. */
 	readonly ifindex: number;
-	/** Its own */
+	/** Its own, or one of those configured. */
 	readonly mac: Buffer;
 }
 
