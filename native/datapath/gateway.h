@@ -82,14 +82,14 @@ SH_INLINE void sh_gateway_salt(const struct sh_frame *frame, struct sh_parsed *p
 SH_INLINE u8 sh_gateway_refuse(const struct sh_env *env, struct sh_frame *frame, struct sh_work *work,
                                const struct sh_service *service, u8 why)
 {
-	u32 answer;
+	u32 answered;
 
 	if (why == SH_R_denied ? work->choice.deny == SH_DENY_SILENT : service->flags & SH_SERVICE_REFUSES_SILENTLY)
 		return why;
 	work->env_copy = *env;
-	answer = sh_refuse(sh_packet_of(frame), work, &work->env_copy);
+	answered = sh_refuse(sh_packet_of(frame), work, &work->env_copy);
 	sh_frame_refresh(frame);
-	return answer == SH_R_refused ? (u8)answer : why;
+	return answered ? (u8)SH_R_refused : why;
 }
 
 SH_INLINE int sh_gateway_unserved(u8 reason)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * oversize.h - an IPv4 datagram that does not fit the link to its target, and which its sender allows to be fragmented (DF clear).
+ * oversize.h - an IPv4 datagram that does not fit the link to its target, and which its sender allows to be fragmented (DF
+ * clear).
  *
  * It is fragmented before it is encapsulated (RFC 4459, 3.1): each fragment is a packet of the tunnel like any other, and the
  * client's fragments are put together by the backend's host, as if the client had sent them so. Fragments of the outer packet

@@ -17,8 +17,8 @@
  *   sh_bucket4_at(env, i), sh_bucket6_at(env, i), sh_fragment_at(env, i)
  *                                 the tables that packets write: sessions and fragments
  *   sh_limit_at(env, i), sh_pending_redirect_at(env, i)
- *                                 the limits of answers, i below SH_LIMIT_CELLS, and what is to be told, i below SH_PENDING_REDIRECTS; NULL where
- *                                 there are none
+ *                                 the limits of answers, i below SH_LIMIT_CELLS, and what is to be told, i below
+ *                                 SH_PENDING_REDIRECTS; NULL where there are none
  *   sh_scratch(env)               SH_SCRATCH_BYTES of memory of this processor's own, zero at first, for one packet's time: BPF
  *                                 has 512 bytes of stack, for a whole chain of calls
  *   sh_cached_tag_at(env, i)        this processor's own, of SH_CACHED_TAGS; NULL where none are kept
@@ -29,8 +29,8 @@
  *                                 stage, in its caller
  *   sh_socket_listens(env, frame, flow)   does a local socket receive packets to the flow's destination?
  *   sh_socket_connected(env, frame, flow)   has this host a TCP connection of exactly this flow?
- *   sh_hand_over(frame, target)   hands a copy of the packet to what sends it in fragments (oversize.h); 0, or -1: none is there, or
- *                                 it has no room. In user space the pipeline finds such packets by their reason
+ *   sh_hand_over(frame, target)   hands a copy of the packet to what sends it in fragments (oversize.h); 0, or -1: none is
+ *                                 there, or it has no room. In user space the pipeline finds such packets by their reason
  *   sh_length(frame)              bytes of the whole packet
  *   sh_beyond(frame, n)           is the packet shorter than n bytes? Its headers lie in one piece from data to end, and in
  *                                 the kernel the rest of a jumbo frame may lie elsewhere

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * refuse.h - the answer to a packet that no target is to serve: a service without an active target for its source.
+ * refuse.h - the answer to a packet that no target is to serve: its service has no active target for its source, or denies
+ * the source.
  *
  *     TCP    a reset (RFC 9293 3.10.7.1, as of a closed port)
  *     UDP    ICMP or ICMPv6 port unreachable (RFC 1122 3.2.2.1, RFC 4443 3.1), which quotes the headers
  *
- * Owns: these answers, from the service's address to the packet's source, back over the link it came from. A packet that is
- * not to be answered, or not now, leaves by SH_R_no_target.
+ * Owns: these answers, from the service's address to the packet's source, back over the link it came from.
  * Must never: be longer than the packet it answers, or answer a reset, an ICMP error or a fragment (RFC 1122 3.2.2; frames to
  * several stations have passed, station.h). Answers count against the rate limit of all answers.
  */
@@ -158,7 +158,7 @@ SH_INLINE int sh_refuse_tcp(struct sh_frame *frame, const struct sh_parsed *p)
 	return 0;
 }
 
-/* Turns the frame into the answer, SH_R_refused; or SH_R_no_target. Every pointer into the packet is void afterwards. */
+/* Turns the frame into the answer. Every pointer into the packet is void afterwards. 0: it is not to be answered, or not now. */
 SH_STAGE_ALONE u32 sh_refuse(sh_packet *packet, struct sh_work *work, const struct sh_env *env_copy)
 {
 	const struct sh_parsed *p;
@@ -166,15 +166,13 @@ SH_STAGE_ALONE u32 sh_refuse(sh_packet *packet, struct sh_work *work, const stru
 	struct sh_env env;
 
 	if (!packet || !work || !env_copy || sh_env_restore(env_copy, &env))
-		return SH_R_no_target;
+		return 0;
 	p = &work->passage.parsed;
 	frame = sh_frame_of(packet, &room);
 	if (p->icmp_error || p->fragmentation != SH_WHOLE ||
 	    !sh_rate_limit_allow(&env, sh_control(&env), &p->flow.source))
-		return SH_R_no_target;
-	if (p->protocol == SH_TCP)
-		return sh_refuse_tcp(frame, p) ? SH_R_no_target : SH_R_refused;
-	return sh_refuse_udp(frame, p) ? SH_R_no_target : SH_R_refused;
+		return 0;
+	return p->protocol == SH_TCP ? !sh_refuse_tcp(frame, p) : !sh_refuse_udp(frame, p);
 }
 
 #endif

@@ -43,7 +43,8 @@ SH_INLINE u16 sh_choose_target(const struct sh_env *env, struct sh_env *env_copy
 }
 
 /* Steps 4 and 5 of the packet `p`. A TCP connection that is not known here (its session ended, or it came by another gateway)
- * goes by its row, where every gateway sends it; a backend that does not know it either may send it on (backend.h). `other`, if it is not 0, is the target that the client is to have now, since its own has failed it (R8). */
+ * goes by its row, where every gateway sends it; a backend that does not know it either may send it on (backend.h). `other`,
+ * if it is not 0, is the target that the client is to have now, since its own has failed it (R8). */
 SH_INLINE struct sh_assignment sh_assign_target(const struct sh_env *env, struct sh_env *env_copy,
                                                 struct sh_choice *choice, const struct sh_service *service,
                                                 const struct sh_flow *flow, const struct sh_session_key *key, u16 other,

@@ -10,6 +10,7 @@
 
 #include "datapath/header.h"
 #include "datapath/lookup/hash.h"
+#include "datapath/lookup/prefix.h"
 #include "datapath/lookup/wide.h"
 #include "datapath/platform.h"
 

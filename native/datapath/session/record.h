@@ -119,8 +119,9 @@ SH_INLINE u32 sh_session_period(const struct sh_service *service, u8 flags)
 	return (flags & SH_SESSION_STATE) == SH_SESSION_OPEN ? service->idle_ticks : service->idle_transitory_ticks;
 }
 
-/* A packet of a live session: its time, the state that `marks` (passage.h) bring it to, and from the second packet on the mark that the flow is not a one-packet flood. Returns 0 when
- * the session has changed since it was read. A time that is ahead stays: the session ends at the later of both. */
+/* A packet of a live session: its time, the state that `marks` (passage.h) bring it to, and from the second packet on the mark
+ * that the flow is not a one-packet flood. Returns 0 when the session has changed since it was read. A time that is ahead
+ * stays: the session ends at the later of both. */
 SH_INLINE int sh_session_touch(struct sh_session4 *slot, union sh_session_value seen, u32 now, u8 marks)
 {
 	union sh_session_value next = seen;

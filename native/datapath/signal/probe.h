@@ -15,7 +15,8 @@
 #include "datapath/signal/reply.h"
 #include "datapath/work.h"
 
-/* Checks the probe in work->question, which is about a service and an address of this host's (sh_probe), and whose header then becomes its answer's. SH_CONTINUE, or the reason of a refusal. */
+/* Checks the probe in work->signal, which is about a service and an address of this host's (sh_probe), and whose header then
+ * becomes its answer's. SH_CONTINUE, or the reason of a refusal. */
 SH_STAGE_ALONE u32 sh_probe_check(const struct sh_env *env_copy, struct sh_work *work)
 {
 	const struct sh_control *control;
