@@ -2,6 +2,7 @@
 //
 // aging.cc - the aging sweep: R9's periodic check, in slices, beside running workers and without a system call.
 #include "datapath/session/insert.h"
+#include "engine/session_env.h"
 #include "engine/sessions.h"
 
 namespace shunt
@@ -27,20 +28,7 @@ struct Record {
 class Duplicates
 {
 public:
-	Duplicates(const Sessions &sessions, const sh_tables &tables)
-	    : env_{0,
-	           &tables,
-	           sessions.bucket4(),
-	           sessions.bucket6(),
-	           sessions.fragments(),
-	           nullptr,
-	           nullptr,
-	           nullptr,
-	           nullptr,
-	           nullptr,
-	           0}
-	{
-	}
+	Duplicates(const Sessions &sessions, const sh_tables &tables) : env_(session_env(sessions, &tables)) {}
 
 	// Of two records of this flow the one that look-ups do not reach; no slot: there is one record only.
 	Record unreachable(const sh_session4 *slot, u8 family) const

@@ -2,6 +2,7 @@
 //
 // explain.cc - follows sh_gateway and sh_direct of datapath/program.h step by step, reading only.
 #include "engine/explain.h"
+#include "engine/session_env.h"
 
 #include "datapath/lookup/choose.h"
 #include "datapath/reasons.h"
@@ -85,17 +86,7 @@ Explanation explain(const sh_tables *tables, const Sessions &sessions, const sh_
 {
 	sh_flow flow = of;
 	u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)] = {};
-	sh_env env = {now_ns,
-	              tables,
-	              sessions.bucket4(),
-	              sessions.bucket6(),
-	              sessions.fragments(),
-	              nullptr,
-	              nullptr,
-	              nullptr,
-	              scratch,
-	              nullptr,
-	              0};
+	sh_env env = session_env(sessions, tables, scratch, now_ns);
 	const struct sh_control *control = sh_control(&env);
 	Explanation e = {};
 

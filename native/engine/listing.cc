@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // listing.cc - sessions as rows for display, their removal by an operator, and their copy to a table of another size.
+#include "engine/session_env.h"
 #include "engine/sessions.h"
 
 #include <algorithm>
@@ -65,8 +66,7 @@ std::vector<SessionRow> list_sessions(const Sessions &sessions, const SessionFil
 u64 copy_sessions(const Sessions &from, const Sessions &to, const sh_tables &tables)
 {
 	u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)] = {};
-	sh_env env = {0,       &tables, to.bucket4(), to.bucket6(), to.fragments(), nullptr, nullptr, nullptr, scratch,
-	              nullptr, 0};
+	sh_env env = session_env(to, &tables, scratch);
 	u64 lost = 0;
 
 	from.walk(0, from.buckets(), [&](sh_session4 *slot, u8 family) {

@@ -58,8 +58,8 @@ static Status check_services(const TableSpec &spec, std::vector<bool> *ids)
 			                     " ranges of ports");
 		if (s.address_length == 0)
 			return wrong("services", i, "has a prefix of all addresses");
-		lengths.insert(s.address_length);
-		lengths.erase(128);
+		if (s.address_length < 128)
+			lengths.insert(s.address_length);
 		if (lengths.size() > SH_ADDRESS_LENGTHS)
 			return wrong("services", i,
 			             "brings the services to more than " + std::to_string(SH_ADDRESS_LENGTHS) +

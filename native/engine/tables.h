@@ -22,6 +22,8 @@ struct SessionGeometry {
 	u32 buckets4 = 1;
 	u32 buckets6 = 1;
 	u32 fragments = 1;
+
+	bool operator==(const SessionGeometry &) const = default;
 };
 
 class TableBlock

@@ -59,16 +59,11 @@ struct Loaded {
 
 thread_local std::unique_ptr<Loaded> spare;
 
-bool same(const SessionGeometry &a, const SessionGeometry &b)
-{
-	return a.buckets4 == b.buckets4 && a.buckets6 == b.buckets6 && a.fragments == b.fragments;
-}
-
 Result<std::unique_ptr<Loaded>> loaded_for(const KernelProgramOptions &options, const TableCapacity &capacity)
 {
 	std::unique_ptr<Loaded> loaded = std::move(spare);
 
-	if (loaded && same(loaded->memory.geometry(), options.geometry)) {
+	if (loaded && loaded->memory.geometry() == options.geometry) {
 		if (Status status = loaded->program->reset(loaded->memory); !status.ok())
 			return status;
 		return loaded;

@@ -35,9 +35,7 @@ Status KernelEngine::open()
 			return Status::system(options_.pins + " cannot be created", errno);
 		adopted_ = !options_.fresh && memory_.adopt(options_.pins);
 	}
-	if (adopted_ &&
-	    (memory_.geometry().buckets4 != geometry.buckets4 || memory_.geometry().buckets6 != geometry.buckets6 ||
-	     memory_.geometry().fragments != geometry.fragments)) {
+	if (adopted_ && memory_.geometry() != geometry) {
 		earlier_ = std::make_unique<KernelMemory>();
 		earlier_->swap(memory_);
 	}

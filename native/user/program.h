@@ -22,7 +22,8 @@ struct ProgramResult {
 // Runs the packet program over `count` ingress frames, at most BATCH.
 void run_program(const sh_env &env, sh_frame *frames, ProgramResult *results, u32 count);
 
-// A fragment of a datagram that left by SH_R_fragmented, for that datagram's target. Returns SH_R_fragmented, or why it is not sent.
+// A fragment of a datagram that left by SH_R_fragmented, for that datagram's target. Returns SH_R_fragmented, or why it is not
+// sent.
 u8 run_fragment(const sh_env &env, sh_frame *fragment, u16 target);
 
 // Notes an egress frame in the session table. *signal: its receiver is due a signal, which write_signal() composes.

@@ -11,6 +11,7 @@
 #include <doctest/doctest.h>
 
 #include "datapath/session/insert.h"
+#include "engine/session_env.h"
 #include "fixtures.h"
 #include "kernel/kernel_program.h"
 #include "linux/clock.h"
@@ -184,11 +185,7 @@ TEST_CASE("sent: R9: the sweep ends a TCP session by its state: half-open and cl
 		spec.services[0].idle_transitory_ms = 2000;
 		t.block = build_tables(spec, t.sessions.geometry());
 		u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)] = {};
-		sh_env env = {};
-		env.tables = t.block->tables();
-		env.bucket4 = t.sessions.bucket4();
-		env.bucket6 = t.sessions.bucket6();
-		env.scratch = scratch;
+		sh_env env = session_env(t.sessions, t.block->tables(), scratch);
 		flow.family = SH_IPV4;
 		flow.source = client(1);
 		flow.source_port = port++;
@@ -302,17 +299,7 @@ TEST_CASE("sent: R10: records count as flows, or as senders where the service is
 	Table t(20000);
 	const sh_tables *tables = t.set(30000, 0, true);
 	u64 scratch[SH_SCRATCH_BYTES / sizeof(u64)] = {};
-	sh_env env = {0,
-	              tables,
-	              t.sessions.bucket4(),
-	              t.sessions.bucket6(),
-	              t.sessions.fragments(),
-	              nullptr,
-	              nullptr,
-	              nullptr,
-	              scratch,
-	              nullptr,
-	              0};
+	sh_env env = session_env(t.sessions, tables, scratch);
 
 	for (u32 i = 0; i < 1000; i++) // 100 senders with ten flows each, to two targets
 		for (u16 target : {1, 2}) {

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include "datapath/session/insert.h"
+#include "engine/session_env.h"
 #include "engine/sessions.h"
 #include "fixtures.h"
 
@@ -25,10 +26,7 @@ struct Fixture {
 		CHECK(sessions.allocate(records4, records6, 16));
 		block = build_tables(spec_of_one_service(), sessions.geometry());
 		CHECK(block);
-		env.tables = block->tables();
-		env.bucket4 = sessions.bucket4();
-		env.bucket6 = sessions.bucket6();
-		env.fragments = sessions.fragments();
+		env = session_env(sessions, block->tables());
 	}
 
 	struct sh_session_key key(u32 i, u8 family = SH_IPV4)
