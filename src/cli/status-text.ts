@@ -177,7 +177,7 @@ function unhealthyTargets({ loads, services }: Status): string[] {
 		service.targets
 			.filter(({ backend, health }) => health === "unhealthy" && !dead.has(backend))
 			.map(({ backend, state, healthReason }) => {
-				const name = `${service.name} ${service.protocol} ${endpoint(service.address, service.port)}`;
+				const name = `${service.name} ${service.protocol} ${endpoint(service.address, service.ports)}`;
 				const sessions = state === "draining" ? "its sessions stay, new ones go elsewhere" : "its sessions move";
 				return `${name} at ${backend} is unhealthy: ${healthReason}; ${sessions}`;
 			}),
