@@ -28,6 +28,21 @@ describe("the machine: failures", () => {
 		expect(b.to()).toEqual(B3);
 	});
 
+	test("R8: if the gateway knows no other target, the service stays with it for 30 s, not for as long as with a gateway that never redirects", () => {
+		const b = new Bench();
+		const ticket = b.bind(B1, FLAG.leased, { lease: 60 });
+		b.route();
+		b.machine.refused(b.turn, B1);
+		b.receive(b.header("redirect", SERVICE, FLAG.failure, { nonce: ticket.nonce }));
+		expect(b.events).toEqual([{ name: "plain", why: "not-expected", until: b.now + 30_000 }]);
+		b.after(29_999);
+		expect(b.to()).toEqual(SERVICE);
+		expect(b.effects).toEqual([]);
+		b.after(1);
+		b.to();
+		expect(kinds(b.effects)).toEqual(["query"]);
+	});
+
 	test("R21: a target that leaves datagrams unanswered is probed three times, then it has failed", () => {
 		const b = new Bench();
 		b.bind(B1, FLAG.leased, { lease: 60 });

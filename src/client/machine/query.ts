@@ -3,6 +3,7 @@
 import { capability, FLAG } from "../../wire/index.js";
 import type { Binding } from "../cache.js";
 import { postponeRenewal } from "./path.js";
+import type { Settings } from "./settings.js";
 import { NO_QUERY, type Query, type Step } from "./state.js";
 
 const MAX_ANSWERED = 16;
@@ -41,9 +42,14 @@ export function endUnanswered(step: Step): void {
 		return;
 	}
 	if (flow.trial.state !== "none") return;
-	// A gateway that has answered before has the capability, so it is queried again sooner.
-	cache.plainUntil = now + (query.state === "capability" ? settings.plainMs : settings.barMs);
+	cache.plainUntil = now + plainFor(query.state, settings);
 	step.notify({ name: "plain", why: "no-capability", until: cache.plainUntil });
+}
+
+/** After a query that led nowhere. A gateway that has redirected before is queried again sooner: it has the capability,
+ * and that it knows no other target now does not last. */
+export function plainFor(query: Query["state"], { plainMs, barMs }: Settings): number {
+	return query === "capability" ? plainMs : barMs;
 }
 
 /** Any state → none: the query with this nonce is answered. */

@@ -4,9 +4,9 @@ import { type Endpoint, type Header, sameEndpoint } from "../../wire/index.js";
 import type { Term } from "../cache.js";
 import type { Declined } from "./events.js";
 import { renew, unbind } from "./path.js";
-import { endAnswered, reportFailure } from "./query.js";
+import { endAnswered, plainFor, reportFailure } from "./query.js";
 import { grantedBy, isGateway, isInWindow, reasonToDecline } from "./rules.js";
-import { NO_TRIAL, type Step } from "./state.js";
+import { NO_TRIAL, type Query, type Step } from "./state.js";
 import { watchPath } from "./time.js";
 import { startTrial } from "./trial.js";
 
@@ -32,11 +32,11 @@ export function onRedirect(step: Step, header: Header, from: Endpoint): void {
 
 	const granted = grantedBy(header, now, settings);
 	const declined = reasonToDecline(granted, service, settings, now);
-	if (declined !== undefined) decline(step, declined);
+	if (declined !== undefined) decline(step, declined, query.state);
 	else if (path.state !== "gateway" && sameEndpoint(path.binding.target, granted.target)) {
 		renew(step, path, granted);
 		if (path.state === "bound") watchPath(step);
-	} else if (!countRedirection(step, granted.term)) decline(step, "limit");
+	} else if (!countRedirection(step, granted.term)) decline(step, "limit", query.state);
 	else if (flow.cache.isBarred(granted.target, now)) {
 		counters.declinedBarred++;
 		reportFailure(step, granted);
@@ -69,7 +69,7 @@ const DECLINED_COUNTER = {
 
 /** The service stays with its gateway. A binding is kept, unless the answer was that no redirection is expected, or the
  * limit is reached. */
-function decline(step: Step, why: Declined): void {
+function decline(step: Step, why: Declined, query: Query["state"]): void {
 	const { flow, now } = step;
 	const { settings, cache, path } = flow;
 	flow.counters[DECLINED_COUNTER[why]]++;
@@ -80,7 +80,7 @@ function decline(step: Step, why: Declined): void {
 	unbind(step);
 	flow.trial = NO_TRIAL;
 	let until = now + settings.stayMs;
-	if (why === "not-expected") until = cache.plainUntil = now + settings.plainMs;
+	if (why === "not-expected") until = cache.plainUntil = now + plainFor(query, settings);
 	else cache.stayUntil = until;
 	step.notify({ name: "plain", why, until });
 }

@@ -20,7 +20,7 @@ export interface Settings {
 	readonly probeTimeoutsMs: readonly number[];
 	/** How long "the gateway has no capability" is cached. */
 	readonly plainMs: number;
-	/** First bar on a failed target, and the longest one. */
+	/** First bar on a failed target, and the longest one; and how long "the gateway knows no other target" is cached. */
 	readonly barMs: number;
 	readonly maxBarMs: number;
 	/** Redirections of a service within `stayMs`, at most 5. */
