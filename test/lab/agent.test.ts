@@ -2,16 +2,18 @@
 
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, describe, expect, onTestFailed, test } from "vitest";
 import { decodeFrame } from "../../src/wire/index.js";
 import { ethernet, ipv4, udp } from "../wire/pcap.js";
-import { CLI, ENGINES, labConfig, type MemberHost, useCluster } from "./cluster.js";
+import { CLI, type Cluster, ENGINES, labConfig, type MemberHost, useCluster } from "./cluster.js";
 import { addresses, isRoot, type Lab, type LabProcess, until } from "./lab.js";
 
 const VIP = { 4: "203.0.113.53", 6: "2001:db8:53::53" } as const;
 const ECHO = { 4: "203.0.113.77", 6: "2001:db8:53::77" } as const;
 const ECHO_PROGRAM = join(import.meta.dirname, "agent-echo.mjs");
 const BACKENDS = ["b1", "b2", "b3"] as const;
+/** The same backends fall in one test after the other: no hold-down grows. */
+const HEALTH = ["health: { slowStart: 0ms }", "health: { slowStart: 0ms, hold: 100ms }"] as const;
 /** Beside the lab's own services: one that echoes, and one for iperf3 on the wildcard address. */
 const MORE = `
 services:
@@ -40,6 +42,10 @@ async function startAgent(lab: Lab, family: 4 | 6, services: readonly string[]):
 		...[CLI, "client", "--json", "-i", "eth0", "--service", ...services],
 		...["--target-prefix", "10.77.0.0/16", "fd77::/16", "--source", source],
 	]);
+	onTestFailed(async () => {
+		console.error(program.stdout);
+		await program.stop();
+	});
 	await program.saysOnStdout(/"event":"ready"/);
 	return program;
 }
@@ -95,6 +101,7 @@ const named = (protocol: string, address: string, port: number) =>
 
 describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s", (engine) => {
 	let lab: Lab;
+	let cluster: Cluster;
 	let untouched: string;
 	const echoes = new Map<MemberHost, LabProcess>();
 
@@ -109,8 +116,8 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 	const prepare = async (before: Lab) => {
 		untouched = await hooks(before);
 	};
-	useCluster({ engine, config: labConfig(["\nservices:\n", MORE]), prepare }, (running) => {
-		({ lab } = running);
+	useCluster({ engine, config: labConfig(["\nservices:\n", MORE], HEALTH), prepare }, (running) => {
+		({ lab, cluster } = running);
 	});
 	beforeAll(async () => {
 		await Promise.all(BACKENDS.map(startEcho));
@@ -118,6 +125,7 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 	});
 	afterEach(async () => {
 		expect(await hooks(lab)).toBe(untouched);
+		await cluster.healthy();
 	});
 
 	for (const family of [4, 6] as const) {

@@ -114,6 +114,15 @@ export class Cluster {
 		return this.api(host).status();
 	}
 
+	/** Resolves when the gateway takes no backend and no service for unhealthy: after a test in which one has failed. */
+	async healthy(): Promise<void> {
+		await until("every target to be healthy", async () => {
+			const { loads, services } = await this.status("gateway");
+			const all = [...loads, ...services.flatMap(({ targets }) => targets)];
+			return all.every(({ health }) => health !== "unhealthy");
+		});
+	}
+
 	/** Ends the daemons, having seen that each has accounted for all its packets. */
 	async stop(): Promise<void> {
 		for (const [host, daemon] of this.daemons) {
