@@ -148,8 +148,9 @@ export class Connection extends Socket {
 		return this.#withInner((inner) => inner.setNoDelay(flag));
 	}
 
-	override setKeepAlive(enable?: boolean, delay?: number): this {
-		return this.#withInner((inner) => inner.setKeepAlive(enable, delay));
+	/** Newer versions of Node take more arguments, or one object. */
+	override setKeepAlive(...options: [enable?: boolean | object, delay?: number, ...more: unknown[]]): this {
+		return this.#withInner((inner) => inner.setKeepAlive(...(options as [boolean])));
 	}
 
 	override ref(): this {

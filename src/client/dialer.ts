@@ -21,6 +21,7 @@ import {
 import { ServiceCache } from "./cache.js";
 import { codedError, noTargetError } from "./coded-error.js";
 import { MachineDriver, PROTOCOL } from "./driver.js";
+import type { ServiceEvents, TypedEmitter } from "./emitter.js";
 import { COUNTERS, type Counters, SETTINGS, zeroCounters } from "./machine/index.js";
 import { type RedirectionOptions, type ResolvedOptions, resolveOptions } from "./options.js";
 
@@ -34,7 +35,9 @@ interface Service {
 	readonly waiting: Set<() => void>;
 }
 
-export class Dialer extends EventEmitter {
+const ServiceEmitter: new () => TypedEmitter<ServiceEvents> = EventEmitter;
+
+export class Dialer extends ServiceEmitter {
 	readonly #options: ResolvedOptions;
 	/** A target that has not accepted a connection by then has failed. */
 	readonly #connectTimeoutMs: number;
