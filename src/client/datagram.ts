@@ -56,7 +56,7 @@ export class RedirectedSocket extends DatagramEmitter {
 		const { redirection, ...rest } = options;
 		this.#type = options.type;
 		this.#lookup = options.lookup ?? (dnsLookup as NonNullable<SocketOptions["lookup"]>);
-		this.#paths = new DatagramPaths(resolveOptions(redirection), {
+		this.#paths = new DatagramPaths(resolveOptions(redirection, "socket"), {
 			transmit: (to, bytes, callback) =>
 				this.#socket.send(bytes, to.port, addressFor(this.#type, to.address), callback),
 			localAddress: (target) => this.#localAddress(target),

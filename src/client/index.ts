@@ -4,7 +4,8 @@
 export type { Endpoint, Prefix } from "../wire/index.js";
 export * from "./cache.js";
 export * from "./cache-file.js";
-export * from "./connection.js";
+export { Connection, type ConnectionOptions, connect, createConnection } from "./connection.js";
+export * from "./connector.js";
 export * from "./datagram.js";
 export { Dialer } from "./dialer.js";
 export type { DatagramEvents, ServiceEvents } from "./emitter.js";

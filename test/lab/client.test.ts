@@ -82,7 +82,7 @@ describe.skipIf(!isRoot).each(ENGINES)("programs with the client library, engine
 			lab.start("client", [
 				process.execPath,
 				PROGRAM,
-				JSON.stringify({ ...ask, redirection: { targets: BACKENDS, ...ask.redirection } }),
+				JSON.stringify({ ...ask, redirection: { targets: BACKENDS, services: [ask.service], ...ask.redirection } }),
 			]),
 		);
 
