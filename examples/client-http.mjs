@@ -7,7 +7,7 @@
 // Sends five requests and prints the path of each. The Host header and, with https, the name in the certificate are the URL's.
 
 import { get } from "node:http";
-import { RedirectedAgent } from "shunt/client";
+import { RedirectedAgent } from "shunt-client";
 
 const [url = "http://203.0.113.80/", ...targets] = process.argv.slice(2);
 const services = [new URL(url).hostname.replace(/^\[|\]$/g, "")];

@@ -4,7 +4,7 @@
 //
 // Sends a line per second; prints the sender of each answer and each change of the path. Ends after ten lines.
 
-import { createSocket } from "shunt/client";
+import { createSocket } from "shunt-client";
 
 const [address = "203.0.113.53", port = "53", ...targets] = process.argv.slice(2);
 const socket = createSocket({

@@ -8,9 +8,10 @@
 // Owns: that change, and a connection to a service, which the kernel knows nothing of: it would refuse the target's
 // datagrams. Must never: choose a path, or deliver a stranger's datagram if the application has connected the socket.
 
-import { type RemoteInfo, Socket, type SocketOptions, type SocketType } from "node:dgram";
+import { type BindOptions, type RemoteInfo, Socket, type SocketOptions, type SocketType } from "node:dgram";
 import { type AddressInfo, isIP } from "node:net";
 import { canonicalEndpoint, type Endpoint, sameEndpoint } from "../wire/index.js";
+import { codedError } from "./coded-error.js";
 import {
 	addressedDatagram,
 	connectedDatagram,
@@ -23,6 +24,7 @@ import {
 } from "./datagram-arguments.js";
 import { DatagramLookup } from "./datagram-lookup.js";
 import { DatagramPaths, type DatagramService } from "./datagram-paths.js";
+import type { DatagramEvents, TypedEmitter } from "./emitter.js";
 import type { Counters } from "./machine/index.js";
 import { type RedirectionOptions, resolveOptions } from "./options.js";
 
@@ -35,8 +37,31 @@ export function createSocket(options: SocketType | DatagramOptions, callback?: L
 	return new RedirectedSocket(options, callback);
 }
 
+/** The methods of Node's socket that this one changes. */
+interface ChangedMethods {
+	send(...given: unknown[]): void;
+	connect(...given: unknown[]): void;
+	disconnect(): void;
+	remoteAddress(): AddressInfo;
+	bind(...given: unknown[]): unknown;
+	close(callback?: () => void): unknown;
+	ref(): unknown;
+	unref(): unknown;
+}
+type Emitter = TypedEmitter<DatagramEvents>;
+/** Node's socket with the events of a service. */
+interface EventSocket
+	extends Omit<Socket, keyof Emitter | keyof ChangedMethods | keyof SyncMethods>,
+		Emitter,
+		ChangedMethods {}
 /** Node's types declare no constructor. */
-const NodeSocket = Socket as unknown as new (options: unknown, listener?: Listener) => Socket;
+const NodeSocket = Socket as unknown as new (options: unknown, listener?: Listener) => EventSocket;
+
+/** What Node's socket has since 24.19 and 26.4. */
+interface SyncMethods {
+	bindSync?(options?: object): AddressInfo;
+	connectSync?(port: number, address?: string): void;
+}
 
 /** A destination that was sent to. */
 interface Destination {
@@ -137,7 +162,7 @@ export class RedirectedSocket extends NodeSocket {
 		};
 		this.#lookup.connecting(
 			(found, answer, looked) => this.#connectTo(found, looked, portOf(port), answer),
-			() => super.connect(port, name as string, done),
+			() => super.connect(port, name, done),
 		);
 	}
 
@@ -158,8 +183,47 @@ export class RedirectedSocket extends NodeSocket {
 		return { address, family: address.includes(":") ? "IPv6" : "IPv4", port };
 	}
 
+	override bind(port?: number, address?: string, callback?: () => void): this;
+	override bind(port?: number, callback?: () => void): this;
+	override bind(callback?: () => void): this;
+	override bind(options: BindOptions, callback?: () => void): this;
 	override bind(...given: unknown[]): this {
-		return this.#lookup.plainly(() => (super.bind as (...given: unknown[]) => this)(...given));
+		this.#lookup.plainly(() => super.bind(...given));
+		return this;
+	}
+
+	/** As Node's own, where it has one. */
+	bindSync(options?: object): AddressInfo {
+		const address = syncMethod("bindSync").call(this, options);
+		this.#listening = true;
+		return address;
+	}
+
+	connectSync(port: number, address?: string): void {
+		const connectSync = syncMethod("connectSync");
+		const host = address || (this.#type === "udp6" ? "::1" : "127.0.0.1");
+		const number = portOf(port);
+		const service = number === undefined || !this.#isRunning() ? undefined : this.#serviceOf(host, number);
+		if (service === undefined || number === undefined || this.#peer !== undefined) {
+			connectSync.call(this, port, address);
+			return;
+		}
+		if (!this.#listening) this.bindSync();
+		let answer: ((error: Error) => void) | undefined;
+		let ended = false;
+		const found = (_: string, given: (error: Error) => void) => {
+			if (ended) given(DISCONNECTED);
+			else answer = given;
+		};
+		this.#lookup.connecting(found, () => super.connect(number, host, () => {}));
+		const end = () => {
+			ended = true;
+			answer?.(DISCONNECTED);
+		};
+		this.#peer = { service: service.driver.service, shown: { address: host, port: number }, name: undefined, end };
+		process.nextTick(() => {
+			if (this.#isRunning()) this.emit("connect");
+		});
 	}
 
 	override close(callback?: () => void): this {
@@ -171,12 +235,14 @@ export class RedirectedSocket extends NodeSocket {
 
 	override ref(): this {
 		this.#paths.ref();
-		return super.ref();
+		super.ref();
+		return this;
 	}
 
 	override unref(): this {
 		this.#paths.unref();
-		return super.unref();
+		super.unref();
+		return this;
 	}
 
 	override emit(name: string | symbol, ...values: unknown[]): boolean {
@@ -203,7 +269,7 @@ export class RedirectedSocket extends NodeSocket {
 
 	/** By Node, whatever the arguments are. */
 	#sendPlain(given: SendArguments): void {
-		this.#lookup.plainly(() => (super.send as (...given: unknown[]) => void)(...given));
+		this.#lookup.plainly(() => super.send(...given));
 	}
 
 	/** False if the destination is no service, or an argument is one that Node refuses. */
@@ -220,7 +286,7 @@ export class RedirectedSocket extends NodeSocket {
 				if (service === undefined) answer();
 				else this.#paths.send(service, datagram);
 			};
-			this.#lookup.sending(found, () => (super.send as (...given: unknown[]) => void)(...given));
+			this.#lookup.sending(found, () => super.send(...given));
 			return true;
 		}
 		const service = this.#serviceOf(name, port);
@@ -271,8 +337,8 @@ export class RedirectedSocket extends NodeSocket {
 		const address = this.#type === "udp6" && !to.address.includes(":") ? `::ffff:${to.address}` : to.address;
 		this.#lookup.beginLiteral();
 		try {
-			if (offset === undefined) super.send(message as string, to.port, address, callback);
-			else super.send(message as string, offset, length as number, to.port, address, callback);
+			if (offset === undefined) super.send(message, to.port, address, callback);
+			else super.send(message, offset, length, to.port, address, callback);
 		} finally {
 			this.#lookup.endLiteral();
 		}
@@ -294,6 +360,12 @@ export class RedirectedSocket extends NodeSocket {
 			return (error as NodeJS.ErrnoException).code !== "ERR_SOCKET_DGRAM_NOT_RUNNING";
 		}
 	}
+}
+
+function syncMethod<Name extends keyof SyncMethods>(name: Name): NonNullable<SyncMethods[Name]> {
+	const method = (Socket.prototype as SyncMethods)[name];
+	if (method !== undefined) return method;
+	throw codedError("ERR_METHOD_NOT_IMPLEMENTED", `Node.js ${process.version} has no dgram.Socket.${name}`);
 }
 
 function isTo(service: DatagramService | undefined, peer: Endpoint): boolean {

@@ -21,6 +21,7 @@ import { ServiceCache } from "./cache.js";
 import { noTargetError } from "./coded-error.js";
 import type { FoundPath, PathFinder } from "./connection-path.js";
 import { MachineDriver, PROTOCOL } from "./driver.js";
+import type { ServiceEvents, TypedEmitter } from "./emitter.js";
 import { COUNTERS, type Counters, SETTINGS, zeroCounters } from "./machine/index.js";
 import { type RedirectionOptions, type ResolvedOptions, resolveOptions } from "./options.js";
 import { redirectConnect } from "./redirected-connect.js";
@@ -36,7 +37,9 @@ interface Service {
 	readonly waiting: Set<() => void>;
 }
 
-export class Dialer extends EventEmitter implements PathFinder {
+const ServiceEmitter: new () => TypedEmitter<ServiceEvents> = EventEmitter;
+
+export class Dialer extends ServiceEmitter implements PathFinder {
 	readonly #options: ResolvedOptions;
 	readonly connectTimeoutMs: number;
 	readonly #services = new Map<string, Service>();

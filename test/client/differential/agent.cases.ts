@@ -188,7 +188,7 @@ export const AGENT_CASES: Record<string, Case> = {
 	"request: destroyed at once": withAgent(async (get) => (await get({}, (sent) => sent.destroy())).seen),
 	"request: a refusal": withAgent(async (get, _, at) => (await get({ port: at.closedPort })).seen),
 	"request: unknown name": withAgent(async (get) => (await get({ host: "no.such.invalid" })).seen),
-	"request: port that is none": withAgent((get) => outcome(() => get({ port: 70_000 }))),
+	"request: port that is none": withAgent((get) => get({ port: 70_000 }).then(({ seen }) => seen, show)),
 	"http.Agent: destroy while a request waits": withAgent(async (get, agent) => {
 		const waiting = get({ headers: { "x-delay": "500" } }, (sent) =>
 			sent.on("socket", (socket) => socket.on("connect", () => agent.destroy())),
