@@ -28,7 +28,7 @@ constexpr uint32_t CONNECTED = 1U << TCP_ESTABLISHED;
 bool add(const NetlinkMessage &message, uint8_t protocol, std::vector<BoundSocket> *found)
 {
 	inet_diag_msg socket;
-	BoundSocket out = {protocol, {}, 0, false};
+	BoundSocket out = {protocol, {}, 0, false, false};
 
 	if (message.type != SOCK_DIAG_BY_FAMILY)
 		return true;
@@ -47,6 +47,7 @@ bool add(const NetlinkMessage &message, uint8_t protocol, std::vector<BoundSocke
 	} else {
 		return true;
 	}
+	out.connected = socket.idiag_state == TCP_ESTABLISHED;
 	out.port = ntohs(socket.id.idiag_sport);
 	if (std::find(found->begin(), found->end(), out) == found->end())
 		found->push_back(out);

@@ -28,6 +28,8 @@ export interface LocalSocket {
 	readonly port: number;
 	/** An IPv6 socket that receives IPv4 as well. */
 	readonly both: boolean;
+	/** A UDP socket that its program has connected to a client: packets of that client are led to it. */
+	readonly connected: boolean;
 }
 
 export interface Listening extends ServicePlace {
@@ -63,8 +65,8 @@ export function listening(
 	);
 }
 
-function receives({ address, both }: LocalSocket, service: string): boolean {
-	if (address === service) return true;
+function receives({ address, both, connected }: LocalSocket, service: string): boolean {
+	if (address === service || (connected && address.includes(":") === service.includes(":"))) return true;
 	if (service.includes(":")) return address === "::";
 	return address === "0.0.0.0" || (address === "::" && both);
 }
