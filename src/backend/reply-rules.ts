@@ -209,8 +209,9 @@ function addressPart(family: Family, places: readonly Place[], own: readonly str
  * replies from an address of the backend's own; `input` after the peer was noted, in a chain for packets to a service
  * address.
  *
- * Without a socket of a process (skuid), the lookup of a packet that leaves would read its missing input device on Linux
- * before 5.18. IPv6 fragments pass the hook one by one, and all but the first without ports: they stay as they are.
+ * `socket` on a packet that has none looks one up by the input device, which a packet that leaves does not have; older
+ * kernels do not test for that. So only packets of a process (skuid) get there. IPv6 fragments pass the hook one by one,
+ * and all but the first without ports: they stay as they are.
  */
 function connectedPart(family: Family, own: readonly string[], lifeMs: number, size: number): Part {
 	const { ip, address } = NFT[family];
