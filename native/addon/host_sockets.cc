@@ -28,6 +28,7 @@ Napi::Value sockets_value(Napi::Env env, const std::vector<BoundSocket> &sockets
 		one.Set("port", socket.port);
 		one.Set("both", socket.both);
 		one.Set("connected", socket.connected);
+		one.Set("mptcp", socket.mptcp);
 		array[array.Length()] = one;
 	}
 	return array;
