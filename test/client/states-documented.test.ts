@@ -41,7 +41,9 @@ test("docs/protocol.md, section 9, has the machine's timers and bounds", () => {
 	expect(value("permanent")).toBe(`${permanentMs / 3_600_000} h`);
 	expect(value("transmissions of a query")).toBe(list(SETTINGS.queryTimeoutsMs));
 	expect(value("transmissions of a probe")).toBe(list(SETTINGS.probeTimeoutsMs));
-	expect(value("wait after")).toBe(`${plainMs / 60_000} min; ${seconds(barMs)} if it was a renewal or a failure`);
+	expect(value("wait after")).toBe(
+		`${plainMs / 60_000} min; ${seconds(barMs)} if the gateway has redirected this client before`,
+	);
 	expect(value("silence")).toMatch(`${seconds(silenceMs)}, doubling to ${seconds(32 * silenceMs)}`);
 	expect(value("bar on")).toBe(`${seconds(barMs)}, doubling to ${seconds(maxBarMs)}`);
 	expect(value("redirections")).toBe(`${maxRedirections} in ${seconds(stayMs)}; ${seconds(stayMs)}`);
