@@ -254,11 +254,27 @@ export interface Status {
 	links: LinkStatus[];
 	/** What this host's operator should do: "nothing listens at udp 203.0.113.10:27015 on this host; …". */
 	advice: string[];
+	/** Of a backend with a service with redirect.mptcp; else null. */
+	mptcp: MptcpStatus | null;
 	sessions: { live: number; capacity: number; sweptAtMs: number | null };
 	workers: WorkerStatus[];
 }
 
-/** One of `GET /sessions?service=&backend=&source=&idle=&limit=` */
+/** Clients that go on straight to this backend by MPTCP. */
+export interface MptcpStatus {
+	/** Connections to services now, and how many of them have a direct subflow. */
+	connections: number;
+	direct: number;
+	/** Direct subflows: now, and since the start. */
+	subflows: number;
+	joined: number;
+	/** What direct subflows have carried: from clients, past the gateway; and to them. Counted four times a second,
+	 * less often where there are very many sockets: what a subflow carries after the last time is missing. */
+	bytesReceived: number;
+	bytesSent: number;
+}
+
+/** One of `GET /sessions?service=&backend=&source=&idle=&unhealthy=&limit=` */
 export interface Session {
 	service: string;
 	protocol: "udp" | "tcp";
@@ -277,15 +293,31 @@ export interface Session {
 	proven: boolean;
 	/** Of TCP, as the client's packets tell. */
 	state?: "half-open" | "established" | "closing";
+	/** Of the target; absent where this host chooses no backends. */
+	health?: Health;
 }
 
 export interface SessionList {
 	sessions: Session[];
 	/** There were more than `limit`. */
 	truncated: boolean;
+	/** The unhealthy targets of these sessions, each once. */
+	unhealthy: UnhealthyTarget[];
 }
 
-/** `GET /sessions/count?service=&backend=&source=&idle=` */
+export interface UnhealthyTarget {
+	service: string;
+	protocol: "udp" | "tcp";
+	backend: string;
+	/** As in the sessions. */
+	target: string;
+	reason: string;
+	forMs: number | null;
+	/** Its sessions stay: they still work, or too few backends are healthy. Else each chooses anew at its next packet. */
+	stays: boolean;
+}
+
+/** `GET /sessions/count?service=&backend=&source=&idle=&unhealthy=` */
 export interface SessionCount {
 	total: number;
 	/** Largest first. */
@@ -300,7 +332,7 @@ export interface SessionCount {
 	}[];
 }
 
-/** `DELETE /sessions?service=&backend=&source=&idle=` or `?all=` */
+/** `DELETE /sessions?service=&backend=&source=&idle=&unhealthy=` or `?all=` */
 export interface Expired {
 	expired: number;
 }

@@ -174,6 +174,7 @@ function queryCommands(program: Command): void {
 		.option("--backend <name>", "sessions with this backend only")
 		.option("--source <address>", "sessions from this source address only")
 		.option("--idle <duration>", "sessions idle for at least this time: 500ms, 30s, 2m", durationMs)
+		.option("--unhealthy", "sessions whose target is unhealthy only")
 		.option("--limit <count>", "list at most this many (default: 100)", wholeNumber(1))
 		.addOption(new Option("--count", "count sessions by service and backend").conflicts("limit"))
 		.addOption(

@@ -11,7 +11,7 @@ const MAX_ANSWERED = 16;
 /** none → capability or renewal. */
 export function startQuery(step: Step, state: "capability" | "renewal"): void {
 	const { flow } = step;
-	const nonce = BigInt.asUintN(64, step.random());
+	const nonce = BigInt.asUintN(64, step.random()) || 1n; // 0 means none
 	flow.cache.querying = flow;
 	send(step, { state, header: capability(nonce), sent: 0, due: step.now });
 }
