@@ -269,6 +269,7 @@ export class Collector {
 		const last = this.#last.get(address);
 		if (last !== undefined) last.at = at;
 		if (report.unbound !== undefined) this.#onUnbound(report.server, report.unbound, this.#now());
+		this.#onReport(report, at - Date.now());
 	}
 
 	/** A backend that ends repeats its last answer, with the word that it leaves. */
