@@ -131,6 +131,25 @@ export interface BoundSocket {
 	readonly both: boolean;
 }
 
+/** An error "destination unreachable" about a UDP datagram. Addresses are 16 bytes. */
+export interface IcmpError {
+	/** The router or host that sent it. */
+	readonly reporter: Buffer;
+	/** Of type 3 (ICMP) or 1 (ICMPv6), as the quoted addresses are of either family. */
+	readonly code: number;
+	/** Of the quoted datagram. */
+	readonly source: Buffer;
+	readonly destination: Buffer;
+	readonly destinationPort: number;
+}
+
+/** Raw sockets, which receive a copy of each such error. */
+export interface IcmpErrors {
+	/** Those since the last call, each different quote once; at most a bounded number. Any host can have sent them. */
+	read(): IcmpError[];
+	close(): void;
+}
+
 export interface Host {
 	link(nameOrIndex: string | number): HostLink;
 	/** Throws ENETUNREACH, EHOSTUNREACH, EACCES or EINVAL where there is no way. */
@@ -160,6 +179,8 @@ export interface Host {
 	 * kernel has no sock_diag of this protocol, EAGAIN as above. */
 	boundSockets(protocol: "tcp" | "udp", ports: readonly number[]): Promise<BoundSocket[]>;
 	readonly QueueCounters: new (interfaceName: string) => QueueCounters;
+	/** Throws EPERM without CAP_NET_RAW. */
+	readonly IcmpErrors: new () => IcmpErrors;
 	/** `speedBps` other than 0 replaces what the driver says. */
 	readonly LinkCounters: new (
 		interfaceName: string,
