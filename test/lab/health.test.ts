@@ -2,9 +2,10 @@
 // the word of their daemons.
 
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type Cluster, ENGINES, labConfig, useCluster, whoAnswers } from "./cluster.js";
-import { addresses, isRoot, type Lab, until } from "./lab.js";
+import { addresses, isRoot, type Lab, type LabProcess, until } from "./lab.js";
 import { backendsOf, DnsLoad, type DnsReport, expectWhole } from "./load.js";
 
 const nine = addresses.client.ipv4[2]; // no rule of the DNS service names it
@@ -18,6 +19,19 @@ const PROBED_SERVICE = `
     protocol: udp
     backends: [{ name: b1, port: 5353 }, { name: b2, port: 5353 }, { name: b3, port: 5353 }]
 `;
+/** Of a service whose clients are redirected. */
+const REPORTED = "203.0.113.55";
+const REPORTED_SERVICE = `
+  reported:
+    address: ${REPORTED}
+    port: 53
+    protocol: udp
+    redirect: { clients: true, term: leased, lease: 60s }
+    backends: [b1, { name: b2, weight: 100 }, b3]
+`;
+/** One in each of three networks besides the client's own. */
+const NETWORKS = ["192.0.2.7", "198.18.0.7", "198.19.5.7"] as const;
+const CLIENT_PROGRAM = join(import.meta.dirname, "client-program.mjs");
 const ALL = ["b1", "b2", "b3"] as const;
 type Backend = (typeof ALL)[number];
 
@@ -30,8 +44,12 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 	const prepare = async (host: Lab) => {
 		for (const backend of ALL)
 			await host.run("router", ["sysctl", "-q", "-w", `net.ipv6.conf.${backend}.keep_addr_on_down=1`]);
+		for (const address of NETWORKS) {
+			await host.run("client", ["ip", "address", "add", `${address}/32`, "dev", "eth0"]);
+			await host.run("router", ["ip", "route", "add", `${address}/32`, "via", addresses.client.ipv4[0]]);
+		}
 	};
-	const config = labConfig(["\nservices:\n", `\nservices:${PROBED_SERVICE}`]);
+	const config = labConfig(["\nservices:\n", `\nservices:${PROBED_SERVICE}${REPORTED_SERVICE}`]);
 	useCluster({ engine, prepare, config }, (running) => {
 		({ lab, cluster } = running);
 	});
@@ -198,6 +216,99 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 		await lab.startServices();
 		await allServe();
 		expect(await newSessions()).toEqual(["b1", "b2", "b3"]);
+	});
+
+	/** A program with the client library, redirected to b2, which has nearly all rows. */
+	const redirectedToB2 = async (from: string, fromPort = 45_053): Promise<LabProcess> => {
+		const redirection = { targets: ["10.77.0.0/16"] };
+		const of = { kind: "dns", service: REPORTED, port: 53, from, fromPort, count: 1000, gapMs: 50, waitMs: 300 };
+		const program = lab.start("client", [process.execPath, CLIENT_PROGRAM, JSON.stringify({ ...of, redirection })]);
+		const [, way] = await program.saysOnStdout(/"way":"(10[.\d]+)"/, 20_000);
+		if (way === addresses.b2.ipv4) return program;
+		await program.stop();
+		return redirectedToB2(from, fromPort + 1);
+	};
+
+	test("R31: clients of three networks report a service that no other evidence finds dead: others get another backend; one network's never do", async () => {
+		await allServe();
+		const target = async () => {
+			const { services } = await cluster.status("gateway");
+			return services.find(({ name }) => name === "reported")!.targets.find(({ backend }) => backend === "b2")!;
+		};
+		const reports = async () => {
+			const { checks } = await cluster.api("gateway").health();
+			return checks.find(({ backend, check }) => backend === "b2" && check === "reports");
+		};
+		const refused = `ip daddr { ${REPORTED}, ${addresses.b2.ipv4} } udp dport 53 reject`;
+		const refuse = async () => {
+			await lab.text("b2", [
+				"nft",
+				"add table inet test; add chain inet test c { type filter hook input priority 0; }",
+			]);
+			await lab.text("b2", ["nft", `add rule inet test c ${refused}`]);
+		};
+		const allow = () => lab.text("b2", ["nft", "delete table inet test"]);
+
+		const oneNetwork = await Promise.all(addresses.client.ipv4.slice(0, 3).map(redirectedToB2));
+		await refuse();
+		const check = await until("a report", reports);
+		expect(check).toMatchObject({ health: "unknown", subject: "53" });
+		expect(check.reason).toBe("b2: 1 client network reports that reported does not answer there; 3 are needed");
+		await Promise.all(oneNetwork.map((one) => one.saysOnStdout(/"event":"failover"/)));
+		await until("their reports to be too old", async () => (await reports()) === undefined, 10_000);
+		expect(await target()).toMatchObject({ health: "healthy" });
+		expect((await target()).share).toBeGreaterThan(0);
+		await allow();
+		await Promise.all(oneNetwork.map((one) => one.stop()));
+
+		const threeNetworks = await Promise.all(NETWORKS.map(redirectedToB2));
+		const since = performance.now();
+		await refuse();
+		const out = await until("no rows for b2", async () => {
+			const now = await target();
+			return now.health === "unhealthy" && now.share === 0 && now;
+		});
+		process.stderr.write(`REPORTS ${engine} ${performance.now() - since}\n`);
+		expect(out.healthReason).toMatch(
+			/^b2: 3 client networks report that reported does not answer there, since \d\d:\d\d:\d\d$/,
+		);
+		expect(events("health").at(-1)).toMatchObject({ backend: "b2", health: "unhealthy", sessions: "move" });
+		expect((await healthOf("b2"))?.health, "the backend itself").toBe("healthy");
+		await allow();
+		await until("b2 to be tried again", async () => (await target()).share > 0);
+		expect((await reports())?.health).toBe("healthy");
+		await Promise.all(threeNetworks.map((one) => one.stop()));
+	});
+
+	test("R31: a router says that it lets nothing through to a backend: others serve well before its silence is found", async () => {
+		const load = await startLoad();
+		const dead = await load.mark();
+		const since = performance.now();
+		await lab.text("router", [
+			"nft",
+			"add table inet test; add chain inet test c { type filter hook forward priority 0; }",
+		]);
+		await lab.text("router", ["nft", `add rule inet test c oifname "b3" reject with icmpx admin-prohibited`]);
+		const of = async () =>
+			(await dns()).targets.filter(({ backend, address }) => backend === "b3" && address === addresses.b3.ipv4);
+		const out = await until("no rows for b3", async () => {
+			const now = await of();
+			return now.every(({ health, share }) => health === "unhealthy" && share === 0) && now[0];
+		});
+		process.stderr.write(`ICMP ${engine} ${performance.now() - since}\n`);
+		expect(out.healthReason).toMatch(
+			/^10\.77\.2\.1 reports 10\.77\.13\.2: administratively prohibited, since \d\d:\d\d:\d\d, and a query is not answered$/,
+		);
+		await falls("b3", since);
+		const moved = await load.mark();
+		const report = await load.end();
+		expect(report.lost.filter((number) => number < dead || number >= moved)).toEqual([]);
+		for (const { was, is } of moves(report, dead, moved)) {
+			if (was.join() === "b3") expect(is.join()).toMatch(/^b[12]$/);
+			else expect(is, "no other session moves").toEqual(was);
+		}
+		await lab.text("router", ["nft", "delete table inet test"]);
+		await allServe();
 	});
 
 	test("R31: two of three links are pulled: health is no longer believed, and status says so", async () => {
