@@ -4,12 +4,12 @@
 //
 // Sends a line per second; prints the sender of each answer and each change of the path. Ends after ten lines.
 
-import { createSocket } from "shunt/client";
+import { createSocket } from "shunt-client";
 
 const [address = "203.0.113.53", port = "53", ...targets] = process.argv.slice(2);
 const socket = createSocket({
 	type: address.includes(":") ? "udp6" : "udp4",
-	redirection: targets.length > 0 ? { targets } : {},
+	redirection: targets.length > 0 ? { services: [address], targets } : { services: [address] },
 });
 
 socket.on("redirect", ({ target, term }) =>

@@ -33,7 +33,7 @@ const BELOW = {
 	backend: ROLE,
 	api: API,
 	daemon: DAEMON,
-	simulate: ["config", "policy", "database", "errors"],
+	simulate: ["config", "policy", "health", "database", "errors"],
 	client: ["wire"],
 	agent: ["wire", "client", "engine", "errors"],
 	cli: [...DAEMON, "daemon", "simulate", "client", "agent"],

@@ -136,6 +136,7 @@ public:
 		result.Set("fromTarget", (double)counts.from_target);
 		result.Set("errors", (double)counts.errors);
 		result.Set("refused", (double)counts.refused);
+		result.Set("handshakes", (double)counts.handshakes);
 		return result;
 	}
 

@@ -3,8 +3,8 @@
  * agent.bpf.c - the host agent's programs at egress and ingress (tc), for unmodified applications.
  *
  * Owns: which packets of this host go to a target instead of the service's gateway, and the flow of a target's answers.
- * Must never: touch a packet that is for no configured service and belongs to no redirected flow; or move a TCP connection
- * that has begun. Without a running agent no new flow is bound, and bound flows go on to their end.
+ * Must never: touch a packet that is for no configured service and belongs to no redirected flow; or move a TCP connection,
+ * or a UDP flow with a handshake, that has begun. Without a running agent no new flow is bound, and bound flows go on to their end.
  */
 #include "agent/incoming.h"
 #include "agent/outgoing.h"
@@ -40,8 +40,13 @@ int shunt_out(struct __sk_buff *skb)
 		struct ag_flow *flow = bpf_map_lookup_elem(&ag_flows, &p.flow);
 		if (flow)
 			return ag_redirect(skb, &p, &flow->target, flow->port, flow->ifindex, index, counts);
-	} else if (bound) {
-		return ag_redirect(skb, &p, &service->target, service->port, service->ifindex, index, counts);
+	} else {
+		struct ag_flow *flow = ag_udp_flow(skb, &p, service, bound, now, counts);
+
+		if (flow && flow->port)
+			return ag_redirect(skb, &p, &flow->target, flow->port, flow->ifindex, index, counts);
+		if (bound && !flow)
+			return ag_redirect(skb, &p, &service->target, service->port, service->ifindex, index, counts);
 	}
 	ag_count(&counts->to_gateway);
 	if (!bound && now > counts->told_ns + AG_TELL_NS) {

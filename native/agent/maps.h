@@ -20,6 +20,9 @@ enum {
 	AG_TELL_NS = 20000000, /* traffic that wants a binding is told of so often at most, per service */
 };
 
+/* A UDP flow with a handshake is a new one after this time without a packet. QUIC's and DTLS's own idle timeouts are shorter. */
+#define AG_FLOW_IDLE_NS 120000000000ull
+
 /* A heartbeat older than this: no agent renews leases or watches targets, so nothing new is bound. */
 #define AG_PATIENCE_NS 3000000000ull
 
@@ -44,14 +47,16 @@ struct ag_service {
 	u8 reserved[5];
 };
 
-/* A redirected flow, by the addresses that its application knows: decided at the SYN. */
+/* A flow whose path is decided by its first packet, by the addresses that its application knows: redirected TCP connections, and
+ * UDP flows with a handshake (QUIC, DTLS), redirected or not. */
 struct ag_flow {
 	struct sh_addr target;
+	u64 last_ns; /* of UDP: when its last packet left (CLOCK_BOOTTIME) */
 	u32 ifindex;
 	u32 index;
 	be32 sequence; /* of the SYN */
-	be16 port;
-	u8 answered; /* the target has accepted it */
+	be16 port;     /* 0: it stays with the gateway */
+	u8 answered;   /* the target has accepted it */
 	u8 reserved;
 };
 
@@ -78,7 +83,8 @@ struct ag_counts {
 	u64 errors;  /* ICMP that quoted a redirected packet */
 	u64 refused; /* connections that a target refused */
 	u64 told_ns;
-	u64 reserved[2];
+	u64 handshakes; /* UDP flows whose path was decided by their first packet */
+	u64 reserved;
 };
 
 enum ag_event_kind {

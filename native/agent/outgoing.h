@@ -87,6 +87,46 @@ SH_INLINE int ag_add_capability(struct __sk_buff *skb, const struct ag_packet *p
 	return TC_ACT_UNSPEC;
 }
 
+/* Whether the datagram begins a connection: a QUIC client's first one (RFC 9000, sections 14.1 and 17.2), or a DTLS handshake
+ * (RFC 6347, section 4.1; RFC 9147, section 4). Their servers bind a connection to the address that its first packet was sent
+ * to, so a flow that moves in the middle of it gets no further. */
+SH_INLINE int ag_is_handshake(struct __sk_buff *skb, const struct ag_packet *p)
+{
+	u32 data = p->l4 + 8;
+	u8 start[5];
+
+	if (bpf_skb_load_bytes(skb, data, start, sizeof(start)))
+		return 0;
+	if ((start[0] & 0xc0) == 0xc0)
+		return skb->len >= data + 1200 && (start[1] | start[2] | start[3] | start[4]);
+	return start[0] == 22 && start[1] == 0xfe && start[2] >= 0xfd && !(start[3] | start[4]);
+}
+
+/* The flow of a datagram, if its path is decided: by its first packet, and for as long as it is in use. 0: each packet goes where
+ * the binding of the moment says. */
+SH_INLINE struct ag_flow *ag_udp_flow(struct __sk_buff *skb, const struct ag_packet *p,
+                                      const struct ag_service *service, int bound, u64 now, struct ag_counts *counts)
+{
+	struct ag_flow *flow = counts->handshakes ? bpf_map_lookup_elem(&ag_flows, &p->flow) : 0;
+
+	if (flow && now < flow->last_ns + AG_FLOW_IDLE_NS) {
+		flow->last_ns = now;
+		return flow;
+	}
+	if (!ag_is_handshake(skb, p))
+		return 0;
+	struct ag_flow first = {.last_ns = now, .index = service->index};
+	if (bound) {
+		first.target = service->target;
+		first.ifindex = service->ifindex;
+		first.port = service->port;
+	}
+	if (bpf_map_update_elem(&ag_flows, &p->flow, &first, BPF_ANY))
+		return 0;
+	ag_count(&counts->handshakes);
+	return bpf_map_lookup_elem(&ag_flows, &p->flow);
+}
+
 /* A new TCP connection: bound for its whole life, or not at all. */
 SH_INLINE void ag_open(struct __sk_buff *skb, const struct ag_packet *p, const struct ag_service *service, int bound)
 {

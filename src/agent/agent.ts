@@ -74,7 +74,14 @@ export class Agent {
 
 	counts(): ServiceCounts[] {
 		return this.#services.map((one) => {
-			const { toGateway: packetsToGateway, toTarget: packetsToTarget, fromTarget, errors, refused } = one.counts;
+			const {
+				toGateway: packetsToGateway,
+				toTarget: packetsToTarget,
+				fromTarget,
+				errors,
+				refused,
+				handshakes,
+			} = one.counts;
 			// The machine counts polls, the programs count packets: their counters replace the machine's.
 			const { toGateway: _, toTarget: __, ...machine } = one.machine.counters;
 			return {
@@ -87,6 +94,7 @@ export class Agent {
 					fromTarget,
 					errors,
 					refused,
+					handshakes,
 					...machine,
 					onceLeft: one.onceLeft,
 				},

@@ -28,6 +28,12 @@ export class Names {
 		}
 	}
 
+	/** As this host observes it; undefined: it observes none, or there is no such target. */
+	healthOf(target: number): TargetHealth | undefined {
+		const found = this.targets.get(target);
+		return found === undefined ? undefined : this.member.role.backends?.ofTarget(found);
+	}
+
 	/** The ids of all services of this name, one for each address and protocol. Throws SHUNT_USAGE if there is none. */
 	serviceIds(name: string): number[] {
 		return idsOf(this.services, (one) => one.name, "service", name);

@@ -148,6 +148,7 @@ function sessionFilter(parameter: QueryParameter): SessionFilter {
 		if (value !== undefined) filter[name] = value;
 	}
 	if (parameter("idle") !== undefined) filter.idleMs = wholeNumber(parameter, "idle", 0, 86_400_000);
+	if (parameter("unhealthy") !== undefined) filter.unhealthy = true;
 	return filter;
 }
 

@@ -8,9 +8,10 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { Service } from "../config/index.js";
 import { LOCAL_TARGET, type SessionFilter as NativeFilter, type SessionRow } from "../engine/index.js";
 import type { Member } from "../member/member.js";
+import { TARGET_STATE } from "../policy/index.js";
 import { formatAddress } from "../wire/index.js";
 import { bytesOf, endpoint, Names } from "./names.js";
-import type { Session, SessionCount, SessionList } from "./types.js";
+import type { Session, SessionCount, SessionList, UnhealthyTarget } from "./types.js";
 
 /** An absent field matches every session. */
 export interface SessionFilter {
@@ -20,6 +21,8 @@ export interface SessionFilter {
 	source?: string;
 	/** Least idle time, in milliseconds. */
 	idleMs?: number;
+	/** With an unhealthy target. */
+	unhealthy?: true;
 }
 
 /** Rows fetched at once: one to two milliseconds. */
@@ -28,13 +31,32 @@ const PAGE = 2048;
 export async function listSessions(member: Member, filter: SessionFilter, limit: number): Promise<SessionList> {
 	const names = new Names(member);
 	const sessions: Session[] = [];
+	const unhealthy = new Map<number, UnhealthyTarget>();
+	let truncated = false;
 	for await (const row of rowsOf(member, names, filter, Math.min(limit, PAGE))) {
 		const session = sessionOf(names, row);
 		if (session === undefined) continue;
-		if (sessions.length === limit) return { sessions, truncated: true };
+		truncated = sessions.length === limit;
+		if (truncated) break;
 		sessions.push(session);
+		if (session.health === "unhealthy" && !unhealthy.has(row.target))
+			unhealthy.set(row.target, unhealthyTarget(names, row.target, session));
 	}
-	return { sessions, truncated: false };
+	return { sessions, truncated, unhealthy: [...unhealthy.values()] };
+}
+
+function unhealthyTarget(names: Names, id: number, { service, protocol, backend, target }: Session): UnhealthyTarget {
+	const { reason, since } = names.healthOf(id)!;
+	const published = names.member.compiled?.tables.targets.find((one) => one.id === id);
+	return {
+		service,
+		protocol,
+		backend: backend!,
+		target: target!,
+		reason,
+		forMs: Number.isFinite(since) ? Math.round(performance.now() - since) : null,
+		stays: published?.state !== TARGET_STATE.inactive,
+	};
 }
 
 export async function countSessions(member: Member, filter: SessionFilter): Promise<SessionCount> {
@@ -89,9 +111,12 @@ async function* rowsOf(member: Member, names: Names, filter: SessionFilter, limi
 }
 
 /** One filter per service id: a name may stand for several services. */
-function nativeFilters(names: Names, { service, backend, source, idleMs }: SessionFilter): NativeFilter[] {
+function nativeFilters(names: Names, filter: SessionFilter): NativeFilter[] {
+	const { service, source, idleMs } = filter;
+	const targets = targetsOf(names, filter);
+	if (targets?.length === 0) return [];
 	const common: NativeFilter = {
-		...(backend === undefined ? {} : { targets: names.targetIds(backend) }),
+		...(targets === undefined ? {} : { targets }),
 		...(source === undefined ? {} : { source: bytesOf(source) }),
 		...(idleMs === undefined ? {} : { idleAtLeastMs: idleMs }),
 	};
@@ -99,11 +124,19 @@ function nativeFilters(names: Names, { service, backend, source, idleMs }: Sessi
 	return names.serviceIds(service).map((id) => ({ ...common, service: id }));
 }
 
+/** undefined: those of all targets. */
+function targetsOf(names: Names, { backend, unhealthy }: SessionFilter): number[] | undefined {
+	const ofBackend = backend === undefined ? undefined : names.targetIds(backend);
+	if (!unhealthy) return ofBackend;
+	return (ofBackend ?? [...names.targets.keys()]).filter((id) => names.healthOf(id)?.health === "unhealthy");
+}
+
 /** undefined: a record of a service that is no longer configured; the next sweep frees it. */
 export function sessionOf(names: Names, row: SessionRow): Session | undefined {
 	const service = names.services.get(row.service);
 	if (service === undefined) return undefined;
 	const target = names.targets.get(row.target);
+	const health = names.healthOf(row.target)?.health;
 	return {
 		service: service.name,
 		protocol: service.protocol,
@@ -117,6 +150,7 @@ export function sessionOf(names: Names, row: SessionRow): Session | undefined {
 		leftMs: Math.max(0, Math.round(periodOf(service, row) - row.idleMs)),
 		proven: row.proven,
 		...(service.protocol === "tcp" ? { state: row.state } : {}),
+		...(health === undefined ? {} : { health }),
 	};
 }
 

@@ -258,7 +258,7 @@ export interface Status {
 	workers: WorkerStatus[];
 }
 
-/** One of `GET /sessions?service=&backend=&source=&idle=&limit=` */
+/** One of `GET /sessions?service=&backend=&source=&idle=&unhealthy=&limit=` */
 export interface Session {
 	service: string;
 	protocol: "udp" | "tcp";
@@ -277,15 +277,31 @@ export interface Session {
 	proven: boolean;
 	/** Of TCP, as the client's packets tell. */
 	state?: "half-open" | "established" | "closing";
+	/** Of the target; absent where this host chooses no backends. */
+	health?: Health;
 }
 
 export interface SessionList {
 	sessions: Session[];
 	/** There were more than `limit`. */
 	truncated: boolean;
+	/** The unhealthy targets of these sessions, each once. */
+	unhealthy: UnhealthyTarget[];
 }
 
-/** `GET /sessions/count?service=&backend=&source=&idle=` */
+export interface UnhealthyTarget {
+	service: string;
+	protocol: "udp" | "tcp";
+	backend: string;
+	/** As in the sessions. */
+	target: string;
+	reason: string;
+	forMs: number | null;
+	/** Its sessions stay: they still work, or too few backends are healthy. Else each chooses anew at its next packet. */
+	stays: boolean;
+}
+
+/** `GET /sessions/count?service=&backend=&source=&idle=&unhealthy=` */
 export interface SessionCount {
 	total: number;
 	/** Largest first. */
@@ -300,7 +316,7 @@ export interface SessionCount {
 	}[];
 }
 
-/** `DELETE /sessions?service=&backend=&source=&idle=` or `?all=` */
+/** `DELETE /sessions?service=&backend=&source=&idle=&unhealthy=` or `?all=` */
 export interface Expired {
 	expired: number;
 }

@@ -80,6 +80,30 @@ export function speeds(most: number): Parser<number[]> {
 	};
 }
 
+/** A list such as b2@30s,b3@1m: backends, each with a time. */
+export function moments(text: string): { backend: string; atS: number }[] {
+	return text.split(",").map((part) => {
+		const [, backend, time] = /^\s*([^@\s]+)@(\S+)\s*$/.exec(part) ?? [];
+		const ms = parseDuration(time ?? "");
+		if (backend === undefined || ms === undefined)
+			throw new InvalidArgumentError("must be backends with the time of each, such as b2@30s,b3@1m");
+		return { backend, atS: ms / 1000 };
+	});
+}
+
+/** A list such as b3:10s/5s: backends that serve for a time and are dead for a time. */
+export function flaps(text: string): { backend: string; upS: number; downS: number }[] {
+	return text.split(",").map((part) => {
+		const [, backend, up, down] = /^\s*([^:\s]+):([^/\s]+)\/(\S+)\s*$/.exec(part) ?? [];
+		const times = [up, down].map((time) => parseDuration(time ?? "") ?? 0);
+		if (backend === undefined || times.some((ms) => ms < 100))
+			throw new InvalidArgumentError(
+				"must be backends with the times for which each serves and is dead, of at least 100ms, such as b3:10s/5s",
+			);
+		return { backend, upS: times[0]! / 1000, downS: times[1]! / 1000 };
+	});
+}
+
 /** Milliseconds. */
 export function durationMs(text: string): number {
 	const ms = parseDuration(text);

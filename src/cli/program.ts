@@ -7,7 +7,19 @@
 import { Command, Option } from "commander";
 import { VERSION } from "../api/version.js";
 import { STRATEGY_NAMES } from "../policy/strategy/index.js";
-import { durationMs, fraction, port, rate, ratio, seconds, speed, speeds, wholeNumber } from "./arguments.js";
+import {
+	durationMs,
+	flaps,
+	fraction,
+	moments,
+	port,
+	rate,
+	ratio,
+	seconds,
+	speed,
+	speeds,
+	wholeNumber,
+} from "./arguments.js";
 
 const HELP_WIDTH = 80;
 
@@ -157,6 +169,7 @@ function queryCommands(program: Command): void {
 		.option("--backend <name>", "sessions with this backend only")
 		.option("--source <address>", "sessions from this source address only")
 		.option("--idle <duration>", "sessions idle for at least this time: 500ms, 30s, 2m", durationMs)
+		.option("--unhealthy", "sessions whose target is unhealthy only")
 		.option("--limit <count>", "list at most this many (default: 100)", wholeNumber(1))
 		.addOption(new Option("--count", "count sessions by service and backend").conflicts("limit"))
 		.addOption(
@@ -222,6 +235,17 @@ function simulateCommand(program: Command): void {
 		.option("--unequal <ratio>", "capacity of the strongest backend over the weakest", ratio(1000), 1)
 		.option("--churn <rate>", "backends that leave or join per minute", rate("backends per minute", 1_000_000, true), 0)
 		.option("--stale <count>", "backends that stop reporting after a third of the time", wholeNumber(0, 1000), 0)
+		.option(
+			"--fail <times>",
+			"backends that die, such as b2@30s,b3@1m: they answer no query and serve no packet",
+			moments,
+		)
+		.option("--recover <times>", "backends that return, such as b2@90s", moments)
+		.option(
+			"--flap <times>",
+			"backends that serve for a time and are dead for a time, again and again: b3:10s/5s",
+			flaps,
+		)
 		.option("--loss <fraction>", "fraction of load reports that are lost", fraction, 0)
 		.option("--uplinks <speeds>", "uplinks of each backend, such as 100Mbit,10Mbit", speeds(8))
 		.option("--use <fraction>", "use of the uplinks by the sessions, as a fraction of their speed", fraction, 0.5)

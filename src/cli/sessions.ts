@@ -1,8 +1,8 @@
 // sessions.ts - `shunt sessions`: lists, counts or expires live sessions.
 
-import type { Expired, Session, SessionCount, SessionList } from "../api/types.js";
+import type { Expired, Session, SessionCount, SessionList, UnhealthyTarget } from "../api/types.js";
 import { ShuntError } from "../errors.js";
-import { paintFor } from "./paint.js";
+import { type Paint, paintFor } from "./paint.js";
 import { table } from "./table.js";
 import { count, duration, endpoint, number } from "./units.js";
 import { daemonOf, type Which } from "./which-daemon.js";
@@ -13,6 +13,7 @@ export interface SessionsOptions extends Which {
 	readonly source?: string;
 	/** Milliseconds. */
 	readonly idle?: number;
+	readonly unhealthy?: boolean;
 	readonly limit?: number;
 	readonly count?: boolean;
 	readonly expire?: boolean;
@@ -22,11 +23,11 @@ export interface SessionsOptions extends Which {
 
 export async function sessions(options: SessionsOptions): Promise<void> {
 	const { service, backend, source, idle, limit } = options;
-	const filter = { service, backend, source, idle };
+	const filter = { service, backend, source, idle, unhealthy: options.unhealthy ? "" : undefined };
 	const named = Object.values(filter).some((one) => one !== undefined);
 	if (options.expire && !named && !options.all)
 		throw new ShuntError("SHUNT_USAGE", {
-			what: "--expire needs a selection: --service, --backend, --source or --idle; or --all for every session.",
+			what: "--expire needs a selection: --service, --backend, --source, --idle or --unhealthy; or --all for every session.",
 		});
 	const daemon = await daemonOf(options, "sessions");
 	if (options.expire)
@@ -65,17 +66,25 @@ function listLines(answer: SessionList): string[] {
 	const paint = paintFor(process.stdout);
 	const latestFirst = [...answer.sessions].sort((a, b) => a.idleMs - b.idleMs);
 	const total = count(latestFirst.length, "session");
+	const marked = answer.unhealthy.length > 0;
+	const head = ["service", "on", "source", "backend", "at", "idle", "left", "packets", ...(marked ? ["health"] : [])];
 	const [title, ...body] = table(
-		["left", "left", "left", "left", "left", "right", "right", "right"],
-		[["service", "on", "source", "backend", "at", "idle", "left", "packets"], ...latestFirst.map(cells)],
+		["left", "left", "left", "left", "left", "right", "right", "right", "left"],
+		[head, ...latestFirst.map((session) => cells(session, paint))],
 	);
 	return [
 		...(body.length > 0 ? [paint("dim", title ?? ""), ...body] : []),
 		answer.truncated ? `${total} shown of more; raise --limit to see them` : total,
+		...answer.unhealthy.map((one) => paint(one.stays ? "yellow" : "red", unhealthyLine(one))),
 	];
 }
 
-function cells(session: Session): string[] {
+function unhealthyLine({ service, protocol, backend, target, reason, stays }: UnhealthyTarget): string {
+	const sessions = stays ? "its sessions stay" : "each of its sessions moves at its next packet";
+	return `${service} ${protocol} at ${backend} ${target} is unhealthy: ${reason}; ${sessions}`;
+}
+
+function cells(session: Session, paint: Paint): string[] {
 	return [
 		session.service,
 		session.protocol,
@@ -85,5 +94,6 @@ function cells(session: Session): string[] {
 		duration(session.idleMs),
 		duration(session.leftMs),
 		session.state ?? (session.proven ? "several" : "one"),
+		...(session.health === "unhealthy" ? [paint("red", "unhealthy")] : []),
 	];
 }

@@ -5,7 +5,18 @@
 import { writeFileSync } from "node:fs";
 import { ShuntError } from "../errors.js";
 import type { StrategyName } from "../policy/index.js";
-import { DEFAULTS, type Link, type Options, plot, type Result, simulate as run } from "../simulate/index.js";
+import {
+	DEFAULTS,
+	type FailureFigures,
+	type Flap,
+	type Link,
+	type Moment,
+	type Options,
+	outagesOf,
+	plot,
+	type Result,
+	simulate as run,
+} from "../simulate/index.js";
 import { paintFor } from "./paint.js";
 import { bps, count, number, percent } from "./units.js";
 
@@ -22,6 +33,9 @@ export interface SimulateOptions {
 	readonly unequal: number;
 	readonly churn: number;
 	readonly stale: number;
+	readonly fail?: readonly Moment[];
+	readonly recover?: readonly Moment[];
+	readonly flap?: readonly Flap[];
 	readonly loss: number;
 	readonly uplinks?: readonly number[];
 	readonly use: number;
@@ -34,6 +48,10 @@ export interface SimulateOptions {
 export async function simulate(options: SimulateOptions): Promise<void> {
 	if (options.foreign !== undefined && options.uplinks === undefined)
 		throw new ShuntError("SHUNT_USAGE", { what: "--foreign needs an uplink to be on; give --uplinks." });
+	if (options.lease > 0 && (options.fail ?? options.flap) !== undefined)
+		throw new ShuntError("SHUNT_USAGE", {
+			what: "--lease and --fail or --flap exclude each other: how a redirected client leaves a dead backend is not simulated; leave out --lease.",
+		});
 	const progress = !options.json && process.stderr.isTTY;
 	const began = performance.now();
 	const result = run(modelOf(options), (part) => {
@@ -66,6 +84,7 @@ function modelOf(options: SimulateOptions): Options {
 		churn: options.churn,
 		stale: options.stale,
 		staleAtS: Math.floor(options.time / 3),
+		outages: outagesOf(options, options.backends, options.time),
 		loss: options.loss,
 		seed: options.seed,
 		...linksOf(options),
@@ -154,6 +173,50 @@ function lines(result: Result, tookMs: number): string[] {
 						`backends without reports got ${fixed(result.stale.share, 2)} of an equal share, at most ${fixed(result.stale.most, 2)}`,
 					),
 				]),
+		...(result.failures === null ? [] : failureLines(result.failures, options).map(([name, text]) => line(name, text))),
 		line("", paint("dim", `seed ${options.seed}; took ${(tookMs / 1000).toFixed(1)} s`)),
+	];
+}
+
+function failureLines(figures: FailureFigures, { health }: Options): [name: string, text: string][] {
+	const { foundMs, harmless, returnShares, panicS } = figures;
+	const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
+	const out = harmless === 0 ? "" : `; ${number(harmless)} while the backend was out of service`;
+	const fine = (part: number) => (part < 0.001 ? `${(100 * part).toFixed(3)} %` : percent(part));
+	const late = figures.late === 0 ? "" : `; ${count(figures.late, "time")} a living backend was taken out`;
+	return [
+		[
+			"failures",
+			`${count(figures.outages, "outage")}, ${number(figures.found)} found after ${seconds(foundMs.mean)} (at most ${seconds(foundMs.most)})${out}${late}`,
+		],
+		["", `${count(figures.moved, "session")} moved, ${number(figures.movedAlive)} of living backends`],
+		[
+			"",
+			`${figures.changesPerMinute.toFixed(1)} changes of tables per minute, ${number(figures.mostChangesPerMinute)} in the worst`,
+		],
+		[
+			"",
+			`each moves ${percent(figures.rowsChanged)} of the rows, ${percent(figures.rowsElsewhere)} between backends that keep their weights`,
+		],
+		[
+			"lost",
+			`${number(figures.lost)} of ${count(figures.packets, "packet")} (${fine(figures.lost / Math.max(1, figures.packets))})`,
+		],
+		...(panicS === 0
+			? []
+			: [
+					["panic", `for ${number(Math.round(panicS))} s all backends were used, as too few were healthy`] as [
+						string,
+						string,
+					],
+				]),
+		...(returnShares.length === 0
+			? []
+			: [
+					[
+						"return",
+						`new sessions in steps of ${seconds(health.slowStartMs / 5)}: ${returnShares.map((share) => share.toFixed(2)).join(", ")} of an equal share; load at most ${figures.returnMost.toFixed(2)} of the mean`,
+					] as [string, string],
+				]),
 	];
 }

@@ -7,6 +7,7 @@
 // application has connected the socket.
 
 import {
+	type BindOptions,
 	createSocket as createDgram,
 	type RemoteInfo,
 	type Socket,
@@ -20,6 +21,7 @@ import { canonicalEndpoint, type Endpoint, sameEndpoint } from "../wire/index.js
 import { codedError } from "./coded-error.js";
 import { type Message, parseSendArguments, type SendCallback } from "./datagram-arguments.js";
 import { DatagramPaths } from "./datagram-paths.js";
+import type { DatagramEvents, TypedEmitter } from "./emitter.js";
 import type { Counters } from "./machine/index.js";
 import { type RedirectionOptions, resolveOptions } from "./options.js";
 
@@ -35,7 +37,9 @@ export function createSocket(
 	return socket;
 }
 
-export class RedirectedSocket extends EventEmitter {
+const DatagramEmitter: new () => TypedEmitter<DatagramEvents> = EventEmitter;
+
+export class RedirectedSocket extends DatagramEmitter {
 	readonly #socket: Socket;
 	readonly #type: SocketType;
 	readonly #lookup: NonNullable<SocketOptions["lookup"]>;
@@ -52,7 +56,7 @@ export class RedirectedSocket extends EventEmitter {
 		const { redirection, ...rest } = options;
 		this.#type = options.type;
 		this.#lookup = options.lookup ?? (dnsLookup as NonNullable<SocketOptions["lookup"]>);
-		this.#paths = new DatagramPaths(resolveOptions(redirection), {
+		this.#paths = new DatagramPaths(resolveOptions(redirection, "socket"), {
 			transmit: (to, bytes, callback) =>
 				this.#socket.send(bytes, to.port, addressFor(this.#type, to.address), callback),
 			localAddress: (target) => this.#localAddress(target),
@@ -112,6 +116,8 @@ export class RedirectedSocket extends EventEmitter {
 		else send();
 	}
 
+	connect(port: number, address?: string, callback?: () => void): void;
+	connect(port: number, callback: () => void): void;
 	connect(port: number, address?: string | (() => void), callback?: () => void): void {
 		const listener = typeof address === "function" ? address : callback;
 		if (this.#remoteShown !== undefined) throw codedError("ERR_SOCKET_DGRAM_IS_CONNECTED", "Already connected");
@@ -147,9 +153,34 @@ export class RedirectedSocket extends EventEmitter {
 		return { address, port, family: address.includes(":") ? "IPv6" : "IPv4" };
 	}
 
-	bind(...rest: Parameters<Socket["bind"]>): this {
+	bind(port?: number, address?: string, callback?: () => void): this;
+	bind(port?: number, callback?: () => void): this;
+	bind(callback?: () => void): this;
+	bind(options: BindOptions, callback?: () => void): this;
+	bind(...rest: unknown[]): this {
 		(this.#socket.bind as (...args: unknown[]) => Socket).apply(this.#socket, rest);
 		return this;
+	}
+
+	/** As Node's own, where it has one (since 24.19 and 26.4). */
+	bindSync(options?: object): AddressInfo {
+		const { bindSync } = this.#socket as { bindSync?: (options?: object) => AddressInfo };
+		if (bindSync === undefined)
+			throw codedError("ERR_METHOD_NOT_IMPLEMENTED", `Node.js ${process.version} has no dgram.Socket.bindSync`);
+		return bindSync.call(this.#socket, options);
+	}
+
+	connectSync(port: number, address: string = this.#type === "udp6" ? "::1" : "127.0.0.1"): void {
+		if (this.#remoteShown !== undefined) throw codedError("ERR_SOCKET_DGRAM_IS_CONNECTED", "Already connected");
+		const to = isIP(address) ? canonicalEndpoint(address, port) : undefined;
+		if (to === undefined)
+			throw codedError("ERR_INVALID_ARG_VALUE", `${address} port ${port} is not an IP address and port`, TypeError);
+		if (!this.#isBound()) this.bindSync();
+		this.#remote = to;
+		this.#remoteShown = { address, port };
+		process.nextTick(() => {
+			if (!this.#closed) this.emit("connect");
+		});
 	}
 
 	close(callback?: () => void): this {
@@ -192,6 +223,8 @@ export class RedirectedSocket extends EventEmitter {
 	setSendBufferSize = (size: number): void => this.#socket.setSendBufferSize(size);
 	getRecvBufferSize = (): number => this.#socket.getRecvBufferSize();
 	getSendBufferSize = (): number => this.#socket.getSendBufferSize();
+	getSendQueueSize = (): number => this.#socket.getSendQueueSize();
+	getSendQueueCount = (): number => this.#socket.getSendQueueCount();
 
 	#receive(message: Buffer, rinfo: RemoteInfo): void {
 		const from = canonicalEndpoint(rinfo.address.split("%")[0] as string, rinfo.port);
@@ -239,17 +272,25 @@ export class RedirectedSocket extends EventEmitter {
 		});
 	}
 
-	#whenBound(then: () => void): void {
+	#isBound(): boolean {
 		try {
 			this.#socket.address();
-			then();
+			return true;
 		} catch {
-			this.#socket.once("listening", then);
-			try {
-				this.#socket.bind();
-			} catch {
-				// A bind is under way already.
-			}
+			return false;
+		}
+	}
+
+	#whenBound(then: () => void): void {
+		if (this.#isBound()) {
+			then();
+			return;
+		}
+		this.#socket.once("listening", then);
+		try {
+			this.#socket.bind();
+		} catch {
+			// A bind is under way already.
 		}
 	}
 

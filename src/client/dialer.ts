@@ -3,13 +3,12 @@
 // Queries are control datagrams over UDP; the answer holds for every connection while its lease lasts. The path of a
 // connection is decided before its SYN, and never changed later.
 //
-// Owns: one machine per service, the UDP sockets that query, and the order of attempts: the target, then the gateway.
-// Must never: break an established connection, or fail one that the gateway would serve, except in mode required.
+// Owns: one machine per service, and the UDP sockets that query. Must never: touch an established connection.
 
+import { AsyncResource } from "node:async_hooks";
 import { createSocket as createDgram, type Socket as DatagramSocket } from "node:dgram";
-import { lookup as dnsLookup } from "node:dns";
 import { EventEmitter } from "node:events";
-import { isIP, connect as netConnect, type Socket, type TcpNetConnectOpts } from "node:net";
+import { connect as netConnect, type Socket, type TcpNetConnectOpts } from "node:net";
 import {
 	canonicalEndpoint,
 	decodeControl,
@@ -19,14 +18,18 @@ import {
 	sameEndpoint,
 } from "../wire/index.js";
 import { ServiceCache } from "./cache.js";
-import { codedError, noTargetError } from "./coded-error.js";
+import { noTargetError } from "./coded-error.js";
+import type { FoundPath, PathFinder } from "./connection-path.js";
 import { MachineDriver, PROTOCOL } from "./driver.js";
+import type { ServiceEvents, TypedEmitter } from "./emitter.js";
 import { COUNTERS, type Counters, SETTINGS, zeroCounters } from "./machine/index.js";
 import { type RedirectionOptions, type ResolvedOptions, resolveOptions } from "./options.js";
+import { redirectConnect } from "./redirected-connect.js";
+import { type DestinationSource, isUnicast } from "./services.js";
 
 const MIN_CONNECT_TIMEOUT_MS = 500;
-/** Of one connection, the one to the gateway included. */
-const MAX_ATTEMPTS = 7;
+/** In mode required; the machine's queries end sooner. */
+const MAX_WAIT_MS = 3_600_000;
 
 interface Service {
 	readonly driver: MachineDriver;
@@ -34,10 +37,11 @@ interface Service {
 	readonly waiting: Set<() => void>;
 }
 
-export class Dialer extends EventEmitter {
+const ServiceEmitter: new () => TypedEmitter<ServiceEvents> = EventEmitter;
+
+export class Dialer extends ServiceEmitter implements PathFinder {
 	readonly #options: ResolvedOptions;
-	/** A target that has not accepted a connection by then has failed. */
-	readonly #connectTimeoutMs: number;
+	readonly connectTimeoutMs: number;
 	readonly #services = new Map<string, Service>();
 	/** Sockets that query, by local address, or by family if that is unspecified: a ticket is valid for the address
 	 * that queried. */
@@ -45,10 +49,11 @@ export class Dialer extends EventEmitter {
 	/** Counters of machines that are closed. */
 	readonly #closedCounters = zeroCounters();
 
-	constructor(options: RedirectionOptions = {}) {
+	/** `source`: what gives the destinations, and so which are services (services.ts). */
+	constructor(options: RedirectionOptions = {}, source: DestinationSource = "agent") {
 		super();
-		this.#options = resolveOptions(options);
-		this.#connectTimeoutMs = Math.max(options.silence ?? SETTINGS.silenceMs, MIN_CONNECT_TIMEOUT_MS);
+		this.#options = resolveOptions(options, source);
+		this.connectTimeoutMs = Math.max(options.silence ?? SETTINGS.silenceMs, MIN_CONNECT_TIMEOUT_MS);
 	}
 
 	get counters(): Counters {
@@ -63,26 +68,18 @@ export class Dialer extends EventEmitter {
 		return service === undefined ? undefined : this.#services.get(keyOf(service, localAddress))?.driver.machine.target;
 	}
 
-	/** A connected socket; rejects with the error of the last attempt. `signal` aborts. */
-	async dial(options: TcpNetConnectOpts, signal?: AbortSignal): Promise<Socket> {
-		const service = await resolveName(options);
-		if (service === undefined || this.#options.mode === "off" || !this.#options.isService(service))
-			return attempt(options, undefined, signal);
-		for (let left = MAX_ATTEMPTS; ; left--) {
-			const to = await this.#destination(service, options.localAddress, signal);
-			const direct = !sameEndpoint(to, service);
-			try {
-				// To the gateway with the application's own options: if a name has several addresses, Node finds the
-				// one that answers.
-				const attempted = direct ? { ...options, host: to.address, port: to.port } : options;
-				const socket = await attempt(attempted, direct ? this.#connectTimeoutMs : undefined, signal);
-				if (direct) this.#onConnected(keyOf(service, options.localAddress), to);
-				return socket;
-			} catch (error) {
-				if (!direct || left <= 1 || signal?.aborted) throw error;
-				this.#services.get(keyOf(service, options.localAddress))?.driver.refused(to);
-			}
-		}
+	/** A connected socket; rejects with the socket's error. `signal` aborts. */
+	dial(options: TcpNetConnectOpts, signal?: AbortSignal): Promise<Socket> {
+		const redirected = redirectConnect(this, signal === undefined ? options : { ...options, signal });
+		const socket = netConnect(redirected.options);
+		redirected.attach(socket);
+		return new Promise((resolve, reject) => {
+			socket.once("error", reject);
+			socket.once("connect", () => {
+				socket.removeListener("error", reject);
+				resolve(socket);
+			});
+		});
 	}
 
 	/** Closes the sockets that query. Connections stay open. */
@@ -93,33 +90,42 @@ export class Dialer extends EventEmitter {
 		this.#querySockets.clear();
 	}
 
-	/** Where the next connection goes. Waits for the gateway's answer for `patience`, or, in mode required, until it is
-	 * known. */
-	async #destination(to: Endpoint, local: string | undefined, signal?: AbortSignal): Promise<Endpoint> {
-		const service = this.#serviceOf(to, local);
-		const until = Date.now() + this.#options.patience;
-		for (;;) {
-			const route = service.driver.route();
-			if (route.go === "refuse") throw noTargetError(endpointText(to));
-			const left = until - Date.now();
-			if (route.go === "send" && (!sameEndpoint(route.to, to) || left <= 0 || !service.driver.machine.busy))
-				return route.to;
-			await new Promise<void>((resolve, reject) => {
-				const wake = () => {
-					clearTimeout(timer);
-					service.waiting.delete(wake);
-					signal?.removeEventListener("abort", wake);
-					if (signal?.aborted) reject(signal.reason);
-					else resolve();
-				};
-				const timer = route.go === "send" ? setTimeout(wake, left) : undefined;
-				service.waiting.add(wake);
-				signal?.addEventListener("abort", wake);
-			});
-		}
+	isService(destination: Endpoint, name: string | undefined): boolean {
+		return this.#options.mode !== "off" && isUnicast(destination.address) && this.#options.isService(destination, name);
 	}
 
-	#onConnected(key: string, target: Endpoint): void {
+	/** Where the next connection goes. Waits for the gateway's answer for `patience`, or, in mode required, until it is
+	 * known. */
+	find(to: Endpoint, local: string | undefined, callback: FoundPath): () => void {
+		const until = Date.now() + this.#options.patience;
+		let waiting: Set<() => void> | undefined;
+		let timer: NodeJS.Timeout | undefined;
+		const withdraw = () => {
+			clearTimeout(timer);
+			waiting?.delete(wake);
+		};
+		const look = () => {
+			withdraw();
+			const service = this.#serviceOf(to, local);
+			const route = service.driver.route();
+			const left = until - Date.now();
+			if (route.go === "refuse") callback(noTargetError(endpointText(to)), to);
+			else if (route.go === "send" && (!sameEndpoint(route.to, to) || left <= 0 || !service.driver.machine.busy))
+				callback(null, route.to);
+			else {
+				waiting = service.waiting;
+				waiting.add(wake);
+				// The machine's timer keeps no process alive; a connection that waits does.
+				timer = setTimeout(wake, route.go === "send" ? left : MAX_WAIT_MS);
+			}
+		};
+		const wake = AsyncResource.bind(look);
+		look();
+		return withdraw;
+	}
+
+	accepted(to: Endpoint, local: string | undefined, target: Endpoint): void {
+		const key = keyOf(to, local);
 		const service = this.#services.get(key);
 		if (service === undefined) return;
 		const { driver, waiting } = service;
@@ -129,7 +135,11 @@ export class Dialer extends EventEmitter {
 		for (const name of COUNTERS) this.#closedCounters[name] += driver.counters[name];
 		driver.close();
 		this.#services.delete(key);
-		for (const wake of waiting) wake();
+		for (const wake of [...waiting]) wake();
+	}
+
+	failed(to: Endpoint, local: string | undefined, target: Endpoint): void {
+		this.#services.get(keyOf(to, local))?.driver.refused(target);
 	}
 
 	#serviceOf(to: Endpoint, local: string | undefined): Service {
@@ -189,46 +199,4 @@ export class Dialer extends EventEmitter {
 
 function keyOf(service: Endpoint, local: string | undefined): string {
 	return local === undefined ? endpointText(service) : `${endpointText(service)} ${local}`;
-}
-
-/** One attempt to connect; rejects after `timeoutMs`. */
-function attempt(options: TcpNetConnectOpts, timeoutMs: number | undefined, signal?: AbortSignal): Promise<Socket> {
-	return new Promise((resolve, reject) => {
-		const socket = netConnect(options);
-		const end = (error: Error) => {
-			cleanUp();
-			socket.on("error", () => {});
-			socket.destroy();
-			reject(error);
-		};
-		const aborted = () => end(signal?.reason instanceof Error ? signal.reason : codedError("ABORT_ERR", "aborted"));
-		const late = () => end(codedError("ETIMEDOUT", `connect ETIMEDOUT ${options.host}:${options.port}`));
-		const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
-		const cleanUp = () => {
-			clearTimeout(timer);
-			signal?.removeEventListener("abort", aborted);
-			socket.removeListener("error", end);
-			socket.removeListener("connect", connected);
-		};
-		const connected = () => {
-			cleanUp();
-			resolve(socket);
-		};
-		socket.once("error", end);
-		socket.once("connect", connected);
-		signal?.addEventListener("abort", aborted);
-		if (signal?.aborted) aborted();
-	});
-}
-
-/** The address of the name; undefined if it has none, so that Node's own attempt reports the error. */
-function resolveName(options: TcpNetConnectOpts): Promise<Endpoint | undefined> {
-	const host = options.host ?? "localhost";
-	if (isIP(host)) return Promise.resolve(canonicalEndpoint(host, options.port));
-	const lookup = options.lookup ?? dnsLookup;
-	return new Promise((resolve) => {
-		lookup(host, { family: options.family ?? 0, all: false }, (error, found) => {
-			resolve(error || typeof found !== "string" ? undefined : canonicalEndpoint(found, options.port));
-		});
-	});
 }

@@ -5,6 +5,7 @@
 import { type Endpoint, type Prefix, parsePrefix } from "../wire/index.js";
 import { RedirectionCache } from "./cache.js";
 import { type Mode, SETTINGS, type Settings } from "./machine/index.js";
+import { type DestinationSource, type IsService, isServiceFor } from "./services.js";
 
 export interface RedirectionOptions {
 	/** off: as without this library. preferred: to the gateway until a target is bound. required: never to the gateway,
@@ -15,9 +16,11 @@ export interface RedirectionOptions {
 	/** Prefixes that targets must be in (`10.0.0.0/8`). Default: any address, except private ones for a service with a
 	 * public address; these must be listed. */
 	readonly targets?: readonly string[];
-	/** Which destinations are services; others are never queried. Default: every unicast destination, at most once in
-	 * ten minutes. */
-	readonly services?: (service: Endpoint) => boolean;
+	/** Which destinations are services; others are never queried. A list of addresses, prefixes and host names, with or
+	 * without a port (`203.0.113.53:53`, `203.0.113.0/24`, `api.example`), or a function of the destination and the host
+	 * name. Default: none; with `targets`, all destinations of a socket, and those of an agent or connector that are in
+	 * `targets`; in mode required, all. */
+	readonly services?: readonly string[] | ((service: Endpoint, name?: string) => boolean);
 	/** Shared by sockets, and stored across restarts by saveCache(). Default: one cache per process. */
 	readonly cache?: RedirectionCache;
 	/** Timeout of each transmission of a query, in milliseconds. Default [250, 500, 1000]. */
@@ -38,7 +41,7 @@ export interface ResolvedOptions {
 	readonly settings: Partial<Settings>;
 	readonly mode: Mode;
 	readonly controlPort: number;
-	readonly isService: (service: Endpoint) => boolean;
+	readonly isService: IsService;
 	readonly cache: RedirectionCache;
 	readonly resend: number;
 	readonly patience: number;
@@ -47,7 +50,7 @@ export interface ResolvedOptions {
 const processCache = new RedirectionCache();
 
 /** Throws a RangeError or TypeError that names the option. */
-export function resolveOptions(options: RedirectionOptions = {}): ResolvedOptions {
+export function resolveOptions(options: RedirectionOptions = {}, source: DestinationSource = "agent"): ResolvedOptions {
 	const { mode = "preferred", controlPort = SETTINGS.controlPort, resend = 8, patience = 0 } = options;
 	if (!["off", "preferred", "required"].includes(mode))
 		throw new TypeError(`mode is ${String(mode)}; it must be off, preferred or required`);
@@ -55,15 +58,16 @@ export function resolveOptions(options: RedirectionOptions = {}): ResolvedOption
 	number("resend", resend, 0, 1024);
 	number("patience", patience, 0, 60_000);
 	if (options.silence !== undefined) number("silence", options.silence, 1, 60_000);
+	const targets = options.targets?.map(prefix);
 	const settings: Partial<Settings> = {
 		mode,
 		controlPort,
-		targets: options.targets?.map(prefix),
+		targets,
 		...(options.questions === undefined ? {} : { queryTimeoutsMs: timeouts("questions", options.questions) }),
 		...(options.probes === undefined ? {} : { probeTimeoutsMs: timeouts("probes", options.probes) }),
 		...(options.silence === undefined ? {} : { silenceMs: options.silence }),
 	};
-	const isService = options.services ?? (() => true);
+	const isService = isServiceFor(options, targets, source);
 	return { settings, mode, controlPort, isService, cache: options.cache ?? processCache, resend, patience };
 }
 

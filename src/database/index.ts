@@ -9,7 +9,7 @@ export * from "./lookup.js";
 export { MemoryStore } from "./memory.js";
 export * from "./pools.js";
 export * from "./records.js";
-export type { ImposedStates } from "./serving.js";
+export { type ImposedStates, serving } from "./serving.js";
 export { type SetTables, type Shares, spreadOf } from "./set-tables.js";
 export { StaticStore } from "./static.js";
 export * from "./store.js";

@@ -12,11 +12,11 @@ import type { Target } from "./lookup.js";
 /** By target key: the state that its health imposes. A target without an entry is usable. */
 export type ImposedStates = ReadonlyMap<string, "draining" | "inactive">;
 
-export function serving(
-	targets: readonly Target[],
+export function serving<T extends Pick<Target, "key" | "backend" | "state">>(
+	targets: readonly T[],
 	imposed: ImposedStates,
 	{ fail, panic: threshold }: Pick<ServiceHealth, "fail" | "panic">,
-) {
+): { readonly panic: boolean; readonly targets: readonly T[] } {
 	if (imposed.size === 0) return { panic: false, targets };
 	const all = new Set<string>();
 	const usable = new Set<string>();
@@ -31,7 +31,7 @@ export function serving(
 	if (panic) return { panic: reported, targets };
 	return {
 		panic: false,
-		targets: targets.map((target) => ({ ...target, state: worse(target.state, imposed.get(target.key)) })),
+		targets: targets.map((target): T => ({ ...target, state: worse(target.state, imposed.get(target.key)) })),
 	};
 }
 

@@ -50,6 +50,8 @@ export interface AgentCounts {
 	readonly errors: number;
 	/** Connections that a target refused. */
 	readonly refused: number;
+	/** UDP flows whose path was decided by their first packet: QUIC, DTLS. */
+	readonly handshakes: number;
 }
 
 interface Addon {

@@ -260,7 +260,7 @@ export class Balancing implements BackendView {
 				name: backend.name,
 				pool: pools.get(backend.name) ?? backend.name,
 				capacity: backend.capacity,
-				active: backend.state === "active",
+				active: backend.state === "active" && this.health(backend.name).health !== "unhealthy",
 				sessions: this.#weightedSessions(config, backend.name),
 				report: this.#lastReport(config, backend.name),
 				uplinks: backend.uplinks.map(({ addresses, cost, cap }): BalancedUplink => {

@@ -4,6 +4,7 @@
 // Must never: change what it observes.
 
 import type { Clients } from "./clients.js";
+import { FailureMeasures } from "./failure-measures.js";
 import { balanceFigures, linkFigures, staleFigures, swings } from "./figures.js";
 import { type Options, type Result, type Series, STEP_MS } from "./model.js";
 import type { Receiver } from "./receiver.js";
@@ -19,6 +20,7 @@ const COMPARED_FLOWS = 64;
 export class Measures {
 	/** Live clients without a lease: all their packets pass a gateway. */
 	unleased = 0;
+	readonly failures: FailureMeasures | undefined;
 	readonly #options: Options;
 	readonly #servers: Servers;
 	readonly #gateways: readonly Receiver[];
@@ -55,6 +57,7 @@ export class Measures {
 		this.#servers = servers;
 		this.#gateways = gateways;
 		this.#clients = clients;
+		this.failures = options.outages.length === 0 ? undefined : new FailureMeasures(options, servers, clients, gateways);
 		this.#seconds = Math.floor(options.timeS);
 		this.#measuredFrom = Math.min(this.#seconds - 1, Math.floor(options.settleS));
 		const column = () => new Float32Array(this.#seconds).fill(Number.NaN);
@@ -65,6 +68,7 @@ export class Measures {
 			maxOverMean: column(),
 			gatewayShare: column(),
 			newByTarget: Array.from({ length: servers.sessions.length }, column),
+			lost: new Float32Array(this.#seconds),
 		};
 	}
 
@@ -126,6 +130,7 @@ export class Measures {
 		this.#leasedPackets = 0;
 		this.#secondPackets.all += all;
 		this.#secondPackets.gateway += gateway;
+		this.failures?.step(now, this.#series.lost);
 		if ((now + 1) % STEPS_PER_SECOND === 0) this.#endSecond((now + 1) / STEPS_PER_SECOND - 1);
 	}
 
@@ -136,7 +141,7 @@ export class Measures {
 		let count = 0;
 		let most = 0;
 		for (let b = 0; b < loads.length; b++) {
-			if (this.#servers.active[b] === 0) continue;
+			if (this.#servers.active[b] === 0 || this.#servers.alive[b] === 0) continue;
 			const load = this.#servers.load(b, at + 1);
 			loads[b]![at] = load;
 			sum += load;
@@ -210,6 +215,7 @@ export class Measures {
 			agreement: this.#compared === 0 ? 1 : this.#agreed / this.#compared,
 			links: linkFigures(this.#series, this.#options, this.#servers, measuredFrom),
 			stale: staleFigures(this.#series, this.#servers, this.#staleBackends, this.#staleFrom),
+			failures: this.failures?.result(this.#series) ?? null,
 			series: this.#series,
 		};
 	}

@@ -4,6 +4,7 @@
 // them).
 
 import type { LoadWeights, StrategyName } from "../policy/index.js";
+import type { Outage } from "./outages.js";
 import type { Life } from "./random.js";
 
 export interface Link {
@@ -43,6 +44,16 @@ export interface Options {
 	/** Backends whose reports stop at `staleAtS`. */
 	readonly stale: number;
 	readonly staleAtS: number;
+	/** Backends that are dead for a time. Without any, gateways observe no health. */
+	readonly outages: readonly Outage[];
+	/** As the configuration's `health`. */
+	readonly health: {
+		readonly rise: number;
+		readonly fall: number;
+		readonly holdMs: number;
+		readonly slowStartMs: number;
+		readonly panic: number;
+	};
 	/** Mean delay of a report, and the fraction of reports that are lost. */
 	readonly delayMs: number;
 	readonly loss: number;
@@ -81,6 +92,8 @@ export const DEFAULTS: Options = {
 	churn: 0,
 	stale: 0,
 	staleAtS: 200,
+	outages: [],
+	health: { rise: 2, fall: 3, holdMs: 1000, slowStartMs: 10_000, panic: 0.5 },
 	delayMs: 5,
 	loss: 0,
 	links: [],
@@ -141,7 +154,41 @@ export interface Result {
 	readonly links: readonly { readonly share: number; readonly headroom: number; readonly use: number }[];
 	/** New sessions of the backends whose reports stopped, over an equal share; null: reports did not stop. */
 	readonly stale: { readonly share: number; readonly most: number } | null;
+	/** null: no backend was dead. */
+	readonly failures: FailureFigures | null;
 	readonly series: Series;
+}
+
+/** Of the whole run. A gateway takes a backend out of service when its tables have no rows of it. */
+export interface FailureFigures {
+	/** Outages; those of them that began while no gateway had the backend in service; and of the others, those that each
+	 * gateway has found. */
+	readonly outages: number;
+	readonly harmless: number;
+	readonly found: number;
+	/** From the begin of an outage to the tables without the backend. */
+	readonly foundMs: { readonly mean: number; readonly most: number };
+	/** Times that a gateway took a living backend out of service: one that had returned, or whose answers were lost. */
+	readonly late: number;
+	/** Sessions of backends that were taken out of service: all, and those whose backend lived. */
+	readonly moved: number;
+	readonly movedAlive: number;
+	/** Sets of tables of a gateway whose rows differ from those before, for health or slow start: in the mean of the time
+	 * from the first outage on, and in the worst minute. */
+	readonly changesPerMinute: number;
+	readonly mostChangesPerMinute: number;
+	/** Of a change: the rows that name another target, and those of them whose targets kept their weights. Fractions. */
+	readonly rowsChanged: number;
+	readonly rowsElsewhere: number;
+	/** Packets to dead backends, and all packets. */
+	readonly lost: number;
+	readonly packets: number;
+	/** Seconds in which a gateway used all backends, as too few were healthy. */
+	readonly panicS: number;
+	/** After a return, by fifths of the slow start's time: a backend's new sessions over an equal share. */
+	readonly returnShares: readonly number[];
+	/** The greatest load of a returned backend over the mean of all, in the minute after its return. */
+	readonly returnMost: number;
 }
 
 /** A value for each second; loads[backend][second]. NaN: the backend was not active. */
@@ -152,4 +199,6 @@ export interface Series {
 	readonly gatewayShare: Float32Array;
 	/** New sessions by target, of each second. */
 	readonly newByTarget: readonly Float32Array[];
+	/** Packets to dead backends, of each second, as a fraction of all. */
+	readonly lost: Float32Array;
 }

@@ -1,6 +1,6 @@
 // plot.ts - a run as an SVG plot, legible on a light and on a dark background. d3 computes axes and lines.
 //
-// Owns: the panels and their style. Must never: compute a figure; it plots the run's own series.
+// Owns: the panels and their style. Must never: compute a figure of the result; it plots the run's own series.
 
 import { scaleLinear } from "d3-scale";
 import { line } from "d3-shape";
@@ -46,6 +46,19 @@ export function plot(result: Result): string {
 			lines: [{ values: series.gatewayShare, style: "main" }],
 			least: 0,
 		});
+	if (result.failures !== null)
+		panels.push(
+			{
+				title: "new sessions of each backend that fails, over an equal share",
+				lines: failing(options).map((backend) => ({ values: shareOf(result, backend), style: "main" as const })),
+				least: 0,
+			},
+			{
+				title: "fraction of all packets that go to dead backends",
+				lines: [{ values: series.lost, style: "main" }],
+				least: 0,
+			},
+		);
 	const panelStep = PANEL_HEIGHT + MARGIN.bottom;
 	const title = `${options.choose}: ${options.backends} backends, ${options.clients.toLocaleString("en-US")} clients in ${options.timeS} s, sessions of ${options.lifeS} s, seed ${options.seed}`;
 	return [
@@ -59,6 +72,23 @@ export function plot(result: Result): string {
 		"</svg>",
 		"",
 	].join("\n");
+}
+
+/** Backends that die in the run: of many, the first. */
+function failing({ outages }: Result["options"]): number[] {
+	return [...new Set(outages.map(({ backend }) => backend))].slice(0, MAX_LINES);
+}
+
+function shareOf({ series, options }: Result, backend: number): Float32Array {
+	const { loads, newByTarget } = series;
+	const perBackend = Math.max(1, options.links.length);
+	const own = newByTarget.slice(1 + backend * perBackend, 1 + (backend + 1) * perBackend);
+	return series.mean.map((_, at) => {
+		const of = (columns: readonly Float32Array[]) => columns.reduce((sum, column) => sum + (column[at]! || 0), 0);
+		const serving = loads.filter((column) => !Number.isNaN(column[at]!)).length;
+		const all = of(newByTarget);
+		return all === 0 ? Number.NaN : (of(own) * serving) / all;
+	});
 }
 
 function panelElements(panel: Panel, top: number, seconds: number, settleS: number): string[] {

@@ -22,6 +22,7 @@ import {
 	tableSize,
 } from "../policy/index.js";
 import type { Options } from "./model.js";
+import { type ObservedTarget, Observer } from "./observer.js";
 import type { Report, Servers } from "./servers.js";
 
 const FORWARDING_SEED = "simulated";
@@ -35,6 +36,21 @@ interface ReceivedReport {
 	readonly links: Report["links"];
 }
 
+interface Weighted extends ObservedTarget {
+	readonly weight: number;
+}
+
+/** What another set of tables has changed. */
+export interface Published {
+	/** Targets that have gone down: their sessions choose anew. */
+	readonly gone: readonly number[];
+	/** Targets that were down and are not. */
+	readonly back: readonly number[];
+	/** Rows that name another target, and those of them whose targets kept their weights. */
+	readonly rows: number;
+	readonly elsewhere: number;
+}
+
 export class Receiver {
 	/** Own sessions by target id. */
 	readonly sessions: Int32Array;
@@ -44,6 +60,8 @@ export class Receiver {
 	published = 0;
 	rowsMoved = 0;
 	balance: Balance | undefined;
+	/** undefined: no backend dies in this run. */
+	readonly observer: Observer | undefined;
 	readonly #options: Options;
 	readonly #servers: Servers;
 	readonly #reports: (ReceivedReport | undefined)[];
@@ -53,6 +71,10 @@ export class Receiver {
 	readonly #strategy: Strategy;
 	#publishedLoads: Loads = new Map();
 	#cause = "";
+	/** By target id: the weight in the rows, 0 for those without. */
+	#weights: Float64Array;
+	/** Targets that are down by their health. */
+	#down: ReadonlySet<number> = new Set();
 
 	constructor(options: Options, servers: Servers) {
 		this.#options = options;
@@ -63,6 +85,8 @@ export class Receiver {
 		this.#queriedSince = servers.names.map(() => 0);
 		this.#keys = servers.names.flatMap((name, b) => servers.addresses[b]!.map((address) => `${name}/${address}/53`));
 		this.#strategy = strategyOf(options.choose);
+		this.observer = options.outages.length === 0 ? undefined : new Observer(options, servers, this.#keys);
+		this.#weights = new Float64Array(servers.sessions.length);
 		this.#size = tableSize(
 			servers.names.flatMap((_, b) => servers.addresses[b]!.map(() => servers.weight[b]! / servers.perBackend)),
 		);
@@ -80,6 +104,7 @@ export class Receiver {
 			sessions: undefined,
 			before,
 		};
+		this.observer?.answered(backend, nowMs);
 	}
 
 	/** A backend has left or joined again: its earlier reports do not count. */
@@ -104,19 +129,32 @@ export class Receiver {
 		const loads = this.#strategy.needsLoads ? this.#targetLoads() : new Map<string, number>();
 		if (!balanceMoved(before, next) && !loadsMoved(this.#publishedLoads, loads)) return;
 		this.#publishedLoads = loads;
-		this.publish();
+		this.publish(nowMs);
 	}
 
-	publish(): void {
+	publish(nowMs: number): Published {
 		this.published++;
 		for (const [i, key] of this.#keys.entries()) this.loads[i + 1] = this.#publishedLoads.get(key) ?? 0;
-		const candidates = this.#candidates();
+		const { candidates, down } = this.#candidates(nowMs);
+		const gone = [...down].filter((id) => !this.#down.has(id));
+		const back = [...this.#down].filter((id) => !down.has(id));
+		this.#down = down;
 		const cause = JSON.stringify(candidates);
-		if (cause === this.#cause) return;
+		if (cause === this.#cause) return { gone, back, rows: 0, elsewhere: 0 };
 		this.#cause = cause;
-		const before = this.rows;
+		const [before, weights] = [this.rows, this.#weights];
 		this.rows = forwardingTable(candidates, this.#size, FORWARDING_SEED);
-		for (let i = 0; i < before.length; i++) if (before[i] !== this.rows[i]) this.rowsMoved++;
+		this.#weights = new Float64Array(weights.length);
+		for (const { id, weight } of candidates) this.#weights[id] = weight;
+		const kept = (id: number) => weights[id] === this.#weights[id];
+		let [rows, elsewhere] = [0, 0];
+		for (let i = 0; i < before.length; i++) {
+			if (before[i] === this.rows[i]) continue;
+			rows++;
+			if (kept(before[i]!) && kept(this.rows[i]!)) elsewhere++;
+		}
+		this.rowsMoved += rows;
+		return { gone, back, rows, elsewhere };
 	}
 
 	/**
@@ -128,6 +166,11 @@ export class Receiver {
 		if (this.#strategy.choice !== CHOICE.lessLoaded) return target;
 		const other = rows[Math.floor((second * rows.length) / 4_294_967_296)] ?? 0;
 		return this.loads[other]! < this.loads[target]! ? other : target;
+	}
+
+	/** It is out of service by its health. */
+	isOut(backend: number): boolean {
+		return this.#down.has(this.#servers.targetOf(backend, 0));
 	}
 
 	#ownSessions(backend: number): number {
@@ -156,7 +199,7 @@ export class Receiver {
 			name,
 			pool: "all",
 			capacity: servers.capacity[b]!,
-			active: servers.active[b] === 1,
+			active: servers.active[b] === 1 && this.observer?.isUnhealthy(b) !== true,
 			sessions,
 			report,
 			uplinks: servers.addresses[b]!.map((address, i) => ({
@@ -207,23 +250,31 @@ export class Receiver {
 		);
 	}
 
-	/** As database/tables.ts: the backend's weight times its factor, divided among its addresses by their shares. */
-	#candidates(): Candidate[] {
+	/** As database/set-tables.ts: the backend's weight times its factors, divided among its addresses by their shares. */
+	#candidates(nowMs: number): { readonly candidates: Candidate[]; readonly down: ReadonlySet<number> } {
 		const { shares, factors, down } = this.balance ?? { shares: new Map(), factors: new Map(), down: new Set() };
 		const servers = this.#servers;
-		return servers.names.flatMap((name, b) => {
-			if (servers.active[b] === 0) return [];
+		const all = servers.names.flatMap((backend, b): Weighted[] => {
 			const addresses = servers.addresses[b]!;
 			const of = (address: string): number => (down.has(address) ? 0 : (shares.get(address) ?? 1));
-			const all = addresses.reduce((sum, address) => sum + of(address), 0);
-			const factor = this.#strategy.needsFactors ? (factors.get(name)?.factor ?? 1) : 1;
-			return addresses.flatMap((address, i) => {
-				if (down.has(address)) return [];
+			const sum = addresses.reduce((before, address) => before + of(address), 0);
+			const factor = this.#strategy.needsFactors ? (factors.get(backend)?.factor ?? 1) : 1;
+			return addresses.map((address, i) => {
 				const id = servers.targetOf(b, i);
 				const weight =
-					all === 0 ? servers.weight[b]! / addresses.length : (factor * servers.weight[b]! * of(address)) / all;
-				return weight > 0 ? [{ key: this.#keys[id - 1]!, id, weight }] : [];
+					sum === 0 ? servers.weight[b]! / addresses.length : (factor * servers.weight[b]! * of(address)) / sum;
+				const active = servers.active[b] === 1 && !down.has(address);
+				return { key: this.#keys[id - 1]!, id, backend, address, weight, state: active ? "active" : "inactive" };
 			});
 		});
+		const found = this.observer?.serving(all, nowMs) ?? { targets: all, factors: new Map<string, number>() };
+		return {
+			candidates: found.targets
+				.filter(({ state, weight }) => state === "active" && weight > 0)
+				.map(({ key, id, weight }) => ({ key, id, weight: (found.factors.get(key) ?? 1) * weight })),
+			down: new Set(
+				found.targets.flatMap(({ id, state }, i) => (state !== "active" && all[i]!.state === "active" ? [id] : [])),
+			),
+		};
 	}
 }

@@ -1,6 +1,7 @@
 // run.ts - one run, from its seed: clients arrive and end, backends report, gateways balance, and all is measured.
 //
-//   each step   backends leave or join → reports → gateways balance → renewals and ends → new clients
+//   each step   backends leave or join, die or return → queries and reports → health → gateways balance
+//               → renewals and ends → new clients
 //
 // Owns: time, and the order of events within a step. Must never: make a decision that belongs to a gateway.
 
@@ -108,11 +109,11 @@ export function simulate(options: Options, progress: (part: number) => void = ()
 	};
 
 	/** Clients of targets that are gone choose anew at their next packet: the target's epoch has moved. */
-	const moveFrom = (gone: (target: number) => boolean) => {
+	const moveFrom = (gone: (target: number, gateway: number) => boolean) => {
 		let moved = 0;
 		for (let place = 0; place < clients.used; place++) {
 			const target = clients.target[place]!;
-			if (target === 0 || !gone(target)) continue;
+			if (target === 0 || !gone(target, clients.gateway[place]!)) continue;
 			detach(place);
 			clients.remembered[place] = 1;
 			sendTo(place, chosenFor(place));
@@ -145,15 +146,47 @@ export function simulate(options: Options, progress: (part: number) => void = ()
 		}
 		for (const gateway of gateways) {
 			gateway.step(now * STEP_MS);
-			gateway.publish();
+			gateway.publish(now * STEP_MS);
 		}
 		measures.backendsChanged(before, departed);
 		if (departed >= 0) measures.departure(moveFrom((target) => servers.backendOf(target) === departed));
 	};
 
+	/** Outages in the order of their begins, and in the order of their ends. */
+	const deaths = [...options.outages];
+	const returns = options.outages.filter(({ toS }) => toS < options.timeS).sort((a, b) => a.toS - b.toS);
+	const dieAndReturn = (nowS: number) => {
+		for (; (returns[0]?.toS ?? NEVER) <= nowS; returns.shift()) {
+			servers.revive(returns[0]!.backend);
+			measures.failures?.revived(returns[0]!.backend);
+		}
+		for (; (deaths[0]?.fromS ?? NEVER) <= nowS; deaths.shift()) {
+			servers.alive[deaths[0]!.backend] = 0;
+			measures.failures?.died(deaths[0]!.backend, now);
+		}
+	};
+	const isLost = () => options.loss > 0 && random.part() < options.loss;
+	const query = (nowMs: number) => {
+		for (const { observer } of gateways)
+			observer?.query(now, phases, (backend) => {
+				if (servers.alive[backend] === 1 && isStale[backend] === 0 && !isLost()) observer.answered(backend, nowMs);
+			});
+	};
+	const publishHealth = (nowMs: number) => {
+		for (const [i, gateway] of gateways.entries()) {
+			if (gateway.observer?.mustPublish(nowMs) !== true) continue;
+			const published = gateway.publish(nowMs);
+			measures.failures?.published(i, published, now);
+			for (const gone of published.gone) {
+				const moved = moveFrom((target, at) => target === gone && at === i);
+				measures.failures?.moved(gone, moved);
+			}
+		}
+	};
+
 	for (const gateway of gateways) {
 		gateway.step(0);
-		if (gateway.rows.length === 0) gateway.publish();
+		if (gateway.rows.length === 0) gateway.publish(0);
 	}
 	for (now = 0; now < steps; now++) {
 		const nowMs = now * STEP_MS;
@@ -169,12 +202,14 @@ export function simulate(options: Options, progress: (part: number) => void = ()
 			}
 			measures.reportsStopped(stale);
 		}
+		dieAndReturn(nowMs / 1000);
+		query(nowMs);
 		for (let b = 0; b < options.backends; b++) {
-			if (servers.active[b] === 0 || now % reportSteps !== phases[b]) continue;
+			if (servers.active[b] === 0 || servers.alive[b] === 0 || now % reportSteps !== phases[b]) continue;
 			const report = servers.report(b, nowMs / 1000);
 			if (isStale[b] === 1) continue;
 			for (let gateway = 0; gateway < gateways.length; gateway++) {
-				if (options.loss > 0 && random.part() < options.loss) continue;
+				if (isLost()) continue;
 				const delaySteps = options.delayMs === 0 ? 0 : Math.round(random.exponential(options.delayMs) / STEP_MS);
 				const arriving = inFlight[now + delaySteps] ?? [];
 				arriving.push({ gateway, backend: b, report });
@@ -184,6 +219,7 @@ export function simulate(options: Options, progress: (part: number) => void = ()
 		for (const { gateway, backend, report } of inFlight[now] ?? [])
 			if (servers.active[backend] === 1) gateways[gateway]!.receive(backend, report, nowMs);
 		delete inFlight[now];
+		publishHealth(nowMs);
 		// Gateways balance at different times, as in practice.
 		for (const [i, gateway] of gateways.entries()) {
 			if ((now + Math.floor((i * checkSteps) / gateways.length)) % checkSteps !== 0) continue;

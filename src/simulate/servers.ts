@@ -22,6 +22,8 @@ export class Servers {
 	/** addresses[backend][link] */
 	readonly addresses: readonly (readonly string[])[];
 	readonly active: Uint8Array;
+	/** 0: it is dead; it has its sessions until they end or move. */
+	readonly alive: Uint8Array;
 	/** By target id, from 1 on. */
 	readonly sessions: Int32Array;
 	readonly perBackend: number;
@@ -51,6 +53,7 @@ export class Servers {
 			Array.from({ length: this.perBackend }, (_, link) => `10.${1 + link}.${b >> 8}.${b & 255}`),
 		);
 		this.active = new Uint8Array(backends).fill(1);
+		this.alive = new Uint8Array(backends).fill(1);
 		this.sessions = new Int32Array(1 + backends * this.perBackend);
 		this.#total = Array(backends).fill(undefined);
 		this.#sessionBps = (options.bytes * 8) / options.lifeS;
@@ -79,6 +82,12 @@ export class Servers {
 			},
 			this.#options.load,
 		);
+	}
+
+	/** A backend that returns has forgotten its past load. */
+	revive(backend: number): void {
+		this.alive[backend] = 1;
+		this.#total[backend] = undefined;
 	}
 
 	/** Called once a period. */

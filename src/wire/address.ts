@@ -5,7 +5,7 @@
 // Must never: resolve a name, throw on invalid text, or accept spellings that programs read differently (010.0.0.1,
 // 10.1, 0x7f000001).
 
-import ipaddr from "ipaddr.js";
+import { isIPv6 } from "node:net";
 
 export interface Address {
 	/** Of the text: an IPv4-mapped IPv6 address has family 6. */
@@ -21,8 +21,8 @@ export function readAddress(text: string): Address | undefined {
 	const four = dottedDecimal(text);
 	// Its only spelling is the canonical one.
 	if (four !== undefined) return { family: 4, text, bytes: mapped(four) };
-	if (text.includes("%") || !ipaddr.IPv6.isValid(text)) return undefined;
-	const bytes = Uint8Array.from(ipaddr.IPv6.parse(text).toByteArray());
+	if (text.includes("%") || !isIPv6(text)) return undefined;
+	const bytes = ipv6Bytes(text);
 	return { family: 6, text: formatIpv6(bytes), bytes };
 }
 
@@ -47,6 +47,27 @@ function dottedDecimal(text: string): number[] | undefined {
 	return four.length === 4 ? four : undefined;
 }
 
+/** The 16 bytes of a valid IPv6 address without a zone. */
+function ipv6Bytes(text: string): Uint8Array {
+	const [head = "", tail] = text.split("::");
+	const before = groupBytes(head);
+	const after = groupBytes(tail ?? "");
+	const bytes = new Uint8Array(16);
+	bytes.set(before);
+	bytes.set(after, 16 - after.length);
+	return bytes;
+}
+
+/** The bytes of groups, of which the last may be an IPv4 address. */
+function groupBytes(text: string): number[] {
+	if (text === "") return [];
+	return text.split(":").flatMap((group) => {
+		if (group.includes(".")) return dottedDecimal(group) as number[];
+		const value = Number.parseInt(group, 16);
+		return [value >> 8, value & 0xff];
+	});
+}
+
 /** The 16 bytes of an address; undefined if the text is not one. */
 export function parseAddress(text: string): Uint8Array | undefined {
 	return readAddress(text)?.bytes;
@@ -62,7 +83,17 @@ export function formatAddress(bytes: Uint8Array): string {
 
 /** RFC 5952 text of 16 bytes, also for an IPv4-mapped address. */
 export function formatIpv6(bytes: Uint8Array): string {
-	return new ipaddr.IPv6([...bytes]).toRFC5952String();
+	const groups = Array.from({ length: 8 }, (_, i) => ((bytes[2 * i] as number) << 8) | (bytes[2 * i + 1] as number));
+	// The first of the longest runs of at least two zero groups is left out.
+	let zeros = { at: 0, length: 1 };
+	for (let at = 0; at < 8; at++) {
+		let length = 0;
+		while (groups[at + length] === 0) length++;
+		if (length > zeros.length) zeros = { at, length };
+	}
+	const hex = (list: readonly number[]) => list.map((group) => group.toString(16)).join(":");
+	if (zeros.length === 1) return hex(groups);
+	return `${hex(groups.slice(0, zeros.at))}::${hex(groups.slice(zeros.at + zeros.length))}`;
 }
 
 /** 4 bytes in mapped form. */

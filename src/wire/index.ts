@@ -1,4 +1,4 @@
-// index.ts - the interface of this room, and of the package's export "shunt/wire".
+// index.ts - the interface of this room, and of the export shunt-client/wire (packages/client).
 
 export * from "./address.js";
 export * from "./carrier/control.js";

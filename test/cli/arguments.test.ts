@@ -133,6 +133,16 @@ describe("shunt simulate", () => {
 		[["--loss", "0.05"], { loss: 0.05 }],
 		[["--churn", "0.5"], { churn: 0.5 }],
 		[["--lease", "0.5"], { leaseS: 0.5 }],
+		[["--fail", "b1@2s,b2@4s", "--recover", "b1@5s"], { outages: [{ backend: 0, fromS: 2, toS: 5 }, { backend: 1 }] }],
+		[
+			["--flap", "b2:4s/500ms"],
+			{
+				outages: [
+					{ backend: 1, fromS: 4, toS: 4.5 },
+					{ fromS: 8.5, toS: 9 },
+				],
+			},
+		],
 	])("%j is accepted", async (args, expected) => {
 		const { status, stdout, stderr } = await shunt(["simulate", ...SMALL, ...args]);
 		expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
@@ -153,6 +163,17 @@ describe("shunt simulate", () => {
 			"--time",
 			"1.5",
 			"Option '--time <seconds>' argument '1.5' is invalid; must be a whole number of seconds from 1 to 86,400.",
+		],
+		[
+			"--fail",
+			"b2",
+			"Option '--fail <times>' argument 'b2' is invalid; must be backends with the time of each, such as b2@30s,b3@1m.",
+		],
+		["--fail", "b200@30s", "--fail b200: there is no such backend; the backends are b1 to b100."],
+		[
+			"--flap",
+			"b2:10s",
+			"Option '--flap <times>' argument 'b2:10s' is invalid; must be backends with the times for which each serves and is dead, of at least 100ms, such as b3:10s/5s.",
 		],
 		["--foreign", "60Mbit", "--foreign needs an uplink to be on; give --uplinks."],
 	])("%s %s: option, value and rule, exit status 2", async (option, value, sentence) => {

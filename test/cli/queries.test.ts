@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Answers, type FlowQuery, type OverrideCommand, type SessionQuery, serve } from "../../src/api/server.js";
 import type { SessionFilter } from "../../src/api/session-list.js";
-import type { HealthAnswer, Status } from "../../src/api/types.js";
+import type { HealthAnswer, Session, Status, UnhealthyTarget } from "../../src/api/types.js";
 import { statusLines } from "../../src/cli/status-text.js";
 import { ShuntError } from "../../src/errors.js";
 import { shunt } from "./cli.js";
@@ -50,6 +50,8 @@ const HEALTH: HealthAnswer = {
 	],
 };
 let truncated: boolean;
+let listed: Session[];
+let unhealthy: UnhealthyTarget[];
 let refusal: ShuntError | undefined;
 
 beforeAll(async () => {
@@ -59,7 +61,7 @@ beforeAll(async () => {
 		health: () => HEALTH,
 		sessions: async (query) => {
 			received.sessions = query;
-			return { sessions: SESSIONS, truncated };
+			return { sessions: listed, truncated, unhealthy };
 		},
 		countSessions: async (filter) => {
 			received.count = filter;
@@ -109,6 +111,8 @@ beforeEach(() => {
 	now = status();
 	received = {};
 	truncated = false;
+	listed = SESSIONS;
+	unhealthy = [];
 	refusal = undefined;
 });
 afterAll(async () => {
@@ -290,6 +294,30 @@ describe("sessions", () => {
 		`);
 	});
 
+	test("R31: sessions whose target is unhealthy are marked, with the reason once; --unhealthy selects them", async () => {
+		const on = { ...SESSIONS[0]!, backend: "b2", target: "10.77.12.2:53", health: "unhealthy" as const };
+		listed = [{ ...SESSIONS[0]!, health: "healthy" }, on, { ...on, sourcePort: 4001, idleMs: 4300 }];
+		const reason = "no load report since 12:01:07, 3 polls unanswered";
+		const of = { service: "dns", protocol: "udp", backend: "b2", target: "10.77.12.2:53", forMs: 1500 } as const;
+		unhealthy = [{ ...of, reason, stays: false }];
+		const { stdout } = await ask("sessions", "--unhealthy");
+		expect(received.sessions).toEqual({ unhealthy: true, limit: 100 });
+		expect(stdout).toMatchInlineSnapshot(`
+			"service  on   source             backend  at              idle   left  packets  health
+			dns      udp  198.51.100.7:4000  b1       10.77.11.2:53  4.2 s  5.8 s  several
+			dns      udp  198.51.100.7:4000  b2       10.77.12.2:53  4.2 s  5.8 s  several  unhealthy
+			dns      udp  198.51.100.7:4001  b2       10.77.12.2:53  4.3 s  5.8 s  several  unhealthy
+			3 sessions
+			dns udp at b2 10.77.12.2:53 is unhealthy: no load report since 12:01:07, 3 polls unanswered; each of its sessions moves at its next packet
+			"
+		`);
+		unhealthy = [{ ...of, reason: "its daemon does not run", stays: true }];
+		expect((await ask("sessions")).stdout).toContain(
+			"dns udp at b2 10.77.12.2:53 is unhealthy: its daemon does not run; its sessions stay\n",
+		);
+		expect(JSON.parse((await ask("sessions", "--json")).stdout)).toEqual({ sessions: listed, truncated, unhealthy });
+	});
+
 	test("filters are passed to the daemon; a list cut at the limit says so", async () => {
 		truncated = true;
 		const { stdout } = await ask(
@@ -338,7 +366,7 @@ describe("sessions", () => {
 		const { status, stderr } = await ask("sessions", "--expire");
 		expect({ status, received }).toEqual({ status: 2, received: {} });
 		expect(stderr).toContain(
-			"--expire needs a selection: --service, --backend, --source or --idle; or --all for every session.",
+			"--expire needs a selection: --service, --backend, --source, --idle or --unhealthy; or --all for every session.",
 		);
 		await ask("sessions", "--expire", "--all");
 		expect(received.expire).toEqual({});
@@ -346,7 +374,11 @@ describe("sessions", () => {
 	});
 
 	test("--json is the daemon's answer", async () => {
-		expect(JSON.parse((await ask("sessions", "--json")).stdout)).toEqual({ sessions: SESSIONS, truncated: false });
+		expect(JSON.parse((await ask("sessions", "--json")).stdout)).toEqual({
+			sessions: SESSIONS,
+			truncated: false,
+			unhealthy: [],
+		});
 	});
 });
 

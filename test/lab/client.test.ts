@@ -32,6 +32,7 @@ interface Ask {
 	service: string;
 	port: number;
 	from: string;
+	fromPort?: number;
 	count: number;
 	gapMs: number;
 	tries?: number;
@@ -82,7 +83,7 @@ describe.skipIf(!isRoot).each(ENGINES)("programs with the client library, engine
 			lab.start("client", [
 				process.execPath,
 				PROGRAM,
-				JSON.stringify({ ...ask, redirection: { targets: BACKENDS, ...ask.redirection } }),
+				JSON.stringify({ ...ask, redirection: { targets: BACKENDS, services: [ask.service], ...ask.redirection } }),
 			]),
 		);
 
@@ -124,6 +125,27 @@ describe.skipIf(!isRoot).each(ENGINES)("programs with the client library, engine
 			expect(program.events.map(({ event }) => event)).toEqual(["redirect", "lease"]);
 		},
 	);
+
+	test("R6: term once: a socket's own flow goes straight to the backend and needs no renewal; the next socket begins at the gateway", async () => {
+		const members = ["gateway", "b1", "b2", "b3"] as const;
+		const once = "redirect: { clients: true, term: once }";
+		await cluster.change(TERMS, once, members);
+		undo.push(() => cluster.change(once, TERMS, members));
+		const [, , from] = addresses.client.ipv4;
+		for (const fromPort of [4601, 4602]) {
+			const before = await gateway();
+			const program = start({ kind: "dns", service: DNS, port: 53, from, fromPort, count: 40, gapMs: 5 });
+			const all = await program.end();
+			expect(all.filter(({ who }) => who === null)).toEqual([]);
+			const direct = all.filter(({ way }) => way !== "gateway");
+			expect(direct.length).toBeGreaterThanOrEqual(37);
+			expect(direct.map(({ way }) => hostOf(way))).toEqual(direct.map(({ who }) => who));
+			expect(program.events).toMatchObject([{ event: "redirect" }]);
+			const after = await gateway();
+			expect(after.answered - before.answered, "each socket asks for itself").toBe(1);
+			expect(after.forwarded - before.forwarded).toBeGreaterThanOrEqual(1);
+		}
+	});
 
 	test("R8 R21 R22: a target whose service has stopped is reported; what is lost meanwhile is asked again, and a third serves", async () => {
 		const program = start({

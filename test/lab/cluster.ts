@@ -31,7 +31,8 @@ export function labConfig(...changes: readonly (readonly [from: string | RegExp,
 	);
 }
 
-export type MemberHost = "gateway" | "b1" | "b2" | "b3";
+/** g2 is there with `secondGateway` only, and is started by a test. */
+export type MemberHost = "gateway" | "g2" | "b1" | "b2" | "b3";
 
 /** Both packet paths: a requirement counts when it works on each of them. `native` is XDP in the driver. */
 export const ENGINES = ["user", "native"] as const;
@@ -62,7 +63,7 @@ export class Cluster {
 
 	/** Resolves when its engine takes packets; a gateway is ready a little later, once its backends were heard. */
 	async startOne(host: MemberHost, environment: Record<string, string> = {}): Promise<LabProcess> {
-		const role = host === "gateway" ? "gateway" : "backend";
+		const role = host === "gateway" || host === "g2" ? "gateway" : "backend";
 		// biome-ignore format: one option per line would hide the command
 		const daemon = this.lab.start(host, [
 			process.execPath, CLI, role, "--config", this.config, "--name", host === "gateway" ? "g1" : host,
@@ -141,6 +142,8 @@ export interface ClusterOptions {
 	members?: readonly MemberHost[];
 	/** dnsmasq, nginx and iperf3 on every backend; default true. */
 	services?: boolean;
+	/** The lab has g2 as well; default false. */
+	secondGateway?: boolean;
 	/** Runs in the lab before the cluster starts. */
 	prepare?: (lab: Lab) => Promise<void>;
 }
@@ -148,12 +151,12 @@ export interface ClusterOptions {
 /** Starts a lab and a cluster in it before the tests of the describe() around, and stops both after them. `ready` receives them
  * before any later beforeAll() runs; later afterAll() functions run before the stop. */
 export function useCluster(options: ClusterOptions, ready: (running: { lab: Lab; cluster: Cluster }) => void): void {
-	const { services = true, prepare, ...start } = options;
+	const { services = true, secondGateway = false, prepare, ...start } = options;
 	let lab: Lab | undefined;
 	let cluster: Cluster | undefined;
 
 	beforeAll(async () => {
-		lab = await Lab.up({ services });
+		lab = await Lab.up({ services, secondGateway });
 		await prepare?.(lab);
 		cluster = await Cluster.start(lab, start);
 		ready({ lab, cluster });

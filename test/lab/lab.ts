@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
-export type Host = "router" | "client" | "gateway" | "b1" | "b2" | "b3";
+export type Host = "router" | "client" | "gateway" | "g2" | "b1" | "b2" | "b3";
 
 /** Lab tests need root: `describe.skipIf(!isRoot)`. scripts/test always has it. */
 export const isRoot = process.getuid?.() === 0;
@@ -23,6 +23,7 @@ export const addresses = {
 		ipv6: ["2001:db8:100::7", "2001:db8:100::8", "2001:db8:100::9", "2001:db8:100::10"] as const,
 	},
 	gateway: { ipv4: "10.77.2.2", ipv6: "fd77:2::2" },
+	g2: { ipv4: "10.77.3.2", ipv6: "fd77:3::2" },
 	b1: { ipv4: "10.77.11.2", ipv6: "fd77:11::2" },
 	b2: { ipv4: "10.77.12.2", ipv6: "fd77:12::2" },
 	b3: { ipv4: "10.77.13.2", ipv6: "fd77:13::2" },
@@ -67,6 +68,8 @@ export interface LabOptions {
 	serverMtu?: number;
 	/** dnsmasq, nginx and iperf3 on every backend. */
 	services?: boolean;
+	/** g2 is there as well; default false. */
+	secondGateway?: boolean;
 }
 
 export class Lab {
@@ -78,13 +81,16 @@ export class Lab {
 		readonly prefix: string,
 		/** For files of this lab's test: removed by down(). */
 		readonly directory: string,
+		readonly hosts: readonly Host[],
 	) {}
 
 	static async up(options: LabOptions = {}): Promise<Lab> {
 		if (Lab.#made === 0) await removeOrphans();
 		Lab.#made++;
 		const prefix = `t${process.pid}-${Lab.#made}`;
-		const lab = new Lab(prefix, mkdtempSync(join(tmpdir(), `shunt-lab-${prefix}-`)));
+		const gateways: Host[] = options.secondGateway ? ["gateway", "g2"] : ["gateway"];
+		const hosts: Host[] = ["router", "client", ...gateways, "b1", "b2", "b3"];
+		const lab = new Lab(prefix, mkdtempSync(join(tmpdir(), `shunt-lab-${prefix}-`)), hosts);
 		try {
 			await lab.#script(["up", "--server-mtu", String(options.serverMtu ?? 9000)]);
 			if (options.services) await lab.#script(["services", "up"]);
@@ -146,7 +152,8 @@ export class Lab {
 	}
 
 	async #script(command: string[]): Promise<CommandResult> {
-		return runCommand([join(root, "scripts/lab"), ...command], { timeoutMs: 30_000, env: { SHUNT_LAB: this.prefix } });
+		const env = { SHUNT_LAB: this.prefix, SHUNT_LAB_HOSTS: this.hosts.join(" ") };
+		return runCommand([join(root, "scripts/lab"), ...command], { timeoutMs: 30_000, env });
 	}
 }
 

@@ -3,7 +3,8 @@
 //
 // A question's number is its DNS id, so MOST is at most 65536. Says "flowing" once every flow has been answered. On standard
 // input, "mark" is answered by "marked N" (the next question's number), and "end" ends it. Its last line is JSON: what was
-// sent, what never was answered, what was answered twice, and by flow who answered which questions.
+// sent, what never was answered, what was answered twice, and by flow who answered which questions; and when the last of the
+// unanswered ones was sent (milliseconds since 1970, or null).
 
 import { createSocket } from "node:dgram";
 
@@ -14,6 +15,7 @@ const family = server.includes(":") ? "udp6" : "udp4";
 const question = Buffer.from("0000010000010000000000000677686f616d69036c61620000100001", "hex");
 
 const answers = new Uint8Array(most);
+const sentAt = new Float64Array(most);
 const seen = Array.from({ length: flows }, () => []);
 let [sent, answered, twice, wrong] = [0, 0, 0, 0];
 let [said, ending] = [false, false];
@@ -57,6 +59,7 @@ function ask() {
 	for (; sent < due; sent++) {
 		const message = Buffer.from(question);
 		message.writeUInt16BE(sent, 0);
+		sentAt[sent] = performance.timeOrigin + performance.now();
 		sockets[sent % flows].send(message, 53, server);
 	}
 	if (ending || sent >= most) last(performance.now());
@@ -68,6 +71,9 @@ function last(since) {
 	if (answered < sent && performance.now() - since < 2000) return void setTimeout(last, 5, since);
 	const lost = [...answers.subarray(0, sent).entries()].flatMap(([number, count]) => (count === 0 ? [number] : []));
 	const by = seen.map((list, flow) => ({ port: firstPort + flow, answers: list.sort((a, b) => a[0] - b[0]) }));
-	process.stdout.write(`${JSON.stringify({ sent, lost, twice, wrong, flows: by })}\n`, () => process.exit(0));
+	const lastLostAt = lost.length === 0 ? null : sentAt[lost.at(-1)];
+	process.stdout.write(`${JSON.stringify({ sent, lost, lastLostAt, twice, wrong, flows: by })}\n`, () =>
+		process.exit(0),
+	);
 }
 ask();

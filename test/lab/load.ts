@@ -21,6 +21,8 @@ export interface DnsReport {
 	readonly sent: number;
 	/** Numbers of the questions without an answer. */
 	readonly lost: readonly number[];
+	/** When the last of them was sent: milliseconds since 1970. */
+	readonly lastLostAt: number | null;
 	readonly twice: number;
 	readonly wrong: number;
 	readonly flows: readonly Flow[];

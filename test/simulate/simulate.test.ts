@@ -21,11 +21,12 @@ describe("the simulator", () => {
 	});
 
 	test("the defaults are the daemon's", () => {
-		const { load, sessions } = parseConfig(
+		const { load, sessions, health, services } = parseConfig(
 			`version: 1\ncluster: { seed: x, keys: [{ id: 1, secret: "00112233445566778899aabbccddeeff" }] }\nbackends: { b1: { address: 10.0.0.1 } }\nservices: { s: { address: 203.0.113.1, port: 1, protocol: udp, backends: [b1] } }`,
 			"x.yaml",
 		);
 		expect(load).toMatchObject(DEFAULTS.load);
+		expect({ ...services[0]!.health, ...health }).toMatchObject(DEFAULTS.health);
 		expect(sessions.checkMs).toBe(DEFAULTS.checkMs);
 	});
 

@@ -1,0 +1,4 @@
+// client.mjs - the ES module of the package's client room. It re-exports the CommonJS build, so that programs which use both
+// module systems share one cache.
+
+export * from "./dist/client/index.js";

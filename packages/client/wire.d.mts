@@ -1,0 +1,1 @@
+export * from "./dist/wire/index.js";
