@@ -121,7 +121,9 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 		await link("b3", "down");
 		const { after, reason, drains } = await falls("b3", since);
 		expect(after, "at most 2.5 s; the rest is for a busy machine").toBeLessThan(5000);
-		expect(reason).toMatch(/^no load report since \d\d:\d\d:\d\d, 3 polls unanswered$/);
+		expect(reason, "the router has no route any more").toMatch(
+			/^(10\.77\.2\.1|fd77:2::1) reports (10\.77\.13\.2|fd77:13::2): .*, since .*not answered$|^no load report since/,
+		);
 		expect(drains).toBe(false);
 		const moved = await load.mark();
 		expect(await newSessions()).toEqual(["b1", "b2"]);
@@ -218,6 +220,14 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 		expect(await newSessions()).toEqual(["b1", "b2", "b3"]);
 	});
 
+	/** Of packets that the router forwards. */
+	const routerRule = async (rule: string) => {
+		const chain = "type filter hook forward priority 0;";
+		await lab.text("router", ["nft", `add table inet test; add chain inet test c { ${chain} }`]);
+		await lab.text("router", ["nft", `add rule inet test c ${rule}`]);
+	};
+	const noRule = () => lab.text("router", ["nft", "delete table inet test"]);
+
 	/** A program with the client library, redirected to b2, which has nearly all rows. */
 	const redirectedToB2 = async (from: string, fromPort = 45_053): Promise<LabProcess> => {
 		const redirection = { targets: ["10.77.0.0/16"] };
@@ -229,7 +239,7 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 		return redirectedToB2(from, fromPort + 1);
 	};
 
-	test("R31: clients of three networks report a service that no other evidence finds dead: others get another backend; one network's never do", async () => {
+	test("R31: clients of three networks report a backend that they cannot reach, as no other evidence shows: others get another one; one network's reports are not enough", async () => {
 		await allServe();
 		const target = async () => {
 			const { services } = await cluster.status("gateway");
@@ -239,18 +249,12 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 			const { checks } = await cluster.api("gateway").health();
 			return checks.find(({ backend, check }) => backend === "b2" && check === "reports");
 		};
-		const refused = `ip daddr { ${REPORTED}, ${addresses.b2.ipv4} } udp dport 53 reject`;
-		const refuse = async () => {
-			await lab.text("b2", [
-				"nft",
-				"add table inet test; add chain inet test c { type filter hook input priority 0; }",
-			]);
-			await lab.text("b2", ["nft", `add rule inet test c ${refused}`]);
-		};
-		const allow = () => lab.text("b2", ["nft", "delete table inet test"]);
+		/** The direct path alone: what the gateway sends to b2 arrives. */
+		const cut = () =>
+			routerRule(`ip saddr { 198.51.100.0/24, ${NETWORKS.join(", ")} } ip daddr ${addresses.b2.ipv4} drop`);
 
 		const oneNetwork = await Promise.all(addresses.client.ipv4.slice(0, 3).map(redirectedToB2));
-		await refuse();
+		await cut();
 		const check = await until("a report", reports);
 		expect(check).toMatchObject({ health: "unknown", subject: "53" });
 		expect(check.reason).toBe("b2: 1 client network reports that reported does not answer there; 3 are needed");
@@ -258,24 +262,25 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 		await until("their reports to be too old", async () => (await reports()) === undefined, 10_000);
 		expect(await target()).toMatchObject({ health: "healthy" });
 		expect((await target()).share).toBeGreaterThan(0);
-		await allow();
+		await noRule();
 		await Promise.all(oneNetwork.map((one) => one.stop()));
 
+		// Long enough to be seen on a slow machine.
+		await cluster.change("slowStart: 0ms }", "slowStart: 0ms, hold: 4s }");
 		const threeNetworks = await Promise.all(NETWORKS.map(redirectedToB2));
-		const since = performance.now();
-		await refuse();
+		await cut();
 		const out = await until("no rows for b2", async () => {
 			const now = await target();
 			return now.health === "unhealthy" && now.share === 0 && now;
 		});
-		process.stderr.write(`REPORTS ${engine} ${performance.now() - since}\n`);
 		expect(out.healthReason).toMatch(
 			/^b2: 3 client networks report that reported does not answer there, since \d\d:\d\d:\d\d$/,
 		);
 		expect(events("health").at(-1)).toMatchObject({ backend: "b2", health: "unhealthy", sessions: "move" });
 		expect((await healthOf("b2"))?.health, "the backend itself").toBe("healthy");
-		await allow();
-		await until("b2 to be tried again", async () => (await target()).share > 0);
+		await noRule();
+		await until("b2 to be tried again", async () => (await target()).share > 0, 10_000);
+		await cluster.change("slowStart: 0ms, hold: 4s }", "slowStart: 0ms }");
 		expect((await reports())?.health).toBe("healthy");
 		await Promise.all(threeNetworks.map((one) => one.stop()));
 	});
@@ -284,18 +289,13 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 		const load = await startLoad();
 		const dead = await load.mark();
 		const since = performance.now();
-		await lab.text("router", [
-			"nft",
-			"add table inet test; add chain inet test c { type filter hook forward priority 0; }",
-		]);
-		await lab.text("router", ["nft", `add rule inet test c oifname "b3" reject with icmpx admin-prohibited`]);
+		await routerRule(`oifname "b3" reject with icmpx admin-prohibited`);
 		const of = async () =>
 			(await dns()).targets.filter(({ backend, address }) => backend === "b3" && address === addresses.b3.ipv4);
 		const out = await until("no rows for b3", async () => {
 			const now = await of();
 			return now.every(({ health, share }) => health === "unhealthy" && share === 0) && now[0];
 		});
-		process.stderr.write(`ICMP ${engine} ${performance.now() - since}\n`);
 		expect(out.healthReason).toMatch(
 			/^10\.77\.2\.1 reports 10\.77\.13\.2: administratively prohibited, since \d\d:\d\d:\d\d, and a query is not answered$/,
 		);
@@ -307,7 +307,7 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 			if (was.join() === "b3") expect(is.join()).toMatch(/^b[12]$/);
 			else expect(is, "no other session moves").toEqual(was);
 		}
-		await lab.text("router", ["nft", "delete table inet test"]);
+		await noRule();
 		await allServe();
 	});
 
