@@ -63,7 +63,8 @@ export function listening(
 	);
 }
 
-function receives({ address, both }: LocalSocket, service: string): boolean {
+/** Does a packet to this address reach the socket? */
+export function receives({ address, both }: Pick<LocalSocket, "address" | "both">, service: string): boolean {
 	if (address === service) return true;
 	if (service.includes(":")) return address === "::";
 	return address === "0.0.0.0" || (address === "::" && both);
