@@ -104,4 +104,4 @@ lab-down: ## end the lab
 
 .PHONY: clean
 clean: ## remove what was built; node_modules stays
-	rm -rf build build-* dist docs/api
+	rm -rf build build-* dist docs/api packages/client/dist packages/client/docs packages/client/LICENSE

@@ -140,6 +140,27 @@ public:
 		return result;
 	}
 
+	Napi::Value redirected(const Napi::CallbackInfo &info)
+	{
+		Agent *agent = reading_.get();
+		Result<std::vector<AgentFlow>> read =
+			agent ? agent->redirected() : Result<std::vector<AgentFlow>>(closed());
+		if (!read.ok())
+			return throw_failure(info.Env(), read.status());
+		Napi::Array list = Napi::Array::New(info.Env(), read->size());
+		for (u32 i = 0; i < read->size(); i++) {
+			const AgentFlow &flow = (*read)[i];
+			Napi::Object one = Napi::Object::New(info.Env());
+
+			one.Set("protocol", flow.protocol == SH_TCP ? "tcp" : "udp");
+			one.Set("address", Napi::Buffer<u8>::Copy(info.Env(), flow.source.b, sizeof(flow.source.b)));
+			one.Set("port", flow.port);
+			one.Set("quietMs", (double)flow.quiet_ms);
+			list[i] = one;
+		}
+		return list;
+	}
+
 private:
 	static Status closed() { return Status::error("the agent is closed"); }
 	static Napi::Value result_of(Napi::Env env, const Status &status)
@@ -161,6 +182,7 @@ Napi::Function agent_class(Napi::Env env)
 				      A::InstanceMethod("put", &A::put),
 				      A::InstanceMethod("beat", &A::beat),
 				      A::InstanceMethod("counts", &A::counts),
+				      A::InstanceMethod("redirected", &A::redirected),
 				      A::InstanceMethod("read", &A::read),
 				      A::InstanceMethod("close", &A::close),
 			      });

@@ -21,10 +21,12 @@ Napi::Error error_of(Napi::Env env, const Status &status);
 Napi::Value throw_failure(Napi::Env env, const Status &status);
 
 // host.cc adds them to its own.
-Napi::Function link_counters_class(Napi::Env env);                 // host_link.cc
-Napi::Function queue_counters_class(Napi::Env env);                // host_link.cc
-Napi::Value tcp_sessions_binding(const Napi::CallbackInfo &info);  // host_tcp.cc
-Napi::Value bound_sockets_binding(const Napi::CallbackInfo &info); // host_sockets.cc
+Napi::Function link_counters_class(Napi::Env env);                  // host_link.cc
+Napi::Function queue_counters_class(Napi::Env env);                 // host_link.cc
+Napi::Value tcp_sessions_binding(const Napi::CallbackInfo &info);   // host_tcp.cc
+Napi::Value mptcp_subflows_binding(const Napi::CallbackInfo &info); // host_mptcp.cc
+Napi::Function mptcp_path_manager_class(Napi::Env env);             // host_mptcp.cc
+Napi::Value bound_sockets_binding(const Napi::CallbackInfo &info);  // host_sockets.cc
 
 } // namespace shunt
 

@@ -245,6 +245,8 @@ Napi::Object host(Napi::Env env)
 	result.Set("boundSockets", Napi::Function::New(env, bound_sockets_binding, "boundSockets"));
 	result.Set("sendUnixDatagram", Napi::Function::New(env, send_unix_datagram_binding, "sendUnixDatagram"));
 	result.Set("tcpSessions", Napi::Function::New(env, tcp_sessions_binding, "tcpSessions"));
+	result.Set("mptcpSubflows", Napi::Function::New(env, mptcp_subflows_binding, "mptcpSubflows"));
+	result.Set("MptcpPathManager", mptcp_path_manager_class(env));
 	result.Set("LinkCounters", link_counters_class(env));
 	result.Set("QueueCounters", queue_counters_class(env));
 	return result;

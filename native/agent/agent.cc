@@ -101,6 +101,29 @@ Result<ag_counts> Agent::counts(u32 index) const
 	return counts;
 }
 
+Result<std::vector<AgentFlow>> Agent::redirected() const
+{
+	std::vector<AgentFlow> flows;
+	int map = object_->map_fd("ag_flows");
+	u64 now = boottime_ns();
+	sh_flow previous = {}, flow = {};
+	int failed = bpf_map_get_next_key(map, nullptr, &flow);
+
+	// A flow that is removed meanwhile starts the map anew: AG_FLOWS steps bound it.
+	for (u32 i = 0; !failed && i < AG_FLOWS; i++) {
+		ag_flow value = {};
+
+		if (!bpf_map_lookup_elem(map, &flow, &value) && value.port)
+			flows.push_back({flow.source, sh_ntohs(flow.source_port), flow.protocol,
+			                 now > value.last_ns ? (now - value.last_ns) / 1000000 : 0});
+		previous = flow;
+		failed = bpf_map_get_next_key(map, &previous, &flow);
+	}
+	if (failed && failed != -ENOENT)
+		return Status::system("reading the agent's map ag_flows", failed);
+	return flows;
+}
+
 Result<std::vector<ag_event>> Agent::read(u32 max, int timeout_ms)
 {
 	if (pending_.empty()) {

@@ -29,6 +29,14 @@ struct AgentBinding {
 	u64 for_ms = 0;  // lifetime from now
 };
 
+// A redirected flow, by the source that its application has.
+struct AgentFlow {
+	sh_addr source;
+	u16 port; // host order
+	u8 protocol;
+	u64 quiet_ms; // since its last packet left; UDP only
+};
+
 class Agent
 {
 public:
@@ -43,6 +51,8 @@ public:
 	// To be called every second: without it, new flows are no longer bound after AG_PATIENCE_NS.
 	Status beat();
 	Result<ag_counts> counts(u32 index) const;
+	// The flows whose path is their own: TCP connections, those that have ended included, and UDP flows with a handshake.
+	Result<std::vector<AgentFlow>> redirected() const;
 	// Waits at most timeout_ms for the first event; at most `max` are returned, the rest by the next call. One thread at a
 	// time; the other methods may run meanwhile.
 	Result<std::vector<ag_event>> read(u32 max, int timeout_ms);

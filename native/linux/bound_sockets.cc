@@ -24,11 +24,26 @@ constexpr const char *STEP = "NETLINK_SOCK_DIAG of bound sockets";
 // A UDP socket is in one of two states: TCP_CLOSE, and TCP_ESTABLISHED once it is connected.
 constexpr uint32_t CONNECTED = 1U << TCP_ESTABLISHED;
 
+// The kernel names a socket's upper layer protocol; that of a subflow is "mptcp".
+bool is_mptcp(const NetlinkMessage &message)
+{
+	constexpr char name[] = "mptcp";
+
+	for (AttributeCursor at = message.attributes<inet_diag_msg>(); at.next();) {
+		if (at.type() != INET_DIAG_ULP_INFO)
+			continue;
+		for (AttributeCursor part = at.nested(); part.next();)
+			if (part.type() == INET_ULP_INFO_NAME)
+				return part.length() >= sizeof(name) && memcmp(part.data(), name, sizeof(name)) == 0;
+	}
+	return false;
+}
+
 // False: the message is too short. A message of another type adds nothing.
 bool add(const NetlinkMessage &message, uint8_t protocol, std::vector<BoundSocket> *found)
 {
 	inet_diag_msg socket;
-	BoundSocket out = {protocol, {}, 0, false};
+	BoundSocket out = {protocol, {}, 0, false, false, false};
 
 	if (message.type != SOCK_DIAG_BY_FAMILY)
 		return true;
@@ -47,7 +62,9 @@ bool add(const NetlinkMessage &message, uint8_t protocol, std::vector<BoundSocke
 	} else {
 		return true;
 	}
+	out.connected = socket.idiag_state == TCP_ESTABLISHED;
 	out.port = ntohs(socket.id.idiag_sport);
+	out.mptcp = protocol == IPPROTO_TCP && is_mptcp(message);
 	if (std::find(found->begin(), found->end(), out) == found->end())
 		found->push_back(out);
 	return true;

@@ -125,6 +125,13 @@ export class AgentService {
 		}
 	}
 
+	/** No new flow is redirected any more; those whose path is their own keep it. */
+	release(): void {
+		this.machine.close();
+		this.#installed = { ...NO_BINDING, nonce: 0n };
+		this.#writeMap();
+	}
+
 	close(): void {
 		this.machine.close();
 		this.#sockets.close();

@@ -2,6 +2,7 @@
 //
 // Owns: the agent's lifecycle: attach, poll, heartbeat, close. Must never: leave a hook behind at a clean end.
 
+import { setTimeout as delay } from "node:timers/promises";
 import { type Endpoint, type Notification, type Prefix, RedirectionCache, type Settings } from "../client/index.js";
 import { AgentPrograms } from "../engine/agent-programs.js";
 import { host } from "../engine/host.js";
@@ -35,6 +36,9 @@ export interface ServiceCounts {
 const POLL_MS = 25;
 /** The programs use bindings for three seconds after the last heartbeat. */
 const HEARTBEAT_MS = 500;
+const DRAIN_POLL_MS = 100;
+/** A redirected QUIC or DTLS connection that has sent nothing for so long has ended, as far as the agent can see. */
+const UDP_QUIET_MS = 3000;
 
 export class Agent {
 	readonly cache: RedirectionCache;
@@ -102,13 +106,43 @@ export class Agent {
 		});
 	}
 
+	/** Redirects no new flow, and waits until the redirected connections have ended, or `signal` is aborted. Returns how many
+	 * are left. `waiting` receives their number, whenever it is another one. */
+	async drain(signal: AbortSignal, waiting: (connections: number) => void): Promise<number> {
+		this.#stopPolling();
+		for (const service of this.#services) service.release();
+		let open = 0;
+		for (;;) {
+			const before = open;
+			open = await this.#openConnections();
+			if (open !== before) waiting(open);
+			if (open === 0 || signal.aborted) return open;
+			await delay(DRAIN_POLL_MS, undefined, { signal }).catch(() => {});
+		}
+	}
+
+	/** Redirected connections that applications still have. */
+	async #openConnections(): Promise<number> {
+		const flows = this.#programs.redirected();
+		const tcp = flows.filter(({ protocol }) => protocol === "tcp");
+		const sockets = await host().tcpSessions(tcp.map(({ address, port }) => ({ address: Buffer.from(address), port })));
+		const udp = flows.filter(({ protocol, quietMs }) => protocol === "udp" && quietMs < UDP_QUIET_MS);
+		const bound = await host().boundSockets("udp", [...new Set(udp.map(({ port }) => port))]);
+		const ports = new Set(bound.map(({ port }) => port));
+		return sockets.filter((count) => count > 0).length + udp.filter(({ port }) => ports.has(port)).length;
+	}
+
 	/** When the promise resolves, every hook is detached. */
 	async close(): Promise<void> {
 		this.#closed = true;
-		for (const timer of this.#timers) clearInterval(timer);
+		this.#stopPolling();
 		for (const service of this.#services) service.close();
 		await this.#reading;
 		this.#programs.close();
+	}
+
+	#stopPolling(): void {
+		for (const timer of this.#timers) clearInterval(timer);
 	}
 
 	#poll(): void {

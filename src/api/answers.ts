@@ -66,6 +66,7 @@ function statusOf(member: Member): Status {
 		drift: member.role.drift(),
 		links: linksOf(member),
 		advice: [...member.role.advice()],
+		mptcp: member.role.mptcp(),
 		sessions: {
 			live: member.sweep?.live ?? 0,
 			capacity: table.capacity,

@@ -254,8 +254,24 @@ export interface Status {
 	links: LinkStatus[];
 	/** What this host's operator should do: "nothing listens at udp 203.0.113.10:27015 on this host; …". */
 	advice: string[];
+	/** Of a backend with a service with redirect.mptcp; else null. */
+	mptcp: MptcpStatus | null;
 	sessions: { live: number; capacity: number; sweptAtMs: number | null };
 	workers: WorkerStatus[];
+}
+
+/** Clients that go on straight to this backend by MPTCP. */
+export interface MptcpStatus {
+	/** Connections to services now, and how many of them have a direct subflow. */
+	connections: number;
+	direct: number;
+	/** Direct subflows: now, and since the start. */
+	subflows: number;
+	joined: number;
+	/** What direct subflows have carried: from clients, past the gateway; and to them. Counted four times a second,
+	 * less often where there are very many sockets: what a subflow carries after the last time is missing. */
+	bytesReceived: number;
+	bytesSent: number;
 }
 
 /** One of `GET /sessions?service=&backend=&source=&idle=&unhealthy=&limit=` */

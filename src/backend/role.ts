@@ -4,7 +4,7 @@
  *   prepare    receive offloads off, sysctls; for a user-space engine the tun device
  *   hostFacts  while it drains: next hops to the other targets, to which it forwards packets of unknown sessions
  *   apply      service addresses, firewall rules (this kernel drops what the engine takes), reply rewrite
- *   start      load measurement, and the reporter that answers gateways
+ *   start      load measurement, the reporter that answers gateways, announcements to MPTCP clients
  *
  * The engine verifies a packet from the tunnel and delivers the client's packet to this kernel. The user-space engine
  * delivers by a tun device, which carries the service addresses and is gone when the daemon ends. A kernel engine
@@ -33,13 +33,14 @@ import { type LoadReport, MOST_UNBOUND } from "../load/index.js";
 import { type Drift, DriftEvents } from "../member/drift.js";
 import { LoadMeter, type TcpEndpoint } from "../member/load-meter.js";
 import type { Pending } from "../member/readiness.js";
-import type { MemberEvent, MemberView, Role, TableInputs } from "../member/role.js";
+import type { MemberEvent, MemberView, MptcpTotals, Role, TableInputs } from "../member/role.js";
 import { VERSION } from "../member/version.js";
 import { workersFor } from "../member/workers.js";
 import { CHOICE, ROLE, strategyOf } from "../policy/index.js";
 import { backendRules } from "./firewall-rules.js";
+import { MptcpRedirector } from "./mptcp.js";
 import { PortWatch, servicePlaces } from "./port-watch.js";
-import { replyRules } from "./reply-rules.js";
+import { ReplyRewrite } from "./reply-rewrite.js";
 import { Reporter } from "./reporter.js";
 
 const TUN = "shunt0";
@@ -57,7 +58,7 @@ export class BackendRole implements Role {
 	readonly #offloads: Offloads;
 	readonly #sysctls: Sysctls;
 	readonly #firewall: Firewall;
-	readonly #replies: Firewall;
+	readonly #replies: ReplyRewrite;
 	readonly #nextHops = new NextHops();
 	readonly #warn: (problem: string) => void;
 	readonly #driftEvents: DriftEvents;
@@ -73,6 +74,7 @@ export class BackendRole implements Role {
 	#loadMeter: LoadMeter | undefined;
 	#reporter: Reporter | undefined;
 	#ports: PortWatch | undefined;
+	#mptcp: MptcpRedirector | undefined;
 
 	constructor(
 		config: Config,
@@ -86,7 +88,7 @@ export class BackendRole implements Role {
 		this.#driftEvents = new DriftEvents(emit);
 		this.#warn = (problem) => emit({ event: "warning", problem });
 		this.#firewall = new Firewall(name, this.#warn);
-		this.#replies = new Firewall(`${name}_reply_port`, this.#warn, this.#undoLog);
+		this.#replies = new ReplyRewrite(new Firewall(`${name}_reply_port`, this.#warn, this.#undoLog));
 	}
 
 	async checkHost({ backends }: Config): Promise<void> {
@@ -141,8 +143,9 @@ export class BackendRole implements Role {
 		await this.#staleAddresses?.close(); // only now: each of them is on the other device, too
 		const places = this.#userSpace ? directEndpoints(snapshot, this.#self.addresses) : undefined;
 		await this.#firewall.set(backendRules(this.#self.addresses, this.#interfaces, config.cluster, places));
-		await this.#replies.set(replyRules(this.#self, snapshot.services, config.sessions));
+		await this.#replies.set(this.#self, snapshot.services, config.sessions);
 		this.#reporter?.listen(config, this.#self.addresses);
+		this.#mptcp?.update();
 	}
 
 	/** A draining backend forwards packets of unknown sessions to another one. */
@@ -194,11 +197,26 @@ export class BackendRole implements Role {
 			warn: this.#warn,
 		});
 		this.#ports.start();
+		this.#mptcp = new MptcpRedirector(
+			this.#sysctls,
+			() => ({
+				self: member.config.backends.find((one) => one.name === this.name) ?? this.#self,
+				load: member.config.load,
+				services: member.snapshot.services,
+				report: this.#loadMeter?.report,
+			}),
+			this.#warn,
+		);
+		this.#mptcp.update();
+	}
+
+	mptcp(): MptcpTotals | null {
+		return this.#mptcp?.totals() ?? null;
 	}
 
 	/** What this host's operator should do. */
 	advice(): readonly string[] {
-		return this.#ports?.advice() ?? [];
+		return [...this.#replies.advice(), ...(this.#ports?.advice() ?? []), ...(this.#mptcp?.advice() ?? [])];
 	}
 
 	drift(): readonly Drift[] {
@@ -251,6 +269,7 @@ export class BackendRole implements Role {
 		this.#loadMeter?.close();
 		this.#reporter?.close();
 		this.#ports?.close();
+		this.#mptcp?.close();
 		this.#nextHops.close();
 	}
 

@@ -6,6 +6,9 @@ import { Agent, type ServiceCounts, type ServiceName } from "../agent/index.js";
 import { type Notification, openCache, RedirectionCache, saveCache } from "../client/index.js";
 import { ShuntError } from "../errors.js";
 import { endpointText, type Prefix, parseEndpoint, parsePrefix } from "../wire/index.js";
+import { count } from "./units.js";
+
+const DRAIN_MS = 30_000;
 
 export interface ClientOptions {
 	interface: string[];
@@ -14,6 +17,8 @@ export interface ClientOptions {
 	source?: string;
 	controlPort?: number;
 	cache?: string;
+	/** Milliseconds. */
+	drain?: number;
 	json?: boolean;
 }
 
@@ -27,6 +32,7 @@ export async function client(options: ClientOptions): Promise<void> {
 	if (process.getuid?.() !== 0) throw new ShuntError("SHUNT_NOT_ROOT", { command: "shunt client" });
 	const cache = options.cache === undefined ? new RedirectionCache() : openCache(options.cache);
 
+	const hurry = new AbortController();
 	let end: (why?: unknown) => void = () => {};
 	const ended = new Promise<unknown>((resolve) => {
 		end = resolve;
@@ -48,7 +54,12 @@ export async function client(options: ClientOptions): Promise<void> {
 		},
 		onEnd: end,
 	});
-	for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => end());
+	let signals = 0;
+	for (const signal of ["SIGINT", "SIGTERM"] as const)
+		process.on(signal, () => {
+			end();
+			if (++signals > 1) hurry.abort();
+		});
 	print(
 		{
 			event: "ready",
@@ -58,11 +69,29 @@ export async function client(options: ClientOptions): Promise<void> {
 		`ready: ${services.length} services on ${options.interface.join(", ")}`,
 	);
 	const why = await ended;
+	if (why === undefined) await drain(agent, options.drain ?? DRAIN_MS, hurry, print);
 	const counts = agent.counts();
 	await agent.close();
 	for (const one of counts) print({ event: "end", ...one }, countsText(one));
 	if (options.cache !== undefined) write(cache, options.cache);
 	if (why !== undefined) throw why;
+}
+
+type Print = (line: object, text: string) => void;
+
+/** Connections that the agent has redirected break when its programs go, so it waits for them. */
+async function drain(agent: Agent, deadlineMs: number, hurry: AbortController, print: Print): Promise<void> {
+	const timer = setTimeout(() => hurry.abort(), deadlineMs);
+	const left = await agent.drain(hurry.signal, (connections) => {
+		if (connections === 0) return;
+		const what = count(connections, "redirected connection");
+		print(
+			{ event: "draining", connections },
+			`waits for ${what} to end, ${deadlineMs / 1000} s at most; a second signal ends at once`,
+		);
+	});
+	clearTimeout(timer);
+	if (left > 0) print({ event: "broken", connections: left }, `${count(left, "redirected connection")} cannot go on`);
 }
 
 function serviceOf(text: string): ServiceName {

@@ -137,6 +137,11 @@ function clientCommands(program: Command): void {
 		.option("--source <address>", "source address of queries to the gateway (default: by the route)")
 		.option("--control-port <port>", "UDP port where gateways answer queries (default: 3575)", port)
 		.option("--cache <file>", "file that keeps redirections from run to run")
+		.option(
+			"--drain <duration>",
+			"at the end, wait at most this long for redirected connections (default: 30s; 0s: end at once)",
+			durationMs,
+		)
 		.addHelpText(
 			"after",
 			"\nExample:\n  sudo shunt client -i eth0 --service udp/203.0.113.53:53 --target-prefix 10.77.0.0/16",

@@ -29,6 +29,7 @@ export function statusLines(status: Status, view: StatusView): string[] {
 		"",
 		...spaced(loadLines(status.loads, view.paint)),
 		...spaced([...healthLines(status, view), ...adviceLines(status, view)]),
+		...spaced(mptcpLines(status)),
 		...spaced(status.drift.map(({ text, unusable }) => view.paint(unusable ? "red" : "yellow", text))),
 		...spaced(overrideLines(status.overrides, view.now, view.paint)),
 		...reasonLines(status, view),
@@ -182,6 +183,14 @@ function unhealthyTargets({ loads, services }: Status): string[] {
 				return `${name} at ${backend} is unhealthy: ${healthReason}; ${sessions}`;
 			}),
 	);
+}
+
+function mptcpLines({ mptcp }: Status): string[] {
+	if (mptcp === null) return [];
+	const { connections, direct, subflows, joined, bytesReceived, bytesSent } = mptcp;
+	const now = `${number(direct)} of ${count(connections, "connection")} direct, by ${count(subflows, "subflow")}`;
+	const carried = `${bytes(bytesReceived)} received past the gateway, ${bytes(bytesSent)} sent`;
+	return [`MPTCP: ${now}; ${count(joined, "subflow")} since the start: ${carried}`];
 }
 
 function adviceLines({ advice }: Status, { paint }: StatusView): string[] {

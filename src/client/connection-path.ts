@@ -89,7 +89,9 @@ export class ConnectionPath {
 		const { localAddress } = this.#options;
 		this.#targets++;
 		this.#withdraw = attempt(to, this.#options, this.#finder.connectTimeoutMs, {
-			event: (name, ...values) => this.#socket?.emit(name, ...values),
+			event: (name, ...values) => {
+				if (!this.#socket?.destroyed) this.#socket?.emit(name, ...values);
+			},
 			connected: (inner) => {
 				const socket = this.#socket;
 				if (socket === undefined || socket.destroyed || !socket.connecting) {

@@ -1,55 +1,93 @@
-// datagram-arguments.ts - the arguments of dgram's send(), in all its overloads.
-
-import { codedError } from "./coded-error.js";
+// datagram-arguments.ts - the overloads of dgram's send(): which argument is which.
+//
+// Owns: the meaning of positions. Must never: refuse an argument: Node does, when the datagram is sent.
 
 export type Message = string | NodeJS.ArrayBufferView | readonly (string | NodeJS.ArrayBufferView)[];
 export type SendCallback = (error: Error | null, bytes: number) => void;
 
-export interface SendArguments {
-	readonly bytes: Buffer;
+/** The arguments of send(), by position. */
+export type SendArguments = [
+	message: Message,
+	offset?: unknown,
+	length?: unknown,
+	port?: unknown,
+	address?: unknown,
+	callback?: unknown,
+];
+
+export interface Datagram {
+	readonly message: Message;
+	/** undefined: the whole message. */
+	readonly offset: number | undefined;
+	readonly length: number | undefined;
 	readonly callback: SendCallback | undefined;
-	/** Absent on a connected socket. */
+}
+
+/** Of an unconnected socket. */
+export interface AddressedDatagram extends Datagram {
 	readonly port: number;
-	readonly address: string | undefined;
+	/** Absent: this host. */
+	readonly host: string | undefined;
 }
 
-/** `rest`: what follows the message. Throws Node's own errors. */
-export function parseSendArguments(message: Message, rest: unknown[], connected: boolean): SendArguments {
-	const callback = typeof rest.at(-1) === "function" ? (rest.pop() as SendCallback) : undefined;
-	while (rest.length > 0 && rest.at(-1) === undefined) rest.pop();
-	// (offset, length), and then the destination, which is not allowed on a connected socket.
-	const numbers = typeof rest[0] === "number" && typeof rest[1] === "number";
-	const sliced = connected
-		? rest.length === 2 && numbers
-		: (numbers && rest.length >= 4) || (rest.length === 3 && typeof rest[2] === "number");
-	const [offset, length] = sliced ? (rest.splice(0, 2) as [number, number]) : [];
-	if (connected && rest.length > 0) throw codedError("ERR_SOCKET_DGRAM_IS_CONNECTED", "Already connected");
-	const bytes = joinMessage(message, offset, length);
-	if (connected) return { bytes, callback, port: 0, address: undefined };
-	const [given, address] = rest as [number | string, string | undefined];
-	const port = typeof given === "string" && given.trim() !== "" ? Number(given) : (given as number);
-	if (!Number.isInteger(port) || port <= 0 || port > 65_535)
-		throw codedError("ERR_SOCKET_BAD_PORT", `Port should be > 0 and < 65536. Received ${String(port)}.`, RangeError);
-	return { bytes, callback, port, address };
+/** Of an unconnected socket; undefined if Node refuses an argument. */
+export function addressedDatagram(given: SendArguments): AddressedDatagram | undefined {
+	const [message, offset, length, port, address, callback] = given;
+	// (message, offset, length, port, …), or (message, port, …).
+	const sliced = Boolean(address) || (Boolean(port) && typeof port !== "function");
+	const number = portOf(sliced ? port : offset);
+	const host = sliced ? address : length;
+	const last = typeof host === "function" ? host : sliced ? callback : port;
+	const named = host != null && typeof host !== "function";
+	if (number === undefined || !isMessage(message) || (named && typeof host !== "string")) return undefined;
+	return {
+		message,
+		offset: sliced ? (offset as number) >>> 0 : undefined,
+		length: sliced ? (length as number) >>> 0 : undefined,
+		callback: typeof last === "function" ? (last as SendCallback) : undefined,
+		port: number,
+		host: named ? (host as string) : undefined,
+	};
 }
 
-function joinMessage(message: Message, offset?: number, length?: number): Buffer {
+/** Of a connected socket; undefined if it has a destination, which Node refuses. */
+export function connectedDatagram(given: SendArguments): Datagram | undefined {
+	const [message, offset, length, port, address] = given;
+	const sliced = typeof length === "number";
+	const destination = sliced && typeof port === "function" ? undefined : port;
+	if (destination || address) return undefined;
+	const last = sliced ? port : offset;
+	return {
+		message,
+		offset: sliced ? (offset as number) >>> 0 : undefined,
+		length: sliced ? length >>> 0 : undefined,
+		callback: typeof last === "function" ? (last as SendCallback) : undefined,
+	};
+}
+
+/** A port as Node accepts it for a destination, as a number. */
+export function portOf(value: unknown): number | undefined {
+	if (typeof value !== "number" && (typeof value !== "string" || value.trim() === "")) return undefined;
+	const port = Number(value);
+	return Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined;
+}
+
+export function isMessage(value: unknown): value is Message {
+	return isPart(value) || (Array.isArray(value) && value.every(isPart));
+}
+
+function isPart(value: unknown): boolean {
+	return typeof value === "string" || ArrayBuffer.isView(value);
+}
+
+/** The bytes of the message; not a copy, if it is one buffer. */
+export function joinMessage(message: Message, offset?: number, length?: number): Buffer {
 	const bytes = Array.isArray(message)
 		? Buffer.concat(message.map(bytesOf))
 		: bytesOf(message as string | NodeJS.ArrayBufferView);
-	if (offset === undefined || length === undefined) return bytes;
-	if (offset > bytes.length || offset + length > bytes.length)
-		throw codedError("ERR_BUFFER_OUT_OF_BOUNDS", "Attempt to access memory outside buffer bounds", RangeError);
-	return bytes.subarray(offset, offset + length);
+	return offset === undefined || length === undefined ? bytes : bytes.subarray(offset, offset + length);
 }
 
 function bytesOf(one: string | NodeJS.ArrayBufferView): Buffer {
-	if (typeof one === "string") return Buffer.from(one);
-	if (!ArrayBuffer.isView(one))
-		throw codedError(
-			"ERR_INVALID_ARG_TYPE",
-			'The "buffer" argument must be a string, Buffer, TypedArray or DataView',
-			TypeError,
-		);
-	return Buffer.from(one.buffer, one.byteOffset, one.byteLength);
+	return typeof one === "string" ? Buffer.from(one) : Buffer.from(one.buffer, one.byteOffset, one.byteLength);
 }

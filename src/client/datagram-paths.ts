@@ -7,19 +7,20 @@
 
 import {
 	type Control,
+	canonicalEndpoint,
 	decodeControl,
 	type Endpoint,
 	endpointText,
 	formatAddress,
-	sameEndpoint,
 } from "../wire/index.js";
 import { codedError, noTargetError } from "./coded-error.js";
-import type { SendCallback } from "./datagram-arguments.js";
+import { type Datagram, joinMessage, type SendCallback } from "./datagram-arguments.js";
 import { MachineDriver, PROTOCOL } from "./driver.js";
 import { COUNTERS, type Counters, type Notification, zeroCounters } from "./machine/index.js";
 import type { ResolvedOptions } from "./options.js";
 import { PendingDatagrams } from "./pending.js";
 import { ProbeSockets } from "./probe-sockets.js";
+import { isUnicast, noService } from "./services.js";
 import { udpPayload } from "./udp-payload.js";
 
 /** How long replies of a former target are still attributed to the service. */
@@ -29,13 +30,16 @@ const MAX_SERVICES = 1024;
 
 /** The socket beneath. */
 export interface Transport {
-	transmit(to: Endpoint, bytes: Uint8Array, callback?: SendCallback): void;
+	transmit(to: Endpoint, datagram: Datagram): void;
 	/** The address that the socket is bound to, if it is a specific one of the target's family. */
 	localAddress(target: Endpoint): string | undefined;
 	notify(service: Endpoint, event: Notification): void;
 }
 
-interface Service {
+/** The state of one service that this socket sends to. */
+export interface DatagramService {
+	/** It was evicted: send to it by `serviceOf` again. */
+	closed: boolean;
 	readonly driver: MachineDriver;
 	/** The service as the application wrote it; received datagrams show it as their source. */
 	readonly shown: Endpoint;
@@ -43,26 +47,35 @@ interface Service {
 	readonly probes: ProbeSockets;
 }
 
-/** A received datagram for the application. */
-export interface Delivery {
-	/** The source that the application sees; undefined: the real one. */
-	readonly shown: Endpoint | undefined;
-	/** The service that it belongs to; undefined: none. */
-	readonly service: Endpoint | undefined;
+/** The source of a received datagram. */
+interface Source {
+	readonly address: string;
+	readonly port: number;
+	readonly from: Endpoint;
+	/** The service that it belongs to. */
+	readonly service: DatagramService | undefined;
+	readonly until: number;
 }
 
 export class DatagramPaths {
 	readonly #options: ResolvedOptions;
 	readonly #transport: Transport;
-	readonly #services = new Map<string, Service>();
+	readonly #services = new Map<string, DatagramService>();
 	/** By target: its service, and until when its datagrams are attributed to it. */
-	readonly #targets = new Map<string, { readonly service: Service; readonly until: number }>();
+	readonly #targets = new Map<string, { readonly service: DatagramService; readonly until: number }>();
+	/** Forgotten when the attribution of any source changes. */
+	#lastSource: Source | undefined;
 	#referenced = true;
 	#closed = false;
 
 	constructor(options: ResolvedOptions, transport: Transport) {
 		this.#options = options;
 		this.#transport = transport;
+	}
+
+	/** Whether any destination may be a service. */
+	get isActive(): boolean {
+		return this.#options.mode !== "off" && this.#options.isService !== noService;
 	}
 
 	get counters(): Counters {
@@ -75,31 +88,68 @@ export class DatagramPaths {
 		return this.#services.get(endpointText(service))?.driver.machine.target;
 	}
 
-	/** A datagram of the application. `shown`: the destination as the application wrote it. */
-	send(to: Endpoint, shown: Endpoint, bytes: Buffer, callback: SendCallback | undefined): void {
-		if (this.#closed) {
-			callback?.(codedError("ERR_SOCKET_DGRAM_NOT_RUNNING", "Not running"), 0);
-			return;
-		}
-		const { mode, isService } = this.#options;
-		if (mode === "off" || !isUnicast(to.address) || !isService(to)) this.#transmit(to, bytes, callback);
-		else this.#route(this.#serviceOf(to, shown), bytes, callback);
+	/** The service that the destination is; undefined: it is none. `shown`: as the application wrote it, `name`: the host
+	 * name that it gave. */
+	serviceOf(to: Endpoint, shown: Endpoint, name?: string): DatagramService | undefined {
+		if (this.#options.mode === "off" || this.#closed || !isUnicast(to.address)) return undefined;
+		const key = endpointText(to);
+		const known = this.#services.get(key);
+		if (known !== undefined) return known;
+		if (!this.#options.isService(to, name)) return undefined;
+		if (this.#services.size >= MAX_SERVICES) this.#evict();
+		const service = this.#createService(to, shown);
+		this.#services.set(key, service);
+		this.#lastSource = undefined;
+		return service;
 	}
 
-	/** A datagram from the network; undefined if it is not the application's. */
-	receive(message: Buffer, from: Endpoint): Delivery | undefined {
+	/** A datagram of the application to a service. */
+	send(service: DatagramService, datagram: Datagram): void {
+		const { driver, pending } = service;
+		const route = driver.route();
+		if (route.go === "send") {
+			this.#transmit(route.to, datagram);
+			// After it was sent: what Node refuses is not sent again.
+			if (route.to !== driver.service)
+				pending.sentToTarget(datagram.message, datagram.offset, datagram.length, Date.now());
+		} else if (route.go === "hold") {
+			const bytes = Buffer.from(joinMessage(datagram.message, datagram.offset, datagram.length));
+			pending.hold({ bytes, callback: datagram.callback });
+		} else {
+			const error = noTargetError(endpointText(driver.service));
+			if (datagram.callback !== undefined) process.nextTick(datagram.callback, error);
+		}
+	}
+
+	/** A datagram from the network: its service; "stranger" if it is from another address, "control" if it is not the
+	 * application's. */
+	receive(message: Buffer, address: string, port: number): DatagramService | "stranger" | "control" {
+		const source = this.#sourceOf(address, port);
+		if (source === undefined) return "stranger";
 		const control = decodeControl(message);
-		if (control !== undefined && this.#receiveControl(control, from)) return undefined;
-		if (from.port === this.#options.controlPort && this.#isGateway(from)) return undefined; // never the application's
+		if (control !== undefined && this.#receiveControl(control, source.from)) return "control";
+		// Never the application's.
+		if (port === this.#options.controlPort && this.#isGateway(source.from)) return "control";
+		const { service } = source;
+		if (service === undefined) return "stranger";
+		service.pending.answered();
+		service.driver.reply(source.from);
+		return service;
+	}
+
+	/** The source of a datagram, as a rule the last one's. */
+	#sourceOf(address: string, port: number): Source | undefined {
+		const last = this.#lastSource;
+		if (last !== undefined && last.port === port && last.address === address && last.until >= Date.now()) return last;
+		const from = canonicalEndpoint(address.split("%", 1)[0] as string, port);
+		if (from === undefined) return undefined;
 		const key = endpointText(from);
 		const known = this.#targets.get(key);
 		const current = known !== undefined && known.until >= Date.now();
 		if (known !== undefined && !current) this.#targets.delete(key);
 		const service = current ? known.service : this.#services.get(key);
-		if (service === undefined) return { shown: undefined, service: undefined };
-		service.pending.answered();
-		service.driver.reply(from);
-		return { shown: service.shown, service: service.driver.service };
+		this.#lastSource = { address, port, from, service, until: current ? known.until : Infinity };
+		return this.#lastSource;
 	}
 
 	ref(): void {
@@ -128,48 +178,38 @@ export class DatagramPaths {
 		}
 	}
 
-	#transmit(to: Endpoint, bytes: Uint8Array, callback?: SendCallback): void {
-		if (!this.#closed) this.#transport.transmit(to, bytes, callback);
+	#transmit(to: Endpoint, datagram: Datagram): void {
+		if (!this.#closed) this.#transport.transmit(to, datagram);
 	}
 
-	#route(service: Service, bytes: Buffer, callback: SendCallback | undefined): void {
-		const { driver, pending } = service;
-		const route = driver.route();
-		if (route.go === "send") {
-			if (!sameEndpoint(route.to, driver.service)) pending.sentToTarget(bytes);
-			this.#transmit(route.to, bytes, callback);
-		} else if (route.go === "hold") pending.hold({ bytes, callback });
-		else callback?.(noTargetError(endpointText(driver.service)), 0);
+	/** Bytes of this room's own, or of an earlier datagram. */
+	#transmitBytes(to: Endpoint, message: Uint8Array): void {
+		this.#transmit(to, { message, offset: undefined, length: undefined, callback: ignore });
 	}
 
-	#serviceOf(to: Endpoint, shown: Endpoint): Service {
-		const key = endpointText(to);
-		const known = this.#services.get(key);
-		if (known !== undefined) return known;
-		if (this.#services.size >= MAX_SERVICES) this.#evict();
-		const service = this.#createService(to, shown);
-		this.#services.set(key, service);
-		return service;
+	#sendBytes(service: DatagramService, message: Buffer, callback: SendCallback | undefined): void {
+		this.send(service, { message, offset: undefined, length: undefined, callback });
 	}
 
-	#createService(to: Endpoint, shown: Endpoint): Service {
+	#createService(to: Endpoint, shown: Endpoint): DatagramService {
 		const { settings, cache, resend } = this.#options;
 		const pending = new PendingDatagrams(resend);
 		const attribute = (target: Endpoint, until: number) => {
 			this.#targets.set(endpointText(target), { service, until });
+			this.#lastSource = undefined;
 			probes.close(target);
 		};
 		const driver = new MachineDriver("udp", to, settings, cache.of("udp", to), {
-			query: (gateway, datagram) => this.#transmit(gateway, datagram, ignore),
+			query: (gateway, datagram) => this.#transmitBytes(gateway, datagram),
 			probe: (target, datagram) => probes.send(target, datagram),
 			bind: (target) => attribute(target, Infinity),
 			unbind: (target) => attribute(target, Date.now() + FORMER_TARGET_MS),
 			resend: () => {
-				for (const bytes of pending.takeUnanswered()) this.#route(service, bytes, undefined);
+				for (const bytes of pending.takeUnanswered()) this.#sendBytes(service, bytes, undefined);
 			},
 			notify: (event) => this.#transport.notify(to, event),
 			progressed: () => {
-				for (const { bytes, callback } of pending.takeHeld()) this.#route(service, bytes, callback);
+				for (const { bytes, callback } of pending.takeHeld()) this.#sendBytes(service, bytes, callback);
 			},
 		});
 		const probes = new ProbeSockets(
@@ -181,16 +221,19 @@ export class DatagramPaths {
 			this.#referenced,
 		);
 		driver.ref(this.#referenced);
-		const service: Service = { driver, shown, pending, probes };
+		const service: DatagramService = { closed: false, driver, shown, pending, probes };
 		return service;
 	}
 
 	/** Drops one service without a target, and expired attributions. */
 	#evict(): void {
-		for (const [key, { driver, probes, pending }] of this.#services) {
+		for (const [key, service] of this.#services) {
+			const { driver, probes, pending } = service;
 			if (driver.machine.target !== undefined || probes.size > 0 || !pending.isEmpty) continue;
 			driver.close();
+			service.closed = true;
 			this.#services.delete(key);
+			this.#lastSource = undefined;
 			break;
 		}
 		const now = Date.now();
@@ -209,7 +252,7 @@ export class DatagramPaths {
 		if (packet !== undefined && answersQuery) {
 			const payload = udpPayload(packet);
 			const to = payload === undefined ? undefined : driver.replay();
-			if (payload !== undefined && to !== undefined) this.#transmit(to, payload, ignore);
+			if (payload !== undefined && to !== undefined) this.#transmitBytes(to, payload);
 		}
 		return true;
 	}
@@ -221,8 +264,3 @@ export class DatagramPaths {
 }
 
 const ignore = () => {};
-
-function isUnicast(address: string): boolean {
-	if (address.includes(":")) return !address.startsWith("ff");
-	return Number(address.split(".")[0]) < 224;
-}

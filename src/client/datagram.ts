@@ -2,73 +2,109 @@
 //
 // The application sends to the service's address; datagram-paths.ts decides where each datagram goes, and attributes
 // what is received to its service. Queries to the gateway use the same socket, so they have the same mapping in a NAT.
+// The socket is a dgram.Socket: it changes the destination of what is sent and the source of what is received, and
+// leaves all else, checks of arguments included, to Node.
 //
-// Owns: the dgram socket, and dgram's interface. Must never: choose a path, or deliver a stranger's datagram if the
-// application has connected the socket.
+// Owns: that change, and a connection to a service, which the kernel knows nothing of: it would refuse the target's
+// datagrams. Must never: choose a path, or deliver a stranger's datagram if the application has connected the socket.
 
-import {
-	type BindOptions,
-	createSocket as createDgram,
-	type RemoteInfo,
-	type Socket,
-	type SocketOptions,
-	type SocketType,
-} from "node:dgram";
-import { lookup as dnsLookup } from "node:dns";
-import { EventEmitter } from "node:events";
+import { type BindOptions, type RemoteInfo, Socket, type SocketOptions, type SocketType } from "node:dgram";
 import { type AddressInfo, isIP } from "node:net";
 import { canonicalEndpoint, type Endpoint, sameEndpoint } from "../wire/index.js";
 import { codedError } from "./coded-error.js";
-import { type Message, parseSendArguments, type SendCallback } from "./datagram-arguments.js";
-import { DatagramPaths } from "./datagram-paths.js";
+import {
+	addressedDatagram,
+	connectedDatagram,
+	type Datagram,
+	isMessage,
+	type Message,
+	portOf,
+	type SendArguments,
+	type SendCallback,
+} from "./datagram-arguments.js";
+import { DatagramLookup } from "./datagram-lookup.js";
+import { DatagramPaths, type DatagramService } from "./datagram-paths.js";
 import type { DatagramEvents, TypedEmitter } from "./emitter.js";
 import type { Counters } from "./machine/index.js";
 import { type RedirectionOptions, resolveOptions } from "./options.js";
 
 export type DatagramOptions = SocketOptions & { readonly redirection?: RedirectionOptions };
 
+type Listener = (message: Buffer, rinfo: RemoteInfo) => void;
+
 /** As createSocket of node:dgram, with `options.redirection`. */
-export function createSocket(
-	options: SocketType | DatagramOptions,
-	callback?: (message: Buffer, rinfo: RemoteInfo) => void,
-): RedirectedSocket {
-	const socket = new RedirectedSocket(typeof options === "string" ? { type: options } : options);
-	if (callback !== undefined) socket.on("message", callback);
-	return socket;
+export function createSocket(options: SocketType | DatagramOptions, callback?: Listener): RedirectedSocket {
+	return new RedirectedSocket(options, callback);
 }
 
-const DatagramEmitter: new () => TypedEmitter<DatagramEvents> = EventEmitter;
+/** The methods of Node's socket that this one changes. */
+interface ChangedMethods {
+	send(...given: unknown[]): void;
+	connect(...given: unknown[]): void;
+	disconnect(): void;
+	remoteAddress(): AddressInfo;
+	bind(...given: unknown[]): unknown;
+	close(callback?: () => void): unknown;
+	ref(): unknown;
+	unref(): unknown;
+}
+type Emitter = TypedEmitter<DatagramEvents>;
+/** Node's socket with the events of a service. */
+interface EventSocket
+	extends Omit<Socket, keyof Emitter | keyof ChangedMethods | keyof SyncMethods>,
+		Emitter,
+		ChangedMethods {}
+/** Node's types declare no constructor. */
+const NodeSocket = Socket as unknown as new (options: unknown, listener?: Listener) => EventSocket;
 
-export class RedirectedSocket extends DatagramEmitter {
-	readonly #socket: Socket;
+/** What Node's socket has since 24.19 and 26.4. */
+interface SyncMethods {
+	bindSync?(options?: object): AddressInfo;
+	connectSync?(port: number, address?: string): void;
+}
+
+/** A destination that was sent to. */
+interface Destination {
+	readonly address: string;
+	readonly port: number;
+	readonly service: DatagramService | undefined;
+}
+
+/** A connection to a service. `end` tells Node's socket, for which it has been connecting all the time. */
+interface Peer {
+	readonly service: Endpoint;
+	readonly shown: Endpoint;
+	readonly name: string | undefined;
+	readonly end: () => void;
+}
+
+/** What Node's socket is told when a connection to a service ends. */
+const DISCONNECTED = new Error("disconnected");
+
+export class RedirectedSocket extends NodeSocket {
 	readonly #type: SocketType;
-	readonly #lookup: NonNullable<SocketOptions["lookup"]>;
+	readonly #lookup: DatagramLookup;
 	readonly #paths: DatagramPaths;
-	/** The connected peer, in canonical text, and as the application wrote it. */
-	#remote: Endpoint | undefined;
-	#remoteShown: Endpoint | undefined;
-	/** Sends that wait for connect() to finish; undefined: it is not under way. */
-	#connecting: (() => void)[] | undefined;
-	#closed = false;
+	#listening = false;
+	/** By Node and the kernel: not to a service. */
+	#connected = false;
+	#peer: Peer | undefined;
+	#last: Destination | undefined;
 
-	constructor(options: DatagramOptions) {
-		super();
-		const { redirection, ...rest } = options;
-		this.#type = options.type;
-		this.#lookup = options.lookup ?? (dnsLookup as NonNullable<SocketOptions["lookup"]>);
+	constructor(options: SocketType | DatagramOptions, listener?: Listener) {
+		const given = (typeof options === "object" && options !== null ? options : { type: options }) as DatagramOptions;
+		const { redirection, ...rest } = given;
+		const lookup = new DatagramLookup(rest.lookup);
+		super(
+			typeof rest.lookup === "function" || rest.lookup === undefined ? { ...rest, lookup: lookup.run } : rest,
+			listener,
+		);
+		this.#type = given.type;
+		this.#lookup = lookup;
 		this.#paths = new DatagramPaths(resolveOptions(redirection, "socket"), {
-			transmit: (to, bytes, callback) =>
-				this.#socket.send(bytes, to.port, addressFor(this.#type, to.address), callback),
+			transmit: (to, datagram) => this.#transmit(to, datagram),
 			localAddress: (target) => this.#localAddress(target),
 			notify: (service, event) => this.emit(event.name, { ...event, service }),
-		});
-		this.#socket = createDgram(rest);
-		this.#socket.on("message", (message, from) => this.#receive(message, from));
-		this.#socket.on("error", (error) => this.emit("error", error));
-		this.#socket.on("listening", () => this.emit("listening"));
-		this.#socket.on("close", () => {
-			this.#end();
-			this.emit("close");
 		});
 	}
 
@@ -84,10 +120,10 @@ export class RedirectedSocket extends DatagramEmitter {
 	}
 
 	// The overloads of dgram.Socket.
-	send(message: Message, port?: number, address?: string, callback?: SendCallback): void;
-	send(message: Message, port?: number, callback?: SendCallback): void;
-	send(message: Message, callback?: SendCallback): void;
-	send(
+	override send(message: Message, port?: number, address?: string, callback?: SendCallback): void;
+	override send(message: Message, port?: number, callback?: SendCallback): void;
+	override send(message: Message, callback?: SendCallback): void;
+	override send(
 		message: string | NodeJS.ArrayBufferView,
 		offset: number,
 		length: number,
@@ -95,212 +131,243 @@ export class RedirectedSocket extends DatagramEmitter {
 		address?: string,
 		callback?: SendCallback,
 	): void;
-	send(
+	override send(
 		message: string | NodeJS.ArrayBufferView,
 		offset: number,
 		length: number,
 		port?: number,
 		callback?: SendCallback,
 	): void;
-	send(message: string | NodeJS.ArrayBufferView, offset: number, length: number, callback?: SendCallback): void;
-	send(message: Message, ...rest: unknown[]): void {
-		if (this.#closed) throw codedError("ERR_SOCKET_DGRAM_NOT_RUNNING", "Not running");
-		const connected = this.#remoteShown !== undefined;
-		const { bytes, callback, port, address } = parseSendArguments(message, rest, connected);
-		if (!connected) {
-			this.#resolve(address, port, callback, (to, shown) => this.#paths.send(to, shown, bytes, callback));
+	override send(
+		message: string | NodeJS.ArrayBufferView,
+		offset: number,
+		length: number,
+		callback?: SendCallback,
+	): void;
+	override send(...given: SendArguments): void {
+		if (this.#peer !== undefined) this.#sendToPeer(this.#peer, given);
+		// Node calls again what is sent before the socket is bound.
+		else if (this.#connected || !this.#listening || !this.#sendRouted(given)) this.#sendPlain(given);
+	}
+
+	/** As dgram's, whose callback receives an error too. */
+	override connect(port: number, address?: string, callback?: () => void): void;
+	override connect(port: number, callback?: () => void): void;
+	override connect(port: number, address?: string | (() => void), callback?: () => void): void {
+		const [name, listener] = typeof address === "function" ? ["", address] : [address, callback];
+		const done = (error?: Error) => {
+			if (error === DISCONNECTED) return;
+			if (typeof listener === "function") (listener as (error?: Error) => void)(...(error ? [error] : []));
+			else if (error !== undefined) this.emit("error", error);
+		};
+		this.#lookup.connecting(
+			(found, answer, looked) => this.#connectTo(found, looked, portOf(port), answer),
+			() => super.connect(port, name, done),
+		);
+	}
+
+	override disconnect(): void {
+		const peer = this.#peer;
+		this.#connected = false;
+		if (peer === undefined) {
+			super.disconnect();
 			return;
 		}
-		const send = () => this.#paths.send(this.#remote as Endpoint, this.#remoteShown as Endpoint, bytes, callback);
-		if (this.#connecting !== undefined) this.#connecting.push(send);
-		else send();
+		this.#peer = undefined;
+		peer.end();
 	}
 
-	connect(port: number, address?: string, callback?: () => void): void;
-	connect(port: number, callback: () => void): void;
-	connect(port: number, address?: string | (() => void), callback?: () => void): void {
-		const listener = typeof address === "function" ? address : callback;
-		if (this.#remoteShown !== undefined) throw codedError("ERR_SOCKET_DGRAM_IS_CONNECTED", "Already connected");
-		if (listener !== undefined) this.once("connect", listener);
-		this.#remoteShown = { address: typeof address === "string" ? address : "", port };
-		this.#connecting = [];
-		const failed = (error: Error | null) => {
-			this.#remoteShown = this.#connecting = undefined;
-			if (error !== null) this.emit("error", error);
-		};
-		this.#resolve(typeof address === "string" ? address : undefined, port, failed, (to, shown) => {
-			const ready = () => {
-				if (this.#closed) return;
-				this.#remote = to;
-				this.#remoteShown = shown;
-				const waiting = this.#connecting ?? [];
-				this.#connecting = undefined;
-				this.emit("connect");
-				for (const send of waiting) send();
-			};
-			this.#whenBound(() => process.nextTick(ready));
-		});
+	override remoteAddress(): AddressInfo {
+		if (this.#peer === undefined) return super.remoteAddress();
+		const { address, port } = this.#peer.shown;
+		return { address, family: address.includes(":") ? "IPv6" : "IPv4", port };
 	}
 
-	disconnect(): void {
-		if (this.#remote === undefined) throw codedError("ERR_SOCKET_DGRAM_NOT_CONNECTED", "Not connected");
-		this.#remote = this.#remoteShown = undefined;
-	}
-
-	remoteAddress(): AddressInfo {
-		if (this.#remote === undefined) throw codedError("ERR_SOCKET_DGRAM_NOT_CONNECTED", "Not connected");
-		const { address, port } = this.#remoteShown as Endpoint;
-		return { address, port, family: address.includes(":") ? "IPv6" : "IPv4" };
-	}
-
-	bind(port?: number, address?: string, callback?: () => void): this;
-	bind(port?: number, callback?: () => void): this;
-	bind(callback?: () => void): this;
-	bind(options: BindOptions, callback?: () => void): this;
-	bind(...rest: unknown[]): this {
-		(this.#socket.bind as (...args: unknown[]) => Socket).apply(this.#socket, rest);
+	override bind(port?: number, address?: string, callback?: () => void): this;
+	override bind(port?: number, callback?: () => void): this;
+	override bind(callback?: () => void): this;
+	override bind(options: BindOptions, callback?: () => void): this;
+	override bind(...given: unknown[]): this {
+		this.#lookup.plainly(() => super.bind(...given));
 		return this;
 	}
 
-	/** As Node's own, where it has one (since 24.19 and 26.4). */
+	/** As Node's own, where it has one. */
 	bindSync(options?: object): AddressInfo {
-		const { bindSync } = this.#socket as { bindSync?: (options?: object) => AddressInfo };
-		if (bindSync === undefined)
-			throw codedError("ERR_METHOD_NOT_IMPLEMENTED", `Node.js ${process.version} has no dgram.Socket.bindSync`);
-		return bindSync.call(this.#socket, options);
+		const address = syncMethod("bindSync").call(this, options);
+		this.#listening = true;
+		return address;
 	}
 
-	connectSync(port: number, address: string = this.#type === "udp6" ? "::1" : "127.0.0.1"): void {
-		if (this.#remoteShown !== undefined) throw codedError("ERR_SOCKET_DGRAM_IS_CONNECTED", "Already connected");
-		const to = isIP(address) ? canonicalEndpoint(address, port) : undefined;
-		if (to === undefined)
-			throw codedError("ERR_INVALID_ARG_VALUE", `${address} port ${port} is not an IP address and port`, TypeError);
-		if (!this.#isBound()) this.bindSync();
-		this.#remote = to;
-		this.#remoteShown = { address, port };
+	connectSync(port: number, address?: string): void {
+		const connectSync = syncMethod("connectSync");
+		const host = address || (this.#type === "udp6" ? "::1" : "127.0.0.1");
+		const number = portOf(port);
+		const service = number === undefined || !this.#isRunning() ? undefined : this.#serviceOf(host, number);
+		if (service === undefined || number === undefined || this.#peer !== undefined) {
+			connectSync.call(this, port, address);
+			return;
+		}
+		if (!this.#listening) this.bindSync();
+		let answer: ((error: Error) => void) | undefined;
+		let ended = false;
+		const found = (_: string, given: (error: Error) => void) => {
+			if (ended) given(DISCONNECTED);
+			else answer = given;
+		};
+		this.#lookup.connecting(found, () => super.connect(number, host, () => {}));
+		const end = () => {
+			ended = true;
+			answer?.(DISCONNECTED);
+		};
+		this.#peer = { service: service.driver.service, shown: { address: host, port: number }, name: undefined, end };
 		process.nextTick(() => {
-			if (!this.#closed) this.emit("connect");
+			if (this.#isRunning()) this.emit("connect");
 		});
 	}
 
-	close(callback?: () => void): this {
-		if (callback !== undefined) this.once("close", callback);
-		this.#end();
-		this.#socket.close();
+	override close(callback?: () => void): this {
+		super.close(callback);
+		// Node may close in its constructor, or after the socket is bound.
+		if (#paths in this && !this.#isRunning()) this.#paths.close();
 		return this;
 	}
 
-	ref(): this {
-		this.#socket.ref();
+	override ref(): this {
 		this.#paths.ref();
+		super.ref();
 		return this;
 	}
 
-	unref(): this {
-		this.#socket.unref();
+	override unref(): this {
 		this.#paths.unref();
+		super.unref();
 		return this;
 	}
 
-	async [Symbol.asyncDispose](): Promise<void> {
-		if (this.#closed) return;
-		await new Promise<void>((resolve) => this.close(resolve));
+	override emit(name: string | symbol, ...values: unknown[]): boolean {
+		if (name === "message") return this.#receive(values[0] as Buffer, values[1] as RemoteInfo);
+		if (name === "listening") this.#listening = true;
+		else if (name === "connect" && this.#peer === undefined) this.#connected = true;
+		return super.emit(name, ...values);
 	}
 
-	address = (): AddressInfo => this.#socket.address();
-	addMembership = (group: string, iface?: string): void => this.#socket.addMembership(group, iface);
-	dropMembership = (group: string, iface?: string): void => this.#socket.dropMembership(group, iface);
-	addSourceSpecificMembership = (source: string, group: string, iface?: string): void =>
-		this.#socket.addSourceSpecificMembership(source, group, iface);
-	dropSourceSpecificMembership = (source: string, group: string, iface?: string): void =>
-		this.#socket.dropSourceSpecificMembership(source, group, iface);
-	setBroadcast = (flag: boolean): void => this.#socket.setBroadcast(flag);
-	setMulticastInterface = (iface: string): void => this.#socket.setMulticastInterface(iface);
-	setMulticastLoopback = (flag: boolean): boolean => this.#socket.setMulticastLoopback(flag);
-	setMulticastTTL = (ttl: number): number => this.#socket.setMulticastTTL(ttl);
-	setTTL = (ttl: number): number => this.#socket.setTTL(ttl);
-	setRecvBufferSize = (size: number): void => this.#socket.setRecvBufferSize(size);
-	setSendBufferSize = (size: number): void => this.#socket.setSendBufferSize(size);
-	getRecvBufferSize = (): number => this.#socket.getRecvBufferSize();
-	getSendBufferSize = (): number => this.#socket.getSendBufferSize();
-	getSendQueueSize = (): number => this.#socket.getSendQueueSize();
-	getSendQueueCount = (): number => this.#socket.getSendQueueCount();
+	#receive(message: Buffer, rinfo: RemoteInfo): boolean {
+		if (!this.#paths.isActive) return super.emit("message", message, rinfo);
+		const source = this.#paths.receive(message, rinfo.address, rinfo.port);
+		if (source === "control") return true;
+		const service = source === "stranger" ? undefined : source;
+		if (this.#peer !== undefined && !isTo(service, this.#peer.service)) return true;
+		if (service !== undefined) {
+			const { address, port } = service.shown;
+			rinfo.address = address;
+			rinfo.port = port;
+			rinfo.family = address.includes(":") ? "IPv6" : "IPv4";
+		}
+		return super.emit("message", message, rinfo);
+	}
 
-	#receive(message: Buffer, rinfo: RemoteInfo): void {
-		const from = canonicalEndpoint(rinfo.address.split("%")[0] as string, rinfo.port);
-		const delivery = from === undefined ? undefined : this.#paths.receive(message, from);
-		if (from === undefined || delivery === undefined) return;
-		if (this.#remote !== undefined && !sameEndpoint(delivery.service ?? from, this.#remote)) return;
-		const { address, port } = delivery.shown ?? rinfo;
-		this.emit("message", message, {
-			address,
-			family: address.includes(":") ? "IPv6" : "IPv4",
-			port,
-			size: message.length,
-		} satisfies RemoteInfo);
+	/** By Node, whatever the arguments are. */
+	#sendPlain(given: SendArguments): void {
+		this.#lookup.plainly(() => super.send(...given));
+	}
+
+	/** False if the destination is no service, or an argument is one that Node refuses. */
+	#sendRouted(given: SendArguments): boolean {
+		if (!this.#paths.isActive) return false;
+		const datagram = addressedDatagram(given);
+		if (datagram === undefined) return false;
+		const { host, port } = datagram;
+		const name = host || (this.#type === "udp6" ? "::1" : "127.0.0.1");
+		if (this.#lookup.isOwn || isIP(name) === 0) {
+			// Node looks the name up; what is found may be a service.
+			const found = (address: string, answer: () => void) => {
+				const service = this.#serviceOf(address, port, name);
+				if (service === undefined) answer();
+				else this.#paths.send(service, datagram);
+			};
+			this.#lookup.sending(found, () => super.send(...given));
+			return true;
+		}
+		const service = this.#serviceOf(name, port);
+		if (service !== undefined) this.#paths.send(service, datagram);
+		return service !== undefined;
+	}
+
+	#sendToPeer({ shown, name }: Peer, given: SendArguments): void {
+		const datagram = connectedDatagram(given);
+		// Node's own errors: for it, this socket is connecting, and not connected.
+		if (datagram === undefined) super.connect(shown.port);
+		else if (!isMessage(datagram.message)) this.#sendPlain([datagram.message, shown.port, shown.address]);
+		else {
+			const service = this.#serviceOf(shown.address, shown.port, name);
+			if (service !== undefined) this.#paths.send(service, datagram);
+		}
+	}
+
+	/** What has been looked up for connect(). Without `answer`, Node's socket goes on connecting. */
+	#connectTo(found: string, looked: string, port: number | undefined, answer: (error?: Error) => void): void {
+		const name = isIP(looked) === 0 ? looked : undefined;
+		const service = port === undefined ? undefined : this.#serviceOf(found, port, name);
+		if (service === undefined || port === undefined) {
+			answer();
+			return;
+		}
+		process.nextTick(() => {
+			if (!this.#isRunning()) return;
+			const shown = { address: found, port };
+			this.#peer = { service: service.driver.service, shown, name, end: () => answer(DISCONNECTED) };
+			this.emit("connect");
+		});
+	}
+
+	/** `address`: a literal one. */
+	#serviceOf(address: string, port: number, name?: string): DatagramService | undefined {
+		const last = this.#last;
+		if (last !== undefined && last.port === port && last.address === address && !last.service?.closed)
+			return last.service;
+		const to = isIP(address) === (this.#type === "udp6" ? 6 : 4) ? canonicalEndpoint(address, port) : undefined;
+		const service = to === undefined ? undefined : this.#paths.serviceOf(to, { address, port }, name);
+		// Whether an address is a service may depend on its name.
+		this.#last = service === undefined && name !== undefined ? undefined : { address, port, service };
+		return service;
+	}
+
+	#transmit(to: Endpoint, { message, offset, length, callback }: Datagram): void {
+		const address = this.#type === "udp6" && !to.address.includes(":") ? `::ffff:${to.address}` : to.address;
+		this.#lookup.beginLiteral();
+		try {
+			if (offset === undefined) super.send(message, to.port, address, callback);
+			else super.send(message, offset, length, to.port, address, callback);
+		} finally {
+			this.#lookup.endLiteral();
+		}
 	}
 
 	#localAddress(target: Endpoint): string | undefined {
-		let address: string;
-		try {
-			address = this.#socket.address().address;
-		} catch {
-			return undefined; // not bound yet
-		}
+		if (!this.#listening) return undefined;
+		const { address } = this.address();
 		const plain = address.startsWith("::ffff:") ? address.slice(7) : address;
 		const any = plain === "0.0.0.0" || plain === "::";
 		return any || plain.includes(":") !== target.address.includes(":") ? undefined : plain;
 	}
 
-	#resolve(
-		address: string | undefined,
-		port: number,
-		failed: SendCallback | undefined,
-		then: (to: Endpoint, shown: Endpoint) => void,
-	) {
-		const name = address || (this.#type === "udp6" ? "::1" : "127.0.0.1");
-		const literal = isIP(name) ? canonicalEndpoint(name, port) : undefined;
-		if (literal !== undefined) {
-			then(literal, { address: name, port });
-			return;
-		}
-		this.#lookup(name, { family: this.#type === "udp6" ? 6 : 4 }, (error, found) => {
-			const to = error === null || error === undefined ? canonicalEndpoint(found as string, port) : undefined;
-			if (to !== undefined) then(to, { address: found as string, port });
-			else if (failed !== undefined) failed(error ?? codedError("ENOTFOUND", `${name} has no address`), 0);
-			else this.emit("error", error);
-		});
-	}
-
-	#isBound(): boolean {
+	#isRunning(): boolean {
 		try {
-			this.#socket.address();
+			super.address();
 			return true;
-		} catch {
-			return false;
+		} catch (error) {
+			return (error as NodeJS.ErrnoException).code !== "ERR_SOCKET_DGRAM_NOT_RUNNING";
 		}
-	}
-
-	#whenBound(then: () => void): void {
-		if (this.#isBound()) {
-			then();
-			return;
-		}
-		this.#socket.once("listening", then);
-		try {
-			this.#socket.bind();
-		} catch {
-			// A bind is under way already.
-		}
-	}
-
-	#end(): void {
-		this.#closed = true;
-		this.#paths.close();
 	}
 }
 
-/** A udp6 socket sends to IPv4 by the mapped form. */
-function addressFor(type: SocketType, address: string): string {
-	return type === "udp6" && !address.includes(":") ? `::ffff:${address}` : address;
+function syncMethod<Name extends keyof SyncMethods>(name: Name): NonNullable<SyncMethods[Name]> {
+	const method = (Socket.prototype as SyncMethods)[name];
+	if (method !== undefined) return method;
+	throw codedError("ERR_METHOD_NOT_IMPLEMENTED", `Node.js ${process.version} has no dgram.Socket.${name}`);
+}
+
+function isTo(service: DatagramService | undefined, peer: Endpoint): boolean {
+	return service !== undefined && sameEndpoint(service.driver.service, peer);
 }

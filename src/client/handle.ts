@@ -22,6 +22,7 @@ interface Internals {
 	connecting: boolean;
 	_sockname: unknown;
 	_unrefTimer?: () => void;
+	_undestroy?: () => void;
 	[reinitialize: symbol]: unknown;
 }
 
@@ -42,20 +43,38 @@ export function adoptHandle(socket: Socket, inner: Socket): void {
 	const handle = from._handle;
 	from._handle = null;
 	const referenced = to._handle?.hasRef?.() ?? true;
-	(to[REINITIALIZE as symbol] as (handle: unknown) => void)(handle);
+	// Node also resets what destroy() changed; of a socket that is not destroyed, that would undo end().
+	to._undestroy = () => {};
+	(to[REINITIALIZE as symbol] as (handle: unknown) => void).call(to, handle);
+	delete to._undestroy;
 	if (!referenced) socket.unref();
 	inner.destroy();
 	to.connecting = false;
 	to._sockname = null;
 	to._unrefTimer?.();
 	applySettings(to);
+	renewCallbacks(socket);
 }
+
+/** TLS has callbacks that Node turns on when the first listener is added, and not again for another handle. */
+function renewCallbacks(socket: Socket): void {
+	const listener = () => {};
+	for (const event of ["session", "keylog"]) {
+		if (socket.listenerCount(event) === 0) continue;
+		socket.on(event, listener);
+		socket.removeListener(event, listener);
+	}
+}
+
+const settingSymbols = new Map<string, symbol>();
 
 /** Settings that the program made while the socket was connecting, or gave as options. */
 function applySettings(socket: Internals): void {
 	const value = (name: string) => {
-		const symbol = symbolOf(socket, name);
-		return symbol === undefined ? undefined : (socket[symbol] as number | undefined);
+		const symbol = settingSymbols.get(name) ?? symbolOf(socket, name);
+		if (symbol === undefined) return undefined;
+		settingSymbols.set(name, symbol);
+		return socket[symbol] as number | undefined;
 	};
 	const handle = socket._handle;
 	if (value("kSetNoDelay")) handle?.setNoDelay?.(true);

@@ -95,10 +95,12 @@ function literalConnect<T extends object>(
 		connection.start();
 	};
 	const identity = options.checkServerIdentity ?? checkServerIdentity;
+	const { autoSelectFamily } = options;
 	const changed = {
 		host: name,
 		lookup,
-		autoSelectFamily: false,
+		// One address is found; a value that Node refuses stays.
+		...(autoSelectFamily == null || typeof autoSelectFamily === "boolean" ? { autoSelectFamily: false } : {}),
 		checkServerIdentity: (asked: string, certificate: PeerCertificate) =>
 			identity(asked === name ? host : asked, certificate),
 	};

@@ -21,6 +21,8 @@ export type IsService = (destination: Endpoint, name?: string) => boolean;
  * that receives destinations from elsewhere. */
 export type DestinationSource = "socket" | "agent";
 
+export const noService: IsService = () => false;
+
 /** With neither `services` nor `targets` there is no service, except in mode required. */
 export function isServiceFor(
 	options: RedirectionOptions,
@@ -31,7 +33,7 @@ export function isServiceFor(
 	if (typeof services === "function") return services;
 	if (services !== undefined) return listed(services);
 	if (mode === "required") return () => true;
-	if (targets === undefined) return () => false;
+	if (targets === undefined) return noService;
 	if (source === "socket") return () => true;
 	return ({ address }) => {
 		const bytes = parseAddress(address);

@@ -85,6 +85,8 @@ export interface Service extends CopiedServiceFields {
 	readonly health: ServiceHealth;
 	/** A backend accepts packets to its own address only from clients that were redirected. */
 	readonly invitedOnly: boolean;
+	/** Its clients that speak MPTCP go on straight to the backend (R35). */
+	readonly mptcp: boolean;
 	/** Where no target is left for a packet, a gateway drops it without an answer. */
 	readonly refusesSilently: boolean;
 	/** Of sources that no rule matches. */

@@ -25,23 +25,24 @@ import { clusterSchema, engineSchema, loadSchema, sessionsSchema } from "./schem
 import { healthSchema, serviceHealthSchema } from "./schema-health.js";
 import { backendSchema, gatewaySchema } from "./schema-members.js";
 
-const terms = () =>
-	map({
-		clients: flag()
-			.optional()
-			.describe("Clients are expected to redirect themselves (the header's R flag). Default: false."),
-		term: choice(["once", "leased", "permanent"])
-			.optional()
-			.describe("Validity: for one flow, for the time of the lease, or without end. Default: once."),
-		lease: duration(1000, 65_535_000, "of whole seconds from 1s to 65535s", 1000)
-			.optional()
-			.describe("Time of the lease; only with term: leased. Default: 60s."),
-		answer: choice(["forward", "forward-and-indicate", "indicate", "return"])
-			.optional()
-			.describe(
-				"What a gateway does with a packet that carries a capability, see below; only with clients: true. Default: forward-and-indicate.",
-			),
-	});
+const termsFields = () => ({
+	clients: flag()
+		.optional()
+		.describe("Clients are expected to redirect themselves (the header's R flag). Default: false."),
+	term: choice(["once", "leased", "permanent"])
+		.optional()
+		.describe("Validity: for one flow, for the time of the lease, or without end. Default: once."),
+	lease: duration(1000, 65_535_000, "of whole seconds from 1s to 65535s", 1000)
+		.optional()
+		.describe("Time of the lease; only with term: leased. Default: 60s."),
+	answer: choice(["forward", "forward-and-indicate", "indicate", "return"])
+		.optional()
+		.describe(
+			"What a gateway does with a packet that carries a capability, see below; only with clients: true. Default: forward-and-indicate.",
+		),
+});
+
+const terms = () => map(termsFields());
 
 const backendChoice = z.union(
 	[
@@ -127,7 +128,16 @@ export const serviceSchema = map({
 		),
 	backends: choices().describe("Backends that serve it."),
 	health: serviceHealthSchema.prefault({}).describe("Health of its backends, see docs/health.md."),
-	redirect: terms().optional().describe("Redirection of clients."),
+	redirect: map({
+		...termsFields(),
+		mptcp: flag()
+			.optional()
+			.describe(
+				"Clients that speak MPTCP go on straight to their backend, which announces its address to them, see docs/mptcp.md. Default: false.",
+			),
+	})
+		.optional()
+		.describe("Redirection of clients."),
 	sources: z
 		.array(rule, { error: mustBe("a list of rules") })
 		.default([])

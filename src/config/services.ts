@@ -53,6 +53,7 @@ export function buildServices(
 		checkProtocols(name, fields, problems);
 		checkSession(name, fields, problems);
 		checkAnyPort(name, fields, problems);
+		checkMptcp(name, fields, problems);
 		const probe = buildProbe(name, fields, health, problems);
 		checkOwnPorts(name, fields, ownPorts, problems);
 		warnOfOwnAddresses(name, fields, ownPorts, problems);
@@ -100,6 +101,7 @@ export function buildServices(
 						health: buildHealth(fields.health, health, probeFor(protocol, probe)),
 						noSession: fields.session === "none",
 						invitedOnly: fields.uninvited === "drop",
+						mptcp: protocol === "tcp" && (fields.redirect?.mptcp ?? false),
 						refusesSilently: fields.refuse === "silent",
 						...withPort(ports, redirection, rules.get(address.family) ?? []),
 					});
@@ -136,6 +138,20 @@ function checkAnyPort(name: string, fields: ServiceFields, problems: ProblemList
 	if (!portsOf(fields).some(isAny)) return;
 	const why = "given with port: any, whose clients send to the gateway; write a range of ports, or remove it";
 	refuseRedirects(name, fields, why, problems);
+}
+
+function checkMptcp(name: string, fields: ServiceFields, problems: ProblemList): void {
+	if (fields.redirect?.mptcp !== true) return;
+	const report = (message: string) =>
+		problems.add("SHUNT_CONFIG_REFERENCE", ["services", name, "redirect", "mptcp"], message);
+	if (!list(fields.protocol).includes("tcp"))
+		report("true is given for a service without protocol tcp, which MPTCP is a part of; remove it, or add tcp");
+	if (fields.uninvited === "drop")
+		report(
+			"true is given with uninvited: drop, by which backends drop the direct subflow of an MPTCP client; remove one of the two",
+		);
+	if (portsOf(fields).some(isAny))
+		report("true is given with port: any, whose clients send to the gateway; write a range of ports, or remove it");
 }
 
 function checkProtocols(name: string, fields: ServiceFields, problems: ProblemList): void {

@@ -54,6 +54,15 @@ export interface AgentCounts {
 	readonly handshakes: number;
 }
 
+/** A redirected flow whose path is its own, by the source that its application has. */
+export interface RedirectedFlow {
+	readonly protocol: "tcp" | "udp";
+	readonly address: Uint8Array;
+	readonly port: number;
+	/** Of UDP: since its last packet left. */
+	readonly quietMs: number;
+}
+
 interface Addon {
 	readonly AgentPrograms: new (options: {
 		interfaces: readonly string[];
@@ -61,6 +70,7 @@ interface Addon {
 		put(service: AgentService): void;
 		beat(): void;
 		counts(of: { index: number }): AgentCounts;
+		redirected(): RedirectedFlow[];
 		read(options: { max?: number; timeoutMs?: number }): Promise<AgentEvent[]>;
 		close(): void;
 	};
@@ -99,6 +109,11 @@ export class AgentPrograms {
 
 	counts(index: number): AgentCounts {
 		return this.#programs.counts({ index });
+	}
+
+	/** TCP connections, those that have ended included, and UDP flows with a handshake. */
+	redirected(): RedirectedFlow[] {
+		return this.#programs.redirected();
 	}
 
 	/** Waits for the first event at most so long. One read at a time. */

@@ -129,6 +129,41 @@ export interface BoundSocket {
 	readonly port: number;
 	/** An IPv6 socket that receives IPv4 as well. */
 	readonly both: boolean;
+	/** To a client; UDP. */
+	readonly connected: boolean;
+	/** A TCP socket that accepts MPTCP connections. */
+	readonly mptcp: boolean;
+}
+
+/** What happened to an MPTCP connection; one that has closed has nothing but its token. */
+export interface MptcpEvent {
+	readonly type: "established" | "closed" | "subflow-established" | "subflow-closed";
+	readonly token: number;
+	/** Of the local address; 0 is that of the first subflow. */
+	readonly localId: number;
+	readonly local: TcpEndpoint;
+	readonly remote: TcpEndpoint;
+}
+
+export interface MptcpSubflow extends Omit<MptcpEvent, "type"> {
+	/** Not the connection's first one. */
+	readonly joined: boolean;
+	readonly bytesReceived: number;
+	/** That the client has acknowledged. */
+	readonly bytesSent: number;
+}
+
+/** MPTCP's user-space path manager. Its commands throw EINVAL for a connection that is unknown, or that began while
+ * net.mptcp.pm_type was 0. */
+export interface MptcpPathManager {
+	/** `id`: 1 to 255. Port 0: the one that the client uses already. */
+	announce(token: number, id: number, endpoint: TcpEndpoint): void;
+	withdraw(token: number, id: number): void;
+	/** Sets the priority of the subflow between these two (MP_PRIO). */
+	setBackup(token: number, local: TcpEndpoint, remote: TcpEndpoint, backup: boolean): void;
+	/** How many endpoints the kernel's own path manager has. */
+	kernelEndpoints(): number;
+	close(): void;
 }
 
 export interface Host {
@@ -159,6 +194,12 @@ export interface Host {
 	/** The sockets of this protocol at these ports, in this network namespace. Asked on another thread; ENOENT where the
 	 * kernel has no sock_diag of this protocol, EAGAIN as above. */
 	boundSockets(protocol: "tcp" | "udp", ports: readonly number[]): Promise<BoundSocket[]>;
+	/** Established MPTCP subflows at these ports, in this network namespace. Asked on another thread. */
+	mptcpSubflows(ports: readonly number[]): Promise<MptcpSubflow[]>;
+	/** `lost`: the kernel had no room for some events. Throws ENOENT where the kernel has no MPTCP. */
+	readonly MptcpPathManager: new (
+		onEvents: (events: readonly MptcpEvent[], lost: boolean, error: Error | null) => void,
+	) => MptcpPathManager;
 	readonly QueueCounters: new (interfaceName: string) => QueueCounters;
 	/** `speedBps` other than 0 replaces what the driver says. */
 	readonly LinkCounters: new (

@@ -164,6 +164,11 @@ export class GatewayRole implements Role {
 		this.#balancing?.configure(config);
 	}
 
+	/** It serves no client itself. */
+	mptcp(): null {
+		return null;
+	}
+
 	advice(): readonly string[] {
 		return [];
 	}

@@ -33,9 +33,10 @@ export class Sysctls {
 		this.set(`net.ipv6.conf.${slashed(interfaceName)}.${parameter}`, value);
 	}
 
-	/** Writes every original value back. Does not throw. */
-	restore(): void {
+	/** Writes original values back: of these parameters, or of all. Does not throw. */
+	restore(names?: readonly string[]): void {
 		for (const { object, before } of this.#undoLog.entries(KEY)) {
+			if (names !== undefined && !names.includes(object)) continue;
 			try {
 				writeFileSync(fileOf(object), before);
 			} catch {

@@ -106,6 +106,20 @@ export interface BackendView {
 	ofTarget(target: Target): TargetHealth;
 }
 
+/** Clients that go on straight to this server by MPTCP (R35). */
+export interface MptcpTotals {
+	/** Of services, now. */
+	readonly connections: number;
+	/** Of these, with a subflow to an own address. */
+	readonly direct: number;
+	/** Subflows to own addresses: now, and since the start. */
+	readonly subflows: number;
+	readonly joined: number;
+	/** What direct subflows have carried since the start, as last listed: from clients, past the gateway; and to them. */
+	readonly bytesReceived: number;
+	readonly bytesSent: number;
+}
+
 export interface Role {
 	readonly kind: "gateway" | "backend";
 	/** This server's name in the configuration. */
@@ -144,6 +158,8 @@ export interface Role {
 	configure(config: Config): void;
 	/** What this host's operator should do, in sentences: "nothing listens at … on this host; …". */
 	advice(): readonly string[];
+	/** Of clients that come directly by MPTCP; null: no service is configured for it. */
+	mptcp(): MptcpTotals | null;
 	/** This server's load as last measured; undefined: not yet. */
 	load(): LoadReport | undefined;
 	/** The member is about to end and its engine with it: others are told in time. The engine still serves. */

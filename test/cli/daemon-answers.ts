@@ -151,6 +151,7 @@ export function status(): Status {
 			},
 		],
 		advice: [],
+		mptcp: null,
 		sessions: { live: 1205, capacity: 131_072, sweptAtMs: null },
 		workers: [
 			{

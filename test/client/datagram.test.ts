@@ -1,11 +1,14 @@
 // The library's datagram socket against a gateway and backends on loopback. The lab has the real ones
 // (test/lab/client.test.ts).
 
+import { execFile } from "node:child_process";
+import { Socket } from "node:dgram";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import {
 	createSocket,
@@ -187,7 +190,7 @@ describe("datagrams", () => {
 		socket.send(Buffer.from("xtwox"), 1, 3, () => {});
 		await until("two", () => said.some((one) => one === "127.0.0.11 two"));
 		peer.control.send("stranger", socket.address().port, "127.0.0.1");
-		expect(() => socket.send("three", 5, "127.0.0.1")).toThrow(/connected/i);
+		expect(() => socket.send("three", 0, 5, 5, "127.0.0.1")).toThrow(/connected/i);
 		socket.disconnect();
 		expect(() => socket.remoteAddress()).toThrow(/Not connected/);
 		expect(said).not.toContain("stranger");
@@ -211,6 +214,24 @@ describe("datagrams", () => {
 		expect(openCache(file).export().services).toEqual([]);
 		rmSync(folder, { recursive: true });
 	});
+});
+
+test("R26: workers of a cluster receive their own replies", async () => {
+	const program = join(import.meta.dirname, "fixtures/cluster-program.mjs");
+	const { stdout } = await promisify(execFile)(process.execPath, [program], { timeout: 15_000 });
+	expect(JSON.parse(stdout)).toEqual({ sent: 120, own: 120, other: 0, ports: 3 });
+});
+
+test("R26: the socket is a dgram.Socket, and what it sends again are its own copies", async () => {
+	const socket = datagrams({ silence: 100, probes: [40, 40, 40] });
+	expect(socket).toBeInstanceOf(Socket);
+	await exchange(socket, "one");
+	await bound(socket);
+	peer.dead.add("127.0.0.11");
+	const buffer = Buffer.from("three");
+	socket.send(buffer, peer.port, SERVICE, () => buffer.fill("x"));
+	const [reply] = await once(socket, "message");
+	expect(String(reply)).toMatch(/three$/);
 });
 
 const aboutUdp = () => ({

@@ -32,6 +32,19 @@ describe("the machine", () => {
 		expect(b.query.nonce).not.toBe(first.nonce);
 	});
 
+	test("R24: three lost queries keep a client with a gateway that has redirected it before for 30 s only", () => {
+		const b = new Bench();
+		b.bind(B1, FLAG.leased, { lease: 10 });
+		b.after(60_000);
+		b.route();
+		expect(b.state).toBe("asking");
+		b.after(1750);
+		expect(b.events).toEqual([{ name: "plain", why: "no-capability", until: b.now + 30_000 }]);
+		b.after(30_000);
+		b.route();
+		expect(kinds(b.effects)).toEqual(["query"]);
+	});
+
 	test("a refusal at the control port is plain at once", () => {
 		const b = new Bench();
 		b.route();

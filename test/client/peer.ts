@@ -31,6 +31,13 @@ export interface Terms {
 }
 export const LEASED = (lease: number): Terms => ({ flags: FLAG.redirect | FLAG.leased, lease });
 
+export interface PeerOptions {
+	/** Default: the server's name and the request. */
+	readonly answer?: (name: string, request: Buffer) => string | Buffer;
+	/** A server for TCP instead of the one that answers so. */
+	readonly createServer?: (name: string) => Server;
+}
+
 export class Peer {
 	/** Of the service, the same number for UDP and TCP, and at every backend. */
 	port = 0;
@@ -53,11 +60,20 @@ export class Peer {
 	control!: Socket;
 	#lastClient: RemoteInfo | undefined;
 
-	static async start(): Promise<Peer> {
-		const peer = new Peer();
+	/** What a server answers to a request. */
+	readonly #answer: (name: string, request: Buffer) => string | Buffer;
+	readonly #createServer: ((name: string) => Server) | undefined;
+
+	constructor({ answer = (name, request) => `${name} ${request}`, createServer }: PeerOptions = {}) {
+		this.#answer = answer;
+		this.#createServer = createServer;
+	}
+
+	static async start(options: PeerOptions = {}): Promise<Peer> {
+		const peer = new Peer(options);
 		const first = await peer.#udp(SERVICE, 0, (message, from, socket) => {
 			peer.served++;
-			socket.send(`gateway ${message}`, from.port, from.address);
+			socket.send(peer.#answer("gateway", message), from.port, from.address);
 		});
 		peer.port = first.address().port;
 		peer.control = await peer.#udp(SERVICE, 0, (message, from) => peer.#query(message, from));
@@ -77,7 +93,7 @@ export class Peer {
 				const ack = { ...header, type: "probe-ack" as const, flags: header.flags & ~FLAG.alternative, issued: now() };
 				const signed = signHeader(ack, { ...this.#flow(control.about), sourcePort: from.port }, KEY);
 				socket.send(encodeControl(encodeHeader(signed), control.about), from.port, from.address);
-			} else socket.send(`${address} ${message}`, from.port, from.address);
+			} else socket.send(this.#answer(address, message), from.port, from.address);
 		});
 		await this.#tcp(address, address);
 	}
@@ -101,12 +117,16 @@ export class Peer {
 
 	close(): void {
 		for (const socket of this.#sockets) socket.close();
-		for (const server of this.#servers) server.close();
+		for (const server of this.#servers) {
+			server.close();
+			(server as { closeAllConnections?: () => void }).closeAllConnections?.();
+		}
 	}
 
 	#query(message: Buffer, from: RemoteInfo): void {
 		const control = decodeControl(message);
 		if (this.silent || message.length < CONTROL_SIZE || !control?.header.ok || control.about === undefined) return;
+		if (control.about.port !== this.port) return; // no service
 		const { header } = control.header;
 		this.#lastClient = from;
 		this.queries.push(header.type);
@@ -156,16 +176,18 @@ export class Peer {
 	}
 
 	#tcp(address: string, name: string): Promise<void> {
-		const server = createServer((socket) => {
-			if (this.dead.has(address)) {
-				socket.resetAndDestroy();
-				return;
-			}
-			if (address === SERVICE) this.served++;
-			socket.on("error", () => {});
-			socket.on("data", (data) => socket.write(`${name} ${data}`));
-			socket.on("end", () => socket.end());
-		});
+		const server =
+			this.#createServer?.(name) ??
+			createServer((socket) => {
+				if (this.dead.has(address)) {
+					socket.resetAndDestroy();
+					return;
+				}
+				if (address === SERVICE) this.served++;
+				socket.on("error", () => {});
+				socket.on("data", (data) => socket.write(this.#answer(name, data)));
+				socket.on("end", () => socket.end());
+			});
 		this.#servers.push(server);
 		return new Promise((resolve, reject) => {
 			server.once("error", reject);

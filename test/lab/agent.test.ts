@@ -414,4 +414,38 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 		await wire.stop();
 		await (await startAgent(lab, 4, services)).stop();
 	});
+
+	test("R26: an agent that ends waits for the connections that it has redirected, and redirects no new flow meanwhile; a second signal ends it at once", async () => {
+		const bulk = "203.0.113.78";
+		const services = [named("tcp", bulk, 5202), named("udp", VIP[4], 53)];
+		const iperf = ["iperf3", "--client", bulk, "--port", "5202", "--json", "--time"] as const;
+		for (const signals of [1, 2]) {
+			const agent = await startAgent(lab, 4, services);
+			await lab.run("client", [...iperf, "1"]);
+			await dig(lab, 4);
+			await redirected(agent, `tcp ${bulk}:5202`);
+			await redirected(agent, `udp ${VIP[4]}:53`);
+			const long = lab.run("client", [...iperf, "3"], { timeoutMs: 20_000, mayFail: true });
+			await until("the connections to open", async () => {
+				const open = await lab.text("client", ["ss", "-Htn", "dst", bulk]);
+				return open.split("\n").filter((line) => line.startsWith("ESTAB")).length === 2;
+			});
+			const ended = agent.stop();
+			await agent.saysOnStdout(/"event":"draining","connections":2/);
+			if (signals === 2) {
+				expect(await agent.stop()).toBe(0);
+				// iperf3's server waits for the broken ones yet: so this comes last.
+				expect(events(agent)).toContainEqual({ event: "broken", connections: 2 });
+				await long;
+				continue;
+			}
+			const wire = await lab.capture("client", "eth0", `host ${VIP[4]}`);
+			expect(await dig(lab, 4)).toBe("b1");
+			await wire.atLeast(2);
+			await wire.stop();
+			expect(JSON.parse((await long).stdout).end.sum_received.bits_per_second).toBeGreaterThan(20e6);
+			expect(await ended).toBe(0);
+			expect(events(agent).filter(({ event }) => event === "broken")).toEqual([]);
+		}
+	});
 });

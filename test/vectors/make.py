@@ -138,9 +138,10 @@ bad("alternative with port 0", "header_port", flags="A", alternative=("10.0.2.12
 bad("six hops and port 0: hops come first", "header_hops", hops=6, port=0)
 bad("unknown version and type: version comes first", "header_version", version=3, type=9)
 
-here = os.path.dirname(os.path.abspath(__file__))
-with open(os.path.join(here, "redirection-header.json"), "w") as out:
-    about = "Written by make.py; every tag by OpenSSL. docs/protocol.md says what the fields mean."
-    json.dump({"about": about, "vectors": vectors}, out, indent="\t")
-    out.write("\n")
-print(len(vectors), "vectors,", sum("flow" in v for v in vectors), "tagged")
+if __name__ == "__main__":
+    here = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(here, "redirection-header.json"), "w") as out:
+        about = "Written by make.py; every tag by OpenSSL. docs/protocol.md says what the fields mean."
+        json.dump({"about": about, "vectors": vectors}, out, indent="\t")
+        out.write("\n")
+    print(len(vectors), "vectors,", sum("flow" in v for v in vectors), "tagged")

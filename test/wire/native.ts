@@ -1,4 +1,5 @@
-// The C codec, built with sanitizers into a folder of its own and driven through a pipe (codec.c says how).
+// C programs around parts of the packet program, built with sanitizers into folders of their own and driven through
+// pipes; and the codec among them (codec.c says how).
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -26,40 +27,55 @@ export interface Answer {
 }
 
 /** Numbers of the reasons, as the compiler assigns them. */
-function reasonNames(): string[] {
+export function reasonNames(): string[] {
 	const table = readFileSync(join(root, "native/datapath/reasons.h"), "utf8");
 	return [...table.matchAll(/^\tX\((\w+),/gm)].map((match) => match[1] as string);
 }
 
-export function buildCodec(compiler: readonly string[]): { run(requests: Request[]): Answer[]; remove(): void } {
-	const folder = mkdtempSync(join(tmpdir(), "shunt-codec-"));
-	const program = join(folder, "codec");
+/** A program of test/wire. `run` gives it requests, and returns its answers, each of so many bytes. */
+export interface PipedProgram {
+	run(requests: readonly Uint8Array[], answerBytes: number): Buffer[];
+	remove(): void;
+}
+
+export function buildProgram(compiler: readonly string[], source: string): PipedProgram {
+	const folder = mkdtempSync(join(tmpdir(), "shunt-wire-"));
+	const program = join(folder, "program");
 	const flags = [
 		"-O1",
 		"-g",
 		"-Wall",
 		"-Wextra",
 		"-Werror",
+		"-Wno-missing-field-initializers",
 		"-fsanitize=address,undefined",
 		"-fno-sanitize-recover=all",
 	];
-	const source = join(root, "test/wire/codec.c");
+	const folders = ["-iquote", join(root, "native"), "-I", join(root, "native/user/platform")];
 	const [command, ...words] = compiler;
-	const args = [...words, ...flags, "-iquote", join(root, "native"), source, "-o", program];
+	const args = [...words, ...flags, ...folders, join(root, "test/wire", source), "-o", program];
 	const built = spawnSync(command as string, args, { encoding: "utf8" });
 	if (built.status !== 0) {
 		rmSync(folder, { recursive: true, force: true });
 		throw new Error(`${command} failed: ${built.stderr}`);
 	}
-	const names = reasonNames();
 	return {
-		run(requests) {
-			const input = Buffer.concat(requests.map(encodeRequest));
-			const done = spawnSync(program, { input, maxBuffer: ANSWER * requests.length + 4096 });
-			if (done.status !== 0) throw new Error(`the C codec died: ${done.stderr}`);
-			return requests.map((_, i) => decodeAnswer(done.stdout.subarray(i * ANSWER, (i + 1) * ANSWER), names));
+		run(requests, answerBytes) {
+			const maxBuffer = answerBytes * requests.length + 4096;
+			const done = spawnSync(program, { input: Buffer.concat(requests), maxBuffer });
+			if (done.status !== 0) throw new Error(`${source} died: ${done.stderr}`);
+			return requests.map((_, i) => done.stdout.subarray(i * answerBytes, (i + 1) * answerBytes));
 		},
 		remove: () => rmSync(folder, { recursive: true, force: true }),
+	};
+}
+
+export function buildCodec(compiler: readonly string[]): { run(requests: Request[]): Answer[]; remove(): void } {
+	const program = buildProgram(compiler, "codec.c");
+	const names = reasonNames();
+	return {
+		run: (requests) => program.run(requests.map(encodeRequest), ANSWER).map((bytes) => decodeAnswer(bytes, names)),
+		remove: program.remove,
 	};
 }
 

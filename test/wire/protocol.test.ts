@@ -2,7 +2,17 @@
 
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { CONTROL_PORT, CONTROL_SIZE, COOKIE, EXID, HEADER_REASONS, HEADER_TYPES } from "../../src/wire/index.js";
+import {
+	CONTROL_PORT,
+	CONTROL_SIZE,
+	COOKIE,
+	EXID,
+	GENEVE_CLASS,
+	GENEVE_PORT,
+	GENEVE_TYPE,
+	HEADER_REASONS,
+	HEADER_TYPES,
+} from "../../src/wire/index.js";
 import { vectors } from "./vectors.js";
 
 const text = readFileSync(new URL("../../docs/protocol.md", import.meta.url), "utf8");
@@ -23,5 +33,33 @@ test("the specification and the code have the same constants", () => {
 	expect(text).toContain(COOKIE.toString(16).replace(/(..)(?=.)/g, "$1 "));
 	expect(text).toContain(`${EXID.toString(16).slice(0, 2)} ${EXID.toString(16).slice(2)}`);
 	expect(text).toContain(`${CONTROL_SIZE} bytes`);
-	expect(text).toContain(String(CONTROL_PORT));
+	const points = text.slice(text.indexOf("## 14."));
+	const point = (what: string) => new RegExp(`^\\| ${what} \\| ([^|]+) \\|`, "m").exec(points)?.[1];
+	expect(point("control port")).toBe(`UDP ${CONTROL_PORT}`);
+	expect(point("tunnel port")).toBe(`UDP ${GENEVE_PORT}`);
+	expect(point("cookie")?.replaceAll(" ", "")).toBe(COOKIE.toString(16));
+	expect(point("Geneve option class")).toBe(`0x${GENEVE_CLASS.toString(16)}`);
+	expect(point("Geneve option type")).toBe(`0x${GENEVE_TYPE.toString(16)}`);
+	expect(point("ExID")).toBe(`0x${EXID.toString(16)}`);
+	expect(point("types")).toBe(`1 to ${HEADER_TYPES.length - 1}`);
+});
+
+test("rules are numbered from 1 on in each section, and every rule that is referred to exists", () => {
+	const rules = new Set<string>();
+	let section = "";
+	let count = 0;
+	for (const line of text.split("\n")) {
+		const heading = /^#{2,3} (\d+(?:\.\d+)?)/.exec(line)?.[1];
+		if (heading !== undefined) [section, count] = [heading, 0];
+		const rule = /^- \*\*(\d+(?:\.\d+)?-\d+)\*\*/.exec(line)?.[1];
+		if (rule === undefined) continue;
+		expect(rule).toBe(`${section}-${++count}`);
+		rules.add(rule);
+	}
+	const referred = [...text.matchAll(/\brules? (\d+(?:\.\d+)?-\d+)(?: (?:and|to) (\d+(?:\.\d+)?-\d+))?/g)];
+	expect(referred.length).toBeGreaterThan(20);
+	for (const [, one, other = one] of referred) {
+		expect(rules).toContain(one);
+		expect(rules).toContain(other);
+	}
 });

@@ -3,7 +3,6 @@
 import { capability, FLAG } from "../../wire/index.js";
 import type { Binding } from "../cache.js";
 import { postponeRenewal } from "./path.js";
-import type { Settings } from "./settings.js";
 import { NO_QUERY, type Query, type Step } from "./state.js";
 
 const MAX_ANSWERED = 16;
@@ -11,7 +10,7 @@ const MAX_ANSWERED = 16;
 /** none → capability or renewal. */
 export function startQuery(step: Step, state: "capability" | "renewal"): void {
 	const { flow } = step;
-	const nonce = BigInt.asUintN(64, step.random());
+	const nonce = BigInt.asUintN(64, step.random()) || 1n; // 0 means none
 	flow.cache.querying = flow;
 	send(step, { state, header: capability(nonce), sent: 0, due: step.now });
 }
@@ -35,21 +34,22 @@ export function retryQuery(step: Step): void {
 /** Any state → none: the gateway has no capability, or does not answer at present. */
 export function endUnanswered(step: Step): void {
 	const { flow, now } = step;
-	const { query, path, settings, cache } = flow;
+	const { query, path, cache } = flow;
 	flow.query = NO_QUERY;
 	if (path.state !== "gateway") {
 		postponeRenewal(step, path);
 		return;
 	}
 	if (flow.trial.state !== "none") return;
-	cache.plainUntil = now + plainFor(query.state, settings);
+	cache.plainUntil = now + plainFor(step, query.state);
 	step.notify({ name: "plain", why: "no-capability", until: cache.plainUntil });
 }
 
 /** After a query that led nowhere. A gateway that has redirected before is queried again sooner: it has the capability,
- * and that it knows no other target now does not last. */
-export function plainFor(query: Query["state"], { plainMs, barMs }: Settings): number {
-	return query === "capability" ? plainMs : barMs;
+ * and neither lost queries nor that it knows no other target last. */
+export function plainFor({ flow }: Step, query: Query["state"]): number {
+	const { settings, cache } = flow;
+	return query === "capability" && cache.redirections.length === 0 ? settings.plainMs : settings.barMs;
 }
 
 /** Any state → none: the query with this nonce is answered. */

@@ -80,7 +80,7 @@ function decline(step: Step, why: Declined, query: Query["state"]): void {
 	unbind(step);
 	flow.trial = NO_TRIAL;
 	let until = now + settings.stayMs;
-	if (why === "not-expected") until = cache.plainUntil = now + plainFor(query, settings);
+	if (why === "not-expected") until = cache.plainUntil = now + plainFor(step, query);
 	else cache.stayUntil = until;
 	step.notify({ name: "plain", why, until });
 }

@@ -4,10 +4,12 @@
 // Owns: the option checksum (OCS) over the surplus area. Must never: throw on hostile bytes.
 
 import { u16 } from "../bytes.js";
-import { decodeHeader, type HeaderResult } from "../header.js";
+import { decodeHeader, FLAG, type HeaderResult } from "../header.js";
 import { EXID } from "./experiment.js";
 
 const KIND_EXPERIMENT = 127;
+/** Longer areas are ignored. */
+const MAX_SURPLUS = 192;
 
 /** The surplus area: OCS at its first even byte, then one EXP option with our ExID, then the end of options and zeros
  * up to `size`. `odd`: the UDP datagram before it has an odd length, so a zero byte precedes the checksum. */
@@ -24,27 +26,16 @@ export function encodeSurplus(header: Uint8Array, odd: boolean, size = 0): Uint8
 	return out;
 }
 
-/** The header in a surplus area; undefined if the checksum is wrong or no option of ours is there. */
+/** The header in a surplus area; undefined if the checksum is wrong or the first option is none of ours. */
 export function decodeSurplus(surplus: Uint8Array, odd: boolean): HeaderResult | undefined {
 	const start = odd ? 1 : 0;
-	if (surplus.length < start + 2 || (odd && surplus[0] !== 0)) return undefined;
+	if (surplus.length < start + 6 || surplus.length > MAX_SURPLUS || (odd && surplus[0] !== 0)) return undefined;
 	if (onesComplement(surplus, start, surplus.length) !== 0xffff) return undefined;
-	for (let at = start + 2; at < surplus.length; ) {
-		const kind = surplus[at] as number;
-		if (kind === 0) return undefined;
-		if (kind === 1) {
-			at++;
-			continue;
-		}
-		const length = surplus[at + 1] ?? 0;
-		// A length of 255 announces an extended length, which our option never has.
-		if (length < 2 || length === 255 || at + length > surplus.length) return undefined;
-		if (kind === KIND_EXPERIMENT && length >= 4 && u16(surplus, at + 2) === EXID) {
-			return decodeHeader(surplus.subarray(at + 4, at + length));
-		}
-		at += length;
-	}
-	return undefined;
+	const length = surplus[start + 3] as number;
+	if (surplus[start + 2] !== KIND_EXPERIMENT || u16(surplus, start + 4) !== EXID) return undefined;
+	if (length < 4 || start + 2 + length > surplus.length) return undefined;
+	const result = decodeHeader(surplus.subarray(start + 6, start + 2 + length));
+	return result.ok && result.header.flags & FLAG.packet ? { ok: false, reason: "header_flags" } : result;
 }
 
 /** Sum of the area from OCS on, and of the whole area's length, folded to 16 bits (RFC 1071). */

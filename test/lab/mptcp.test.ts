@@ -1,0 +1,188 @@
+// mptcp.test.ts - R35: unmodified MPTCP clients (curl, iperf3 under mptcpize) go on straight to the backend, and what
+// happens to their connections when a backend drains and when either path dies.
+
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Cluster, ENGINES, labConfig, traces, useCluster } from "./cluster.js";
+import { addresses, isRoot, type Lab, type LabProcess, until } from "./lab.js";
+
+const [seven, eight] = addresses.client.ipv4;
+const IPERF = { ipv4: "203.0.113.52", ipv6: "2001:db8:53::52" };
+const WEB = "203.0.113.80";
+const MPTCP = "    redirect: { mptcp: true }\n    backends: [b1, b2, b3]\n";
+
+describe.skipIf(!isRoot).each(ENGINES)("MPTCP, engine %s", (engine) => {
+	let lab: Lab;
+	let cluster: Cluster;
+
+	const config = labConfig(
+		[/(port: 80\n {4}protocol: tcp\n {4}idle: 1m\n) {4}backends.*\n/, `$1${MPTCP}`],
+		[/(spread: source\n) {4}backends.*\n/, `$1${MPTCP}`],
+	);
+	// The third one is needed for the goodput alone.
+	const backends = engine === "native" ? (["b1", "b2", "b3"] as const) : (["b1", "b2"] as const);
+	const prepare = async (host: Lab) => {
+		await host.run("client", ["ip", "mptcp", "limits", "set", "subflow", "4", "add_addr_accepted", "4"]);
+		const nginx = join(host.directory, "nginx.conf");
+		writeFileSync(
+			nginx,
+			`user root; pid ${host.directory}/nginx.pid; error_log stderr; events {}
+			http { access_log off; server { listen 80; listen 8080; root ${host.directory}; } }`,
+		);
+		writeFileSync(join(host.directory, "file"), Buffer.alloc(4 << 20, "x"));
+		const start = async (on: "b1" | "b2" | "b3", port: number, ...command: string[]) => {
+			const program = host.start(on, ["mptcpize", "run", ...command]);
+			await until("the service's program", async () => {
+				if (!program.running) throw new Error(program.stderr);
+				return (await host.text(on, ["ss", "-Hltn", `sport = :${port}`])) !== "";
+			});
+		};
+		await start("b2", 8080, "nginx", "-c", nginx, "-g", "daemon off;");
+		for (const on of backends) await start(on, 5201, "iperf3", "--server", "--forceflush");
+	};
+	useCluster({ config, engine, services: false, prepare, members: [...backends, "gateway"] }, (running) => {
+		({ lab, cluster } = running);
+	});
+
+	const own = async (host: "b1" | "b2") => (await cluster.status(host)).mptcp!;
+	/** What the gateway has forwarded to the service at this address. */
+	const forwarded = async (address: string) => {
+		const { services } = await cluster.status("gateway");
+		const one = services.find((service) => service.address === address && service.protocol === "tcp");
+		return (one?.targets ?? []).reduce((sum, target) => sum + target.bytes, 0);
+	};
+	const iperf = (to: string, from: string, ...options: string[]) =>
+		["iperf3", "--client", to, "--bind", from, "--bitrate", "16M", ...options] as const;
+	const measured = async (address: string, command: readonly [string, ...string[]]) => {
+		const before = { own: await own("b1"), bytes: await forwarded(address) };
+		await lab.run("client", command, { timeoutMs: 20_000 });
+		await until("its connections to be closed", async () => (await own("b1")).connections === 0);
+		const after = await own("b1");
+		return {
+			joined: after.joined - before.own.joined,
+			direct: after.bytesReceived - before.own.bytesReceived,
+			gateway: (await forwarded(address)) - before.bytes,
+		};
+	};
+
+	test("R35: a client without MPTCP is served by the gateway; with it, nearly all bytes go past the gateway", async () => {
+		await until("the daemon to look", async () => (await cluster.status("b1")).advice.length > 0);
+		const plain = await measured(IPERF.ipv4, [...iperf(IPERF.ipv4, seven, "--bytes", "1M")]);
+		expect(plain).toMatchObject({ joined: 0, direct: 0 });
+		expect(plain.gateway).toBeGreaterThan(1 << 20);
+		for (const family of ["ipv4", "ipv6"] as const) {
+			const from = addresses.client[family][0];
+			const command = iperf(IPERF[family], from, "--bytes", "2M");
+			const mptcp = await measured(IPERF[family], ["mptcpize", "run", ...command]);
+			expect(mptcp.joined, "iperf3 has a control connection and a data connection").toBe(2);
+			expect(mptcp.gateway).toBeLessThan((2 << 20) * 0.5);
+			if (process.env.SHUNT_MEASURE) console.log(engine, family, mptcp);
+		}
+	});
+
+	test("R35 R3: with curl and nginx, where the backend's port is not the service's", async () => {
+		const before = { own: await own("b2"), bytes: await forwarded(WEB) };
+		// biome-ignore format: one option per line would hide the command
+		await lab.run("client", [
+			"mptcpize", "run", "curl", "--silent", "--fail", "--interface", eight, "--limit-rate", "3M", "--output", "/dev/null",
+			`http://${WEB}/file`,
+		], { timeoutMs: 20_000 });
+		const after = await own("b2");
+		expect(after.joined - before.own.joined).toBe(1);
+		if (process.env.SHUNT_MEASURE) console.log(engine, "curl", (await forwarded(WEB)) - before.bytes);
+	});
+
+	test("R35 R32: status says what keeps clients at the gateway", async () => {
+		// b1 has no nginx.
+		expect((await cluster.status("b1")).advice).toContain(
+			`nothing listens at tcp ${addresses.b1.ipv4}:80 on this host, so MPTCP clients stay with the gateway; bind the service's program to the wildcard address`,
+		);
+	});
+
+	test.runIf(engine === "native")("R35: three backends serve more than the gateway's link carries", async () => {
+		const LINK = 10e6;
+		for (const link of ["gateway", "b1", "b2", "b3"])
+			// biome-ignore format: one option per line would hide the command
+			await lab.run("router", [
+				"tc", "qdisc", "add", "dev", link, "root", "tbf", "rate", String(LINK), "burst", "32kb", "latency", "50ms",
+			]);
+		const goodput = async (from: string) => {
+			// biome-ignore format: one option per line would hide the command
+			const report = await lab.text("client", [
+				"mptcpize", "run", "iperf3", "--client", IPERF.ipv4, "--bind", from, "--time", "4", "--omit", "1", "--json",
+			], { timeoutMs: 20_000 });
+			return JSON.parse(report).end.sum_received.bits_per_second as number;
+		};
+		const each = await Promise.all(addresses.client.ipv4.slice(0, 3).map(goodput));
+		const ratio = each.reduce((sum, one) => sum + one, 0) / LINK;
+		if (process.env.SHUNT_MEASURE) console.log("goodput", each, ratio);
+		expect(ratio).toBeGreaterThan(2);
+		for (const link of ["gateway", "b1", "b2", "b3"])
+			await lab.run("router", ["tc", "qdisc", "del", "dev", link, "root"]);
+	});
+
+	describe("one long connection", () => {
+		let client: LabProcess;
+
+		beforeAll(async () => {
+			client = lab.start("client", ["mptcpize", "run", ...iperf(IPERF.ipv4, seven, "--time", "600")]);
+			await until("it to be direct", async () => (await own("b1")).direct === 2);
+		});
+		afterAll(() => client.stop("SIGINT").then(() => {}));
+
+		const directGrows = async () => {
+			const { bytesReceived } = await own("b1");
+			await until(
+				"bytes past the gateway",
+				async () => (await own("b1")).bytesReceived > bytesReceived + 100_000,
+				30_000,
+			);
+		};
+		const gatewayGrows = async () => {
+			const bytes = await forwarded(IPERF.ipv4);
+			await until("bytes by the gateway", async () => (await forwarded(IPERF.ipv4)) > bytes + 100_000, 30_000);
+		};
+
+		/** The router drops what matches. */
+		const cut = (match: string) =>
+			lab.run("router", [
+				"nft",
+				`add table inet cut; add chain inet cut forward { type filter hook forward priority 0; }; add rule inet cut forward ${match} drop`,
+			]);
+		const mend = () => lab.run("router", ["nft", "delete table inet cut"]);
+
+		test("R35: a backend that drains withdraws its address: the connection goes on by the gateway, and returns", async () => {
+			await cluster.change("b1: { address", "b1: { state: draining, address", ["gateway", "b1"]);
+			await until("no direct subflow", async () => (await own("b1")).subflows === 0);
+			await gatewayGrows();
+			await cluster.change("b1: { state: draining, address", "b1: { address", ["gateway", "b1"]);
+			await until("it to be direct", async () => (await own("b1")).direct === 2);
+			await directGrows();
+		});
+
+		test("R35: if the gateway's link dies, the direct subflow carries on", async () => {
+			await cut('oifname "gateway"');
+			await directGrows();
+			await directGrows();
+			await mend();
+		});
+
+		test("R35: if the direct path dies, the first subflow carries on", async () => {
+			await cut(`ip daddr ${addresses.b1.ipv4} tcp dport 5201`);
+			await gatewayGrows();
+			await mend();
+		});
+
+		test("R35: a clean end restores the host, and the connection carries on", async () => {
+			const values = () =>
+				// biome-ignore format: one option per line would hide the command
+				lab.text("b2", ["sysctl", "--values", "net.mptcp.pm_type", "net.mptcp.allow_join_initial_addr_port"]);
+			expect(await values()).toBe("1\n0");
+			await cluster.daemons.get("b2")!.stop();
+			expect(await values()).toBe("0\n1");
+			expect(await traces(lab, "b2")).toEqual([]);
+			expect(client.running).toBe(true);
+		});
+	});
+});
