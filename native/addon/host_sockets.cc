@@ -27,6 +27,7 @@ Napi::Value sockets_value(Napi::Env env, const std::vector<BoundSocket> &sockets
 		one.Set("address", Napi::Buffer<uint8_t>::Copy(env, socket.address.bytes.data(), 16));
 		one.Set("port", socket.port);
 		one.Set("both", socket.both);
+		one.Set("connected", socket.connected);
 		one.Set("mptcp", socket.mptcp);
 		array[array.Length()] = one;
 	}

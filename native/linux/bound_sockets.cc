@@ -43,7 +43,7 @@ bool is_mptcp(const NetlinkMessage &message)
 bool add(const NetlinkMessage &message, uint8_t protocol, std::vector<BoundSocket> *found)
 {
 	inet_diag_msg socket;
-	BoundSocket out = {protocol, {}, 0, false, false};
+	BoundSocket out = {protocol, {}, 0, false, false, false};
 
 	if (message.type != SOCK_DIAG_BY_FAMILY)
 		return true;
@@ -62,6 +62,7 @@ bool add(const NetlinkMessage &message, uint8_t protocol, std::vector<BoundSocke
 	} else {
 		return true;
 	}
+	out.connected = socket.idiag_state == TCP_ESTABLISHED;
 	out.port = ntohs(socket.id.idiag_sport);
 	out.mptcp = protocol == IPPROTO_TCP && is_mptcp(message);
 	if (std::find(found->begin(), found->end(), out) == found->end())

@@ -26,11 +26,12 @@ struct BoundSocket {
 	uint16_t port;     // host order
 	bool both;         // an IPv6 socket that receives IPv4 as well
 	bool mptcp;        // a TCP socket that accepts MPTCP connections
+	bool connected;    // to a client; UDP
 
 	bool operator==(const BoundSocket &other) const
 	{
 		return protocol == other.protocol && address == other.address && port == other.port &&
-		       both == other.both && mptcp == other.mptcp;
+		       both == other.both && mptcp == other.mptcp && connected == other.connected;
 	}
 };
 

@@ -1,6 +1,6 @@
 /**
- * The firewall rules that give a reply the address and port that its client knows (R3, R32). Stateless but for the
- * peers: no connection tracking.
+ * The firewall rules that give a reply the address and port that its client knows, and lead the client's packets to the
+ * socket that replies (R3, R32). Stateless but for the peers: no connection tracking.
  *
  *   port     A packet is delivered to the port that the service has at this backend; the reply from there gets the
  *            service's own port.
@@ -12,19 +12,31 @@
  * If several services share a local port, a client that uses more than one of them from one port gets its replies from
  * the one that it has used last. The set `last` has it: {… . service address}.
  *
+ *   socket   A server that connects its wildcard socket to a client ties it to an address of the backend's own: packets
+ *            to the service address no longer match. A reply to a peer from such a socket adds the peer to that
+ *            address's set `connected`; from then on the client's packets get that address as their destination, unless
+ *            a socket is bound to the service address. This happens in the hook input: IPv4 datagrams are whole there,
+ *            and the socket is looked up later. An element that outlives its socket does no harm: a wildcard socket
+ *            receives these packets, too, and its replies are a peer's.
+ *
  * Sets, and not a map from peer to service address: nft 1.0.6 aborts at a dynamic map with an IPv6 address and a port in
  * its key, and has no lookup with a constant in the key.
  *
  * TCP needs no address: a connection's packets leave from the address that its SYN was sent to.
  *
- * Must never: rewrite a packet that leaves from a service address, or one to a client that is no peer.
+ * Must never: rewrite a packet that leaves from a service address, one to a client that is no peer, or one for a socket
+ * that is bound to a service address.
  */
 import { type Backend, type Config, redirectionsOf, type Service } from "../config/index.js";
 import type { FirewallRules, FirewallSet } from "../host/firewall.js";
 import { placeSet } from "../host/place-sets.js";
+import { formatAddress, parsePrefix } from "../wire/index.js";
 
 /** The kernel allocates a set's hash table for its full size. */
 const MAX_PEERS = 2 ** 20;
+const MAX_CONNECTED = 2 ** 16;
+/** Replies of a prefix are rewritten if it has at most 2 to this power addresses: an IPv4 /26, an IPv6 /122. */
+const PREFIX_BITS = 6;
 
 const NFT = { 4: { ip: "ip", address: "ipv4_addr" }, 6: { ip: "ip6", address: "ipv6_addr" } } as const;
 
@@ -48,19 +60,21 @@ interface Part {
 	readonly output: readonly string[];
 }
 
+/** `connected`: the rules for connected sockets are among them, which need the kernel's nft_socket. */
 export function replyRules(
 	self: Backend,
 	services: readonly Service[],
 	sessions: Pick<Config["sessions"], "capacity" | "capacityIpv6">,
+	connected = true,
 ): FirewallRules {
 	const places = placesOf(self, services);
 	const parts = ([4, 6] as const).flatMap((family): Part[] => {
 		const ofFamily = places.filter(({ service }) => service.family === family);
-		// Of a prefix, the rules cannot know the address that the client sent to: a server replies from it by itself.
-		const udp = ofFamily.filter(({ service }) => service.protocol === "udp" && service.addressLength === 128);
+		const udp = ofFamily.filter(({ service }) => service.protocol === "udp").flatMap(eachAddress);
 		const capacity = family === 4 ? sessions.capacity : sessions.capacityIpv6;
+		const own = connected ? self.addresses.filter((one) => one.includes(":") === (family === 6)) : [];
 		return [
-			...(udp.length > 0 ? [addressPart(family, udp, Math.min(capacity, MAX_PEERS))] : []),
+			...(udp.length > 0 ? [addressPart(family, udp, own, Math.min(capacity, MAX_PEERS))] : []),
 			...(["udp", "tcp"] as const).map((protocol) => portPart(family, protocol, ofFamily)),
 		];
 	});
@@ -88,8 +102,22 @@ function placesOf(self: Backend, services: readonly Service[]): Place[] {
 	return [...places.values()];
 }
 
-/** Rewrites the source address of replies to peers, and notes the peers. */
-function addressPart(family: Family, places: readonly Place[], size: number): Part {
+/** Of a larger prefix none: a reply costs a look-up for each address until one matches. Its server replies by itself from
+ * the address that the client sent to. */
+function eachAddress(place: Place): Place[] {
+	const { service } = place;
+	const prefix = parsePrefix(service.address);
+	if (service.addressLength === 128) return [place];
+	if (prefix === undefined || service.addressLength < 128 - PREFIX_BITS) return [];
+	return Array.from({ length: 2 ** (128 - service.addressLength) }, (_, i) => {
+		const bytes = Uint8Array.from(prefix.bytes);
+		bytes[15] = (bytes[15] as number) + i;
+		return { ...place, service: { ...service, address: formatAddress(bytes) } };
+	});
+}
+
+/** Rewrites the source address of replies to peers, and notes the peers. `own`: addresses that a connected socket may have. */
+function addressPart(family: Family, places: readonly Place[], own: readonly string[], size: number): Part {
 	const { ip, address } = NFT[family];
 	const name = (what: string) => `${what}${family}`;
 	const [peers, last] = [`@${name("peers")}`, `@${name("last")}`];
@@ -135,7 +163,10 @@ function addressPart(family: Family, places: readonly Place[], size: number): Pa
 		{ name: name("peers"), type: peer, elements: [], dynamic: size },
 		...lives.map(([ms, some]) => setOf(`life_${ms}ms_`, some)),
 	];
-	const input = lives.map(([ms]) => `${isService(`life_${ms}ms_`)} update ${peers} { ${from} timeout ${ms}ms }`);
+	const service = lives.map(([ms]) => `${isService(`life_${ms}ms_`)} update ${peers} { ${from} timeout ${ms}ms }`);
+	const connected = connectedPart(family, own, Math.max(...lives.map(([ms]) => ms)), Math.min(size, MAX_CONNECTED));
+	service.push(...connected.input);
+	sets.push(...connected.sets);
 	if (sharedGroups.length > 0) {
 		const shared = sharedGroups.flatMap((group) => group.places);
 		const key = `${from} . ${ip} daddr`;
@@ -146,23 +177,82 @@ function addressPart(family: Family, places: readonly Place[], size: number): Pa
 			dynamic: size,
 		});
 		const noted = Math.max(...shared.map(({ service }) => lifeMs(service)));
-		input.unshift(
+		service.unshift(
 			`${isService("shared")} ${key} != ${last} udp dport ${jumps("forget", sharedGroups)}`,
 			`${isService("shared")} update ${last} { ${key} timeout ${noted}ms }`,
 		);
 	}
-	input.push(`${ip} daddr != @${name("addresses")} udp dport @${name("ports")} delete ${peers} { ${from} }`);
 	return {
 		sets,
 		jumpedTo: [
+			...connected.jumpedTo,
 			...sharedGroups.map((group) => ({
 				name: `${name("forget")}_${group.name}`,
 				rules: ofAddresses(group.places).map(({ service }) => `delete ${last} { ${from} . ${service.address} }`),
 			})),
-			...groups.map((group) => ({ name: `${name("reply")}_${group.name}`, rules: replies(group.places) })),
+			{ name: name("service"), rules: service },
+			...groups.map((group) => ({
+				name: `${name("reply")}_${group.name}`,
+				rules: [...connected.output, ...replies(group.places)],
+			})),
 		],
-		input,
+		input: [
+			`meta l4proto udp ${ip} daddr @${name("addresses")} goto ${name("service")}`,
+			`udp dport @${name("ports")} delete ${peers} { ${from} }`,
+		],
 		output: [`${ip} saddr != @${name("addresses")} udp sport ${jumps("reply", groups)}`],
+	};
+}
+
+/**
+ * Leads packets of peers to the connected sockets that reply to them. `output` comes before the rewrite, in chains for
+ * replies from an address of the backend's own; `input` after the peer was noted, in a chain for packets to a service
+ * address.
+ *
+ * `socket` on a packet that has none looks one up by the input device, which a packet that leaves does not have; older
+ * kernels do not test for that. So only packets of a process (skuid) get there. IPv6 fragments pass the hook one by one,
+ * and all but the first without ports: they stay as they are.
+ */
+function connectedPart(family: Family, own: readonly string[], lifeMs: number, size: number): Part {
+	const { ip, address } = NFT[family];
+	const from = `${ip} saddr . udp sport . udp dport`;
+	const to = `${ip} daddr . udp dport . udp sport`;
+	const chain = `connect${family}`;
+	const setOf = (one: string) => `connected${family}_${one.replaceAll(/[.:]/g, "_")}`;
+	const others = (one: string) => own.filter((other) => other !== one);
+	return {
+		sets: own.map((one) => ({
+			name: setOf(one),
+			type: `${address} . inet_service . inet_service`,
+			elements: [],
+			dynamic: size,
+		})),
+		jumpedTo: [
+			...own.map((one) => ({
+				name: `to_${setOf(one)}`,
+				rules: [
+					"socket wildcard 0 return",
+					...(family === 6 ? ["exthdr frag exists return"] : []),
+					`update @${setOf(one)} { ${from} timeout ${lifeMs}ms } ${ip} daddr set ${one}`,
+				],
+			})),
+			...(own.length === 0
+				? []
+				: [
+						{
+							name: chain,
+							rules: own.map(
+								(one) =>
+									`${ip} saddr ${one} ${to} @peers${family} update @${setOf(one)} { ${to} timeout ${lifeMs}ms }` +
+									others(one)
+										.map((other) => ` delete @${setOf(other)} { ${to} }`)
+										.join(""),
+							),
+						},
+					]),
+		],
+		input: own.map((one) => `${from} @${setOf(one)} goto to_${setOf(one)}`),
+		output: own.length === 0 ? [] : [`meta skuid != 4294967295 socket wildcard 0 jump ${chain}`],
 	};
 }
 

@@ -40,7 +40,7 @@ import { CHOICE, ROLE, strategyOf } from "../policy/index.js";
 import { backendRules } from "./firewall-rules.js";
 import { MptcpRedirector } from "./mptcp.js";
 import { PortWatch, servicePlaces } from "./port-watch.js";
-import { replyRules } from "./reply-rules.js";
+import { ReplyRewrite } from "./reply-rewrite.js";
 import { Reporter } from "./reporter.js";
 
 const TUN = "shunt0";
@@ -58,7 +58,7 @@ export class BackendRole implements Role {
 	readonly #offloads: Offloads;
 	readonly #sysctls: Sysctls;
 	readonly #firewall: Firewall;
-	readonly #replies: Firewall;
+	readonly #replies: ReplyRewrite;
 	readonly #nextHops = new NextHops();
 	readonly #warn: (problem: string) => void;
 	readonly #driftEvents: DriftEvents;
@@ -90,7 +90,7 @@ export class BackendRole implements Role {
 		this.#driftEvents = new DriftEvents(emit);
 		this.#warn = (problem) => emit({ event: "warning", problem });
 		this.#firewall = new Firewall(name, this.#warn);
-		this.#replies = new Firewall(`${name}_reply_port`, this.#warn, this.#undoLog);
+		this.#replies = new ReplyRewrite(new Firewall(`${name}_reply_port`, this.#warn, this.#undoLog));
 	}
 
 	async checkHost({ backends }: Config): Promise<void> {
@@ -145,7 +145,7 @@ export class BackendRole implements Role {
 		await this.#staleAddresses?.close(); // only now: each of them is on the other device, too
 		const places = this.#userSpace ? directEndpoints(snapshot, this.#self.addresses) : undefined;
 		await this.#firewall.set(backendRules(this.#self.addresses, this.#interfaces, config.cluster, places));
-		await this.#replies.set(replyRules(this.#self, snapshot.services, config.sessions));
+		await this.#replies.set(this.#self, snapshot.services, config.sessions);
 		this.#reporter?.listen(config, this.#self.addresses);
 		this.#mptcp?.update();
 	}
@@ -224,7 +224,7 @@ export class BackendRole implements Role {
 
 	/** What this host's operator should do. */
 	advice(): readonly string[] {
-		return [...(this.#ports?.advice() ?? []), ...(this.#mptcp?.advice() ?? [])];
+		return [...this.#replies.advice(), ...(this.#ports?.advice() ?? []), ...(this.#mptcp?.advice() ?? [])];
 	}
 
 	drift(): readonly Drift[] {

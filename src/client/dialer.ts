@@ -113,13 +113,16 @@ export class Dialer extends ServiceEmitter implements PathFinder {
 			else if (route.go === "send" && (!sameEndpoint(route.to, to) || left <= 0 || !service.driver.machine.busy))
 				callback(null, route.to);
 			else {
+				context ??= new AsyncResource("Dialer.find");
 				waiting = service.waiting;
 				waiting.add(wake);
 				// The machine's timer keeps no process alive; a connection that waits does.
 				timer = setTimeout(wake, route.go === "send" ? left : MAX_WAIT_MS);
 			}
 		};
-		const wake = AsyncResource.bind(look);
+		// Of the caller: what wakes it is another's event.
+		let context: AsyncResource | undefined;
+		const wake = () => context?.runInAsyncScope(look);
 		look();
 		return withdraw;
 	}

@@ -143,6 +143,8 @@ export class MachineDriver {
 	}
 }
 
+const random = () => randomBytes(8).readBigUInt64BE();
+
 function turn(): Turn {
-	return { now: Date.now(), random: () => randomBytes(8).readBigUInt64BE() };
+	return { now: Date.now(), random };
 }

@@ -66,11 +66,15 @@ function renewCallbacks(socket: Socket): void {
 	}
 }
 
+const settingSymbols = new Map<string, symbol>();
+
 /** Settings that the program made while the socket was connecting, or gave as options. */
 function applySettings(socket: Internals): void {
 	const value = (name: string) => {
-		const symbol = symbolOf(socket, name);
-		return symbol === undefined ? undefined : (socket[symbol] as number | undefined);
+		const symbol = settingSymbols.get(name) ?? symbolOf(socket, name);
+		if (symbol === undefined) return undefined;
+		settingSymbols.set(name, symbol);
+		return socket[symbol] as number | undefined;
 	};
 	const handle = socket._handle;
 	if (value("kSetNoDelay")) handle?.setNoDelay?.(true);

@@ -129,6 +129,8 @@ export interface BoundSocket {
 	readonly port: number;
 	/** An IPv6 socket that receives IPv4 as well. */
 	readonly both: boolean;
+	/** To a client; UDP. */
+	readonly connected: boolean;
 	/** A TCP socket that accepts MPTCP connections. */
 	readonly mptcp: boolean;
 }

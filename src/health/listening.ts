@@ -28,6 +28,8 @@ export interface LocalSocket {
 	readonly port: number;
 	/** An IPv6 socket that receives IPv4 as well. */
 	readonly both: boolean;
+	/** A UDP socket that its program has connected to a client. */
+	readonly connected: boolean;
 }
 
 export interface Listening extends ServicePlace {
@@ -55,12 +57,17 @@ export function listening(
 			const key = `${place.service} ${place.port}`;
 			const was = before.get(key);
 			const atPort = sockets.filter((one) => one.protocol === place.protocol && one.port === place.port);
-			const listens = atPort.some((socket) => receives(socket, place.address));
+			const listens = atPort.some((socket) => receives(socket, place.address) || serves(socket, place.address));
 			const elsewhere = listens ? [] : [...new Set(atPort.map(({ address }) => address))].sort();
 			const since = was?.listens === listens ? was.since : now;
 			return [key, { ...place, listens, since, ever: listens || (was?.ever ?? false), elsewhere }];
 		}),
 	);
+}
+
+/** Is it connected to a client that may use this service? Packets of that client are led to it. */
+function serves({ address, connected }: LocalSocket, service: string): boolean {
+	return connected && address.includes(":") === service.includes(":");
 }
 
 /** Does a packet to this address reach the socket? */

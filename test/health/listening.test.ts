@@ -23,6 +23,7 @@ const socket = (address: string, more: Partial<LocalSocket> = {}): LocalSocket =
 	address,
 	port: 27015,
 	both: false,
+	connected: false,
 	...more,
 });
 const none: ListeningState = new Map();
@@ -41,6 +42,11 @@ describe("listening", () => {
 		const ipv6 = { ...GAME, address: "2001:db8::10" };
 		expect(listens(ipv6, socket("::"))).toBe(true);
 		expect(listens(ipv6, socket("0.0.0.0"))).toBe(false);
+	});
+
+	test("R32: a UDP server that has connected its only socket to a client serves it, in the family of that client", () => {
+		expect(listens(GAME, socket("10.0.2.11", { connected: true }))).toBe(true);
+		expect(listens(GAME, socket("fd77::1", { connected: true }))).toBe(false);
 	});
 
 	test("R31: a port is named when its socket has gone; one that never had a socket, only where it must have one", () => {

@@ -79,7 +79,7 @@ class Holder {
 }
 
 async function until<T>(look: () => T | Promise<T>): Promise<NonNullable<T>> {
-	const end = Date.now() + 5000;
+	const end = Date.now() + 10_000;
 	for (;;) {
 		const found = await look();
 		if (found) return found as NonNullable<T>;
@@ -102,7 +102,7 @@ async function ask(port: number, address = VIP, hex = "78"): Promise<"answered" 
 	return (await inside(CLIENT, process.execPath, "-e", program)).stdout.trim() as "answered";
 }
 
-describe.skipIf(process.getuid?.() !== 0)("the firewall", () => {
+describe.skipIf(process.getuid?.() !== 0)("the firewall", { timeout: 60_000 }, () => {
 	let folder: string;
 	let echo: ChildProcess;
 	let holder: Holder | undefined;
@@ -293,6 +293,46 @@ services:
 			for (const address of [VIP, OTHER, OTHER, VIP, OWN, OTHER, VIP, VIP])
 				expect(await exchange(address)).toBe(`${address}:7000 hello`);
 			await until(async () => (await peers()) === 1);
+		});
+
+		test("R32: a server that connects its socket to the client keeps receiving, whole datagrams of fragments too; a socket bound to the service address comes first", async () => {
+			const program = `
+				const open = (address) => {
+					const options = { type: "udp4", reuseAddr: true };
+					return require("node:dgram").createSocket(options).bind(7002, address, () => console.log("up"));
+				};
+				const wildcard = open("0.0.0.0");
+				wildcard.on("message", (text, { port, address }) => {
+					const answer = () => wildcard.send("connected " + text);
+					if (!wildcard.isConnected) wildcard.connect(port, address, () => ((wildcard.isConnected = true), answer()));
+					else if (String(text) !== "bind") answer();
+					else {
+						const bound = open("${VIP}");
+						bound.on("listening", answer).on("message", (text, { port, address }) => {
+							if (String(text) === "close") bound.close(() => wildcard.send("connected close"));
+							else bound.send("bound " + text, port, address);
+						});
+					}
+				});`;
+			const connected = spawn("ip", ["netns", "exec", SERVER, process.execPath, "-e", program]);
+			await new Promise((resolve) => connected.stdout!.once("data", resolve));
+			holder = new Holder(folder, [rules("port: [7000, 7002], backends: [b]")]);
+			await holder.says("held");
+			for (const [text, answer] of [
+				["one", "connected one"],
+				["two", "connected two"],
+				["large", `connected ${"large".repeat(800)}`],
+				["bind", "connected bind"],
+				["three", "bound three"],
+				["close", "connected close"],
+				["four", "connected four"],
+			] as const)
+				expect(await exchange(VIP, 7002, text)).toBe(`${VIP}:7002 ${answer}`);
+			expect(await exchange(VIP)).toBe(`${VIP}:7000 hello`);
+			// Straight to the backend it is answered from there, and then from the service again.
+			expect(await exchange(OWN, 7002)).toBe(`${OWN}:7002 connected hello`);
+			expect(await exchange(VIP, 7002)).toBe(`${VIP}:7002 connected hello`);
+			connected.kill();
 		});
 
 		test("R32: a peer expires after idle, is refreshed by replies for idleSent, and survives a replacement of the rules", async () => {

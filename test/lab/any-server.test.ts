@@ -44,7 +44,7 @@ services:
     redirect: { clients: true, term: leased, lease: 60s }
     backends: [b1]
   several: { address: ${SEVERAL}, port: 6990-7010, protocol: udp, backends: [b1] }
-  prefix: { address: ${PREFIX}, port: 7000, protocol: tcp, backends: [b1] }
+  prefix: { address: ${PREFIX}, port: 7000, protocol: [udp, tcp], idle: 10s, backends: [b1] }
   tftp: { address: ${TFTP}, port: any, protocol: udp, backends: [b1] }
   memcached: { address: ${CACHE}, port: 11211, protocol: udp, backends: [b1] }
 `,
@@ -314,6 +314,17 @@ zone:
 			expect(await lab.text("client", ["python3", "-c", TCP_CLIENT, address])).toBe("hello");
 		},
 	);
+
+	test("R32: a prefix of service addresses: an echo server on the wildcard address answers from the address that was asked", async () => {
+		const targets = ["203.0.113.96", "203.0.113.103", "203.0.113.111", ECHO, "203.0.113.103"];
+		expect(
+			await client(
+				eight,
+				100,
+				targets.map((address) => `${address}#7000`),
+			),
+		).toBe(5);
+	});
 
 	test("R29 R32: a clean end leaves no table of it", async () => {
 		expect((await traces(lab, "b1")).join()).toContain("shunt_b1_reply_port");

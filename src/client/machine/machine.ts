@@ -6,17 +6,20 @@
 // Owns: every decision of the client. Must never: touch a socket, a clock or a source of random numbers. Time and
 // random numbers come in with each event; what is to be done goes out as effects, in order.
 
-import type { Endpoint, Header } from "../../wire/index.js";
+import { type Endpoint, type Header, sameEndpoint } from "../../wire/index.js";
 import { ServiceCache } from "../cache.js";
 import type { Counters, Effect, MachineEvent, Route, Turn } from "./events.js";
+import { onPathReply } from "./path.js";
 import { onRedirect } from "./redirect.js";
 import { completeSettings, type Settings } from "./settings.js";
 import { onProbeAck, onRefusal, onReply, onRevoke, onSuspicion } from "./signals.js";
-import { AT_GATEWAY, FlowState, NO_QUERY, NO_TRIAL, type StateName, Step } from "./state.js";
+import { AT_GATEWAY, type Bound, FlowState, NO_QUERY, NO_TRIAL, type StateName, Step } from "./state.js";
 import { advance, nextDue, onDatagram } from "./time.js";
 
 /** How soon a held datagram is routed again while another flow's query is open. */
 const RECHECK_MS = 20;
+
+const NO_EFFECTS: readonly Effect[] = [];
 
 type Handlers = {
 	readonly [T in MachineEvent["type"]]: (step: Step, event: Extract<MachineEvent, { type: T }>) => void;
@@ -58,6 +61,12 @@ export class Machine {
 		const flow = this.#flow;
 		const { mode } = flow.settings;
 		if (mode === "off") return { go: "send", to: flow.service, effects: [] };
+		const quiet = this.#quietPath(turn.now);
+		if (quiet?.used) {
+			if (quiet.unansweredSince === undefined) flow.path = { ...quiet, unansweredSince: turn.now };
+			flow.counters.toTarget++;
+			return { go: "send", to: quiet.binding.target, effects: NO_EFFECTS };
+		}
 		const effects = this.dispatch(turn, { type: "datagram" });
 		if (flow.path.state !== "gateway") {
 			flow.counters.toTarget++;
@@ -88,8 +97,25 @@ export class Machine {
 		return this.dispatch(turn, { type: "control", header, from });
 	}
 
-	reply(turn: Turn, from: Endpoint): Effect[] {
+	reply(turn: Turn, from: Endpoint): readonly Effect[] {
+		const quiet = this.#quietPath(turn.now);
+		if (quiet !== undefined && sameEndpoint(quiet.binding.target, from)) {
+			onPathReply(this.#flow, quiet);
+			return NO_EFFECTS;
+		}
 		return this.dispatch(turn, { type: "reply", from });
+	}
+
+	/** The bound path, if an event that concerns only it changes nothing else: as a rule. It saves most of what an
+	 * exchange costs. */
+	#quietPath(now: number): Bound | undefined {
+		const flow = this.#flow;
+		const { path, query, trial, cache } = flow;
+		if (path.state !== "bound" || query.state !== "none" || trial.state !== "none") return undefined;
+		if (cache.barred.size > 0 || now < flow.lastNow || now >= nextDue(flow)) return undefined;
+		cache.adjustClock(now);
+		flow.lastNow = now;
+		return path;
 	}
 
 	refused(turn: Turn, at: Endpoint): Effect[] {

@@ -2,7 +2,7 @@
 
 import { type Endpoint, sameEndpoint } from "../../wire/index.js";
 import type { Binding } from "../cache.js";
-import { AT_GATEWAY, type Bound, NO_TRIAL, type Step, type Watched } from "./state.js";
+import { AT_GATEWAY, type Bound, type FlowState, NO_TRIAL, type Step, type Watched } from "./state.js";
 
 const MAX_SILENCE_FACTOR = 32;
 
@@ -50,19 +50,19 @@ export function renew(step: Step, path: Bound | Watched, granted: Binding): void
 }
 
 /** bound, watched → bound: the target has replied. */
-export function onPathReply(step: Step, path: Bound | Watched): void {
-	confirmAlive(step, path, 1);
+export function onPathReply(flow: FlowState, path: Bound | Watched): void {
+	confirmAlive(flow, path, 1);
 }
 
 /** bound, watched → bound: the target has answered a probe. */
 export function onPathProbeAck(step: Step, path: Bound | Watched): void {
 	const { state, silenceFactor } = path;
-	confirmAlive(step, path, state === "watched" ? Math.min(silenceFactor * 2, MAX_SILENCE_FACTOR) : silenceFactor);
+	confirmAlive(step.flow, path, state === "watched" ? Math.min(silenceFactor * 2, MAX_SILENCE_FACTOR) : silenceFactor);
 }
 
-function confirmAlive(step: Step, { binding, renewAt, used }: Bound | Watched, silenceFactor: number): void {
-	step.flow.path = { state: "bound", binding, renewAt, used, unansweredSince: undefined, silenceFactor };
-	if (binding.term !== "once") step.flow.cache.verified = true;
+function confirmAlive(flow: FlowState, { binding, renewAt, used }: Bound | Watched, silenceFactor: number): void {
+	flow.path = { state: "bound", binding, renewAt, used, unansweredSince: undefined, silenceFactor };
+	if (binding.term !== "once") flow.cache.verified = true;
 }
 
 /** The gateway has not answered. The binding holds until it ends; the next attempt to renew it is half way there. */

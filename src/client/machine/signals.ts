@@ -67,7 +67,7 @@ export function onRevoke(step: Step, header: Header, from: Endpoint): void {
 export function onReply(step: Step, from: Endpoint): void {
 	const { path, trial } = step.flow;
 	if (trial.state !== "none" && trial.replayed && sameEndpoint(trial.binding.target, from)) bind(step, trial.binding);
-	else if (path.state !== "gateway" && sameEndpoint(path.binding.target, from)) onPathReply(step, path);
+	else if (path.state !== "gateway" && sameEndpoint(path.binding.target, from)) onPathReply(step.flow, path);
 }
 
 /** probing → none; bound, watched → gateway; or, at the control port, the query → none. */
