@@ -85,6 +85,8 @@ const NOTHING: MptcpPolicy = { portFor: () => undefined, own: [] };
 
 export class MptcpConnections {
 	readonly #connections = new Map<number, Connection>();
+	/** Tokens of connections that the kernel takes no command for. */
+	readonly #refused = new Set<number>();
 	#policy = NOTHING;
 	#joined = 0;
 	#bytesReceived = 0;
@@ -117,6 +119,7 @@ export class MptcpConnections {
 				return connection === undefined && this.#serves(local) ? this.#add(token, local, remote, now) : [];
 			case "closed":
 				this.#connections.delete(token);
+				this.#refused.delete(token);
 				return [];
 			case "subflow-established":
 				return connection === undefined ? [] : this.#joinedBy(connection, local, remote);
@@ -132,14 +135,12 @@ export class MptcpConnections {
 		for (const { token, local, remote } of firsts) {
 			// Its announcement, made before the daemon's restart, is known by its subflow.
 			const before = subflows.find((one) => one.token === token && this.#own(one.local.address) !== undefined);
-			if (!this.#connections.has(token)) commands.push(...this.#add(token, local, remote, now, before));
+			if (!this.#connections.has(token) && !this.#refused.has(token))
+				commands.push(...this.#add(token, local, remote, now, before));
 		}
-		const listed = new Map<number, Set<string>>();
 		for (const { token, local, remote, bytesReceived, bytesSent } of subflows) {
 			const connection = this.#connections.get(token);
 			if (connection === undefined) continue;
-			const keys = listed.get(token) ?? new Set();
-			listed.set(token, keys.add(keyOf(local, remote)));
 			commands.push(...this.#joinedBy(connection, local, remote));
 			const direct = connection.direct.get(keyOf(local, remote));
 			if (direct === undefined) continue;
@@ -156,15 +157,17 @@ export class MptcpConnections {
 	forget(subflows: readonly MptcpSubflow[], before: ReadonlySet<number>): void {
 		const tokens = new Set(subflows.map(({ token }) => token));
 		for (const token of before) if (!tokens.has(token)) this.#connections.delete(token);
+		for (const token of this.#refused) if (!tokens.has(token)) this.#refused.delete(token);
 	}
 
 	tokens(): ReadonlySet<number> {
 		return new Set(this.#connections.keys());
 	}
 
-	/** The kernel refused a command for it: it has closed, or another path manager has it. */
-	drop(token: number): void {
+	/** The kernel refused an announcement to it: it has closed, or began while the kernel itself was the path manager. */
+	refuse(token: number): void {
 		this.#connections.delete(token);
+		this.#refused.add(token);
 	}
 
 	totals(): MptcpTotals {

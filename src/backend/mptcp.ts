@@ -66,7 +66,7 @@ interface Place {
 }
 
 export class MptcpRedirector {
-	readonly #connections = new MptcpConnections();
+	#connections = new MptcpConnections();
 	readonly #shares = new OwnShares();
 	readonly #sysctls: Sysctls;
 	readonly #sources: () => MptcpSources;
@@ -106,6 +106,7 @@ export class MptcpRedirector {
 		this.#timer = undefined;
 		this.#manager?.close();
 		this.#manager = undefined;
+		this.#connections = new MptcpConnections();
 		this.#advice = [];
 		this.#sysctls.restore([...MANAGERS.map(({ name }) => name), JOIN_FIRST_ADDRESS]);
 	}
@@ -196,7 +197,7 @@ export class MptcpRedirector {
 				// It has closed meanwhile, or began before this daemon became the path manager.
 				if ((error as NodeJS.ErrnoException).code !== "EINVAL")
 					this.#warnOnce(`MPTCP: ${command.do} was refused: ${(error as Error).message}`);
-				else if (command.do === "announce") this.#connections.drop(token);
+				else if (command.do === "announce") this.#connections.refuse(token);
 			}
 		}
 	}

@@ -151,6 +151,16 @@ test("R35: the list of subflows counts bytes of the direct ones, and finds what 
 	expect(connections.configure({ portFor, own: none }, 0)).toContainEqual({ do: "withdraw", token: 1, id: 200 });
 });
 
+test("R35: a connection that the kernel takes no announcement for is asked once", () => {
+	const connections = made();
+	expect(connections.list([listed(1, VIP, CLIENT, 0)], 0)).toHaveLength(1);
+	connections.refuse(1);
+	expect(connections.list([listed(1, VIP, CLIENT, 0)], 0)).toEqual([]);
+	// Its token may be another connection's later.
+	connections.event(event("closed", 1, VIP), 0);
+	expect(connections.event(event("established", 1, VIP), 0)).toHaveLength(1);
+});
+
 test("R35: after events were lost, connections that are listed no more are forgotten, and newer ones are not", () => {
 	const connections = direct();
 	const before = connections.tokens();

@@ -102,7 +102,7 @@ async function ask(port: number, address = VIP, hex = "78"): Promise<"answered" 
 	return (await inside(CLIENT, process.execPath, "-e", program)).stdout.trim() as "answered";
 }
 
-describe.skipIf(process.getuid?.() !== 0)("the firewall", () => {
+describe.skipIf(process.getuid?.() !== 0)("the firewall", { timeout: 60_000 }, () => {
 	let folder: string;
 	let echo: ChildProcess;
 	let holder: Holder | undefined;
