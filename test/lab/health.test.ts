@@ -34,6 +34,9 @@ const CLIENT_PROGRAM = join(import.meta.dirname, "client-program.mjs");
 const ALL = ["b1", "b2", "b3"] as const;
 type Backend = (typeof ALL)[number];
 
+/** One in each of three networks besides the client's own. */
+const NETWORKS = ["192.0.2.7", "198.18.9.7", "198.19.5.7"] as const;
+
 describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 	let lab: Lab;
 	let cluster: Cluster;
@@ -44,6 +47,10 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 		for (const backend of ALL) {
 			await host.run("router", ["sysctl", "-q", "-w", `net.ipv6.conf.${backend}.keep_addr_on_down=1`]);
 			await host.run(backend, ["sysctl", "-q", "-w", "net.ipv6.conf.eth0.keep_addr_on_down=1"]);
+		}
+		for (const address of NETWORKS) {
+			await host.run("client", ["ip", "address", "add", `${address}/32`, "dev", "eth0"]);
+			await host.run("router", ["ip", "route", "add", `${address}/32`, "via", addresses.client.ipv4[0]]);
 		}
 	};
 	const config = labConfig(["\nservices:\n", `\nservices:${PROBED_SERVICE}${REPORTED_SERVICE}`]);
@@ -291,7 +298,7 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 		return redirectedToB2(from, fromPort + 1);
 	};
 
-	test("R31: clients of one network report a backend that they cannot reach, as no other evidence shows: the report is shown, and is not enough", async () => {
+	test("R31: clients of three networks report a backend that they cannot reach, as no other evidence shows: others get another one; one network's reports are not enough", async () => {
 		await allServe();
 		const target = async () => {
 			const { services } = await cluster.status("gateway");
@@ -302,7 +309,8 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 			return checks.find(({ backend, check }) => backend === "b2" && check === "reports");
 		};
 		/** The direct path alone: what the gateway sends to b2 arrives. */
-		const cut = () => routerRule(`ip saddr 198.51.100.0/24 ip daddr ${addresses.b2.ipv4} drop`);
+		const cut = () =>
+			routerRule(`ip saddr { 198.51.100.0/24, ${NETWORKS.join(", ")} } ip daddr ${addresses.b2.ipv4} drop`);
 
 		const oneNetwork = await Promise.all(addresses.client.ipv4.slice(0, 3).map(redirectedToB2));
 		await cut();
@@ -315,6 +323,25 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 		expect((await target()).share).toBeGreaterThan(0);
 		await noRule();
 		await Promise.all(oneNetwork.map((one) => one.stop()));
+
+		// Long enough to be seen on a slow machine.
+		await cluster.change("slowStart: 0ms }", "slowStart: 0ms, hold: 4s }");
+		const threeNetworks = await Promise.all(NETWORKS.map(redirectedToB2));
+		await cut();
+		const out = await until("no rows for b2", async () => {
+			const now = await target();
+			return now.health === "unhealthy" && now.share === 0 && now;
+		});
+		expect(out.healthReason).toMatch(
+			/^b2: 3 client networks report that reported does not answer there, since \d\d:\d\d:\d\d$/,
+		);
+		expect(events("health").at(-1)).toMatchObject({ backend: "b2", health: "unhealthy", sessions: "move" });
+		expect((await healthOf("b2"))?.health, "the backend itself").toBe("healthy");
+		await noRule();
+		await until("b2 to be tried again", async () => (await target()).share > 0, 10_000);
+		await cluster.change("slowStart: 0ms, hold: 4s }", "slowStart: 0ms }");
+		expect((await reports())?.health).toBe("healthy");
+		await Promise.all(threeNetworks.map((one) => one.stop()));
 	});
 
 	test("R31: a router says that it lets nothing through to a backend: others serve well before its silence is found", async () => {
