@@ -11,6 +11,7 @@
 #include "addon/sessions.h"
 #include "addon/table_publication.h"
 #include "addon/table_set.h"
+#include "engine/failure_reports.h"
 #include "kernel/sent_filter.h"
 #include "linux/clock.h"
 #include "user/fragment_sender.h"
@@ -217,6 +218,23 @@ public:
 		return result;
 	}
 
+	Napi::Value failure_reports(const Napi::CallbackInfo &info)
+	{
+		std::vector<FailureReport> reports = take_failure_reports(engine_->sessions());
+		Napi::Array list = Napi::Array::New(info.Env(), reports.size());
+
+		for (u32 i = 0; i < reports.size(); i++) {
+			Napi::Object one = Napi::Object::New(info.Env());
+
+			one.Set("service", reports[i].service);
+			one.Set("address", Napi::Buffer<u8>::Copy(info.Env(), reports[i].address.b, 16));
+			one.Set("port", reports[i].port);
+			one.Set("networks", Napi::BigInt::New(info.Env(), (uint64_t)reports[i].networks));
+			list.Set(i, one);
+		}
+		return list;
+	}
+
 	Napi::Value explain(const Napi::CallbackInfo &info)
 	{
 		sh_flow flow = {};
@@ -318,6 +336,7 @@ Napi::Function engine_class(Napi::Env env)
 				      E::InstanceMethod("sessionTable", &E::session_table),
 				      E::InstanceMethod("sessions", &E::sessions),
 				      E::InstanceMethod("removeSessions", &E::remove_sessions),
+				      E::InstanceMethod("failureReports", &E::failure_reports),
 				      E::InstanceMethod("explain", &E::explain),
 				      E::InstanceMethod("retiredTables", &E::retired_tables),
 				      E::InstanceMethod("kernel", &E::kernel),

@@ -23,6 +23,7 @@ Napi::Value throw_failure(Napi::Env env, const Status &status);
 // host.cc adds them to its own.
 Napi::Function link_counters_class(Napi::Env env);                  // host_link.cc
 Napi::Function queue_counters_class(Napi::Env env);                 // host_link.cc
+Napi::Function icmp_errors_class(Napi::Env env);                    // host_icmp.cc
 Napi::Value tcp_sessions_binding(const Napi::CallbackInfo &info);   // host_tcp.cc
 Napi::Value mptcp_subflows_binding(const Napi::CallbackInfo &info); // host_mptcp.cc
 Napi::Function mptcp_path_manager_class(Napi::Env env);             // host_mptcp.cc

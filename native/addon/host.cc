@@ -2,7 +2,8 @@
 //
 // host.cc - the binding of native/linux: interfaces, routes, neighbours, offloads, tun devices.
 //
-// Owns: the translation; counters are in host_link.cc, TCP sessions in host_tcp.cc. Numbers are the kernel's
+// Owns: the translation; counters are in host_link.cc, TCP sessions in host_tcp.cc, ICMP errors in
+// host_icmp.cc. Numbers are the kernel's
 // (IFF_*, RTN_*, NUD_*, RT_SCOPE_*).
 // Must never: decide anything.
 #include <cerrno>
@@ -249,6 +250,7 @@ Napi::Object host(Napi::Env env)
 	result.Set("MptcpPathManager", mptcp_path_manager_class(env));
 	result.Set("LinkCounters", link_counters_class(env));
 	result.Set("QueueCounters", queue_counters_class(env));
+	result.Set("IcmpErrors", icmp_errors_class(env));
 	return result;
 }
 

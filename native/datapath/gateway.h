@@ -22,6 +22,7 @@
 #include "datapath/lookup/fragment.h"
 #include "datapath/parse/parse.h"
 #include "datapath/refuse.h"
+#include "datapath/signal/failure_report.h"
 #include "datapath/signal/read.h"
 #include "datapath/signal/reply.h"
 #include "datapath/work.h"
@@ -51,6 +52,8 @@ SH_INLINE u8 sh_gateway_signal(const struct sh_env *env, struct sh_frame *frame,
 	reason = (u8)sh_signal_check(&work->env_copy, work, service);
 	if (reason != SH_CONTINUE)
 		return reason;
+	if (work->signal.kind == SH_SIGNAL_FAILURE)
+		sh_report_failure(&work->env_copy, work, service->id);
 	assigned = work->assigned;
 	if (!work->decided)
 		assigned = sh_assign_target(env, &work->env_copy, &work->choice, service, flow, &work->key,

@@ -19,6 +19,7 @@
  *   sh_limit_at(env, i), sh_pending_redirect_at(env, i)
  *                                 the limits of answers, i below SH_LIMIT_CELLS, and what is to be told, i below
  *                                 SH_PENDING_REDIRECTS; NULL where there are none
+ *   sh_failure_report_at(env, i)  what clients report of targets, i below SH_FAILURE_REPORTS; NULL where nothing is noted
  *   sh_scratch(env)               SH_SCRATCH_BYTES of memory of this processor's own, zero at first, for one packet's time: BPF
  *                                 has 512 bytes of stack, for a whole chain of calls
  *   sh_cached_tag_at(env, i)        this processor's own, of SH_CACHED_TAGS; NULL where none are kept

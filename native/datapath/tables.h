@@ -25,6 +25,8 @@
 #define SH_LIMIT_OVERSIZE (SH_LIMITS + 1) /* the cell of datagrams that are fragmented (oversize.h) */
 #define SH_LIMIT_CELLS (SH_LIMITS + 2)
 #define SH_PENDING_REDIRECTS 16384 /* pending redirects of a backend (signal/pending_redirect.h) */
+#define SH_FAILURE_REPORTS \
+	1024 /* targets that clients report at the same time (signal/failure_report.h); a power of 2 */
 
 #define SH_SCRATCH_BYTES 832 /* what a packet on its way keeps outside the stack (platform.h) */
 
@@ -54,6 +56,18 @@ struct sh_pending_redirect {
 	u32 reserved2[5];
 };
 SH_STATIC_ASSERT(sizeof(struct sh_pending_redirect) == 64, "one cache line");
+
+/* Which networks' clients have reported that a service does not answer at a target (signal/failure_report.h). Direct-mapped by
+ * a hash of the three fields that say where; the control plane reads and clears it (engine/failure_reports.h). */
+struct sh_failure_report {
+	u64 check;    /* that hash; 0: free */
+	u64 networks; /* one bit each, by a keyed hash */
+	struct sh_addr address;
+	u16 service; /* its id */
+	be16 port;
+	u32 reserved[7];
+};
+SH_STATIC_ASSERT(sizeof(struct sh_failure_report) == 64, "one cache line");
 
 /* sh_own.kind, or-ed */
 enum {

@@ -28,7 +28,8 @@ public:
 	// memory is present before the first packet: a huge page's first touch takes milliseconds, and packets would be lost.
 	bool allocate(u64 records4, u64 records6, u64 fragments, bool touch = false);
 	// Tables that exist already, in BPF maps. Takes the mappings over.
-	void adopt(Mapping memory4, Mapping memory6, Mapping fragments, const SessionGeometry &geometry);
+	void adopt(Mapping memory4, Mapping memory6, Mapping fragments, Mapping failures,
+	           const SessionGeometry &geometry);
 	// What allocate() makes for these capacities.
 	static SessionGeometry geometry_for(u64 records4, u64 records6, u64 fragments);
 	void clear(); // only while no worker runs
@@ -40,6 +41,8 @@ public:
 	// Limits and pending signals of answers to clients; NULL if the kernel's engine has them.
 	u32 *limits() const { return limits_; }
 	sh_pending_redirect *told() const { return told_; }
+	// SH_FAILURE_REPORTS of them.
+	sh_failure_report *failures() const { return failures_; }
 	// Buckets of both families on one scale: IPv4 first.
 	u64 buckets() const { return (u64)geometry_.buckets4 + geometry_.buckets6; }
 	u64 slots4() const { return (u64)geometry_.buckets4 * SH_SLOTS4; }
@@ -61,13 +64,14 @@ public:
 	}
 
 private:
-	Mapping memory_, memory6_, memory_fragments_; // one for all, or one each
+	Mapping memory_, memory6_, memory_fragments_, memory_failures_; // one for all, or one each
 	SessionGeometry geometry_;
 	sh_bucket4 *bucket4_ = nullptr;
 	sh_bucket6 *bucket6_ = nullptr;
 	sh_fragment *fragments_ = nullptr;
 	u32 *limits_ = nullptr;
 	sh_pending_redirect *told_ = nullptr;
+	sh_failure_report *failures_ = nullptr;
 };
 
 // Copies every session of `from` that `to` does not have. Packets may use both meanwhile. `tables` are those by which `to`

@@ -16,7 +16,8 @@
 namespace shunt
 {
 
-const char *const KernelMemory::names_[MAPS] = {"sh_sessions4", "sh_sessions6", "sh_fragments", "sh_counters"};
+const char *const KernelMemory::names_[MAPS] = {"sh_sessions4", "sh_sessions6", "sh_fragments", "sh_counters",
+                                                "sh_failures"};
 
 static std::string pin_of(const std::string &pins, const char *name)
 {
@@ -33,7 +34,8 @@ u32 possible_processors()
 bool KernelMemory::measure()
 {
 	u32 entries[MAPS], bytes[MAPS];
-	const u32 expected[MAPS] = {sizeof(sh_bucket4), sizeof(sh_bucket6), sizeof(sh_fragment), sizeof(sh_counter)};
+	const u32 expected[MAPS] = {sizeof(sh_bucket4), sizeof(sh_bucket6), sizeof(sh_fragment), sizeof(sh_counter),
+	                            sizeof(sh_failure_report)};
 
 	for (int i = 0; i < MAPS; i++)
 		if (!maps_[i].is_open() || !map_bytes(maps_[i].get(), &entries[i], &bytes[i]) ||
@@ -42,7 +44,7 @@ bool KernelMemory::measure()
 	for (int i = 0; i < 3; i++)
 		if (entries[i] & (entries[i] - 1))
 			return false;
-	if (entries[3] % possible_processors())
+	if (entries[3] % possible_processors() || entries[4] != SH_FAILURE_REPORTS)
 		return false;
 	geometry_ = SessionGeometry{entries[0], entries[1], entries[2]};
 	counters_ = entries[3] / possible_processors();
@@ -63,7 +65,7 @@ bool KernelMemory::adopt(const std::string &pins)
 Status KernelMemory::prepare(Object *object, const SessionGeometry &geometry, u32 targets) const
 {
 	const u64 entries[MAPS] = {geometry.buckets4, geometry.buckets6, geometry.fragments,
-	                           (u64)SH_COUNTERS(std::max(targets, 1u)) * possible_processors()};
+	                           (u64)SH_COUNTERS(std::max(targets, 1u)) * possible_processors(), SH_FAILURE_REPORTS};
 
 	for (int i = 0; i < MAPS; i++) {
 		Status status =
@@ -117,7 +119,7 @@ Status KernelMemory::map(Sessions *sessions, Statistics *statistics) const
 	for (int i = 0; i < MAPS; i++)
 		if (!maps[i].map(maps_[i].get(), map_bytes(maps_[i].get())))
 			return Status::system(std::string("the BPF map ") + names_[i] + " cannot be mapped", errno);
-	sessions->adopt(std::move(maps[0]), std::move(maps[1]), std::move(maps[2]), geometry_);
+	sessions->adopt(std::move(maps[0]), std::move(maps[1]), std::move(maps[2]), std::move(maps[4]), geometry_);
 	statistics->adopt(std::move(maps[3]), possible_processors(), 2 * counters_);
 	return {};
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kernel_memory.h - the state that outlives a daemon: session table, fragment table and counters, in BPF maps.
+// kernel_memory.h - the state that outlives a daemon: session table, fragment table, counters and clients' failure
+// reports, in BPF maps.
 //
-// Owns: these four maps, their pins, and the mappings through which the control plane walks them.
+// Owns: these five maps, their pins, and the mappings through which the control plane walks them.
 // Must never: adopt maps of another layout. The pins carry the layout's number, so another version finds none.
 #ifndef SHUNT_KERNEL_KERNEL_MEMORY_H
 #define SHUNT_KERNEL_KERNEL_MEMORY_H
@@ -42,7 +43,7 @@ public:
 private:
 	bool measure(); // false: a map is missing, or of another layout
 
-	enum { MAPS = 4 };
+	enum { MAPS = 5 };
 	static const char *const names_[MAPS];
 	Descriptor maps_[MAPS];
 	SessionGeometry geometry_;

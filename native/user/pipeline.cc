@@ -17,6 +17,7 @@ Pipeline::Pipeline(const Sessions &sessions, u64 *statistics) : statistics_(stat
 	env_.fragments = sessions.fragments();
 	env_.limits = sessions.limits();
 	env_.told = sessions.told();
+	env_.failures = sessions.failures();
 	env_.served = is_served;
 	env_.scratch = scratch_;
 	env_.kept = &kept_;

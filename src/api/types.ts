@@ -373,8 +373,9 @@ export interface HealthCheck {
 	backend: string;
 	/** null: the backend as a whole. */
 	service: string | null;
-	/** load: its load reports; port: its daemon's word about the service's socket; else the type of a probe. */
-	check: "load" | "port" | "tcp" | "udp" | "dns" | "http" | "https";
+	/** load: its load reports; port: its daemon's word about the service's socket; reports: what redirected clients
+	 * report; else the type of a probe. */
+	check: "load" | "port" | "reports" | "tcp" | "udp" | "dns" | "http" | "https";
 	/** The backend's address, or the service's port there. */
 	subject: string;
 	health: Health;

@@ -74,6 +74,8 @@ export class BackendRole implements Role {
 	#loadMeter: LoadMeter | undefined;
 	#reporter: Reporter | undefined;
 	#ports: PortWatch | undefined;
+	/** The operator's overrides, as gateways were told of them last. */
+	#overrideTold = "";
 	#mptcp: MptcpRedirector | undefined;
 
 	constructor(
@@ -164,7 +166,13 @@ export class BackendRole implements Role {
 		return this.#nextHops.resolve(active ? [] : [...new Set(others)].sort(), changed);
 	}
 
-	published(): void {}
+	/** What is ordered here at run time is told at once. */
+	published(): void {
+		const override = JSON.stringify(this.#member?.ownOverride() ?? null);
+		if (override === this.#overrideTold) return;
+		this.#overrideTold = override;
+		void this.#reporter?.update();
+	}
 
 	start(): void {
 		const member = this.#member!;

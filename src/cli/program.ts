@@ -164,7 +164,7 @@ function queryCommands(program: Command): void {
 		program.command("health").summary("show what a gateway observes of its backends, and the probes of services"),
 	)
 		.description(
-			"Shows every check of every backend: its load reports, its daemon's word about each service's socket, and probes, with the reason. On a backend: services at whose ports nothing listens.",
+			"Shows every check of every backend: its load reports, its daemon's word about each service's socket, probes and clients' failure reports, with the reason. On a backend: services at whose ports nothing listens.",
 		)
 		.option("-w, --watch [seconds]", "repeat at this interval (default: 1)", seconds(0.1, 86_400))
 		.action(async (options) => (await import("./health.js")).health(options));

@@ -92,7 +92,7 @@ export function build(
 			cpu: load.cpu,
 			link: load.link,
 		},
-		health: { rise: health.rise, fall: health.fall, holdMs: ms(health.hold) },
+		health: { rise: health.rise, fall: health.fall, holdMs: ms(health.hold), reports: health.reports },
 		engine: {
 			mode: engine.mode,
 			workers: engine.workers,

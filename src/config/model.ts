@@ -216,6 +216,8 @@ export interface HealthThresholds {
 	readonly fall: number;
 	/** The shortest time for which it stays unhealthy. */
 	readonly holdMs: number;
+	/** Networks whose clients must report that a service does not answer at a backend; 0: their reports have no effect. */
+	readonly reports: number;
 }
 
 export interface Config {

@@ -2,10 +2,15 @@
 //
 // Owns: their shape, defaults and documentation. Must never: compare fields; that is build.ts.
 
-import { choice, duration, map, port, share, text, whole } from "./field-types.js";
+import { choice, duration, map, mustBe, port, share, text, whole } from "./field-types.js";
 
 const bound = () => choice(["auto", "require", "ignore"]);
 const fail = () => choice(["open", "refuse"]);
+/** One network is never enough. */
+const reports = () => {
+	const rule = "0, or a whole number from 2 to 32";
+	return whole(0, 32).refine((value) => value !== 1, { error: mustBe(rule) });
+};
 const slowStart = () => duration(0, 600_000, "from 0ms to 10m");
 
 const anyText = (what: string) => text(what, (value) => (value === "" ? `empty; must be ${what}` : undefined));
@@ -50,6 +55,11 @@ export const healthSchema = map({
 		.default("auto")
 		.describe(
 			"What a backend's daemon says of a service's port there. auto: if no socket has it any more, the backend is unhealthy for the service. require: also if no socket ever had it. ignore: nothing follows.",
+		),
+	reports: reports()
+		.default(3)
+		.describe(
+			"From so many networks (/24 of IPv4, /48 of IPv6) redirected clients must report within 5 s that a service does not answer at a backend; then it is unhealthy there. 0: reports have no effect.",
 		),
 	slowStart: slowStart()
 		.default("10s")

@@ -166,6 +166,25 @@ export interface MptcpPathManager {
 	close(): void;
 }
 
+/** An error "destination unreachable" about a UDP datagram. Addresses are 16 bytes. */
+export interface IcmpError {
+	/** The router or host that sent it. */
+	readonly reporter: Buffer;
+	/** Of type 3 (ICMP) or 1 (ICMPv6), as the quoted addresses are of either family. */
+	readonly code: number;
+	/** Of the quoted datagram. */
+	readonly source: Buffer;
+	readonly destination: Buffer;
+	readonly destinationPort: number;
+}
+
+/** Raw sockets, which receive a copy of each such error. */
+export interface IcmpErrors {
+	/** Those since the last call, each different quote once; at most a bounded number. Any host can have sent them. */
+	read(): IcmpError[];
+	close(): void;
+}
+
 export interface Host {
 	link(nameOrIndex: string | number): HostLink;
 	/** Throws ENETUNREACH, EHOSTUNREACH, EACCES or EINVAL where there is no way. */
@@ -201,6 +220,8 @@ export interface Host {
 		onEvents: (events: readonly MptcpEvent[], lost: boolean, error: Error | null) => void,
 	) => MptcpPathManager;
 	readonly QueueCounters: new (interfaceName: string) => QueueCounters;
+	/** Throws EPERM without CAP_NET_RAW. */
+	readonly IcmpErrors: new () => IcmpErrors;
 	/** `speedBps` other than 0 replaces what the driver says. */
 	readonly LinkCounters: new (
 		interfaceName: string,

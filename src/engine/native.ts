@@ -33,6 +33,17 @@ export interface KernelState {
 	readonly unsent: string;
 }
 
+/** Clients' verified failure reports about one target. */
+export interface FailureReport {
+	/** Its id. */
+	readonly service: number;
+	/** The target's address and port, as clients were redirected to them. */
+	readonly address: Buffer;
+	readonly port: number;
+	/** A bit for each network that a report came from, of 64 by a keyed hash. */
+	readonly networks: bigint;
+}
+
 interface EngineBinding {
 	publish(tables: TableSet): string[];
 	publishPacked(tables: TableSet, packed: PackedTables): Promise<string[]>;
@@ -44,6 +55,7 @@ interface EngineBinding {
 	sessionTable(): SessionTable;
 	sessions(filter: SessionFilter & { limit?: number; from?: number }): { rows: SessionRow[]; next: number };
 	removeSessions(filter: SessionFilter & { from?: number; buckets?: number }): RemoveResult;
+	failureReports(): FailureReport[];
 	explain(flow: FlowKey): Explanation;
 	retiredTables(): number;
 	kernel(): KernelState | undefined;
@@ -111,6 +123,11 @@ export class NativeEngine {
 	 * may have millions, and the event loop wants its turn. */
 	removeSessions(filter: SessionFilter & { from?: number; buckets?: number }): RemoveResult {
 		return attempt("removing sessions", () => this.#engine.removeSessions(filter));
+	}
+
+	/** What clients have reported since the last call. */
+	failureReports(): FailureReport[] {
+		return this.#engine.failureReports();
 	}
 
 	/** What would happen to a flow's next packet, by the packet program's own look-ups; changes nothing. */

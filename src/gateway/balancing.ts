@@ -4,7 +4,7 @@
  *   collector → redirection database → reports ┐
  *   sweep → this gateway's own sessions        ├→ policy/balance.ts → loads, factors, shares, down → tables
  *   collector → which addresses answer         ┘
- *   collector → evidence → health-monitor.ts → tables
+ *   collector, path errors, probes, clients' reports → evidence → health-monitor.ts → tables
  *
  * Owns: the state that the next step starts from, and when tables must follow it.
  * Must never: weigh anything; what follows from reports is policy's.
@@ -12,6 +12,7 @@
 import type { Config } from "../config/index.js";
 import { poolsOf, readLoads, type Shares, type Store, type Target, targetLoads } from "../database/index.js";
 import type { HealthState, TargetHealth } from "../health/index.js";
+import { routeTo } from "../host/routes.js";
 import type { LoadReport } from "../load/index.js";
 import { type Drift, DriftEvents } from "../member/drift.js";
 import type { BackendView, Check, MemberEvent, MemberView } from "../member/role.js";
@@ -30,7 +31,9 @@ import {
 import { Collector, type CollectorOptions } from "./collector.js";
 import { DriftMonitor } from "./drift.js";
 import { HealthMonitor } from "./health-monitor.js";
+import { PathErrors } from "./path-errors.js";
 import { Prober } from "./probe/prober.js";
+import { ReportReader } from "./report-reader.js";
 
 /** Between two steps, however short the passes of the sweep are: a step that moves loads publishes whole tables. */
 const MIN_INTERVAL_MS = 100;
@@ -43,6 +46,8 @@ export class Balancing implements BackendView {
 	readonly #collector: Collector;
 	readonly #health: HealthMonitor;
 	readonly #prober: Prober;
+	readonly #pathErrors: PathErrors;
+	readonly #clientReports: ReportReader;
 	readonly #emit: (event: MemberEvent) => void;
 	readonly #warn: (problem: string) => void;
 	readonly #drift = new DriftMonitor();
@@ -88,6 +93,13 @@ export class Balancing implements BackendView {
 			onResult: ({ subject }, result, at) => this.#health.observeProbe(subject, result, at),
 			warn: this.#warn,
 		});
+		this.#pathErrors = new PathErrors({
+			ports: () => ({ tunnel: member.config.cluster.tunnelPort, load: member.config.load.port }),
+			sourceTo: (destination) => routeTo(destination)?.source,
+			onError: (address, why) => this.#collector.doubt(address, why),
+			warn: this.#warn,
+		});
+		this.#clientReports = new ReportReader({ member, onReports: this.#health.observeReports.bind(this.#health) });
 	}
 
 	/** The step before the first tables: what is configured of uplinks counts before any report. */
@@ -98,6 +110,8 @@ export class Balancing implements BackendView {
 	/** Begins to query backends. */
 	start(): void {
 		this.#collector.start();
+		this.#pathErrors.start();
+		this.#clientReports.start();
 		this.#prober.set(this.#health.probePlaces(this.#member.config));
 	}
 
@@ -117,6 +131,8 @@ export class Balancing implements BackendView {
 		this.#closed = true;
 		this.#health.close();
 		this.#prober.close();
+		this.#pathErrors.close();
+		this.#clientReports.close();
 		return this.#collector.close();
 	}
 

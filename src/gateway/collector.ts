@@ -53,6 +53,8 @@ interface LastAnswer {
 
 /** An answer may take this long at least, however short the period of the queries is. */
 const SHORTEST_MISS_MS = 500;
+/** A backend that a router calls unreachable is given this time to answer a query. */
+const DOUBT_MS = 500;
 /** A timer that fires a little early must not make a query wait for one more tick. */
 const TIMER_SLACK = 0.9;
 /** Misses after which an address is queried no more often than others. */
@@ -106,6 +108,8 @@ export class Collector {
 	/** By nonce. */
 	#pending = new Map<bigint, Query>();
 	#leases = new Map<string, Lease>();
+	/** By address: that a query after a router's error is to be answered, or was. */
+	#doubts = new Map<string, { readonly timer: NodeJS.Timeout; settled: boolean }>();
 	#timer: NodeJS.Timeout | undefined;
 	#closed = false;
 
@@ -154,7 +158,33 @@ export class Collector {
 	async close(): Promise<void> {
 		this.#closed = true;
 		clearTimeout(this.#timer);
+		for (const { timer } of this.#doubts.values()) clearTimeout(timer);
 		this.#sockets.close();
+	}
+
+	/** A router says that no packet gets to this address. That may be forged, so the backend is asked: only if it neither
+	 * answers nor refuses is the error believed. Once in DOUBT_MS, however many errors arrive. */
+	doubt(address: string, why: string): void {
+		const backend = this.#config.backends.find((one) => one.addresses.includes(address));
+		if (this.#closed || backend === undefined || !this.#last.has(address) || this.#doubts.has(address)) return;
+		const since = timeOfDay();
+		const believe = () => {
+			const settled = this.#doubts.get(address)?.settled ?? true;
+			this.#doubts.delete(address);
+			if (settled || this.#closed) return;
+			const detail = `${why}, since ${since}, and a query is not answered`;
+			this.#onEvidence({ subject: address, kind: "unreachable", passed: false, at: this.#now(), detail });
+		};
+		// An answer that waits to be read while this process was busy is read first.
+		const timer = setTimeout(() => setImmediate(believe), DOUBT_MS).unref();
+		this.#doubts.set(address, { timer, settled: false });
+		this.#query(backend, address, this.#now());
+	}
+
+	/** Its host speaks. */
+	#settle(address: string): void {
+		const doubt = this.#doubts.get(address);
+		if (doubt !== undefined) doubt.settled = true;
 	}
 
 	#query(backend: Backend, address: string, now: number): void {
@@ -207,6 +237,7 @@ export class Collector {
 		const backend = this.#config.backends.find((one) => one.addresses.includes(address));
 		if (last === undefined || backend === undefined) return;
 		const now = this.#now();
+		this.#settle(address);
 		this.#refusedAt.set(backend.name, now);
 		// The answer may still arrive: an ICMP error is not authenticated.
 		for (const query of this.#pending.values()) if (query.address === address) query.failed = true;
@@ -237,6 +268,7 @@ export class Collector {
 		this.#pending.delete(answer.nonce);
 		const now = this.#now();
 		if (now - query.sentAt > load.staleMs) return;
+		this.#settle(from);
 		const { nonce, report } = answer;
 		this.#last.set(from, { nonce, server: query.server, at: answer.at, wallMs: Date.now(), misses: 0, refusals: 0 });
 		const survives = report.survives ?? true;
@@ -256,6 +288,7 @@ export class Collector {
 		const query = this.#pending.get(nonce);
 		if (query?.address !== from || query.port !== port) return;
 		this.#pending.delete(nonce);
+		this.#settle(from);
 		this.#onRefusal(query.server, why, why === "window" ? at - Date.now() : undefined);
 	}
 
@@ -269,6 +302,7 @@ export class Collector {
 		const last = this.#last.get(address);
 		if (last !== undefined) last.at = at;
 		if (report.unbound !== undefined) this.#onUnbound(report.server, report.unbound, this.#now());
+		this.#onReport(report, at - Date.now());
 	}
 
 	/** A backend that ends repeats its last answer, with the word that it leaves. */

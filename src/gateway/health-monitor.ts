@@ -4,7 +4,7 @@
  * Owns: the state of health, and that each change of it is reported and published.
  * Must never: judge an observation; health/machine.ts does.
  */
-import { type Config, type Probe, redirectionsOf, type Service } from "../config/index.js";
+import { type Config, redirectionsOf } from "../config/index.js";
 import { addressesFor, type Target } from "../database/index.js";
 import {
 	ALL_UNKNOWN,
@@ -17,10 +17,16 @@ import {
 	type HealthState,
 	type HealthTarget,
 	healthOfTarget,
+	networkCount,
 	PORT_RULES,
 	type ProbeResult,
+	REPORT_RULES,
+	type ReportWindow,
 	RULES,
+	readReports,
 	recoveries,
+	reportsText,
+	reportVerdict,
 	type SlowStart,
 	serviceSubject,
 	slowStart,
@@ -29,6 +35,7 @@ import {
 } from "../health/index.js";
 import type { UnboundPort } from "../load/index.js";
 import type { Check, MemberEvent } from "../member/role.js";
+import { Places } from "./places.js";
 import type { ProbePlace } from "./probe/prober.js";
 import { timeOfDay } from "./time-of-day.js";
 
@@ -39,18 +46,15 @@ export interface HealthMonitorOptions {
 	readonly changed: () => void;
 }
 
-/** A service at a backend. */
-interface Place {
+/** What clients report of one target. */
+export interface TargetReport {
 	readonly backend: string;
-	/** For an operator: "dns udp/203.0.113.53/53". */
-	readonly name: string;
+	/** The service's key. */
 	readonly service: string;
+	/** As clients were redirected to it. */
 	readonly port: number;
-	readonly protocol: "udp" | "tcp";
-	readonly slowStartMs: number;
-	/** The service's name. */
-	readonly title: string;
-	readonly probe: Probe | null;
+	/** A bit for each network. */
+	readonly networks: bigint;
 }
 
 interface LastProbe extends ProbeResult {
@@ -88,6 +92,10 @@ export class HealthMonitor {
 	#probes: AssessedState = new Map();
 	/** By service subject: the last result of a probe, and since when they fail. */
 	readonly #lastProbes = new Map<string, LastProbe>();
+	/** By service subject: what clients report. */
+	#reports: AssessedState = new Map();
+	#reported: ReportWindow = new Map();
+	#quorum = 0;
 	/** Of the last tables. */
 	#ofTargets: HealthState = ALL_UNKNOWN;
 	#recoveredAt: ReadonlyMap<string, number> = new Map();
@@ -102,11 +110,15 @@ export class HealthMonitor {
 	/** Another configuration: what is known of addresses that are no longer queried is forgotten. */
 	configure({ backends, services, health }: Config): void {
 		this.#rules = { ...RULES, ...health };
+		this.#quorum = health.reports;
 		this.#addresses = new Map(backends.map(({ name, addresses }) => [name, addresses]));
 		this.#places = new Places(services);
 		const queried = new Set(backends.flatMap((one) => (one.state === "inactive" ? [] : one.addresses)));
 		this.#state = new Map([...this.#state].filter(([address]) => queried.has(address)));
 		this.#ports = new Map([...this.#ports].filter(([subject]) => this.#places.has(subject)));
+		const heeded = (subject: string) => this.#quorum > 0 && this.#places.get(subject)?.heedsReports === true;
+		this.#reports = new Map([...this.#reports].filter(([subject]) => heeded(subject)));
+		this.#reported = new Map([...this.#reported].filter(([subject]) => heeded(subject)));
 		const probed = (subject: string) => (this.#places.get(subject)?.probe ?? null) !== null;
 		this.#probes = new Map([...this.#probes].filter(([subject]) => probed(subject)));
 		for (const subject of this.#lastProbes.keys()) if (!probed(subject)) this.#lastProbes.delete(subject);
@@ -171,6 +183,48 @@ export class HealthMonitor {
 		const rules = { ...this.#rules, rise, fall, shortestSilenceMs: 0 };
 		this.#probes = assess(before, [{ subject, kind: "probe", passed, at, detail }], rules);
 		this.#report(before, this.#probes);
+		this.#judgeReports(at);
+	}
+
+	/** What clients have reported since the last call, which follows soon even if it is nothing. */
+	observeReports(reports: readonly TargetReport[], at: number): void {
+		const read = reports.flatMap(({ backend, service, port, networks }): [string, bigint][] => {
+			// A service of several ports has one place for all.
+			const subjects = [port, 0].map((one) => serviceSubject(backend, service, one));
+			const subject = subjects.find((one) => this.#places.get(one)?.heedsReports);
+			const isOut = subject === undefined || this.#reports.get(subject)?.health === "unhealthy";
+			return isOut || this.#quorum === 0 ? [] : [[subject, networks]];
+		});
+		this.#reported = readReports(this.#reported, read, at);
+		this.#judgeReports(at);
+	}
+
+	/** Clients never report that a service answers: after the hold-down it is tried again, and falls for twice as long if
+	 * it is reported again. */
+	#judgeReports(at: number): void {
+		const open = new Map(this.#reported);
+		const evidence: Evidence[] = [];
+		for (const [subject, readings] of this.#reported) {
+			const place = this.#places.get(subject);
+			const last = place?.probe ? this.#lastProbes.get(subject) : undefined;
+			const probe = last && { passed: last.passed, startedAt: last.at - last.ms };
+			const verdict = reportVerdict(readings, this.#quorum, probe, at);
+			if (verdict === "few" || verdict === "open") continue;
+			open.delete(subject);
+			if (verdict === "outweighed" || place === undefined) continue;
+			const since = timeOfDay(Date.now() - (at - readings[0]!.at));
+			const detail = `${reportsText(place.backend, place.title, networkCount(readings))}, since ${since}`;
+			evidence.push({ subject, kind: "client-reports", passed: false, at, drains: place.protocol === "tcp", detail });
+		}
+		for (const [subject, { health, heldUntil }] of this.#reports) {
+			if (health !== "unhealthy" || at < heldUntil) continue;
+			const detail = "its hold-down after clients' reports is over, it is tried";
+			evidence.push({ subject, kind: "client-reports", passed: true, at, detail });
+		}
+		this.#reported = open;
+		const before = this.#reports;
+		this.#reports = assess(before, evidence, { ...this.#rules, ...REPORT_RULES });
+		this.#report(before, this.#reports);
 	}
 
 	/** Everything that is observed of backends, for an operator. */
@@ -192,7 +246,8 @@ export class HealthMonitor {
 				}),
 			),
 		);
-		const services = [...this.#places].flatMap(([subject, { backend, name, port, probe }]) => {
+		const services = [...this.#places].flatMap(([subject, place]) => {
+			const { backend, name, port, probe } = place;
 			const common = { backend, service: name, subject: String(port) };
 			const ports: Check[] = this.#ports.has(subject)
 				? [{ ...common, check: "port", last: null, ...of(this.#ports, subject) }]
@@ -209,9 +264,23 @@ export class HealthMonitor {
 								...of(this.#probes, subject),
 							},
 						];
-			return [...ports, ...probes];
+			return [...ports, ...probes, ...this.#reportChecks(subject, common, of)];
 		});
 		return [...loads, ...services];
+	}
+
+	/** Shown where clients have reported. */
+	#reportChecks(
+		subject: string,
+		common: Pick<Check, "backend" | "service" | "subject">,
+		of: (state: AssessedState, subject: string) => Pick<Check, "health" | "reason" | "forMs">,
+	): Check[] {
+		const check = { ...common, check: "reports", last: null } as const;
+		const readings = this.#reported.get(subject);
+		if (readings === undefined) return this.#reports.has(subject) ? [{ ...check, ...of(this.#reports, subject) }] : [];
+		const { backend, title } = this.#places.get(subject)!;
+		const reason = `${reportsText(backend, title, networkCount(readings))}; ${this.#quorum} are needed`;
+		return [{ ...check, ...of(this.#reports, subject), reason }];
 	}
 
 	/** Events, and new tables, for services at backends whose health has changed. */
@@ -234,7 +303,7 @@ export class HealthMonitor {
 	ofTargets(targets: readonly Target[]): HealthState {
 		const before = this.#ofTargets;
 		this.#ofTargets =
-			this.#state.size + this.#ports.size + this.#probes.size === 0
+			this.#state.size + this.#ports.size + this.#probes.size + this.#reports.size === 0
 				? ALL_UNKNOWN
 				: targetHealth(targets, this.#state, (backend) => this.#addresses.get(backend) ?? [], this.#views());
 		this.#recoveredAt = recoveries(this.#recoveredAt, before, this.#ofTargets, performance.now());
@@ -261,7 +330,7 @@ export class HealthMonitor {
 	}
 
 	#views(): readonly HealthState[] {
-		return [this.#probes, this.#ports];
+		return [this.#probes, this.#ports, this.#reports];
 	}
 
 	/** What is to be asked: of active backends. */
@@ -291,50 +360,6 @@ export class HealthMonitor {
 		}
 		return [...found.values()];
 	}
-}
-
-/** By service subject. A configuration may have 100,000, so those of a service that has not changed are kept. */
-class Places implements Iterable<[string, Place]> {
-	readonly #ofService: ReadonlyMap<string, ReadonlyMap<string, Place>>;
-
-	constructor(services: Config["services"]) {
-		this.#ofService = new Map(services.map((service) => [service.key, placesOf(service)]));
-	}
-
-	get(subject: string): Place | undefined {
-		return this.#ofService.get(subject.split(" ")[1] ?? "")?.get(subject);
-	}
-
-	has(subject: string): boolean {
-		return this.get(subject) !== undefined;
-	}
-
-	*[Symbol.iterator](): Iterator<[string, Place]> {
-		for (const places of this.#ofService.values()) yield* places;
-	}
-}
-
-const placesOfServices = new WeakMap<Service, ReadonlyMap<string, Place>>();
-
-function placesOf(service: Service): ReadonlyMap<string, Place> {
-	const known = placesOfServices.get(service);
-	if (known !== undefined) return known;
-	const { key, name, protocol, health } = service;
-	const places = new Map<string, Place>();
-	for (const { choices } of redirectionsOf(service))
-		for (const { backend, port } of choices)
-			places.set(serviceSubject(backend, key, port), {
-				backend,
-				name: `${name} ${key}`,
-				service: key,
-				port,
-				protocol,
-				slowStartMs: health.slowStartMs,
-				title: name,
-				probe: health.probe,
-			});
-	if (Object.isFrozen(service)) placesOfServices.set(service, places);
-	return places;
 }
 
 function sessionsOf({ health, drains }: TargetHealth) {

@@ -1,7 +1,7 @@
 /**
  * Health: whether a backend serves, from evidence.
  *
- *   load reports, port unreachable, farewells, sockets → evidence → machine.ts → health → publisher → tables
+ *   load reports, ICMP errors, farewells, sockets, probes, clients' reports → evidence → machine.ts → health → publisher → tables
  *
  * A pure room: no I/O and no clock. The room that does the I/O collects evidence and passes it in; `now` is an
  * argument. The publisher reads the result through `Role.tableInputs().health`.
@@ -16,9 +16,10 @@ export type Health = "healthy" | "unhealthy" | "unknown";
 export interface Evidence {
 	/** An address in canonical spelling, or a service at a backend (`serviceSubject`). */
 	readonly subject: string;
-	/** packet-error: the host refused the query (ICMP port unreachable). farewell: the backend announced its end. port:
-	 * its daemon says whether the service has a socket there. probe: the service was asked. */
-	readonly kind: "load-report" | "packet-error" | "farewell" | "port" | "probe";
+	/** packet-error: the host refused the query (ICMP port unreachable). unreachable: a router says that no packet gets
+	 * there, and a query was not answered. farewell: the backend announced its end. port: its daemon says whether the
+	 * service has a socket there. probe: the service was asked. client-reports: enough networks' clients got no answer. */
+	readonly kind: "load-report" | "packet-error" | "unreachable" | "farewell" | "port" | "probe" | "client-reports";
 	/** The subject serves, or the part of it that was observed works. */
 	readonly passed: boolean;
 	/** When it was observed: milliseconds of a monotonic clock, as `now`. */

@@ -2,7 +2,7 @@
  * The state machine of one address's health: unknown → healthy ⇄ unhealthy, with hysteresis and flap damping.
  *
  *   unknown    first answer → healthy; of a probe or a port, `fall` failures → unhealthy
- *   healthy    `fall` polls unanswered, or `refusals` refused, or a farewell → unhealthy
+ *   healthy    `fall` polls unanswered, or `refusals` refused, or a farewell, or unreachable → unhealthy
  *   unhealthy  `rise` answers (one, where its sessions stayed), and the hold-down has passed → healthy
  *
  * Each fall within `dampMs` of the previous recovery doubles the hold-down, up to `longestHoldMs`.
@@ -29,6 +29,9 @@ export interface HealthRules {
 
 /** Of a backend's word about a port: it is right, and at once. */
 export const PORT_RULES = { rise: 1, fall: 1, shortestSilenceMs: 0 } as const;
+
+/** Of clients' reports: what is counted is counted before (client-reports.ts). */
+export const REPORT_RULES = PORT_RULES;
 
 export const RULES: HealthRules = {
 	rise: 2,
@@ -88,7 +91,7 @@ function step(was: Assessed | undefined, evidence: Evidence, rules: HealthRules)
 
 /** What fails is the service itself, not a way of asking for it that may be filtered. */
 function isDirect({ kind }: Evidence): boolean {
-	return kind === "port" || kind === "probe";
+	return kind === "port" || kind === "probe" || kind === "client-reports";
 }
 
 const NEVER = Number.NEGATIVE_INFINITY;
@@ -140,7 +143,7 @@ function failed(was: Assessed, evidence: Evidence, rules: HealthRules): Assessed
 	const misses = kind === "packet-error" ? 0 : kind === "load-report" ? was.misses + 1 : was.misses;
 	const now = { ...was, answers: 0, misses, refused };
 	const silent = misses >= rules.fall && at - was.answeredAt >= rules.shortestSilenceMs;
-	if (kind === "farewell") return down(now, at, detail, false, rules);
+	if (kind === "farewell" || kind === "unreachable") return down(now, at, detail, false, rules);
 	if (silent) return down(now, at, `${detail}, ${misses} polls unanswered`, false, rules);
 	if (refused >= rules.refusals && was.health === "healthy") return down(now, at, detail, was.survives, rules);
 	return now;

@@ -66,8 +66,9 @@ export interface Check {
 	readonly backend: string;
 	/** null: the backend as a whole. */
 	readonly service: string | null;
-	/** load: its load reports; port: its daemon's word about the service's socket; else a probe. */
-	readonly check: "load" | "port" | Probe["type"];
+	/** load: its load reports; port: its daemon's word about the service's socket; reports: what redirected clients report;
+	 * else a probe. */
+	readonly check: "load" | "port" | "reports" | Probe["type"];
 	/** The backend's address, or the service's port there. */
 	readonly subject: string;
 	readonly health: Health;

@@ -20,7 +20,7 @@ export interface BlackHole {
 	close(): void;
 }
 
-/** Ready when a connection to it has been left unanswered for 100 ms. */
+/** Ready when a connection to it has been left unanswered for 300 ms. */
 export async function blackHole(host: string, port = 0): Promise<BlackHole> {
 	const worker = new Worker(PROGRAM, { eval: true, workerData: { host, port } });
 	const sockets: Socket[] = [];
@@ -37,7 +37,7 @@ export async function blackHole(host: string, port = 0): Promise<BlackHole> {
 		socket.on("error", () => {});
 		sockets.push(socket);
 		const connected = new Promise((resolve) => socket.once("connect", () => resolve(true)));
-		if (!(await Promise.race([connected, delay(100, false)]))) return { port: at, close };
+		if (!(await Promise.race([connected, delay(300, false)]))) return { port: at, close };
 	}
 	close();
 	throw new Error(`${host}:${at} answers 16 connections`);

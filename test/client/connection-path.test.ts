@@ -13,12 +13,12 @@ import {
 	type RedirectionOptions,
 } from "../../src/client/index.js";
 import { blackHole } from "./black-hole.js";
-import { peer, redirection, sockets, until } from "./loopback.js";
+import { PATIENT, peer, redirection, sockets, until } from "./loopback.js";
 import { SERVICE } from "./peer.js";
 
 /** A Dialer that has a target for the peer's service. */
 async function bound(more: RedirectionOptions = {}): Promise<Dialer> {
-	const dialer = new Dialer(redirection({ patience: 1000, ...more }));
+	const dialer = new Dialer(redirection({ ...PATIENT, ...more }));
 	sockets.push(dialer);
 	(await dialer.dial({ port: peer.port, host: SERVICE })).destroy();
 	expect(dialer.target(SERVICE, peer.port)?.address).toBe("127.0.0.11");
@@ -118,7 +118,7 @@ describe("agents", () => {
 		const handler = (_: IncomingMessage, response: { end(text: string): void }) =>
 			setTimeout(() => response.end("ok"), 5);
 		await peer.refuse("127.0.0.11");
-		const dialer = new Dialer(redirection({ patience: 1000 }));
+		const dialer = new Dialer(redirection(PATIENT));
 		const server = createServer(handler as never).on("connection", (socket) => {
 			made++;
 			most = Math.max(most, ++open);

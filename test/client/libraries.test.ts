@@ -14,7 +14,7 @@ import {
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import WebSocket, { WebSocketServer } from "ws";
 import { connector, Dialer, RedirectedAgent, RedirectionCache } from "../../src/client/index.js";
-import { until } from "./loopback.js";
+import { PATIENT, until } from "./loopback.js";
 import { Peer, SERVICE, TARGETS } from "./peer.js";
 
 let peer: Peer;
@@ -41,6 +41,8 @@ beforeEach(async () => {
 		targets: TARGETS,
 		controlPort: peer.controlPort,
 		cache: new RedirectionCache(),
+		...PATIENT,
+		patience: 0,
 	});
 	url = `http://${SERVICE}:${peer.port}`;
 });

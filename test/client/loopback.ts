@@ -18,6 +18,14 @@ afterEach(() => {
 	peer.close();
 });
 
+/** Both ends share one process, which a loaded host may stop for longer than a probe's timeout. */
+export const PATIENT: RedirectionOptions = {
+	patience: 10_000,
+	questions: [5000, 5000],
+	probes: [5000, 5000],
+	silence: 10_000,
+};
+
 export const redirection = (more: RedirectionOptions = {}): RedirectionOptions => ({
 	controlPort: peer.controlPort,
 	targets: TARGETS,

@@ -85,6 +85,27 @@ describe("load queries and reports", () => {
 		expect(problems).toEqual([]);
 	});
 
+	test("R31: what a backend's operator orders at run time is told at once, not with the next query", async () => {
+		const of = onLoopback({ b1: ["127.0.0.1"] }, { reportMs: 60_000, staleMs: 120_000 });
+		const told: unknown[] = [];
+		const collector = new Collector({ config: of, store, warn, onReport: ({ override }) => told.push(override) });
+		open.push(collector);
+		let override: LoadReport["override"];
+		const reporter = new Reporter({
+			config: of,
+			warn,
+			report: () => ({ ...report("b1", 0.5), ...(override && { override }) }),
+		});
+		open.push(reporter);
+		reporter.listen(of, ["127.0.0.1"]);
+		collector.start();
+		await until("the first report", () => told.length === 1);
+		override = { drain: { state: "draining", since: 1, until: null }, weights: [] };
+		await reporter.update();
+		await until("the override", () => told.length === 2);
+		expect(told).toEqual([undefined, override]);
+	});
+
 	test("a server that stops answering leaves the database, and an address that does is not heard", async () => {
 		const of = onLoopback({ b1: ["127.0.0.1", "127.0.0.3"] }, { staleMs: 60 });
 		const reporter = serve(of, "b1", () => 0.1);

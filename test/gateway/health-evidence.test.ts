@@ -125,6 +125,68 @@ describe("evidence of health", () => {
 		expect(events).toEqual([]);
 	});
 
+	test("R31: a router's error is believed if the backend does not answer a query that follows it, well before a silence", async () => {
+		observe(["127.0.0.1"]);
+		const reporter = serve();
+		await until("healthy", 1000);
+		reporter.close();
+		await mute("127.0.0.1");
+		const since = performance.now();
+		collector.doubt("127.0.0.1", "10.0.0.1 reports 127.0.0.1: host unreachable");
+		await until("unhealthy", 3000);
+		expect(performance.now() - since).toBeGreaterThan(400);
+		expect(monitor.backend("b1")).toMatchObject({ drains: false });
+		expect(monitor.backend("b1").reason).toMatch(
+			/^10\.0\.0\.1 reports 127\.0\.0\.1: host unreachable, since \d\d:\d\d:\d\d, and a query is not answered$/,
+		);
+	});
+
+	test("R31: forged errors about a backend that answers, or that was never heard, have no effect", async () => {
+		observe(["127.0.0.1", "127.0.0.2"]);
+		serve();
+		await until("healthy", 1000);
+		for (let i = 0; i < 15; i++) {
+			for (const address of ["127.0.0.1", "127.0.0.2", "127.0.0.3"]) collector.doubt(address, "forged");
+			await sleep(100);
+		}
+		expect(events).toEqual([]);
+	});
+
+	test("R31: three networks' clients report a service: it is unhealthy there for the hold-down, and for twice as long if they report again", () => {
+		of = onLoopback(["127.0.0.1"]);
+		monitor = new HealthMonitor({ config: of, emit: (event) => events.push(event), changed: () => publications++ });
+		const service = of.services.find(({ redirection }) => redirection.choices.some(({ backend }) => backend === "b1"))!;
+		const { port } = service.redirection.choices.find(({ backend }) => backend === "b1")!;
+		const report = (at: number, networks: bigint) =>
+			monitor.observeReports([{ backend: "b1", service: service.key, port, networks }], at);
+		const check = () => monitor.checks().find(({ check }) => check === "reports");
+		report(0, 0b1n);
+		report(500, 0b1n);
+		expect(check()).toMatchObject({
+			health: "unknown",
+			reason: `b1: 1 client network reports that ${service.name} does not answer there; 3 are needed`,
+		});
+		expect(events).toEqual([]);
+		report(1000, 0b110n);
+		expect(check()).toMatchObject({ health: "unhealthy" });
+		expect(events[0]).toMatchObject({ event: "health", backend: "b1", health: "unhealthy", sessions: "move" });
+		expect(String(events[0]?.reason)).toMatch(
+			/^b1: 3 client networks report that .* does not answer there, since \d\d:\d\d:\d\d$/,
+		);
+		report(1500, 0b111n);
+		monitor.observeReports([], 2000);
+		expect(events.map(({ health }) => health)).toEqual(["unhealthy", "healthy"]);
+		report(2500, 0b111n);
+		monitor.observeReports([], 4000);
+		expect(events.map(({ health }) => health)).toEqual(["unhealthy", "healthy", "unhealthy"]);
+		monitor.observeReports([], 4500);
+		expect(events.map(({ health }) => health)).toEqual(["unhealthy", "healthy", "unhealthy", "healthy"]);
+		expect(publications).toBe(4);
+		monitor.configure({ ...of, health: { ...of.health, reports: 0 } });
+		report(9000, (1n << 64n) - 1n);
+		expect(check()).toBeUndefined();
+	});
+
 	test("R31: a farewell is believed at once, at every address", async () => {
 		observe(["127.0.0.1", "::1"]);
 		const reporter = serve(true);

@@ -99,6 +99,17 @@ describe("the state machine of health", () => {
 		expect(one.now?.drains).toBe(false);
 	});
 
+	test("R31: a router's word that was checked takes it out at once, and its sessions move, also where they stayed", () => {
+		const unreachable = { subject: A, kind: "unreachable", passed: false, at: 10, detail: "no route" } as const;
+		expect(assess(new Map(), [unreachable]).get(A), "never heard").toBeUndefined();
+		const heard = { subject: A, kind: "load-report", passed: true, at: 0, survives: true, detail: "" } as const;
+		expect(assess(new Map(), [heard, unreachable]).get(A)).toMatchObject({ health: "unhealthy", drains: false });
+		const refused = { ...unreachable, kind: "packet-error", at: 5 } as const;
+		const drained = assess(new Map(), [heard, refused, refused]);
+		expect(drained.get(A)).toMatchObject({ health: "unhealthy", drains: true });
+		expect(assess(drained, [unreachable]).get(A)).toMatchObject({ drains: false, reason: "no route" });
+	});
+
 	test("R31: a farewell takes it out at once, and its sessions move", () => {
 		const one = new Simulated();
 		one.answer(0);

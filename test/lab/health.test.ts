@@ -2,9 +2,10 @@
 // the word of their daemons.
 
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type Cluster, ENGINES, labConfig, useCluster, whoAnswers } from "./cluster.js";
-import { addresses, isRoot, type Lab, until } from "./lab.js";
+import { addresses, isRoot, type Lab, type LabProcess, until } from "./lab.js";
 import { backendsOf, DnsLoad, type DnsReport, expectWhole } from "./load.js";
 import { now, outageOf } from "./outage.js";
 
@@ -19,6 +20,17 @@ const PROBED_SERVICE = `
     protocol: udp
     backends: [{ name: b1, port: 5353 }, { name: b2, port: 5353 }, { name: b3, port: 5353 }]
 `;
+/** Of a service whose clients are redirected. */
+const REPORTED = "203.0.113.55";
+const REPORTED_SERVICE = `
+  reported:
+    address: ${REPORTED}
+    port: 53
+    protocol: udp
+    redirect: { clients: true, term: leased, lease: 60s }
+    backends: [b1, { name: b2, weight: 100 }, b3]
+`;
+const CLIENT_PROGRAM = join(import.meta.dirname, "client-program.mjs");
 const ALL = ["b1", "b2", "b3"] as const;
 type Backend = (typeof ALL)[number];
 
@@ -34,7 +46,7 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 			await host.run(backend, ["sysctl", "-q", "-w", "net.ipv6.conf.eth0.keep_addr_on_down=1"]);
 		}
 	};
-	const config = labConfig(["\nservices:\n", `\nservices:${PROBED_SERVICE}`]);
+	const config = labConfig(["\nservices:\n", `\nservices:${PROBED_SERVICE}${REPORTED_SERVICE}`]);
 	useCluster({ engine, prepare, config }, (running) => {
 		({ lab, cluster } = running);
 	});
@@ -107,7 +119,9 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 		await link("b3", "down");
 		const { after, reason, drains } = await falls("b3", since);
 		expect(after, "at most 2.5 s; the rest is for a busy machine").toBeLessThan(5000);
-		expect(reason).toMatch(/^no load report since \d\d:\d\d:\d\d, 3 polls unanswered$/);
+		expect(reason, "the router has no route any more").toMatch(
+			/^(10\.77\.2\.1|fd77:2::1) reports (10\.77\.13\.2|fd77:13::2): .*, since .*not answered$|^no load report since/,
+		);
 		expect(drains).toBe(false);
 		const moved = await load.mark();
 		expect(await newSessions()).toEqual(["b1", "b2"]);
@@ -256,6 +270,77 @@ describe.skipIf(!isRoot).each(ENGINES)("dead backends, engine %s", (engine) => {
 		await lab.startServices();
 		await allServe();
 		expect(await newSessions()).toEqual(["b1", "b2", "b3"]);
+	});
+
+	/** Of packets that the router forwards. */
+	const routerRule = async (rule: string) => {
+		const chain = "type filter hook forward priority 0;";
+		await lab.text("router", ["nft", `add table inet test; add chain inet test c { ${chain} }`]);
+		await lab.text("router", ["nft", `add rule inet test c ${rule}`]);
+	};
+	const noRule = () => lab.text("router", ["nft", "delete table inet test"]);
+
+	/** A program with the client library, redirected to b2, which has nearly all rows. */
+	const redirectedToB2 = async (from: string, fromPort = 45_053): Promise<LabProcess> => {
+		const redirection = { targets: ["10.77.0.0/16"] };
+		const of = { kind: "dns", service: REPORTED, port: 53, from, fromPort, count: 1000, gapMs: 50, waitMs: 300 };
+		const program = lab.start("client", [process.execPath, CLIENT_PROGRAM, JSON.stringify({ ...of, redirection })]);
+		const [, way] = await program.saysOnStdout(/"way":"(10[.\d]+)"/, 20_000);
+		if (way === addresses.b2.ipv4) return program;
+		await program.stop();
+		return redirectedToB2(from, fromPort + 1);
+	};
+
+	test("R31: clients of one network report a backend that they cannot reach, as no other evidence shows: the report is shown, and is not enough", async () => {
+		await allServe();
+		const target = async () => {
+			const { services } = await cluster.status("gateway");
+			return services.find(({ name }) => name === "reported")!.targets.find(({ backend }) => backend === "b2")!;
+		};
+		const reports = async () => {
+			const { checks } = await cluster.api("gateway").health();
+			return checks.find(({ backend, check }) => backend === "b2" && check === "reports");
+		};
+		/** The direct path alone: what the gateway sends to b2 arrives. */
+		const cut = () => routerRule(`ip saddr 198.51.100.0/24 ip daddr ${addresses.b2.ipv4} drop`);
+
+		const oneNetwork = await Promise.all(addresses.client.ipv4.slice(0, 3).map(redirectedToB2));
+		await cut();
+		const check = await until("a report", reports);
+		expect(check).toMatchObject({ health: "unknown", subject: "53" });
+		expect(check.reason).toBe("b2: 1 client network reports that reported does not answer there; 3 are needed");
+		await Promise.all(oneNetwork.map((one) => one.saysOnStdout(/"event":"failover"/)));
+		await until("their reports to be too old", async () => (await reports()) === undefined, 10_000);
+		expect(await target()).toMatchObject({ health: "healthy" });
+		expect((await target()).share).toBeGreaterThan(0);
+		await noRule();
+		await Promise.all(oneNetwork.map((one) => one.stop()));
+	});
+
+	test("R31: a router says that it lets nothing through to a backend: others serve well before its silence is found", async () => {
+		const load = await startLoad();
+		const dead = await load.mark();
+		const since = performance.now();
+		await routerRule(`oifname "b3" reject with icmpx admin-prohibited`);
+		const of = async () =>
+			(await dns()).targets.filter(({ backend, address }) => backend === "b3" && address === addresses.b3.ipv4);
+		const out = await until("no rows for b3", async () => {
+			const now = await of();
+			return now.every(({ health, share }) => health === "unhealthy" && share === 0) && now[0];
+		});
+		expect(out.healthReason).toMatch(
+			/^10\.77\.2\.1 reports 10\.77\.13\.2: administratively prohibited, since \d\d:\d\d:\d\d, and a query is not answered$/,
+		);
+		await falls("b3", since);
+		const moved = await load.mark();
+		const report = await load.end();
+		expect(report.lost.filter((number) => number < dead || number >= moved)).toEqual([]);
+		for (const { was, is } of moves(report, dead, moved)) {
+			if (was.join() === "b3") expect(is.join()).toMatch(/^b[12]$/);
+			else expect(is, "no other session moves").toEqual(was);
+		}
+		await noRule();
+		await allServe();
 	});
 
 	test("R31: two of three links are pulled: health is no longer believed, and status says so", async () => {

@@ -7,6 +7,7 @@
 #include <net/if.h>
 
 #include "datapath/types.h"
+#include "linux/icmp_errors.h"
 #include "linux/interface.h"
 #include "linux/link_counters.h"
 #include "linux/offload.h"
@@ -277,4 +278,50 @@ TEST_CASE("host: every interface of this host reports its queues, or none")
 		       raw.ok() ? raw->size() : 0);
 	}
 	if_freenameindex(all);
+}
+
+TEST_CASE("R31: an ICMP error is read by what it quotes; one that is cut off, or quotes something else, is none")
+{
+	// IPv4 header, ICMP type 3 code 13, and the quote: 10.77.2.2 -> 10.77.13.2, UDP, to port 6081.
+	const Bytes whole = {0x45, 0,  0, 56, 0,  0,  0, 0, 64, 1,  0,    0, 10,   77, 2,    1,   10,   77,
+	                     2,    2,  3, 13, 0,  0,  0, 0, 0,  0,  0x45, 0, 1,    0,  0,    0,   0x40, 0,
+	                     63,   17, 0, 0,  10, 77, 2, 2, 10, 77, 13,   2, 0xc0, 1,  0x17, 0xc1};
+	IcmpError error = {};
+
+	CHECK(parse_icmp_error(AF_INET, whole.data(), whole.size(), &error));
+	CHECK_EQ(error.code, 13);
+	CHECK(error.source == IpAddress::ipv4(10, 77, 2, 2));
+	CHECK(error.destination == IpAddress::ipv4(10, 77, 13, 2));
+	CHECK_EQ(error.destination_port, 6081);
+	for (size_t length = 0; length < whole.size(); length++) {
+		Bytes exact(whole.begin(), whole.begin() + (long)length);
+		exact.shrink_to_fit();
+		CHECK_FALSE(parse_icmp_error(AF_INET, exact.data(), length, &error));
+	}
+	auto with = [&](size_t at, u8 value) {
+		Bytes changed(whole);
+		changed[at] = value;
+		return parse_icmp_error(AF_INET, changed.data(), changed.size(), &error);
+	};
+	CHECK_FALSE(with(20, 11)); // time exceeded
+	CHECK_FALSE(with(35, 1));  // a later fragment
+	CHECK_FALSE(with(37, 6));  // TCP
+	CHECK_FALSE(with(28, 0x4f));
+	CHECK_FALSE(with(0, 0x4f));
+
+	Bytes six(8 + 40 + 4);
+	six[0] = 1;
+	six[8] = 0x60;
+	six[8 + 6] = 17;
+	six[8 + 24] = 0xfd;
+	six[8 + 42] = 0x17;
+	six[8 + 43] = 0xc1;
+	CHECK(parse_icmp_error(AF_INET6, six.data(), six.size(), &error));
+	CHECK_EQ(error.destination_port, 6081);
+	CHECK_EQ(error.destination.bytes[0], 0xfd);
+	for (size_t length = 0; length < six.size(); length++) {
+		Bytes exact(six.begin(), six.begin() + (long)length);
+		exact.shrink_to_fit();
+		CHECK_FALSE(parse_icmp_error(AF_INET6, exact.data(), length, &error));
+	}
 }

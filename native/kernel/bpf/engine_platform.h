@@ -38,6 +38,7 @@ SH_MAP(sh_sessions6, struct sh_bucket6, 1);
 SH_MAP(sh_fragments, struct sh_fragment, 1);
 SH_MAP(sh_limits, u32, SH_LIMIT_CELLS);
 SH_MAP(sh_tolds, struct sh_pending_redirect, SH_PENDING_REDIRECTS);
+SH_MAP(sh_failures, struct sh_failure_report, SH_FAILURE_REPORTS);
 SH_MAP(sh_cached_tags, struct sh_cached_tag, SH_CACHED_TAGS);    /* for each processor */
 SH_MAP(sh_tag_starts, struct sh_cached_start, SH_CACHED_STARTS); /* for each processor */
 SH_MAP(sh_counters, struct sh_counter, SH_COUNTERS(0));          /* for each processor */
@@ -174,6 +175,11 @@ SH_INLINE u32 *sh_limit_at(const struct sh_env *env, u32 i)
 SH_INLINE struct sh_pending_redirect *sh_pending_redirect_at(const struct sh_env *env, u32 i)
 {
 	return (struct sh_pending_redirect *)bpf_map_lookup_elem(&sh_tolds, &i);
+}
+
+SH_INLINE struct sh_failure_report *sh_failure_report_at(const struct sh_env *env, u32 i)
+{
+	return (struct sh_failure_report *)bpf_map_lookup_elem(&sh_failures, &i);
 }
 
 SH_INLINE struct sh_cached_tag *sh_cached_tag_at(const struct sh_env *env, u32 i)

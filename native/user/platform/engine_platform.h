@@ -44,8 +44,9 @@ struct sh_env {
 	struct sh_bucket4 *bucket4;     /* shared by all workers */
 	struct sh_bucket6 *bucket6;
 	struct sh_fragment *fragments;
-	u32 *limits;                      /* SH_LIMIT_CELLS; NULL: nothing is limited */
-	struct sh_pending_redirect *told; /* SH_PENDING_REDIRECTS; NULL: no pending redirects */
+	u32 *limits;                        /* SH_LIMIT_CELLS; NULL: nothing is limited */
+	struct sh_pending_redirect *told;   /* SH_PENDING_REDIRECTS; NULL: no pending redirects */
+	struct sh_failure_report *failures; /* SH_FAILURE_REPORTS; NULL: none is noted */
 	/* Does a socket of this host's take it, or, `connected`, is there a TCP connection? NULL: not queried. */
 	int (*served)(const struct sh_flow *flow, int connected);
 	u64 *scratch;              /* SH_SCRATCH_BYTES, this worker's own */
@@ -138,6 +139,10 @@ SH_INLINE u32 *sh_limit_at(const struct sh_env *env, u32 i)
 SH_INLINE struct sh_pending_redirect *sh_pending_redirect_at(const struct sh_env *env, u32 i)
 {
 	return env->told ? &env->told[i] : (struct sh_pending_redirect *)0;
+}
+SH_INLINE struct sh_failure_report *sh_failure_report_at(const struct sh_env *env, u32 i)
+{
+	return env->failures ? &env->failures[i] : (struct sh_failure_report *)0;
 }
 
 SH_INLINE void *sh_scratch(const struct sh_env *env)

@@ -78,6 +78,9 @@ export class Sides {
 				services: [SERVICE],
 				targets: TARGETS,
 				controlPort: peer.controlPort,
+				questions: [5000, 5000],
+				probes: [5000, 5000],
+				silence: 10_000,
 			})),
 		);
 		return sides;
@@ -139,7 +142,7 @@ async function bind(peer: Peer, redirection: RedirectionOptions): Promise<void> 
 	socket.send("bind", peer.port, SERVICE);
 	await bound;
 	await new Promise<void>((resolve) => socket.close(resolve));
-	const dialer = new Dialer({ ...redirection, patience: 5000 });
+	const dialer = new Dialer({ ...redirection, patience: 10_000 });
 	(await dialer.dial({ port: peer.port, host: SERVICE })).destroy();
 	dialer.close();
 }
