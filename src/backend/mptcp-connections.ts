@@ -60,6 +60,14 @@ export interface MptcpPolicy {
 	readonly own: readonly OwnAddress[];
 }
 
+/** A list of subflows that the kernel is asked for. */
+export interface PendingList {
+	/** Tokens of connections, and tokens with keys of subflows, that have closed meanwhile. */
+	readonly closed: Set<string>;
+	/** Connections known when it was asked for. */
+	readonly before: ReadonlySet<number>;
+}
+
 interface DirectSubflow {
 	bytesReceived: number;
 	bytesSent: number;
@@ -87,6 +95,8 @@ export class MptcpConnections {
 	readonly #connections = new Map<number, Connection>();
 	/** Tokens of connections that the kernel takes no command for. */
 	readonly #refused = new Set<number>();
+	/** What has closed since each list was asked for that is not there yet: tokens, and keys of subflows. */
+	readonly #pendingLists = new Set<PendingList>();
 	#policy = NOTHING;
 	#joined = 0;
 	#bytesReceived = 0;
@@ -118,19 +128,35 @@ export class MptcpConnections {
 			case "established":
 				return connection === undefined && this.#serves(local) ? this.#add(token, local, remote, now) : [];
 			case "closed":
+				for (const { closed } of this.#pendingLists) closed.add(`${token}`);
 				this.#connections.delete(token);
 				this.#refused.delete(token);
 				return [];
 			case "subflow-established":
 				return connection === undefined ? [] : this.#joinedBy(connection, local, remote);
 			case "subflow-closed":
+				for (const { closed } of this.#pendingLists) closed.add(`${token} ${keyOf(local, remote)}`);
 				return connection === undefined ? [] : this.#ended(connection, local, remote, now);
 		}
 	}
 
-	/** All subflows that the kernel has at the services' ports: what events did not tell, and what each has carried. */
-	list(subflows: readonly MptcpSubflow[], now: number): MptcpCommand[] {
+	/** Call it before the kernel is asked for its list: events go on while it answers. */
+	beginList(): PendingList {
+		const pending = { closed: new Set<string>(), before: new Set(this.#connections.keys()) };
+		this.#pendingLists.add(pending);
+		return pending;
+	}
+
+	/** All subflows that the kernel has at the services' ports: what events did not tell, and what each has carried.
+	 * Connections that it has no more are forgotten. */
+	list(all: readonly MptcpSubflow[], pending: PendingList, now: number): MptcpCommand[] {
+		const { closed, before: known } = pending;
 		const commands: MptcpCommand[] = [];
+		const subflows = all.filter(
+			({ token, local, remote }) => !closed.has(`${token}`) && !closed.has(`${token} ${keyOf(local, remote)}`),
+		);
+		this.cancelList(pending);
+		this.#forget(subflows, known);
 		const firsts = subflows.filter(({ joined, local }) => !joined && this.#serves(local));
 		for (const { token, local, remote } of firsts) {
 			// Its announcement, made before the daemon's restart, is known by its subflow.
@@ -152,16 +178,16 @@ export class MptcpConnections {
 		return commands;
 	}
 
-	/** After events were lost: those that the kernel does not list any more have ended. `before`: connections known when
-	 * the list was asked for. */
-	forget(subflows: readonly MptcpSubflow[], before: ReadonlySet<number>): void {
+	/** The kernel did not answer. */
+	cancelList(pending: PendingList): void {
+		this.#pendingLists.delete(pending);
+	}
+
+	/** `before`: connections known when the list was asked for. */
+	#forget(subflows: readonly MptcpSubflow[], before: ReadonlySet<number>): void {
 		const tokens = new Set(subflows.map(({ token }) => token));
 		for (const token of before) if (!tokens.has(token)) this.#connections.delete(token);
 		for (const token of this.#refused) if (!tokens.has(token)) this.#refused.delete(token);
-	}
-
-	tokens(): ReadonlySet<number> {
-		return new Set(this.#connections.keys());
 	}
 
 	/** The kernel refused an announcement to it: it has closed, or began while the kernel itself was the path manager. */

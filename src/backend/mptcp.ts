@@ -125,7 +125,7 @@ export class MptcpRedirector {
 				if (error !== null) this.#warnOnce(`MPTCP's events cannot be received: ${error.message}`);
 				for (const { local, remote, ...event } of events)
 					this.#run(this.#connections.event({ ...event, local: textOf(local), remote: textOf(remote) }, now));
-				if (lost) this.#list(true).catch(() => {}); // the next tick reports it
+				if (lost) this.#list().catch(() => {}); // the next tick reports it
 			});
 			const manager = MANAGERS.find(({ name }) => read(name) !== undefined)!;
 			this.#sysctls.set(JOIN_FIRST_ADDRESS, "0");
@@ -144,7 +144,7 @@ export class MptcpRedirector {
 		const began = performance.now();
 		try {
 			this.#configure();
-			await Promise.all([this.#list(false), this.#look()]);
+			await Promise.all([this.#list(), this.#look()]);
 		} catch (error) {
 			this.#warnOnce(`MPTCP's subflows cannot be listed: ${(error as Error).message}`);
 		}
@@ -174,14 +174,16 @@ export class MptcpRedirector {
 		this.#run(this.#connections.configure({ portFor, own }, now));
 	}
 
-	/** `lost`: events are missing. */
-	async #list(lost: boolean): Promise<void> {
+	async #list(): Promise<void> {
 		const { self, services } = this.#sources();
-		const before = this.#connections.tokens();
-		const subflows = (await host().mptcpSubflows(portsOf(placesOf(self, services)))).map(listed);
-		if (this.#manager === undefined) return;
-		if (lost) this.#connections.forget(subflows, before);
-		this.#run(this.#connections.list(subflows, performance.now()));
+		const connections = this.#connections;
+		const pending = connections.beginList();
+		try {
+			const subflows = await host().mptcpSubflows(portsOf(placesOf(self, services)));
+			this.#run(connections.list(subflows.map(listed), pending, performance.now()));
+		} finally {
+			connections.cancelList(pending);
+		}
 	}
 
 	#run(commands: readonly Command[]): void {

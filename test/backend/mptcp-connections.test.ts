@@ -140,11 +140,13 @@ const listed = (token: number, local: MptcpEndpoint, remote: MptcpEndpoint, byte
 test("R35: the list of subflows counts bytes of the direct ones, and finds what events did not tell", () => {
 	const connections = made();
 	const subflows = [listed(1, VIP, CLIENT, 100), listed(1, first, JOIN, 1000), listed(2, VIP, JOIN, 5)];
-	expect(connections.list(subflows, 0)).toEqual([
+	expect(connections.list(subflows, connections.beginList(), 0)).toEqual([
 		{ do: "announce", token: 2, id: 128, endpoint: { address: "10.0.1.1", port: 0 } },
 		{ ...BACKUP, backup: true },
 	]);
-	expect(connections.list([listed(1, VIP, CLIENT, 100), listed(1, first, JOIN, 1500)], 0)).toEqual([]);
+	expect(
+		connections.list([listed(1, VIP, CLIENT, 100), listed(1, first, JOIN, 1500)], connections.beginList(), 0),
+	).toEqual([]);
 	expect(connections.totals()).toMatchObject({ bytesReceived: 1500, bytesSent: 3000 });
 	// What an earlier daemon announced is withdrawn under the id that it had.
 	const none = OWN.map((one) => ({ ...one, share: 0 }));
@@ -153,18 +155,32 @@ test("R35: the list of subflows counts bytes of the direct ones, and finds what 
 
 test("R35: a connection that the kernel takes no announcement for is asked once", () => {
 	const connections = made();
-	expect(connections.list([listed(1, VIP, CLIENT, 0)], 0)).toHaveLength(1);
+	expect(connections.list([listed(1, VIP, CLIENT, 0)], connections.beginList(), 0)).toHaveLength(1);
 	connections.refuse(1);
-	expect(connections.list([listed(1, VIP, CLIENT, 0)], 0)).toEqual([]);
+	expect(connections.list([listed(1, VIP, CLIENT, 0)], connections.beginList(), 0)).toEqual([]);
 	// Its token may be another connection's later.
 	connections.event(event("closed", 1, VIP), 0);
 	expect(connections.event(event("established", 1, VIP), 0)).toHaveLength(1);
 });
 
-test("R35: after events were lost, connections that are listed no more are forgotten, and newer ones are not", () => {
+test("R35: connections that are listed no more are forgotten, and newer ones are not", () => {
 	const connections = direct();
-	const before = connections.tokens();
+	const pending = connections.beginList();
 	connections.event(event("established", 2, VIP), 0);
-	connections.forget([], before);
-	expect([...connections.tokens()]).toEqual([2]);
+	connections.list([], pending, 0);
+	expect(connections.totals()).toMatchObject({ connections: 1, subflows: 0 });
+	expect(connections.event(event("subflow-established", 2, first, JOIN), 0)).toHaveLength(1);
+});
+
+test("R35: what closes while the list is on its way does not come back by it", () => {
+	const connections = direct();
+	const whole = connections.beginList();
+	connections.event(event("closed", 1, VIP), 0);
+	expect(connections.list([listed(1, VIP, CLIENT, 0), listed(1, first, JOIN, 0)], whole, 0)).toEqual([]);
+	expect(connections.totals().connections).toBe(0);
+	const other = direct();
+	const part = other.beginList();
+	other.event(event("subflow-closed", 1, first, JOIN), 0);
+	expect(other.list([listed(1, VIP, CLIENT, 0), listed(1, first, JOIN, 0)], part, 0)).toEqual([]);
+	expect(other.totals()).toMatchObject({ connections: 1, direct: 0, subflows: 0 });
 });
