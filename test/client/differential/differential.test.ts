@@ -4,7 +4,6 @@
 
 import dgram from "node:dgram";
 import { readFileSync } from "node:fs";
-import net from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AGENT_CASES } from "./agent.cases.js";
@@ -15,7 +14,6 @@ import { Sides } from "./sides.js";
 
 const TIMEOUT_MS = 5000;
 const SUITES = { datagrams: DATAGRAM_CASES, connections: CONNECTION_CASES, agents: AGENT_CASES };
-const FILES = ["datagram.cases.ts", "connection.cases.ts", "agent.cases.ts"];
 
 const late = () => new Promise((resolve) => setTimeout(resolve, TIMEOUT_MS, "no end").unref());
 
