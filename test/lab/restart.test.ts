@@ -57,7 +57,7 @@ describe.skipIf(!isRoot)("the kernel's engine outlives its daemon, engine native
 			expect(await whoAnswers(lab, eight, VIP)).toBe("b2"); // no daemon runs: the kernel's engine works alone
 			await cluster.startOne("gateway");
 			const [aged] = await sessions("gateway", seven, 4444);
-			expect(aged).toEqual({ ...old, idleMs: aged?.idleMs, leftMs: aged?.leftMs });
+			expect(aged).toEqual({ ...old, idleMs: aged?.idleMs, leftMs: aged?.leftMs, health: aged?.health });
 			expect((aged?.idleMs ?? 0) - (old?.idleMs ?? 0)).toBeGreaterThan(performance.now() - since - 500);
 			const [session] = await sessions("gateway", seven, port);
 			expect(session).toMatchObject({ backend: "b1", proven: true });
