@@ -12,36 +12,37 @@ const IPERF = { ipv4: "203.0.113.52", ipv6: "2001:db8:53::52" };
 const WEB = "203.0.113.80";
 const MPTCP = "    redirect: { mptcp: true }\n    backends: [b1, b2, b3]\n";
 
+const CONFIG = labConfig(
+	[/(port: 80\n {4}protocol: tcp\n {4}idle: 1m\n) {4}backends.*\n/, `$1${MPTCP}`],
+	[/(spread: source\n) {4}backends.*\n/, `$1${MPTCP}`],
+);
+/** MPTCP at the client, nginx on b2, and iperf3 on these backends. */
+const prepare = (backends: readonly ("b1" | "b2" | "b3")[]) => async (host: Lab) => {
+	await host.run("client", ["ip", "mptcp", "limits", "set", "subflow", "4", "add_addr_accepted", "4"]);
+	const nginx = join(host.directory, "nginx.conf");
+	writeFileSync(
+		nginx,
+		`user root; pid ${host.directory}/nginx.pid; error_log stderr; events {}
+		http { access_log off; server { listen 80; listen 8080; root ${host.directory}; } }`,
+	);
+	writeFileSync(join(host.directory, "file"), Buffer.alloc(4 << 20, "x"));
+	const start = async (on: "b1" | "b2" | "b3", port: number, ...command: string[]) => {
+		const program = host.start(on, ["mptcpize", "run", ...command]);
+		await until("the service's program", async () => {
+			if (!program.running) throw new Error(program.stderr);
+			return (await host.text(on, ["ss", "-Hltn", `sport = :${port}`])) !== "";
+		});
+	};
+	await start("b2", 8080, "nginx", "-c", nginx, "-g", "daemon off;");
+	for (const on of backends) await start(on, 5201, "iperf3", "--server", "--forceflush");
+};
+
 describe.skipIf(!isRoot).each(ENGINES)("MPTCP, engine %s", (engine) => {
 	let lab: Lab;
 	let cluster: Cluster;
 
-	const config = labConfig(
-		[/(port: 80\n {4}protocol: tcp\n {4}idle: 1m\n) {4}backends.*\n/, `$1${MPTCP}`],
-		[/(spread: source\n) {4}backends.*\n/, `$1${MPTCP}`],
-	);
-	// The third one is needed for the goodput alone.
-	const backends = engine === "native" ? (["b1", "b2", "b3"] as const) : (["b1", "b2"] as const);
-	const prepare = async (host: Lab) => {
-		await host.run("client", ["ip", "mptcp", "limits", "set", "subflow", "4", "add_addr_accepted", "4"]);
-		const nginx = join(host.directory, "nginx.conf");
-		writeFileSync(
-			nginx,
-			`user root; pid ${host.directory}/nginx.pid; error_log stderr; events {}
-			http { access_log off; server { listen 80; listen 8080; root ${host.directory}; } }`,
-		);
-		writeFileSync(join(host.directory, "file"), Buffer.alloc(4 << 20, "x"));
-		const start = async (on: "b1" | "b2" | "b3", port: number, ...command: string[]) => {
-			const program = host.start(on, ["mptcpize", "run", ...command]);
-			await until("the service's program", async () => {
-				if (!program.running) throw new Error(program.stderr);
-				return (await host.text(on, ["ss", "-Hltn", `sport = :${port}`])) !== "";
-			});
-		};
-		await start("b2", 8080, "nginx", "-c", nginx, "-g", "daemon off;");
-		for (const on of backends) await start(on, 5201, "iperf3", "--server", "--forceflush");
-	};
-	useCluster({ config, engine, services: false, prepare, members: [...backends, "gateway"] }, (running) => {
+	const members = ["b1", "b2", "gateway"] as const;
+	useCluster({ config: CONFIG, engine, services: false, prepare: prepare(["b1", "b2"]), members }, (running) => {
 		({ lab, cluster } = running);
 	});
 
@@ -132,28 +133,6 @@ describe.skipIf(!isRoot).each(ENGINES)("MPTCP, engine %s", (engine) => {
 		);
 	});
 
-	test.runIf(engine === "native")("R35: three backends serve more than the gateway's link carries", async () => {
-		const LINK = 10e6;
-		for (const link of ["gateway", "b1", "b2", "b3"])
-			// biome-ignore format: one option per line would hide the command
-			await lab.run("router", [
-				"tc", "qdisc", "add", "dev", link, "root", "tbf", "rate", String(LINK), "burst", "32kb", "latency", "50ms",
-			]);
-		const goodput = async (from: string) => {
-			// biome-ignore format: one option per line would hide the command
-			const report = await lab.text("client", [
-				"mptcpize", "run", "iperf3", "--client", IPERF.ipv4, "--bind", from, "--time", "4", "--omit", "1", "--json",
-			], { timeoutMs: 20_000 });
-			return JSON.parse(report).end.sum_received.bits_per_second as number;
-		};
-		const each = await Promise.all(addresses.client.ipv4.slice(0, 3).map(goodput));
-		const ratio = each.reduce((sum, one) => sum + one, 0) / LINK;
-		if (process.env.SHUNT_MEASURE) console.log("goodput", each, ratio);
-		expect(ratio).toBeGreaterThan(2);
-		for (const link of ["gateway", "b1", "b2", "b3"])
-			await lab.run("router", ["tc", "qdisc", "del", "dev", link, "root"]);
-	});
-
 	describe("one long connection", () => {
 		let client: LabProcess;
 
@@ -233,5 +212,38 @@ describe.skipIf(!isRoot).each(ENGINES)("MPTCP, engine %s", (engine) => {
 			expect(await traces(lab, "b2")).toEqual([]);
 			expect(client.running).toBe(true);
 		});
+	});
+});
+
+// A lab of its own: the backends of a narrow link still have connections of iperf3's to end.
+describe.skipIf(!isRoot)("MPTCP past a narrow link, engine native", () => {
+	let lab: Lab;
+
+	const backends = ["b1", "b2", "b3"] as const;
+	const members = [...backends, "gateway"] as const;
+	useCluster({ config: CONFIG, engine: "native", services: false, prepare: prepare(backends), members }, (running) => {
+		({ lab } = running);
+	});
+
+	test("R35: three backends serve more than the gateway's link carries", async () => {
+		const LINK = 10e6;
+		for (const link of ["gateway", "b1", "b2", "b3"])
+			// biome-ignore format: one option per line would hide the command
+			await lab.run("router", [
+				"tc", "qdisc", "add", "dev", link, "root", "tbf", "rate", String(LINK), "burst", "32kb", "latency", "50ms",
+			]);
+		const goodput = async (from: string) => {
+			// biome-ignore format: one option per line would hide the command
+			const report = await lab.text("client", [
+				"mptcpize", "run", "iperf3", "--client", IPERF.ipv4, "--bind", from, "--time", "4", "--omit", "1", "--json",
+			], { timeoutMs: 20_000 });
+			return JSON.parse(report).end.sum_received.bits_per_second as number;
+		};
+		const each = await Promise.all(addresses.client.ipv4.slice(0, 3).map(goodput));
+		const ratio = each.reduce((sum, one) => sum + one, 0) / LINK;
+		if (process.env.SHUNT_MEASURE) console.log("goodput", each, ratio);
+		expect(ratio).toBeGreaterThan(2);
+		for (const link of ["gateway", "b1", "b2", "b3"])
+			await lab.run("router", ["tc", "qdisc", "del", "dev", link, "root"]);
 	});
 });
