@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include "crowd.h"
+#include "engine/session_env.h"
 #include "engine/sessions.h"
 #include "held_up.h"
 #include "seeds.h"
@@ -30,16 +31,7 @@ public:
 			sets_.push_back(build_tables(Crowd::tables(epoch, HOUR_MS), sessions_.geometry()));
 			CHECK(sets_.back());
 		}
-		env_ = {1000000000ull << 10,
-		        nullptr,
-		        sessions_.bucket4(),
-		        sessions_.bucket6(),
-		        sessions_.fragments(),
-		        nullptr,
-		        nullptr,
-		        nullptr,
-		        scratch_,
-		        nullptr};
+		env_ = session_env(sessions_, nullptr, scratch_, 1000000000ull << 10);
 	}
 
 	// A table as it comes, one packet, and a record that matters to it; then the same again with every event at every place,

@@ -10,6 +10,7 @@
 #include <doctest/doctest.h>
 
 #include "crowd.h"
+#include "engine/session_env.h"
 #include "engine/sessions.h"
 #include "held_up.h"
 #include "seeds.h"
@@ -154,17 +155,7 @@ private:
 		const Crowd::Packet &packet = *clients_[below(active_)];
 		u8 *data = me->memory + 160;
 		sh_frame frame = {data, data + packet.frame.size(), me->memory};
-		sh_env env = {now_ns_,
-		              sets_[set_]->tables(),
-		              sessions_.bucket4(),
-		              sessions_.bucket6(),
-		              sessions_.fragments(),
-		              nullptr,
-		              nullptr,
-		              nullptr,
-		              me->scratch,
-		              nullptr,
-		              0};
+		sh_env env = session_env(sessions_, sets_[set_]->tables(), me->scratch, now_ns_);
 
 		memcpy(data, packet.frame.data(), packet.frame.size());
 		sh_result result = sh_run(&env, &frame);
