@@ -12,7 +12,7 @@ import { backendsOf, DnsLoad, expectWhole, numbered } from "./load.js";
 const [seven, eight, nine] = addresses.client.ipv4;
 const VIP = "203.0.113.53";
 const VIP6 = "2001:db8:53::53";
-const COUNT = 40_000;
+const COUNT = 50_000;
 const MEMBERS = ["gateway", "b1", "b2", "b3"] as const;
 
 describe.skipIf(!isRoot)("the kernel's engine outlives its daemon, engine native", () => {
