@@ -15,7 +15,7 @@ import { randomBytes } from "node:crypto";
 import type { Backend, Config } from "../config/index.js";
 import { parseAddress } from "../config/index.js";
 import { type Json, type Lease, LOAD, type Store } from "../database/index.js";
-import type { Evidence } from "../health/index.js";
+import { type Evidence, isSuspect, missAfterMs } from "../health/index.js";
 import {
 	decode,
 	encode,
@@ -51,14 +51,8 @@ interface LastAnswer {
 	refusals: number;
 }
 
-/** An answer may take this long at least, however short the period of the queries is. */
-const SHORTEST_MISS_MS = 500;
 /** A backend that a router calls unreachable is given this time to answer a query. */
 const DOUBT_MS = 500;
-/** A timer that fires a little early must not make a query wait for one more tick. */
-const TIMER_SLACK = 0.9;
-/** Misses after which an address is queried no more often than others. */
-const GIVEN_UP = 4;
 /** Misses after which the route, and with it the socket's source address, may have changed. */
 const REOPEN_AFTER = 5;
 
@@ -199,17 +193,11 @@ export class Collector {
 	}
 
 	#isSuspect(address: string): boolean {
-		const misses = this.#last.get(address)?.misses ?? 0;
-		return misses > 0 && misses < GIVEN_UP;
-	}
-
-	/** How long an answer may take. */
-	#missMs(): number {
-		return Math.max(SHORTEST_MISS_MS, this.#config.load.reportMs / 2) * TIMER_SLACK;
+		return isSuspect(this.#last.get(address)?.misses ?? 0);
 	}
 
 	#countMisses(now: number): void {
-		const missMs = this.#missMs();
+		const missMs = missAfterMs(this.#config.load.reportMs);
 		const oldest = Math.max(missMs, this.#config.load.staleMs);
 		for (const [nonce, query] of this.#pending) {
 			const age = now - query.sentAt;
@@ -223,7 +211,8 @@ export class Collector {
 		const last = this.#last.get(query.address);
 		// Hosts limit the rate of ICMP errors: silence at one address is none if the host refuses at another.
 		const refusedAt = this.#refusedAt.get(query.server) ?? Number.NEGATIVE_INFINITY;
-		if (last === undefined || now - refusedAt < 3 * this.#config.load.reportMs + this.#missMs()) return;
+		const { reportMs } = this.#config.load;
+		if (last === undefined || now - refusedAt < 3 * reportMs + missAfterMs(reportMs)) return;
 		last.misses++;
 		if (last.misses % REOPEN_AFTER === 0) this.#sockets.reopen(query.address);
 		const detail = `no load report since ${timeOfDay(last.wallMs)}`;

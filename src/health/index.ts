@@ -5,4 +5,5 @@ export * from "./health.js";
 export * from "./listening.js";
 export * from "./machine.js";
 export * from "./probe.js";
+export * from "./query-times.js";
 export * from "./slow-start.js";

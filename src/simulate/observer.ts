@@ -17,6 +17,8 @@ import {
 	type HealthRules,
 	type HealthState,
 	imposedStates,
+	isSuspect,
+	missAfterMs,
 	RULES,
 	recoveries,
 	slowStart,
@@ -24,11 +26,6 @@ import {
 } from "../health/index.js";
 import { type Options, STEP_MS } from "./model.js";
 import type { Servers } from "./servers.js";
-
-/** As the collector's: an answer may take this long at least, and a backend that has missed this many queries is asked no
- * more often than others. */
-const SHORTEST_MISS_MS = 450;
-const GIVEN_UP = 4;
 
 /** A target as far as health decides about it. */
 export interface ObservedTarget {
@@ -64,7 +61,7 @@ export class Observer {
 		this.#rules = { ...RULES, ...options.health };
 		const { reportMs } = options.load;
 		this.#halfPeriod = Math.max(1, Math.round(reportMs / 2 / STEP_MS));
-		this.#missSteps = Math.ceil(Math.max(SHORTEST_MISS_MS, 0.9 * (reportMs / 2)) / STEP_MS);
+		this.#missSteps = Math.ceil(missAfterMs(reportMs) / STEP_MS);
 		this.#askedAt = new Int32Array(servers.names.length).fill(-1);
 		this.#misses = new Uint8Array(servers.names.length);
 		this.#targets = servers.names.flatMap((backend, b) =>
@@ -87,8 +84,7 @@ export class Observer {
 			const asked = this.#askedAt[b]!;
 			if (asked >= 0 && step - asked >= this.#missSteps) this.#missed(b, step * STEP_MS);
 			const whole = since % (2 * this.#halfPeriod) === 0;
-			const suspect = this.#misses[b]! > 0 && this.#misses[b]! < GIVEN_UP;
-			if (!whole && !suspect) continue;
+			if (!whole && !isSuspect(this.#misses[b]!)) continue;
 			this.#askedAt[b] = step;
 			if (!whole) extra(b);
 		}
