@@ -184,15 +184,40 @@ export const ERRORS = {
 		exit: EXIT.failed,
 		hint: "List the records again, and watch from the revision of that list.",
 	},
+	SHUNT_STORE_DAMAGED: {
+		message: "The journal {file} of the embedded database is damaged at byte {at}.",
+		exit: EXIT.failed,
+		hint: "Restore the folder from a copy, or move it away and import an exported configuration (shunt db import).",
+	},
 	SHUNT_STORE_LEASE_GONE: {
 		message: "The lease {lease} does not exist or has expired.",
 		exit: EXIT.failed,
 		hint: "Grant a new lease, and put its records again.",
 	},
+	SHUNT_STORE_LOCKED: {
+		message: "The embedded database cannot be locked by {file}: {why}.",
+		exit: EXIT.failed,
+		hint: "A stopped process may hold the lock: fuser names it; retry when it has ended.",
+	},
 	SHUNT_STORE_READ_ONLY: {
 		message: "The redirection database is read from {file} and is read-only.",
 		exit: EXIT.input,
 		hint: "Change the configuration and reload, or configure an embedded or a shared database.",
+	},
+	SHUNT_STORE_REFUSED: {
+		message: "The redirection database {database} refuses the request: {why}.",
+		exit: EXIT.failed,
+		hint: "Check user, password, certificate and permissions for its prefix; docs/database.md has a set-up.",
+	},
+	SHUNT_STORE_UNREACHABLE: {
+		message: "The redirection database {database} does not answer: {why}.",
+		exit: EXIT.failed,
+		hint: "Check the endpoints, the network and the server's log; running members go on with their copy meanwhile.",
+	},
+	SHUNT_STORE_UNREADABLE: {
+		message: "The embedded database {file} cannot be read: {why}.",
+		exit: EXIT.failed,
+		hint: "Check that the folder exists and that this user may read and write it.",
 	},
 	SHUNT_TUN_FAILED: {
 		message: "The tun device {name} cannot be created: {why}.",

@@ -1,7 +1,10 @@
 // index.ts - what other rooms import from this one.
 
+export { EmbeddedStore } from "./embedded.js";
 export * from "./endpoints.js";
 export * from "./epochs.js";
+export { type EtcdOptions, EtcdStore } from "./etcd.js";
+export type { EtcdAccess } from "./etcd-http.js";
 export * from "./ids.js";
 export { type LeftTargets, leftTargets } from "./left-targets.js";
 export * from "./loads.js";
