@@ -34,8 +34,8 @@ export class Connection extends Socket {
 	override connect(port: number, listener?: () => void): this;
 	override connect(path: string, listener?: () => void): this;
 	override connect(...given: unknown[]): this {
-		const [{ dialer, redirection, ...options }, listener] = connectArguments(given);
-		const { options: redirected, attach } = redirectConnect(dialerOf({ dialer, redirection }, "socket"), options);
+		const [options, listener] = connectArguments(given);
+		const { options: redirected, attach } = redirectConnect(dialerOf(options, "socket"), options);
 		if (listener === undefined) super.connect(redirected as NetConnectOpts);
 		else super.connect(redirected as NetConnectOpts, listener);
 		attach(this);
