@@ -88,6 +88,36 @@ export const ERRORS = {
 		exit: EXIT.daemon,
 		hint: "Start it with shunt gateway or shunt backend; if it was running, see its log.",
 	},
+	SHUNT_DATABASE_CONFLICT: {
+		message: "The change is of version {planned}, but {now}; nothing was changed.",
+		exit: EXIT.failed,
+		hint: "Look at what has changed (shunt db history, shunt plan), and apply again.",
+	},
+	SHUNT_DATABASE_EMPTY: {
+		message: "The redirection database ({database}) holds no configuration.",
+		exit: EXIT.failed,
+		hint: "Put one there: shunt apply FILE, with a file that has backends, services and this database.",
+	},
+	SHUNT_DATABASE_FILE: {
+		message: "{file}, which the redirection database needs, cannot be used: {why}.",
+		exit: EXIT.input,
+		hint: "The section database of the configuration names it; docs/database.md has an example.",
+	},
+	SHUNT_DATABASE_RECORD: {
+		message: "{key}: {why}",
+		exit: EXIT.input,
+		hint: "A record has the fields of its entry in the file; docs/configuration.md describes them.",
+	},
+	SHUNT_DATABASE_STATIC: {
+		message: "{file} has no shared database: database.kind is static.",
+		exit: EXIT.input,
+		hint: "Write database: with kind: embedded or etcd into the file, or name a database with --database.",
+	},
+	SHUNT_DATABASE_VERSION: {
+		message: "Version {version} is not in the database's history; must be from {oldest} to below {newest}.",
+		exit: EXIT.input,
+		hint: "shunt db history lists the versions.",
+	},
 	SHUNT_ENGINE_FAILED: {
 		message: "The packet engine failed at {step}: {why}.",
 		exit: EXIT.failed,

@@ -140,7 +140,7 @@ export class EmbeddedStore implements Store {
 		this.#mustBeOpen();
 		this.#poll ??= setInterval(() => {
 			if (this.#history.watchers > 0) this.#read().catch(() => {});
-		}, POLL_MS).unref();
+		}, POLL_MS);
 		return this.#history.watch(prefix, options);
 	}
 
