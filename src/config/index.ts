@@ -22,3 +22,4 @@ export { parseDuration } from "./quantities.js";
 export { parseConfig, readConfig } from "./read.js";
 export { readConfigAside } from "./read-aside.js";
 export { redirectionsOf } from "./redirections.js";
+export { tunnelSources } from "./tunnel-sources.js";

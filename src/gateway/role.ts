@@ -83,7 +83,7 @@ export class GatewayRole implements Role {
 
 	async attach(member: MemberView): Promise<void> {
 		this.#member = member;
-		this.#balancing = new Balancing(member, this.#emit);
+		this.#balancing = new Balancing(member, this.#emit, () => this.#sources());
 		await this.#balancing.prepare();
 	}
 
@@ -105,7 +105,8 @@ export class GatewayRole implements Role {
 	}
 
 	hostFacts(targets: readonly Target[], changed: () => void): Promise<ReadonlyMap<string, HostFacts>> {
-		return this.#nextHops.resolve([...new Set(targets.map((target) => target.address))].sort(), changed);
+		const addresses = [...new Set(targets.map((target) => target.address))].sort();
+		return this.#nextHops.resolve(addresses, changed, this.#sources());
 	}
 
 	published({ unresolved, panics }: Compiled, previous: Compiled | undefined): void {
@@ -189,6 +190,11 @@ export class GatewayRole implements Role {
 	async detach(): Promise<void> {
 		await this.#endLoops();
 		await this.#firewall.close();
+	}
+
+	/** As configured now. */
+	#sources(): readonly string[] {
+		return (this.#member?.config.gateways.find(({ name }) => name === this.name) ?? this.#self).addresses;
 	}
 
 	async #endLoops(): Promise<void> {

@@ -28,7 +28,8 @@ export interface MemberEvent {
 }
 
 /** What a role contributes to the compilation of tables, besides the database and the host facts. */
-export interface TableInputs extends Pick<CompileInput, "roles" | "own" | "ownState" | "loads" | "balance"> {
+export interface TableInputs
+	extends Pick<CompileInput, "roles" | "own" | "members" | "ownState" | "loads" | "balance"> {
 	/** By target key: unhealthy targets are published as inactive, or as draining where their sessions still work. */
 	readonly health: HealthState;
 }
