@@ -33,7 +33,7 @@ export function answersOf(member: Member): Answers {
 function statusOf(member: Member): Status {
 	const names = new Names(member);
 	const { statistics } = member.engine;
-	const counters = statistics.counters();
+	const { counters, conserved } = statistics.accounted();
 	const counts = member.engine.sessionCounts();
 	const table = member.engine.sessionTable();
 	const byReason = reasonCounts(counters.reasons);
@@ -58,7 +58,7 @@ function statusOf(member: Member): Status {
 		reasons: byReason,
 		sent: { packets: counters.sent, made: counters.sentMade, told: counters.told },
 		lost: counters.lost,
-		conserved: byReason.reduce((sum, one) => sum + one.packets, 0) === counters.packetsIn,
+		conserved,
 		services: servicesOf(member, names, counts),
 		load: ownLoad(member),
 		loads: loadsOfBackends(member),

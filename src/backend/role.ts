@@ -245,7 +245,9 @@ export class BackendRole implements Role {
 		return { what: [], deadlineOver: false };
 	}
 
-	async swept(): Promise<void> {}
+	async swept(): Promise<void> {
+		await this.#addresses?.watch(this.#warn);
+	}
 
 	configure(): void {}
 
@@ -274,6 +276,11 @@ export class BackendRole implements Role {
 		await this.#staleAddresses?.close();
 		if (this.#tun !== undefined) closeSync(this.#tun);
 		this.#tun = undefined;
+	}
+
+	abandon(): Promise<void> {
+		this.#undoLog.keepInherited();
+		return this.close();
 	}
 
 	async detach(): Promise<void> {

@@ -11,6 +11,7 @@ import { BackendRole } from "../backend/role.js";
 import { type Config, readConfigAside } from "../config/index.js";
 import { ShuntError } from "../errors.js";
 import { GatewayRole } from "../gateway/role.js";
+import { DaemonLock } from "../host/daemon-lock.js";
 import { engineName } from "../member/engines.js";
 import { Member } from "../member/member.js";
 import type { MemberEvent, Role } from "../member/role.js";
@@ -76,11 +77,14 @@ async function run(
 			manager.reloaded(stateText(running));
 		}
 	};
-	const api = await serve(
-		socket,
-		answersOnceStarted(() => member, reload),
-	);
+	// Before the socket, the undo log and the host: a second daemon of the name changes nothing.
+	const lock = await DaemonLock.take(kind, name);
+	let api: Awaited<ReturnType<typeof serve>> | undefined;
 	try {
+		api = await serve(
+			socket,
+			answersOnceStarted(() => member, reload),
+		);
 		manager.status("starting");
 		member = await Member.start(() => roleOf(config, name, emit), config, emit);
 		process.on("SIGHUP", () => {
@@ -108,8 +112,9 @@ async function run(
 		manager.stopping(signal === DETACH ? "stopping; the kernel engine continues" : "stopping");
 	} finally {
 		await (signal === DETACH ? member?.detach() : member?.close());
-		await api.close();
+		await api?.close();
 		manager.close();
+		lock.release();
 		process.removeAllListeners("SIGHUP");
 	}
 	options.onEvent({ event: "stopped", left: signal === DETACH && member?.outlivesDaemon === true });
@@ -123,8 +128,7 @@ function started(member: Member | undefined): Member {
 	throw new ShuntError("SHUNT_DAEMON_STARTING");
 }
 
-/** The socket is opened before the member starts, so that a second daemon of this name is refused before it touches the
- * host. */
+/** The socket is opened before the member starts, so that a socket of another daemon is refused before the host is touched. */
 function answersOnceStarted(member: () => Member | undefined, reload: Answers["reload"]): Answers {
 	const now = () => answersOf(started(member()));
 	return {

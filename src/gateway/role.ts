@@ -37,6 +37,7 @@ export class GatewayRole implements Role {
 	readonly kind = "gateway";
 	readonly observesEgress = false;
 	readonly #self: Gateway;
+	readonly #undoLog: UndoLog;
 	readonly #offloads: Offloads;
 	readonly #addresses: ServiceAddresses;
 	readonly #nextHops = new NextHops();
@@ -56,9 +57,9 @@ export class GatewayRole implements Role {
 		this.#self = config.gateways.find((one) => one.name === name) as Gateway;
 		this.#emit = emit;
 		this.#warn = (problem) => emit({ event: "warning", problem });
-		const undoLog = new UndoLog(name);
-		this.#offloads = new Offloads(undoLog);
-		this.#addresses = new ServiceAddresses("lo", undoLog);
+		this.#undoLog = new UndoLog(name);
+		this.#offloads = new Offloads(this.#undoLog);
+		this.#addresses = new ServiceAddresses("lo", this.#undoLog);
 		this.#firewall = new Firewall(name, this.#warn);
 	}
 
@@ -158,6 +159,7 @@ export class GatewayRole implements Role {
 	}
 
 	async swept(): Promise<void> {
+		await this.#addresses.watch(this.#warn);
 		await this.#balancing?.afterSweep();
 	}
 
@@ -185,6 +187,11 @@ export class GatewayRole implements Role {
 		await this.#addresses.close();
 		await this.#firewall.close();
 		this.#offloads.restore();
+	}
+
+	abandon(): Promise<void> {
+		this.#undoLog.keepInherited();
+		return this.close();
 	}
 
 	async detach(): Promise<void> {

@@ -13,6 +13,10 @@ import { resolveNextHop, routeTo } from "./routes.js";
 const RESOLVE_TIMEOUT_MS = 2000;
 const RESOLVE_POLL_MS = 20;
 const CHECK_INTERVAL_MS = 1000;
+/** A table's field; an IP packet is no longer. */
+const MOST_MTU = 65_535;
+/** The tunnel's headers, of IPv6 in IPv6 with an alternative, and the least that a link must carry (RFC 791, 68 bytes). */
+const LEAST_MTU = 256;
 
 export class NextHops {
 	#facts: ReadonlyMap<string, HostFacts> = new Map();
@@ -61,11 +65,12 @@ export class NextHops {
 		const facts = new Map<string, HostFacts>();
 		for (const address of addresses) {
 			const route = routeTo(parseAddress(address)!.bytes);
-			if (route === undefined) continue;
+			if (route === undefined || route.mtu < LEAST_MTU) continue; // the tunnel would not fit: as without a route
 			const before = this.#facts.get(address);
 			// While the kernel resolves a known neighbour again, its last MAC address stays valid.
 			const nextHop = resolveNextHop(route) ?? (before?.ifindex === route.ifindex ? before.nextHop : null);
-			const { ifindex, mtu, ownMac } = route;
+			const { ifindex, ownMac } = route;
+			const mtu = Math.min(route.mtu, MOST_MTU);
 			facts.set(address, {
 				source: sourceOf(formatAddress(route.source), this.#sources),
 				nextHop,

@@ -150,7 +150,7 @@ export class Member implements MemberView {
 				await role.checkHost(config);
 				const interfaces = await role.interfaces();
 				const stateFile = new PersistedStateFile(role.name, namespace);
-				const pins = await pinFolder(role.name, namespace).catch(() => undefined);
+				const pins = await pinFolder(role.name, namespace);
 				const modes = enginesToTry(config, pins, interfaces);
 				const mode = modes[refusals.length] as EngineMode;
 				const modeReason = engineReason(config, mode, refusals);
@@ -160,7 +160,8 @@ export class Member implements MemberView {
 					started = await Member.#start({ ...known, persisted, pins, mode, modeReason });
 					return started;
 				} catch (error) {
-					await role.close();
+					const serves = pins !== undefined && interfaces.some((name) => pinnedMode(pins, name) !== undefined);
+					await (serves ? role.abandon() : role.close());
 					if (refusals.length === modes.length - 1) throw error;
 					refusals.push({ mode, why: refusalReason(error) });
 				}

@@ -66,6 +66,8 @@ export class Publisher {
 	#inForce: { readonly snapshot: Snapshot; readonly compiled: Compiled } | undefined;
 	#last: Promise<unknown> = Promise.resolve();
 	#stopped = false;
+	/** Why the state file does not have the last epoch; it is reported when it begins. */
+	#unwritten: string | undefined;
 
 	constructor(options: PublisherOptions) {
 		this.#options = options;
@@ -160,7 +162,9 @@ export class Publisher {
 			health: imposedStates(health),
 		});
 		const compiled = await inSlices(steps);
-		await stateFile?.write({ epoch: compiled.tables.epoch, ids: this.ids, epochs: compiled.epochs });
+		const unwritten = await stateFile?.write({ epoch: compiled.tables.epoch, ids: this.ids, epochs: compiled.epochs });
+		if (unwritten !== undefined && this.#unwritten === undefined) warn(unwritten);
+		this.#unwritten = unwritten;
 		const packed = await inSlices(packTables(compiled.tables));
 		for (const problem of await engine.publishPacked(compiled.tables, packed)) warn(problem);
 		const previous = this.compiled;

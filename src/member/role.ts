@@ -168,6 +168,8 @@ export interface Role {
 	leave(): Promise<void>;
 	/** Ends its loops and undoes its changes to the host. */
 	close(): Promise<void>;
+	/** The same after a start that was refused, while an earlier daemon's engine still serves: what that daemon changed stays. */
+	abandon(): Promise<void>;
 	/** Ends its loops and leaves on the host what the kernel's engine needs to go on without a daemon. */
 	detach(): Promise<void>;
 }

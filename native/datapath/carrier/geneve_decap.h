@@ -54,8 +54,7 @@ SH_INLINE u8 sh_decap_window(const struct sh_env *env, const struct sh_control *
  * the tunnel is accepted from members' addresses alone, where the configuration names them. */
 SH_INLINE u8 sh_decap_source(const struct sh_env *env, const struct sh_control *control, const struct sh_addr *source)
 {
-	if (!control->members_only ||
-	    sh_own_find(env, control, source, sh_hash_own(control, source)) & SH_OWN_MEMBER)
+	if (!control->members_only || sh_own_find(env, control, source, sh_hash_own(control, source)) & SH_OWN_MEMBER)
 		return SH_CONTINUE;
 	return SH_R_tunnel_source;
 }
