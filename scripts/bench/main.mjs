@@ -2,6 +2,7 @@
 // main.mjs - `npm run bench -- NAME [options]`: one file per benchmark; this one finds it.
 
 const benches = {
+	agent: "./agent.mjs",
 	clients: "./clients.mjs",
 	config: "./config.mjs",
 	engine: "./engine.mjs",
