@@ -88,6 +88,36 @@ export const ERRORS = {
 		exit: EXIT.daemon,
 		hint: "Start it with shunt gateway or shunt backend; if it was running, see its log.",
 	},
+	SHUNT_DATABASE_CONFLICT: {
+		message: "The change is of version {planned}, but {now}; nothing was changed.",
+		exit: EXIT.failed,
+		hint: "Look at what has changed (shunt db history, shunt plan), and apply again.",
+	},
+	SHUNT_DATABASE_EMPTY: {
+		message: "The redirection database ({database}) holds no configuration.",
+		exit: EXIT.failed,
+		hint: "Put one there: shunt apply FILE, with a file that has backends, services and this database.",
+	},
+	SHUNT_DATABASE_FILE: {
+		message: "{file}, which the redirection database needs, cannot be used: {why}.",
+		exit: EXIT.input,
+		hint: "The section database of the configuration names it; docs/database.md has an example.",
+	},
+	SHUNT_DATABASE_RECORD: {
+		message: "{key}: {why}",
+		exit: EXIT.input,
+		hint: "A record has the fields of its entry in the file; docs/configuration.md describes them.",
+	},
+	SHUNT_DATABASE_STATIC: {
+		message: "{file} has no shared database: database.kind is static.",
+		exit: EXIT.input,
+		hint: "Write database: with kind: embedded or etcd into the file, or name a database with --database.",
+	},
+	SHUNT_DATABASE_VERSION: {
+		message: "Version {version} is not in the database's history; must be from {oldest} to below {newest}.",
+		exit: EXIT.input,
+		hint: "shunt db history lists the versions.",
+	},
 	SHUNT_ENGINE_FAILED: {
 		message: "The packet engine failed at {step}: {why}.",
 		exit: EXIT.failed,
@@ -184,15 +214,40 @@ export const ERRORS = {
 		exit: EXIT.failed,
 		hint: "List the records again, and watch from the revision of that list.",
 	},
+	SHUNT_STORE_DAMAGED: {
+		message: "The journal {file} of the embedded database is damaged at byte {at}.",
+		exit: EXIT.failed,
+		hint: "Restore the folder from a copy, or move it away and import an exported configuration (shunt db import).",
+	},
 	SHUNT_STORE_LEASE_GONE: {
 		message: "The lease {lease} does not exist or has expired.",
 		exit: EXIT.failed,
 		hint: "Grant a new lease, and put its records again.",
 	},
+	SHUNT_STORE_LOCKED: {
+		message: "The embedded database cannot be locked by {file}: {why}.",
+		exit: EXIT.failed,
+		hint: "A stopped process may hold the lock: fuser names it; retry when it has ended.",
+	},
 	SHUNT_STORE_READ_ONLY: {
 		message: "The redirection database is read from {file} and is read-only.",
 		exit: EXIT.input,
 		hint: "Change the configuration and reload, or configure an embedded or a shared database.",
+	},
+	SHUNT_STORE_REFUSED: {
+		message: "The redirection database {database} refuses the request: {why}.",
+		exit: EXIT.failed,
+		hint: "Check user, password, certificate and permissions for its prefix; docs/database.md has a set-up.",
+	},
+	SHUNT_STORE_UNREACHABLE: {
+		message: "The redirection database {database} does not answer: {why}.",
+		exit: EXIT.failed,
+		hint: "Check the endpoints, the network and the server's log; running members go on with their copy meanwhile.",
+	},
+	SHUNT_STORE_UNREADABLE: {
+		message: "The embedded database {file} cannot be read: {why}.",
+		exit: EXIT.failed,
+		hint: "Check that the folder exists and that this user may read and write it.",
 	},
 	SHUNT_TUN_FAILED: {
 		message: "The tun device {name} cannot be created: {why}.",

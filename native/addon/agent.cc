@@ -18,6 +18,7 @@ const char *kind_name(u32 kind)
 	return kind == AG_TRAFFIC       ? "traffic"
 	       : kind == AG_UNREACHABLE ? "unreachable"
 	       : kind == AG_OFFERED     ? "offered"
+	       : kind == AG_ACCEPTED    ? "accepted"
 	                                : "refused";
 }
 
@@ -40,6 +41,11 @@ struct AgentSource {
 			one.Set("index", batch[i].index);
 			one.Set("target", Napi::Buffer<u8>::Copy(env, batch[i].target.b, sizeof(batch[i].target.b)));
 			one.Set("port", sh_ntohs(batch[i].port));
+			if (batch[i].source_port) {
+				one.Set("source",
+				        Napi::Buffer<u8>::Copy(env, batch[i].source.b, sizeof(batch[i].source.b)));
+				one.Set("sourcePort", sh_ntohs(batch[i].source_port));
+			}
 			if (batch[i].header_bytes && batch[i].header_bytes <= AG_HEADER_BYTES)
 				one.Set("header", Napi::Buffer<u8>::Copy(env, batch[i].header, batch[i].header_bytes));
 			if (batch[i].syn.length && batch[i].syn.length <= AG_SYN_BYTES) {
@@ -95,6 +101,7 @@ public:
 		u8 nonce[8] = {};
 		if (f.has("nonce"))
 			f.bytes("nonce", nonce, sizeof(nonce));
+		bool once = f.flag("once", false);
 		bool bound = f.has("binding");
 		if (bound) {
 			Fields b = f.object("binding");
@@ -104,12 +111,58 @@ public:
 			binding.port = (u16)b.number("port", 65535);
 			binding.ifindex = (u32)b.number("ifindex", 0x7fffffff, 0);
 			binding.for_ms = b.number("forMs", 1ull << 40);
+			binding.once = b.flag("once", false);
 		}
 		if (!Fields::problem().empty())
 			return throw_problem(info.Env(), Fields::problem());
 		Agent *agent = reading_.get();
 		return result_of(info.Env(),
-		                 agent ? agent->put(key, index, nonce, bound ? &binding : nullptr) : closed());
+		                 agent ? agent->put(key, index, nonce, once, bound ? &binding : nullptr) : closed());
+	}
+
+	Napi::Value bindFlow(const Napi::CallbackInfo &info)
+	{
+		AgentPath path;
+
+		Fields::begin();
+		Fields f(info[0], "");
+		path.flow = flow_of(f);
+		path.index = (u32)f.number("index", AG_SERVICES - 1);
+		path.target = f.address("target");
+		path.port = (u16)f.number("targetPort", 65535);
+		path.ifindex = (u32)f.number("ifindex", 0x7fffffff, 0);
+		if (!Fields::problem().empty())
+			return throw_problem(info.Env(), Fields::problem());
+		Agent *agent = reading_.get();
+		Result<bool> bound = agent ? agent->bind_flow(path) : Result<bool>(closed());
+		if (!bound.ok())
+			return throw_failure(info.Env(), bound.status());
+		return Napi::Boolean::New(info.Env(), *bound);
+	}
+
+	Napi::Value unbindFlow(const Napi::CallbackInfo &info)
+	{
+		Fields::begin();
+		sh_flow flow = flow_of(Fields(info[0], ""));
+		if (!Fields::problem().empty())
+			return throw_problem(info.Env(), Fields::problem());
+		if (Agent *agent = reading_.get())
+			agent->unbind_flow(flow);
+		return info.Env().Undefined();
+	}
+
+	Napi::Value activity(const Napi::CallbackInfo &info)
+	{
+		Fields::begin();
+		sh_flow flow = flow_of(Fields(info[0], ""));
+		if (!Fields::problem().empty())
+			return throw_problem(info.Env(), Fields::problem());
+		Agent *agent = reading_.get();
+		AgentActivity activity = agent ? agent->activity(flow) : AgentActivity{};
+		Napi::Object result = Napi::Object::New(info.Env());
+		result.Set("sentMs", (double)(activity.sent_ns / 1000) / 1000);
+		result.Set("heardMs", (double)(activity.heard_ns / 1000) / 1000);
+		return result;
 	}
 
 	Napi::Value beat(const Napi::CallbackInfo &info)
@@ -137,6 +190,8 @@ public:
 		result.Set("errors", (double)counts.errors);
 		result.Set("refused", (double)counts.refused);
 		result.Set("handshakes", (double)counts.handshakes);
+		result.Set("toBound", (double)counts.to_bound);
+		result.Set("fromBound", (double)counts.from_bound);
 		return result;
 	}
 
@@ -162,6 +217,20 @@ public:
 	}
 
 private:
+	// A UDP flow, as a packet of it is read in the programs.
+	static sh_flow flow_of(const Fields &f)
+	{
+		sh_flow flow = {};
+
+		flow.source = f.address("source");
+		flow.source_port = sh_htons((u16)f.number("sourcePort", 65535));
+		flow.destination = f.address("address");
+		flow.destination_port = sh_htons((u16)f.number("port", 65535));
+		bool mapped = flow.destination.d[0] == 0 && flow.destination.w[2] == sh_htonl(0xffff);
+		flow.protocol = SH_UDP;
+		flow.family = mapped ? SH_IPV4 : SH_IPV6;
+		return flow;
+	}
 	static Status closed() { return Status::error("the agent is closed"); }
 	static Napi::Value result_of(Napi::Env env, const Status &status)
 	{
@@ -180,6 +249,9 @@ Napi::Function agent_class(Napi::Env env)
 	return A::DefineClass(env, "AgentPrograms",
 	                      {
 				      A::InstanceMethod("put", &A::put),
+				      A::InstanceMethod("bindFlow", &A::bindFlow),
+				      A::InstanceMethod("unbindFlow", &A::unbindFlow),
+				      A::InstanceMethod("activity", &A::activity),
 				      A::InstanceMethod("beat", &A::beat),
 				      A::InstanceMethod("counts", &A::counts),
 				      A::InstanceMethod("redirected", &A::redirected),

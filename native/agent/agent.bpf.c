@@ -28,6 +28,7 @@ int shunt_out(struct __sk_buff *skb)
 	u64 now = bpf_ktime_get_boot_ns();
 	int bound = service->bound && now < service->until_ns && sh_addr_equal(&service->source, &p.flow.source) &&
 	            ag_alive(now);
+	struct ag_flow fresh, *flow;
 	u8 flags = 0;
 
 	if (p.flow.protocol == SH_TCP) {
@@ -35,23 +36,29 @@ int shunt_out(struct __sk_buff *skb)
 			return TC_ACT_UNSPEC;
 		if ((flags & (AG_TCP_SYN | AG_TCP_ACK)) == AG_TCP_SYN) {
 			ag_store_syn(skb, &p);
-			ag_open(skb, &p, service, bound);
+			flow = ag_open(skb, &p, service, bound, &fresh);
+		} else {
+			flow = bpf_map_lookup_elem(&ag_flows, &p.flow);
 		}
-		struct ag_flow *flow = bpf_map_lookup_elem(&ag_flows, &p.flow);
-		if (flow)
-			return ag_redirect(skb, &p, &flow->target, flow->port, flow->ifindex, index, counts);
 	} else {
-		struct ag_flow *flow = ag_udp_flow(skb, &p, service, bound, now, counts);
-
-		if (flow && flow->port)
-			return ag_redirect(skb, &p, &flow->target, flow->port, flow->ifindex, index, counts);
-		if (bound && !flow)
-			return ag_redirect(skb, &p, &service->target, service->port, service->ifindex, index, counts);
+		flow = ag_udp_flow(skb, &p, service, bound, now, counts, &fresh);
+		if (bound && !flow) {
+			ag_path(service, 1, &fresh);
+			flow = &fresh;
+		}
 	}
+	if (flow && flow->port)
+		return ag_redirect(skb, &p, flow, service, counts);
 	ag_count(&counts->to_gateway);
 	if (!bound && now > counts->told_ns + AG_TELL_NS) {
 		counts->told_ns = now;
-		ag_submit(AG_TRAFFIC, index, 0, 0, 0);
+		struct ag_event *event = ag_event(AG_TRAFFIC, index, 0, 0, 0);
+
+		if (event) {
+			if (p.flow.protocol == SH_UDP && !flow)
+				ag_name_source(event, &p.flow);
+			bpf_ringbuf_submit(event, 0);
+		}
 	}
 	if (sh_load64(service->nonce) && ag_alive(now)) {
 		u8 nonce[8];
@@ -84,7 +91,7 @@ int shunt_in(struct __sk_buff *skb)
 
 		if (p.flow.protocol == SH_TCP && !bpf_skb_load_bytes(skb, p.l4 + 13, &flags, 1) && flags & AG_TCP_RST)
 			return ag_reset_redirect(skb, &p, &wire);
-		return p.flow.protocol == SH_UDP ? ag_redirect_notice(skb, &p) : TC_ACT_UNSPEC;
+		return p.flow.protocol == SH_UDP ? ag_redirect_notice(skb, &p, &wire) : TC_ACT_UNSPEC;
 	}
 	u32 index = origin->index;
 	struct ag_counts *counts = bpf_map_lookup_elem(&ag_counters, &index);
@@ -109,12 +116,26 @@ int shunt_in(struct __sk_buff *skb)
 				ag_count(&counts->refused);
 				ag_submit(AG_REFUSED, index, &p.flow.source, p.flow.source_port,
 				          bpf_map_lookup_elem(&ag_syns, &known));
+				ag_forget(&known, flow);
 				return TC_ACT_SHOT;
 			}
 			flow->answered = 1;
+			if (flow->once)
+				ag_submit(AG_ACCEPTED, index, &p.flow.source, p.flow.source_port, 0);
 		}
+	} else if (origin->once) {
+		struct sh_flow known = wire;
+
+		known.destination = origin->service;
+		known.destination_port = origin->port;
+		struct ag_flow *flow = bpf_map_lookup_elem(&ag_flows, &known);
+		if (flow)
+			flow->heard_ns = bpf_ktime_get_boot_ns();
 	}
 	ag_count(&counts->from_target);
+	struct ag_bound *bound = bpf_map_lookup_elem(&ag_bindings, &index);
+	if (bound && bound->port == p.flow.source_port && sh_addr_equal(&bound->target, &p.flow.source))
+		ag_count(&counts->from_bound);
 	return ag_rewrite(skb, &p, 1, &origin->service, origin->port) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 

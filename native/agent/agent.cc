@@ -64,11 +64,13 @@ Agent::~Agent()
 		ring_buffer__free(ring_);
 }
 
-Status Agent::put(const ag_service_key &service, u32 index, const u8 *nonce, const AgentBinding *binding)
+Status Agent::put(const ag_service_key &service, u32 index, const u8 *nonce, bool once, const AgentBinding *binding)
 {
 	ag_service value = {};
+	ag_bound bound = {};
 
 	value.index = index;
+	value.once = once;
 	memcpy(value.nonce, nonce, sizeof(value.nonce));
 	if (binding) {
 		value.target = binding->target;
@@ -77,9 +79,53 @@ Status Agent::put(const ag_service_key &service, u32 index, const u8 *nonce, con
 		value.ifindex = binding->ifindex;
 		value.until_ns = boottime_ns() + binding->for_ms * 1000000;
 		value.bound = 1;
+		value.once = binding->once;
+		bound.target = value.target;
+		bound.port = value.port;
 	}
+	if (int failed = bpf_map_update_elem(object_->map_fd("ag_bindings"), &index, &bound, BPF_ANY))
+		return Status::system("update of the agent's map ag_bindings", failed);
 	int failed = bpf_map_update_elem(object_->map_fd("ag_services"), &service, &value, BPF_ANY);
 	return failed ? Status::system("update of the agent's map ag_services", failed) : Status();
+}
+
+Result<bool> Agent::bind_flow(const AgentPath &path)
+{
+	int map = object_->map_fd("ag_flows");
+	u64 now = boottime_ns();
+	ag_flow value = {};
+
+	if (!bpf_map_lookup_elem(map, &path.flow, &value) && !value.once && now < value.last_ns + AG_FLOW_IDLE_NS)
+		return false;
+	value = {};
+	value.target = path.target;
+	value.port = sh_htons(path.port);
+	value.ifindex = path.ifindex;
+	value.index = path.index;
+	value.last_ns = now;
+	value.once = 1;
+	int failed = bpf_map_update_elem(map, &path.flow, &value, BPF_ANY);
+	if (failed)
+		return Status::system("update of the agent's map ag_flows", failed);
+	return true;
+}
+
+void Agent::unbind_flow(const sh_flow &flow)
+{
+	int map = object_->map_fd("ag_flows");
+	ag_flow value = {};
+
+	if (!bpf_map_lookup_elem(map, &flow, &value) && value.once)
+		bpf_map_delete_elem(map, &flow);
+}
+
+AgentActivity Agent::activity(const sh_flow &flow) const
+{
+	ag_flow value = {};
+
+	if (bpf_map_lookup_elem(object_->map_fd("ag_flows"), &flow, &value) || !value.once)
+		return {};
+	return {value.last_ns, value.heard_ns};
 }
 
 Status Agent::beat()

@@ -24,9 +24,25 @@ namespace shunt
 struct AgentBinding {
 	sh_addr target = {};
 	sh_addr source = {};
-	u16 port = 0;    // of the target, host order
-	u32 ifindex = 0; // egress interface towards the target; 0: the packet's own
-	u64 for_ms = 0;  // lifetime from now
+	u16 port = 0;      // of the target, host order
+	u32 ifindex = 0;   // egress interface towards the target; 0: the packet's own
+	u64 for_ms = 0;    // lifetime from now
+	bool once = false; // for one connection (TCP)
+};
+
+// A path of one UDP flow, from the source that its application has to the service.
+struct AgentPath {
+	sh_flow flow = {};
+	u32 index = 0; // of the service
+	sh_addr target = {};
+	u16 port = 0; // of the target, host order
+	u32 ifindex = 0;
+};
+
+// When a flow's last packets left and came, CLOCK_BOOTTIME; 0: none, or the flow is not known.
+struct AgentActivity {
+	u64 sent_ns;
+	u64 heard_ns;
 };
 
 // A redirected flow, by the source that its application has.
@@ -47,11 +63,17 @@ public:
 
 	// Sets a service and its binding (NULL: none). Events and counters name the service by `index`, below AG_SERVICES.
 	// `nonce`: 8 bytes of the capability that packets carry while there is no binding; zeros: they carry none.
-	Status put(const ag_service_key &service, u32 index, const u8 *nonce, const AgentBinding *binding);
+	// `once`: the service's UDP flows may have paths of their own (bind_flow).
+	Status put(const ag_service_key &service, u32 index, const u8 *nonce, bool once, const AgentBinding *binding);
+	// Redirects one UDP flow. False: its first packet has decided its path already (a handshake).
+	Result<bool> bind_flow(const AgentPath &path);
+	// The flow's packets go to the gateway again.
+	void unbind_flow(const sh_flow &flow);
+	AgentActivity activity(const sh_flow &flow) const;
 	// To be called every second: without it, new flows are no longer bound after AG_PATIENCE_NS.
 	Status beat();
 	Result<ag_counts> counts(u32 index) const;
-	// The flows whose path is their own: TCP connections, those that have ended included, and UDP flows with a handshake.
+	// The flows whose path is their own: TCP connections, those that have ended included, and UDP flows.
 	Result<std::vector<AgentFlow>> redirected() const;
 	// Waits at most timeout_ms for the first event; at most `max` are returned, the rest by the next call. One thread at a
 	// time; the other methods may run meanwhile.

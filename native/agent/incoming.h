@@ -9,6 +9,7 @@
 #define SHUNT_AGENT_INCOMING_H
 
 #include "agent/option.h"
+#include "agent/outgoing.h"
 #include "agent/tables.h"
 
 /* An answer's flow, turned round: as this host has sent to it. */
@@ -109,6 +110,7 @@ SH_INLINE int ag_in_error(struct __sk_buff *skb, const struct ag_packet *p)
 		if (flow && !flow->answered) {
 			ag_submit(AG_UNREACHABLE, index, &q.flow.destination, q.flow.destination_port,
 			          bpf_map_lookup_elem(&ag_syns, &known));
+			ag_forget(&known, flow);
 			return TC_ACT_SHOT; /* it would end the connection, which another target may accept */
 		}
 		ag_submit(AG_UNREACHABLE, index, &q.flow.destination, q.flow.destination_port, 0);
@@ -148,7 +150,7 @@ SH_INLINE int ag_reset_redirect(struct __sk_buff *skb, const struct ag_packet *p
 
 /* A datagram from a service's own address that says, beside what it brings the application, where to go (protocol.md, 4.3); or a control
  * datagram, which brings it nothing. */
-SH_INLINE int ag_redirect_notice(struct __sk_buff *skb, const struct ag_packet *p)
+SH_INLINE int ag_redirect_notice(struct __sk_buff *skb, const struct ag_packet *p, const struct sh_flow *flow)
 {
 	struct ag_service_key key = {.address = p->flow.source, .port = p->flow.source_port, .protocol = SH_UDP};
 	struct ag_service *service = bpf_map_lookup_elem(&ag_services, &key);
@@ -161,6 +163,8 @@ SH_INLINE int ag_redirect_notice(struct __sk_buff *skb, const struct ag_packet *
 	struct ag_event *event = bytes ? ag_event(AG_OFFERED, service->index, 0, 0, 0) : 0;
 	if (!event)
 		return TC_ACT_UNSPEC;
+	if (!bpf_map_lookup_elem(&ag_flows, flow))
+		ag_name_source(event, flow);
 	event->header_bytes = bytes;
 	last = ag_last_byte(bytes);
 	if (last >= AG_HEADER_BYTES || bpf_skb_load_bytes(skb, at, event->header, last + 1)) {

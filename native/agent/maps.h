@@ -44,20 +44,30 @@ struct ag_service {
 	u32 index;   /* of its counters */
 	be16 port;
 	u8 bound;
-	u8 reserved[5];
+	u8 once; /* term "once": TCP: the binding is for one connection; UDP: there is none here, flows have their own */
+	u32 taken; /* by a connection, where `once` */
 };
 
-/* A flow whose path is decided by its first packet, by the addresses that its application knows: redirected TCP connections, and
- * UDP flows with a handshake (QUIC, DTLS), redirected or not. */
+/* The target and port of a service's binding: what the agent judges by their answers. */
+struct ag_bound {
+	struct sh_addr target;
+	be16 port; /* 0: none */
+	u16 reserved;
+	u32 unused;
+};
+
+/* A flow that has a path of its own, by the addresses that its application knows: redirected TCP connections; UDP flows with a
+ * handshake (QUIC, DTLS), redirected or not, whose first packet has decided it; and UDP flows that are redirected once. */
 struct ag_flow {
 	struct sh_addr target;
-	u64 last_ns; /* of UDP: when its last packet left (CLOCK_BOOTTIME) */
+	u64 last_ns;  /* of UDP: when its last packet left (CLOCK_BOOTTIME) */
+	u64 heard_ns; /* of UDP with `once`: when the target's last packet came */
 	u32 ifindex;
 	u32 index;
 	be32 sequence; /* of the SYN */
 	be16 port;     /* 0: it stays with the gateway */
 	u8 answered;   /* the target has accepted it */
-	u8 reserved;
+	u8 once;       /* redirected by a redirect for this flow alone */
 };
 
 /* The SYN that the application has sent last, as it came from the stack: its checksum may be unfinished. */
@@ -73,7 +83,8 @@ struct ag_origin {
 	struct sh_addr service;
 	u32 index;
 	be16 port;
-	u16 reserved;
+	u8 once; /* the flow's ag_flow wants to know of it */
+	u8 reserved;
 };
 
 struct ag_counts {
@@ -84,23 +95,25 @@ struct ag_counts {
 	u64 refused; /* connections that a target refused */
 	u64 told_ns;
 	u64 handshakes; /* UDP flows whose path was decided by their first packet */
-	u64 reserved;
+	u64 to_bound;   /* of to_target and from_target: of the target that the service is bound to now */
+	u64 from_bound;
 };
 
 enum ag_event_kind {
 	AG_TRAFFIC = 1, /* for the service, and there is no binding */
 	AG_UNREACHABLE, /* a target, as ICMP says */
-	AG_REFUSED,     /* a connection, by a target */
+	AG_REFUSED,     /* a connection, by a target: by a RST, or by silence until its SYN is sent again */
 	AG_OFFERED,     /* a redirect, in the RST that answered a SYN, or in a datagram of the service's */
+	AG_ACCEPTED,    /* a connection that was redirected once, by its target */
 };
 
 struct ag_event {
 	u32 kind;
 	u32 index;
 	struct sh_addr target;
+	struct sh_addr source; /* of the datagrams that a redirect may move */
 	be16 port;
-	u8 protocol;
-	u8 detail; /* ICMP's code */
+	be16 source_port; /* 0: none may be moved */
 	u32 header_bytes;
 	u8 header[AG_HEADER_BYTES];
 	struct ag_syn syn; /* to be sent once more; length 0: none */

@@ -25,19 +25,29 @@ SH_INLINE void ag_on_wire(const struct sh_flow *flow, const struct sh_addr *targ
 	wire->destination_port = port;
 }
 
-SH_INLINE int ag_redirect(struct __sk_buff *skb, const struct ag_packet *p, const struct sh_addr *target, be16 port,
-                          u32 ifindex, u32 index, struct ag_counts *counts)
+/* `flow`: the path, that of the flow or the service's binding. `service`: what it is compared with. */
+SH_INLINE int ag_redirect(struct __sk_buff *skb, const struct ag_packet *p, const struct ag_flow *flow,
+                          const struct ag_service *service, struct ag_counts *counts)
 {
-	struct ag_origin origin = {.service = p->flow.destination, .index = index, .port = p->flow.destination_port};
+	const struct sh_addr *target = &flow->target;
+	be16 port = flow->port;
+	u32 ifindex = flow->ifindex;
+	struct ag_origin origin = {.service = p->flow.destination,
+	                           .index = service->index,
+	                           .port = p->flow.destination_port,
+	                           .once = p->flow.protocol == SH_UDP && flow->once};
 	struct sh_flow wire;
 
 	ag_on_wire(&p->flow, target, port, &wire);
 	struct ag_origin *known = bpf_map_lookup_elem(&ag_origins, &wire);
-	if (!known || known->port != origin.port || !sh_addr_equal(&known->service, &origin.service))
+	if (!known || known->port != origin.port || known->once != origin.once ||
+	    !sh_addr_equal(&known->service, &origin.service))
 		bpf_map_update_elem(&ag_origins, &wire, &origin, BPF_ANY);
 	if (ag_rewrite(skb, p, 0, target, port))
 		return TC_ACT_SHOT;
 	ag_count(&counts->to_target);
+	if (service->bound && service->port == port && sh_addr_equal(&service->target, target))
+		ag_count(&counts->to_bound);
 	return ag_send(skb, ifindex);
 }
 
@@ -102,42 +112,75 @@ SH_INLINE int ag_is_handshake(struct __sk_buff *skb, const struct ag_packet *p)
 	return start[0] == 22 && start[1] == 0xfe && start[2] >= 0xfd && !(start[3] | start[4]);
 }
 
-/* The flow of a datagram, if its path is decided: by its first packet, and for as long as it is in use. 0: each packet goes where
- * the binding of the moment says. */
-SH_INLINE struct ag_flow *ag_udp_flow(struct __sk_buff *skb, const struct ag_packet *p,
-                                      const struct ag_service *service, int bound, u64 now, struct ag_counts *counts)
+/* The path that the service's binding gives a flow; `port` 0: the gateway's. */
+SH_INLINE void ag_path(const struct ag_service *service, int bound, struct ag_flow *flow)
 {
-	struct ag_flow *flow = counts->handshakes ? bpf_map_lookup_elem(&ag_flows, &p->flow) : 0;
+	__builtin_memset(flow, 0, sizeof(*flow));
+	flow->index = service->index;
+	if (!bound)
+		return;
+	flow->target = service->target;
+	flow->ifindex = service->ifindex;
+	flow->port = service->port;
+	flow->once = service->once;
+}
 
-	if (flow && now < flow->last_ns + AG_FLOW_IDLE_NS) {
+/* The flow of a datagram, if its path is decided: by its first packet, or by a redirect for it alone, and for as long as it is in
+ * use. 0: each packet goes where the binding of the moment says. `first` holds a flow that begins now. */
+SH_INLINE struct ag_flow *ag_udp_flow(struct __sk_buff *skb, const struct ag_packet *p,
+                                      const struct ag_service *service, int bound, u64 now, struct ag_counts *counts,
+                                      struct ag_flow *first)
+{
+	struct ag_flow *flow = counts->handshakes || service->once ? bpf_map_lookup_elem(&ag_flows, &p->flow) : 0;
+
+	if (flow && now < flow->last_ns + AG_FLOW_IDLE_NS && (!flow->once || ag_alive(now))) {
 		flow->last_ns = now;
 		return flow;
 	}
 	if (!ag_is_handshake(skb, p))
 		return 0;
-	struct ag_flow first = {.last_ns = now, .index = service->index};
-	if (bound) {
-		first.target = service->target;
-		first.ifindex = service->ifindex;
-		first.port = service->port;
-	}
-	if (bpf_map_update_elem(&ag_flows, &p->flow, &first, BPF_ANY))
+	ag_path(service, bound, first);
+	first->last_ns = now;
+	if (bpf_map_update_elem(&ag_flows, &p->flow, first, BPF_ANY))
 		return 0;
 	ag_count(&counts->handshakes);
-	return bpf_map_lookup_elem(&ag_flows, &p->flow);
+	return first;
 }
 
-/* A new TCP connection: bound for its whole life, or not at all. */
-SH_INLINE void ag_open(struct __sk_buff *skb, const struct ag_packet *p, const struct ag_service *service, int bound)
+/* Forgets a TCP connection and whose its answers are, so that its next SYN opens it anew. */
+SH_INLINE void ag_forget(const struct sh_flow *flow, const struct ag_flow *path)
 {
-	if (!bound) {
-		bpf_map_delete_elem(&ag_flows, &p->flow); /* an earlier connection from the same port */
-		return;
+	struct sh_flow wire;
+
+	ag_on_wire(flow, &path->target, path->port, &wire);
+	bpf_map_delete_elem(&ag_origins, &wire);
+	bpf_map_delete_elem(&ag_flows, flow);
+}
+
+/* A SYN: a new TCP connection, bound for its whole life (`opened`), or not at all (0). A SYN that is sent again has had no answer for
+ * a second: its target has failed, and the gateway gets it. */
+SH_INLINE struct ag_flow *ag_open(struct __sk_buff *skb, const struct ag_packet *p, struct ag_service *service,
+                                  int bound, struct ag_flow *opened)
+{
+	struct ag_flow *known = bpf_map_lookup_elem(&ag_flows, &p->flow);
+	be32 sequence = 0;
+
+	if (bpf_skb_load_bytes(skb, p->l4 + 4, &sequence, 4))
+		return 0;
+	if (known && known->sequence == sequence && !known->answered) {
+		ag_submit(AG_REFUSED, service->index, &known->target, known->port, 0);
+		bound = 0;
 	}
-	struct ag_flow flow = {
-		.target = service->target, .ifindex = service->ifindex, .index = service->index, .port = service->port};
-	bpf_skb_load_bytes(skb, p->l4 + 4, &flow.sequence, 4);
-	bpf_map_update_elem(&ag_flows, &p->flow, &flow, BPF_ANY);
+	if (bound && service->once && __sync_val_compare_and_swap(&service->taken, 0, 1))
+		bound = 0;
+	if (!bound) {
+		if (known)
+			ag_forget(&p->flow, known); /* or an earlier connection from the same port */
+		return 0;
+	}
+	ag_path(service, 1, opened);
+	opened->sequence = sequence;
+	return bpf_map_update_elem(&ag_flows, &p->flow, opened, BPF_ANY) ? 0 : opened;
 }
 
 #endif

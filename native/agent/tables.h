@@ -49,6 +49,13 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AG_SERVICES);
+	__type(key, u32);
+	__type(value, struct ag_bound);
+} ag_bindings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
 	__type(value, struct ag_state);
@@ -99,6 +106,13 @@ SH_INLINE void ag_submit(u32 kind, u32 index, const struct sh_addr *target, be16
 
 	if (event)
 		bpf_ringbuf_submit(event, 0);
+}
+
+/* Names the datagrams that a redirect may move: those of the source, unless the flow's path is decided. */
+SH_INLINE void ag_name_source(struct ag_event *event, const struct sh_flow *flow)
+{
+	event->source = flow->source;
+	event->source_port = flow->source_port;
 }
 
 SH_INLINE int ag_alive(u64 now)

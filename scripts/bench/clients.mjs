@@ -1,13 +1,13 @@
 // clients.mjs - `npm run bench -- clients [--quick] [--json]`: gain and cost of a gateway that gets out of the path.
 //
 //   gateway    packets that the gateway sees of one client, by the terms of its redirection
-//   latency    one exchange: straight to the backend, by a lease, by the gateway, by nftables' DNAT, and the first of a lease
-//   goodput    three backends behind one gateway, every link shaped alike: what three uploads reach together, by the gateway, by nftables'
-//              DNAT, and under the host agent
+//   latency    one exchange over UDP: straight to the backend, by a lease, by the gateway, by nftables' DNAT, by nginx's stream
+//              module, under the host agent, and the first of a lease; one over TCP: straight, by the gateway, by both rivals, by MPTCP
+//   goodput    three backends behind one gateway, every link shaped alike: what three uploads reach together, by the same paths
 //   failure    how long no answer comes when a backend dies in silence, or its program stops and the kernel says so
 //
 // Everything is real: a lab of namespaces (scripts/lab), the daemons, dnsmasq as the service, a program with the client library.
-// Latencies are taken round by round, in the order A B … B A.
+// Latencies are taken round by round, in the order A B … B A. A part that fails is reported, and the other parts are written.
 //
 // Owns: its lab, and the result file. Must never: leave either half done.
 
@@ -16,12 +16,19 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { cpus, release, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { goodput } from "./clients/goodput.mjs";
+import { render } from "./clients/render.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "../..");
 const cli = join(root, "dist/cli/main.js");
 const VIP = "203.0.113.53";
 const DNAT = "203.0.113.99";
+const NGINX = "203.0.113.98";
+/** Services over TCP: for iperf3 with leases and with MPTCP, and one that echoes, with MPTCP. */
+const UPLOADS = "203.0.113.60";
+const MPTCP = "203.0.113.62";
+const ECHO_PORT = 5221;
 const B1 = "10.77.11.2";
 const BACKENDS = ["b1", "b2", "b3"];
 const TARGETS = { targets: ["10.77.0.0/16"] };
@@ -36,26 +43,31 @@ const TERMS = {
 export async function run(options) {
 	const quick = options.includes("--quick");
 	const bench = new Bench(quick);
+	const report = {
+		bench: "clients",
+		date: new Date().toISOString(),
+		command: "npm run bench -- clients",
+		machine: { cpu: cpus()[0].model, cores: cpus().length, kernel: release(), node: process.version },
+		engine: bench.engine,
+		errors: [],
+	};
 	try {
 		await bench.up();
-		const report = {
-			bench: "clients",
-			date: new Date().toISOString(),
-			command: "npm run bench -- clients",
-			machine: { cpu: cpus()[0].model, cores: cpus().length, kernel: release(), node: process.version },
-			engine: bench.engine,
-			gateway: await bench.gateway(),
-			latency: await bench.latency(),
-			goodput: await bench.goodput(),
-			failure: await bench.failure(),
-		};
-		bench.say("");
-		console.log(options.includes("--json") ? JSON.stringify(report, null, "\t") : render(report));
-		if (!quick) save(report, options.includes("--json"));
-		return 0;
+		for (const part of ["gateway", "latency", "latencyTcp", "goodput", "failure"]) {
+			try {
+				report[part] = await bench[part]();
+			} catch (error) {
+				report.errors.push({ part, why: String(error.stderr ?? "").trim() || error.message });
+			}
+		}
 	} finally {
 		await bench.down();
 	}
+	bench.say("");
+	const file = quick ? undefined : save(report);
+	console.log(options.includes("--json") ? JSON.stringify(report, null, "\t") : render(report));
+	if (file !== undefined && !options.includes("--json")) console.log(`\nwritten to ${file}`);
+	return report.errors.length === 0 ? 0 : 1;
 }
 
 class Bench {
@@ -65,6 +77,8 @@ class Bench {
 		this.prefix = `bench${process.pid}`;
 		this.daemons = new Map();
 		this.engine = "native";
+		this.backends = BACKENDS;
+		this.programs = [];
 		/** By backend: direct packets at the last call of direct(). */
 		this.before = {};
 	}
@@ -78,11 +92,43 @@ class Bench {
 		});
 	}
 
+	namespace(host) {
+		return `${this.prefix}-${host}`;
+	}
+
 	inside(host, ...command) {
-		return execFileSync("ip", ["netns", "exec", `${this.prefix}-${host}`, ...command], {
+		return execFileSync("ip", ["netns", "exec", this.namespace(host), ...command], {
 			encoding: "utf8",
 			stdio: ["ignore", "pipe", "pipe"],
 		});
+	}
+
+	insideMayFail(host, ...command) {
+		try {
+			this.inside(host, ...command);
+		} catch {
+			// It was not there.
+		}
+	}
+
+	/** A program that runs until down(). */
+	start(host, command) {
+		const args = ["netns", "exec", this.namespace(host), ...command];
+		const child = spawn("ip", args, { stdio: ["ignore", "pipe", "pipe"] });
+		this.programs.push(child);
+		let said = "";
+		for (const stream of [child.stdout, child.stderr])
+			stream.on("data", (text) => {
+				said += text;
+			});
+		const says = async (pattern) => {
+			for (let tries = 0; !pattern.test(said); tries++) {
+				if (tries === 400 || child.exitCode !== null)
+					throw new Error(`${command.join(" ")} on ${host} does not start: ${said}`);
+				await new Promise((resolve) => setTimeout(resolve, 50));
+			}
+		};
+		return { child, says };
 	}
 
 	async up() {
@@ -119,21 +165,60 @@ class Bench {
 				child.once("exit", (status) => reject(new Error(`${host}'s daemon ended: ${status}`)));
 			});
 		}
-		// A rival on the same host: destination NAT, and back, by connection tracking.
-		this.inside("gateway", "sysctl", "-q", "-w", "net.ipv4.ip_forward=1");
-		this.inside(
-			"gateway",
-			"nft",
-			`add table ip rival; add chain ip rival in { type nat hook prerouting priority dstnat; }; add rule ip rival in ip daddr ${DNAT} udp dport 53 dnat to ${B1}; add chain ip rival out { type nat hook postrouting priority srcnat; }; add rule ip rival out ip daddr ${B1} udp dport 53 masquerade`,
-		);
+		this.inside("client", "ip", "mptcp", "limits", "set", "subflow", "4", "add_addr_accepted", "4");
+		for (const host of BACKENDS)
+			await this.start(host, [
+				...["mptcpize", "run", process.execPath, join(here, "clients/echo.mjs"), String(ECHO_PORT)],
+			]).says(/ready/);
+		this.rivals();
 	}
 
-	/** One service, three backends; the client is always given b1 first. */
-	configure(terms, more = "") {
+	/** Rivals on the gateway's host: destination NAT, and back, by connection tracking; nginx as a proxy of UDP and TCP. */
+	rivals() {
+		const addresses = ["10.77.11.2", "10.77.12.2", "10.77.13.2"];
+		const tcp = [...addresses.map((address, i) => [5211 + i, address]), [ECHO_PORT, B1]];
+		this.inside("gateway", "sysctl", "-q", "-w", "net.ipv4.ip_forward=1");
+		const rules = [
+			"add table ip rival",
+			"add chain ip rival in { type nat hook prerouting priority dstnat; }",
+			"add chain ip rival out { type nat hook postrouting priority srcnat; }",
+			`add rule ip rival in ip daddr ${DNAT} udp dport 53 dnat to ${B1}`,
+			`add rule ip rival out ip daddr ${B1} udp dport 53 masquerade`,
+			...tcp.map(([port, address]) => `add rule ip rival in ip daddr ${DNAT} tcp dport ${port} dnat to ${address}`),
+			`add rule ip rival out ip daddr 10.77.0.0/16 ct status dnat masquerade`,
+		];
+		this.inside("gateway", "nft", rules.join("; "));
+		this.inside("gateway", "ip", "address", "add", `${NGINX}/32`, "dev", "lo");
+		const proxies = tcp.map(([port, address]) => `server { listen ${NGINX}:${port}; proxy_pass ${address}:${port}; }`);
+		const file = join(this.work, "nginx.conf");
+		writeFileSync(
+			file,
+			`load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+			user root; worker_processes 1; pid ${this.work}/nginx.pid; error_log stderr;
+			events { worker_connections 8192; }
+			stream {
+				tcp_nodelay on;
+				server { listen ${NGINX}:53 udp; proxy_pass ${B1}:53; proxy_responses 1; }
+				${proxies.join("\n")}
+			}`,
+		);
+		this.start("gateway", ["nginx", "-c", file, "-g", "daemon off;"]);
+	}
+
+	/** One service, three backends; the client is always given b1 first. Beside it, services over TCP. */
+	configure(terms) {
+		const lease = TERMS["lease 60 s"];
+		const more = BACKENDS.map((name, i) => {
+			const to = `port: ${5211 + i}, protocol: tcp, backends: [${name}]`;
+			return `
+  up${i}: { address: ${UPLOADS}, ${to}, redirect: ${lease} }
+  mptcp${i}: { address: ${MPTCP}, ${to}, redirect: { mptcp: true } }`;
+		});
+		const echo = `  echo: { address: ${MPTCP}, port: ${ECHO_PORT}, protocol: tcp, backends: [b1], redirect: { mptcp: true } }`;
 		const text = readFileSync(join(root, "examples/lab.yaml"), "utf8")
-			.replace("\nservices:\n", `\nengine: { mode: ${this.engine} }\nservices:\n`)
+			.replace("\nservices:\n", `\nengine: { mode: ${this.engine} }\nservices:${more.join("")}\n${echo}\n`)
 			.replace(/ {4}backends: \[b1, b2, b3\] # .*/, `${terms === undefined ? "" : `    redirect: ${terms}\n`}$&`);
-		writeFileSync(join(this.work, "shunt.yaml"), `${text}${more}`);
+		writeFileSync(join(this.work, "shunt.yaml"), text);
 	}
 
 	reload(terms) {
@@ -200,6 +285,7 @@ class Bench {
 			lease: {},
 			gateway: { mode: "plain" },
 			"nftables DNAT": { mode: "plain", service: DNAT },
+			"nginx stream": { mode: "plain", service: NGINX },
 			"under the agent": { mode: "plain", agent: true },
 		};
 		const results = [];
@@ -217,6 +303,36 @@ class Bench {
 			results.push({ round, subject: "cold: the first of a lease", p50Ms: first.p50Ms, p99Ms: null, lost: first.lost });
 		}
 		return results;
+	}
+
+	/** One connection, on which a question follows the answer. MPTCP's second subflow opens while it warms up. */
+	async latencyTcp() {
+		const rounds = this.quick ? 2 : 8;
+		const count = this.quick ? 300 : 2000;
+		const subjects = {
+			direct: { service: B1 },
+			gateway: { service: MPTCP },
+			"nftables DNAT": { service: DNAT },
+			"nginx stream": { service: NGINX },
+			MPTCP: { service: MPTCP, mptcp: true },
+		};
+		const results = [];
+		for (let round = 0; round < rounds; round++) {
+			const order = Object.entries(subjects);
+			for (const [subject, { service, mptcp }] of round % 2 ? order.reverse() : order) {
+				this.say(`latency over TCP, round ${round + 1} of ${rounds}: ${subject}`);
+				const ask = { service, port: ECHO_PORT, from: "198.51.100.9", count, warm: 200, warmMs: 500 };
+				const program = [process.execPath, join(here, "clients/exchange-tcp.mjs"), JSON.stringify(ask)];
+				const said = this.inside("client", ...(mptcp ? ["mptcpize", "run"] : []), ...program);
+				results.push({ round, subject, ...JSON.parse(said) });
+			}
+		}
+		return results;
+	}
+
+	goodput() {
+		this.reload(TERMS["lease 60 s"]);
+		return goodput(this, { plain: UPLOADS, dnat: DNAT, nginx: NGINX, mptcp: MPTCP });
 	}
 
 	/** Applications of the client under the host agent. */
@@ -254,108 +370,6 @@ class Bench {
 			child.once("exit", resolve);
 			child.kill("SIGTERM");
 		});
-	}
-
-	async goodput() {
-		const mbit = 20;
-		const rounds = this.quick ? 1 : 3;
-		const shaped = ["gateway", ...BACKENDS];
-		for (const port of shaped)
-			this.inside(
-				"router",
-				"tc",
-				"qdisc",
-				"add",
-				"dev",
-				port,
-				"root",
-				"tbf",
-				"rate",
-				`${mbit}mbit`,
-				"burst",
-				"32kb",
-				"latency",
-				"50ms",
-			);
-		const results = [];
-		try {
-			const servers = BACKENDS.map((host, i) =>
-				spawn("ip", ["netns", "exec", `${this.prefix}-${host}`, "iperf3", "--server", "--port", String(5211 + i)], {
-					stdio: "ignore",
-				}),
-			);
-			this.configure(
-				TERMS["lease 60 s"],
-				`  up1: { address: 203.0.113.60, port: 5211, protocol: tcp, backends: [b1], redirect: ${TERMS["lease 60 s"]} }\n  up2: { address: 203.0.113.60, port: 5212, protocol: tcp, backends: [b2], redirect: ${TERMS["lease 60 s"]} }\n  up3: { address: 203.0.113.60, port: 5213, protocol: tcp, backends: [b3], redirect: ${TERMS["lease 60 s"]} }\n`,
-			);
-			for (const { socket } of this.daemons.values())
-				execFileSync(process.execPath, [cli, "reload", "--socket", socket]);
-			this.inside(
-				"gateway",
-				"nft",
-				`flush chain ip rival in; flush chain ip rival out; add rule ip rival out ip daddr 10.77.0.0/16 tcp dport 5211-5213 masquerade`,
-			);
-			for (const [i, address] of ["10.77.11.2", "10.77.12.2", "10.77.13.2"].entries())
-				this.inside("gateway", "nft", `add rule ip rival in ip daddr ${DNAT} tcp dport ${5211 + i} dnat to ${address}`);
-			const upload = (address) =>
-				Promise.all(
-					BACKENDS.map(
-						(_, i) =>
-							new Promise((resolve, reject) => {
-								const child = spawn(
-									"ip",
-									[
-										"netns",
-										"exec",
-										`${this.prefix}-client`,
-										"iperf3",
-										"--client",
-										address,
-										"--port",
-										String(5211 + i),
-										"--time",
-										this.quick ? "3" : "8",
-										"--json",
-									],
-									{ stdio: ["ignore", "pipe", "inherit"] },
-								);
-								let said = "";
-								child.stdout.on("data", (text) => {
-									said += text;
-								});
-								child.once("close", () => {
-									const end = JSON.parse(said).end?.sum_received;
-									if (end === undefined) reject(new Error(`iperf3: ${said}`));
-									else resolve(end.bits_per_second / 1e6);
-								});
-							}),
-					),
-				).then((all) => all.reduce((sum, one) => sum + one, 0));
-			for (let round = 0; round < rounds; round++) {
-				this.say(`goodput, round ${round + 1} of ${rounds}`);
-				results.push({ round, way: "gateway", linkMbit: mbit, mbit: await upload("203.0.113.60") });
-				results.push({ round, way: "nftables DNAT", linkMbit: mbit, mbit: await upload(DNAT) });
-				const under = await this.agent(
-					[1, 2, 3].map((i) => `tcp/203.0.113.60:521${i}`),
-					"198.51.100.7",
-				);
-				// The first connection goes by the gateway, and brings the lease.
-				for (let i = 0; i < 3; i++)
-					this.inside("client", "iperf3", "--client", "203.0.113.60", "--port", String(5211 + i), "--time", "1");
-				const redirects = () => under.output.split('"event":"redirect"').length - 1;
-				for (let tries = 0; redirects() < 3 && tries < 100; tries++)
-					await new Promise((resolve) => setTimeout(resolve, 50));
-				results.push({ round, way: "under the agent", linkMbit: mbit, mbit: await upload("203.0.113.60") });
-				await this.end(under.child);
-			}
-			for (const server of servers) server.kill("SIGTERM");
-		} finally {
-			for (const port of shaped) this.inside("router", "tc", "qdisc", "del", "dev", port, "root");
-			this.configure(TERMS["lease 60 s"]);
-			for (const { socket } of this.daemons.values())
-				execFileSync(process.execPath, [cli, "reload", "--socket", socket]);
-		}
-		return results;
 	}
 
 	async failure() {
@@ -407,6 +421,7 @@ class Bench {
 	}
 
 	async down() {
+		for (const child of this.programs) child.kill("SIGTERM");
 		for (const { child } of this.daemons.values()) child.kill("SIGTERM");
 		await Promise.all(
 			[...this.daemons.values()].map(
@@ -421,43 +436,10 @@ class Bench {
 	}
 }
 
-const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
-const ms = (value) => (value === null || Number.isNaN(value) ? "" : `${value.toFixed(3)}`);
-
-function render(report) {
-	const lines = ["| terms | answers | packets at the gateway | offloaded |", "|---|---|---|---|"];
-	for (const { terms, answers, gatewayPackets, offload } of report.gateway)
-		lines.push(`| ${terms} | ${answers} | ${gatewayPackets} | ${(100 * offload).toFixed(2)} % |`);
-	lines.push("", "| way | p50, ms | p99, ms | p50 ÷ direct | lost |", "|---|---|---|---|---|");
-	const of = (subject) => report.latency.filter((one) => one.subject === subject);
-	const rounds = of("direct");
-	for (const subject of [...new Set(report.latency.map((one) => one.subject))]) {
-		const ratios = of(subject).map(({ round, p50Ms }) => p50Ms / rounds.find((one) => one.round === round).p50Ms);
-		const p99 = subject.startsWith("cold") ? Number.NaN : median(of(subject).map(({ p99Ms }) => p99Ms));
-		const span = `${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)} – ${Math.max(...ratios).toFixed(2)})`;
-		lines.push(
-			`| ${subject} | ${ms(median(of(subject).map(({ p50Ms }) => p50Ms)))} | ${ms(p99)} | ${span} | ${of(subject).reduce((sum, { lost }) => sum + lost, 0)} |`,
-		);
-	}
-	lines.push("", "| three uploads, every link of 20 Mbit/s | Mbit/s together | ÷ one link |", "|---|---|---|");
-	for (const way of [...new Set(report.goodput.map((one) => one.way))]) {
-		const all = report.goodput.filter((one) => one.way === way);
-		const speed = median(all.map(({ mbit }) => mbit));
-		lines.push(`| ${way} | ${speed.toFixed(1)} | ${(speed / all[0].linkMbit).toFixed(2)} |`);
-	}
-	lines.push("", "| failure | longest time without an answer, ms: median (least – most) |", "|---|---|");
-	for (const kind of [...new Set(report.failure.map((one) => one.kind))]) {
-		const gaps = report.failure.filter((one) => one.kind === kind).map(({ longestGapMs }) => longestGapMs);
-		lines.push(
-			`| ${kind} | ${median(gaps).toFixed(0)} (${Math.min(...gaps).toFixed(0)} – ${Math.max(...gaps).toFixed(0)}) |`,
-		);
-	}
-	return lines.join("\n");
-}
-
-function save(report, quiet) {
+/** The file's name, from the repository on. */
+function save(report) {
 	mkdirSync(join(root, "bench/results"), { recursive: true });
-	const file = join(root, "bench/results", `${report.date.slice(0, 10)}-clients.json`);
-	writeFileSync(file, `${JSON.stringify(report, null, "\t")}\n`);
-	if (!quiet) console.log(`\nwritten to ${file.slice(root.length + 1)}`);
+	const file = join("bench/results", `${report.date.slice(0, 10)}-clients.json`);
+	writeFileSync(join(root, file), `${JSON.stringify(report, null, "\t")}\n`);
+	return file;
 }

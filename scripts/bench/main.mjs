@@ -2,9 +2,11 @@
 // main.mjs - `npm run bench -- NAME [options]`: one file per benchmark; this one finds it.
 
 const benches = {
+	agent: "./agent.mjs",
 	clients: "./clients.mjs",
 	config: "./config.mjs",
 	engine: "./engine.mjs",
+	library: "./library.mjs",
 	sessions: "./sessions.mjs",
 	xdp: "./xdp.mjs",
 };
@@ -15,7 +17,7 @@ if (name === undefined || !(name in benches)) {
 	);
 	process.exit(2);
 }
-if (name !== "config" && process.getuid() !== 0) {
+if (name !== "config" && name !== "library" && process.getuid() !== 0) {
 	console.error("bench: needs root, for network namespaces and packets.");
 	process.exit(2);
 }

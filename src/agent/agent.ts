@@ -21,7 +21,8 @@ export interface AgentOptions {
 	readonly source?: string;
 	readonly cache?: RedirectionCache;
 	readonly settings?: Partial<Settings>;
-	onEvent(service: string, event: Notification): void;
+	/** `source`: of the flow that the event is about, where it is about one only (term once). */
+	onEvent(service: string, event: Notification, source?: Endpoint): void;
 	/** The programs can no longer be read or written. */
 	onEnd?(why: unknown): void;
 }
@@ -65,7 +66,7 @@ export class Agent {
 				cache: this.cache,
 				ifindexTo: (address) => ifindexTo(address, ifindexes),
 				sendSyn: (syn, ifindex) => sendSyn(syn, ifindex),
-				notify: (event) => options.onEvent(service.name, event),
+				notify: (event, source) => options.onEvent(service.name, event, source),
 			});
 			return service;
 		});
@@ -87,7 +88,7 @@ export class Agent {
 				handshakes,
 			} = one.counts;
 			// The machine counts polls, the programs count packets: their counters replace the machine's.
-			const { toGateway: _, toTarget: __, ...machine } = one.machine.counters;
+			const { toGateway: _, toTarget: __, ...machine } = one.counters;
 			return {
 				service: one.name,
 				state: one.machine.state(Date.now()),
@@ -100,7 +101,7 @@ export class Agent {
 					refused,
 					handshakes,
 					...machine,
-					onceLeft: one.onceLeft,
+					...one.once,
 				},
 			};
 		});

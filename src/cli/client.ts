@@ -48,9 +48,13 @@ export async function client(options: ClientOptions): Promise<void> {
 		...(targets === undefined ? {} : { targets }),
 		...(source === undefined ? {} : { source }),
 		...(options.controlPort === undefined ? {} : { controlPort: options.controlPort }),
-		onEvent: (service, event) => {
-			print({ ...eventFields(event), event: event.name, service }, `${service}: ${eventText(event)}`);
-			if (options.cache !== undefined) write(cache, options.cache);
+		onEvent: (service, event, source) => {
+			const flow = source === undefined ? undefined : endpointText(source);
+			const of = flow === undefined ? service : `${service} from ${flow}`;
+			print({ ...eventFields(event), event: event.name, service, flow }, `${of}: ${eventText(event)}`);
+			// Once is not stored, and may be frequent.
+			const once = event.name === "redirect" && event.term === "once";
+			if (options.cache !== undefined && !once) write(cache, options.cache);
 		},
 		onEnd: end,
 	});

@@ -28,7 +28,9 @@ export function fail(error: unknown, options: { json: boolean; command: string |
 function toShuntError(error: unknown): ShuntError | undefined {
 	if (error instanceof ShuntError) return error;
 	if (error instanceof CommanderError) {
-		return error.exitCode === 0 ? undefined : new ShuntError("SHUNT_USAGE", { what: sentence(error.message) });
+		return error.exitCode === 0 || error.code === "commander.help"
+			? undefined
+			: new ShuntError("SHUNT_USAGE", { what: sentence(error.message) });
 	}
 	const why = (error instanceof Error ? error.message : String(error)).replace(/\.$/, "");
 	return new ShuntError("SHUNT_INTERNAL", { why }, { cause: error });

@@ -20,6 +20,7 @@ import {
 	speeds,
 	wholeNumber,
 } from "./arguments.js";
+import { databaseCommands } from "./database-commands.js";
 
 const HELP_WIDTH = 80;
 
@@ -53,6 +54,7 @@ export function buildProgram(): Command {
 	clientCommands(program);
 	queryCommands(program);
 	configurationCommands(program);
+	databaseCommands(program);
 	packetCommands(program);
 	otherCommands(program);
 	return program;

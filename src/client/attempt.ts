@@ -16,7 +16,7 @@ export interface AttemptListener {
 	failed(error: NodeJS.ErrnoException): void;
 }
 
-/** Returns a function that abandons the attempt; then the listener is not called any more. */
+/** `timeoutMs` 0: any time. Returns a function that abandons the attempt; then the listener is not called any more. */
 export function attempt(
 	to: Endpoint,
 	options: AttemptOptions,
@@ -39,11 +39,12 @@ export function attempt(
 		socket.destroy();
 	};
 	const family = to.address.includes(":") ? 6 : 4;
-	const timer = setTimeout(() => {
+	const late = () => {
 		abandon();
 		listener.event("connectionAttemptTimeout", to.address, to.port, family);
 		listener.failed(codedError("ETIMEDOUT", `connect ETIMEDOUT ${to.address}:${to.port}`));
-	}, timeoutMs);
+	};
+	const timer = timeoutMs > 0 ? setTimeout(late, timeoutMs) : undefined;
 	for (const name of ["connectionAttempt", "connectionAttemptFailed"])
 		socket.on(name, (...values) => listener.event(name, ...values));
 	// Of both events the later one: Node starts to read between them and afterwards, unless the socket is paused.

@@ -9,10 +9,13 @@ import type { RedirectionOptions } from "./options.js";
 import { redirectConnect } from "./redirected-connect.js";
 import type { DestinationSource } from "./services.js";
 
-export type ConnectionOptions = NetConnectOpts & {
-	readonly redirection?: RedirectionOptions;
-	readonly dialer?: Dialer;
-};
+export type ConnectionOptions = NetConnectOpts & RedirectedBy;
+
+/** What decides where a connection goes. */
+interface RedirectedBy {
+	readonly redirection?: RedirectionOptions | undefined;
+	readonly dialer?: Dialer | undefined;
+}
 
 /** As net.connect, with `options.redirection` or `options.dialer`. Connections with the same options object, or the
  * same Dialer, share their machines; so do all connections without either. */
@@ -27,15 +30,24 @@ export function connect(...given: unknown[]): Socket {
 }
 export const createConnection = connect;
 
-/** A net.Socket whose connect() follows redirects. */
+/** A net.Socket whose connect() follows redirects, by its own options or by those that it was made with: for libraries
+ * that take a socket and connect it themselves. */
 export class Connection extends Socket {
+	readonly #by: RedirectedBy;
+
+	constructor(options: SocketConstructorOpts & RedirectedBy = {}) {
+		super(options);
+		this.#by = options;
+	}
+
 	override connect(options: ConnectionOptions, listener?: () => void): this;
 	override connect(port: number, host: string, listener?: () => void): this;
 	override connect(port: number, listener?: () => void): this;
 	override connect(path: string, listener?: () => void): this;
 	override connect(...given: unknown[]): this {
-		const [{ dialer, redirection, ...options }, listener] = connectArguments(given);
-		const { options: redirected, attach } = redirectConnect(dialerOf({ dialer, redirection }, "socket"), options);
+		const [options, listener] = connectArguments(given);
+		const by = options.dialer === undefined && options.redirection === undefined ? this.#by : options;
+		const { options: redirected, attach } = redirectConnect(dialerOf(by, "socket"), options);
 		if (listener === undefined) super.connect(redirected as NetConnectOpts);
 		else super.connect(redirected as NetConnectOpts, listener);
 		attach(this);
@@ -44,10 +56,7 @@ export class Connection extends Socket {
 }
 
 /** All options of connect, whichever kind of connection it is. */
-type AnyOptions = Partial<IpcNetConnectOpts> & {
-	readonly redirection?: RedirectionOptions | undefined;
-	readonly dialer?: Dialer | undefined;
-};
+type AnyOptions = Partial<IpcNetConnectOpts> & RedirectedBy;
 
 /** The options and the listener, in each overload of net.connect. */
 function connectArguments(given: unknown[]): [AnyOptions, (() => void) | undefined] {
@@ -67,13 +76,7 @@ const dialers = {
 const DEFAULTS: RedirectionOptions = {};
 
 /** The Dialer that is given, or the one of these options. */
-export function dialerOf(
-	{
-		dialer,
-		redirection = DEFAULTS,
-	}: { readonly dialer?: Dialer | undefined; readonly redirection?: RedirectionOptions | undefined },
-	source: DestinationSource,
-): Dialer {
+export function dialerOf({ dialer, redirection = DEFAULTS }: RedirectedBy, source: DestinationSource): Dialer {
 	if (dialer !== undefined) return dialer;
 	const known = dialers[source].get(redirection);
 	if (known !== undefined) return known;

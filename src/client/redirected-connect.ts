@@ -1,10 +1,10 @@
 // redirected-connect.ts - the options that make Node's own socket connect to a service's target.
 //
-// A socket of Node looks a name up before it connects. The look-up is the program's or Node's; if the address that it
-// finds has a target, the target is attempted before the look-up is answered. So the socket exists from the start, as
-// Node's own: timeouts, signals and destroy() hold from the first moment. If a target accepts, the socket takes over
-// the attempt's handle; if none does, the look-up is answered, and Node connects to the service by itself. A literal
-// address whose path is the gateway is not touched.
+// The socket exists from the start, as Node's own: timeouts, signals and destroy() hold from the first moment. If the
+// target of a literal address, or of a name with one address, is known, Node's own attempt goes to it. Otherwise Node is
+// kept in its look-up, the program's or its own, until the path is known or a target has been attempted: if a target
+// accepts, the socket takes over the attempt's handle; if none does, the look-up is answered, and Node connects to the
+// service by itself. A literal address whose path is the gateway is not touched.
 //
 // Owns: what the look-up is, and what Node sees of it. Must never: change an option of the program's that does not
 // concern the look-up.
@@ -63,6 +63,10 @@ function namedConnect<T extends object>(finder: PathFinder, given: T, port: numb
 					for (const one of addresses) made.emit("lookup", null, one.address, one.family, name);
 				},
 			});
+			if (addresses.length === 1 && socket !== undefined && connection.divert(socket)) {
+				answer(null);
+				return;
+			}
 			connection.start();
 			if (socket !== undefined) connection.attach(socket);
 		});
@@ -88,6 +92,11 @@ function literalConnect<T extends object>(
 			? undefined
 			: new ConnectionPath(finder, service, options, { answer: (failure) => answer(failure), adopting: () => {} });
 	if (connection === undefined || connection.staysAtGateway) return { options: given, attach: () => {} };
+	if (connection.canDivert)
+		return {
+			options: given,
+			attach: (made) => void connection.divert(made),
+		};
 	// Node looks no address up. A name that stands for the address leads it to the look-up.
 	const name = `${host}.`;
 	const lookup: LookupFunction = (_name, _options, callback) => {

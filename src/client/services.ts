@@ -6,11 +6,13 @@
 import {
 	type Endpoint,
 	endpointText,
+	formatAddress,
 	type Prefix,
 	parseAddress,
 	parseEndpoint,
 	parsePrefix,
 	prefixContains,
+	readAddress,
 } from "../wire/index.js";
 import type { RedirectionOptions } from "./options.js";
 
@@ -44,8 +46,14 @@ export function isServiceFor(
 function listed(list: readonly string[]): IsService {
 	const endpoints = new Set<string>();
 	const names = new Set<string>();
+	const addresses = new Set<string>();
 	const prefixes: Prefix[] = [];
 	for (const text of list) {
+		const address = readAddress(text);
+		if (address !== undefined) {
+			addresses.add(formatAddress(address.bytes));
+			continue;
+		}
 		const endpoint = parseEndpoint(text);
 		const prefix = endpoint === undefined ? parsePrefix(text) : undefined;
 		if (endpoint !== undefined) endpoints.add(endpointText(endpoint));
@@ -57,7 +65,8 @@ function listed(list: readonly string[]): IsService {
 			);
 	}
 	return (destination, given) => {
-		if (endpoints.has(endpointText(destination))) return true;
+		if (addresses.has(destination.address)) return true;
+		if (endpoints.size > 0 && endpoints.has(endpointText(destination))) return true;
 		const name = given?.toLowerCase();
 		if (name !== undefined && (names.has(name) || names.has(`${name}:${destination.port}`))) return true;
 		const bytes = prefixes.length > 0 ? parseAddress(destination.address) : undefined;
@@ -70,5 +79,5 @@ const NAME = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z_](?:[a-z0-9_-]*[a-z
 
 export function isUnicast(address: string): boolean {
 	if (address.includes(":")) return !address.startsWith("ff");
-	return Number(address.split(".", 1)[0]) < 224;
+	return Number.parseInt(address, 10) < 224;
 }

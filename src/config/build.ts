@@ -6,12 +6,14 @@
 
 import type { z } from "zod";
 import { type Address, parseAddress } from "./address.js";
+import { buildDatabase } from "./database.js";
 import { list, SECRET_PATTERN } from "./field-types.js";
 import type { Backend, Config, Gateway, Key, Service, Uplink } from "./model.js";
 import type { ProblemList } from "./problems.js";
 import { ms, parseShare, parseSpeed } from "./quantities.js";
 import { serviceSchema } from "./schema.js";
 import { clusterSchema, engineSchema, loadSchema, sessionsSchema } from "./schema-cluster.js";
+import { databaseSchema } from "./schema-database.js";
 import { healthSchema } from "./schema-health.js";
 import { type BackendFields, backendSchema, gatewaySchema } from "./schema-members.js";
 import { buildServices } from "./services.js";
@@ -35,6 +37,16 @@ export function build(
 	const engine = parsed(engineSchema, data.engine ?? {}, valid);
 	const load = parsed(loadSchema, data.load ?? {}, valid);
 	const health = parsed(healthSchema, data.health ?? {}, valid);
+	const databaseFields = parsed(databaseSchema, data.database ?? {}, valid);
+	const database = databaseFields && buildDatabase(databaseFields, file, problems);
+	if (database?.kind === "static")
+		for (const section of ["backends", "services"] as const)
+			if (data[section] === undefined)
+				problems.add(
+					"SHUNT_CONFIG_INVALID",
+					[section],
+					`missing; must be a map from each ${section.slice(0, -1)}'s name to its fields`,
+				);
 	const gateways = [...entries(gatewaySchema, data.gateways, valid)].map(
 		([name, fields]): Gateway => ({
 			name,
@@ -73,10 +85,11 @@ export function build(
 	if (cluster !== undefined) checkControlPort(cluster, load?.port, problems);
 
 	if (cluster === undefined || sessions === undefined || engine === undefined) return undefined;
-	if (load === undefined || health === undefined) return undefined;
+	if (load === undefined || health === undefined || database === undefined) return undefined;
 	return {
 		file,
 		cluster,
+		database,
 		sessions: {
 			capacity: sessions.capacity,
 			capacityIpv6: sessions.capacityIpv6,

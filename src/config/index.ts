@@ -11,6 +11,19 @@ export {
 	parseServiceAddress,
 	serviceAddressText,
 } from "./address.js";
+export {
+	ANY_HOST,
+	type Assembled,
+	assemble,
+	fieldsOf,
+	type InvalidRecord,
+	localFields,
+	recordFault,
+	SETTINGS,
+	type SharedRecords,
+	sharedRecords,
+} from "./assemble.js";
+export { databaseOf, databaseText } from "./database.js";
 export * from "./digest.js";
 export { fingerprintOf } from "./fingerprints.js";
 export { exportJsonSchema, fieldTable } from "./json-schema.js";
@@ -19,6 +32,6 @@ export * from "./overrides.js";
 export { areMany, isAny, MAX_RANGES, type Ports, portsText } from "./ports.js";
 export { ConfigError, type Problem, problemText, type Warning } from "./problems.js";
 export { parseDuration } from "./quantities.js";
-export { parseConfig, readConfig } from "./read.js";
-export { readConfigAside } from "./read-aside.js";
+export { type FileFields, parseConfig, readConfig, readFields } from "./read.js";
+export { readConfigAside, reusing } from "./read-aside.js";
 export { redirectionsOf } from "./redirections.js";

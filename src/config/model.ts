@@ -220,10 +220,28 @@ export interface HealthThresholds {
 	readonly reports: number;
 }
 
+/** Where the redirection database is. Paths are absolute. */
+export type Database =
+	/** The file itself. */
+	| { readonly kind: "static" }
+	| { readonly kind: "embedded"; readonly folder: string }
+	| {
+			readonly kind: "etcd";
+			readonly endpoints: readonly string[];
+			/** Begins and ends with a slash. */
+			readonly prefix: string;
+			readonly caFile: string | null;
+			readonly certificateFile: string | null;
+			readonly keyFile: string | null;
+			readonly user: string | null;
+			readonly passwordFile: string | null;
+	  };
+
 export interface Config {
 	/** The file that it was read from. */
 	readonly file: string;
 	readonly cluster: Cluster;
+	readonly database: Database;
 	readonly sessions: { readonly capacity: number; readonly capacityIpv6: number; readonly checkMs: number };
 	readonly load: Load;
 	readonly health: HealthThresholds;

@@ -46,7 +46,8 @@ export class ConfigError extends ShuntError {
 }
 
 export function problemText(problem: Warning): string {
-	const place = `${problem.file}:${problem.line}:${problem.column}`;
+	// A record of a database has no line.
+	const place = problem.line === 0 ? problem.file : `${problem.file}:${problem.line}:${problem.column}`;
 	const sentence = problem.field === "" ? problem.message : `${problem.field}: ${problem.message}`;
 	return `${place}: ${sentence}${sentence.endsWith("?") ? "" : "."}`;
 }
@@ -122,11 +123,11 @@ export class ProblemList {
 		this.push("SHUNT_CONFIG_INVALID", this.offset(path, true), path, message);
 	}
 
-	private push(code: ProblemCode, offset: number, path: Path, message: string): void {
+	protected push(code: ProblemCode, offset: number, path: Path, message: string): void {
 		this.list.push({ code, ...this.placed(offset, path, message) });
 	}
 
-	private placed(offset: number, path: Path, message: string): Warning {
+	protected placed(offset: number, path: Path, message: string): Warning {
 		const { line, col } = this.lines.linePos(offset);
 		return {
 			file: this.file,
@@ -138,12 +139,12 @@ export class ProblemList {
 	}
 
 	/** Where a single value is written in place of a list of one, the place is that value. */
-	private asWritten(path: Path): Path {
+	protected asWritten(path: Path): Path {
 		const single = typeof path.at(-1) === "number" && isScalar(this.document.getIn(path.slice(0, -1), true));
 		return single ? path.slice(0, -1) : path;
 	}
 
-	private offset(path: Path, ofKey: boolean): number {
+	protected offset(path: Path, ofKey: boolean): number {
 		let node: unknown = this.document.contents;
 		let offset = startOf(node) ?? 0;
 		for (const [depth, step] of path.entries()) {

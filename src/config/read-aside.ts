@@ -25,10 +25,8 @@ export interface ReadOptions {
 
 /** As readConfig(). */
 export async function readConfigAside(file: string, { before, large = LARGE }: ReadOptions = {}): Promise<Config> {
-	const known = new Map(
-		[...(before?.backends ?? []), ...(before?.services ?? [])].map((one) => [fingerprintOf(one), one]),
-	);
-	if (sizeOf(file) < large) return reusing(readConfig(file), known);
+	if (sizeOf(file) < large) return reusing(readConfig(file), before);
+	const known = knownOf(before);
 	const task: ReadTask = { file, known: new Set(known.keys()) };
 	const thread = new Worker(new URL("./read-thread.js", import.meta.url), { workerData: task });
 	try {
@@ -45,7 +43,13 @@ function sizeOf(file: string): number {
 
 type Known = ReadonlyMap<string, Backend | Service>;
 
-function reusing(config: Config, known: Known): Config {
+function knownOf(before: Config | undefined): Known {
+	return new Map([...(before?.backends ?? []), ...(before?.services ?? [])].map((one) => [fingerprintOf(one), one]));
+}
+
+/** The configuration with those services and backends that are equal to `before`'s being these. */
+export function reusing(config: Config, before: Config | undefined): Config {
+	const known = knownOf(before);
 	const same = <T extends Backend | Service>(one: T) => (known.get(fingerprintOf(one)) as T | undefined) ?? one;
 	return deepFreeze({ ...config, backends: config.backends.map(same), services: config.services.map(same) });
 }

@@ -7,7 +7,7 @@ import { dirname, isAbsolute, join } from "node:path";
 import { type Document, isMap, isScalar, LineCounter, parseAllDocuments, visit } from "yaml";
 import { ShuntError } from "../errors.js";
 import { build } from "./build.js";
-import type { Config } from "./model.js";
+import type { Config, Database } from "./model.js";
 import { readPlainYaml } from "./plain-yaml.js";
 import { ConfigError, type ParsedText, ProblemList } from "./problems.js";
 import { configSchema } from "./schema.js";
@@ -20,29 +20,52 @@ export function readConfig(file: string): Config {
 	return deepFreeze(readUnfrozen(file));
 }
 
+/** What a file holds, for a member whose services stand in a database. */
+export interface FileFields {
+	readonly file: string;
+	/** As it is written there. */
+	readonly fields: Readonly<Record<string, unknown>>;
+	readonly database: Database;
+}
+
+/** A file's fields with the configuration that it amounts to by itself. Throws as readConfig(). */
+export function readFields(file: string): FileFields & { readonly config: Config } {
+	const { data, config } = parseText(textOf(file), file);
+	return { file, fields: data as Record<string, unknown>, database: config.database, config: deepFreeze(config) };
+}
+
 /** The same for a reader that passes it on as a copy. */
 export function readUnfrozen(file: string): Config {
-	let text: string;
+	return parseText(textOf(file), file).config;
+}
+
+function textOf(file: string): string {
 	try {
-		text = readFileSync(file, "utf8");
+		return readFileSync(file, "utf8");
 	} catch (cause) {
 		throw new ShuntError("SHUNT_CONFIG_UNREADABLE", { file, why: reasonOf(cause) }, { cause });
 	}
-	return parseUnfrozen(text, file);
 }
 
 /** The same for a text; `file` names it in messages, and secretFile is relative to its folder. */
 export function parseConfig(text: string, file: string): Config {
-	return deepFreeze(parseUnfrozen(text, file));
+	return deepFreeze(parseText(text, file).config);
 }
 
-function parseUnfrozen(text: string, file: string): Config {
+function parseText(text: string, file: string): { readonly data: unknown; readonly config: Config } {
 	// 1. YAML. Most files need no more than the plain subset, and places only if there is a problem.
 	const plain = readPlainYaml(text);
 	const document = plain === undefined ? parseDocument(text, file) : undefined;
 	const problems = new ProblemList(file, () => document ?? parseDocument(text, file));
 	const data = document === undefined ? plain : valuesOf(document, problems);
 
+	const config = configOfFields(data, file, problems);
+	if (config === undefined || problems.list.length > 0) throw new ConfigError(problems.list);
+	return { data, config };
+}
+
+/** The problems are added to the list; undefined: it has those that leave no configuration. */
+export function configOfFields(data: unknown, file: string, problems: ProblemList): Config | undefined {
 	// 2. Shape.
 	const shape = configSchema.safeParse(data);
 	if (!shape.success) problems.addIssues(shape.error.issues);
@@ -50,9 +73,7 @@ function parseUnfrozen(text: string, file: string): Config {
 	// 3. References, of all parts that have the right shape, so that one run reports every problem.
 	// Where all of it has, build() need not parse its sections again.
 	const sections = shape.success ? shape.data : (data as Record<string, unknown>);
-	const config = build(sections, shape.success, file, problems, (name) => readSecret(file, name));
-	if (config === undefined || problems.list.length > 0) throw new ConfigError(problems.list);
-	return config;
+	return build(sections, shape.success, file, problems, (name) => readSecret(file, name));
 }
 
 interface ParsedFile extends ParsedText {

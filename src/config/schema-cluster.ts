@@ -4,6 +4,7 @@
 
 import { z } from "zod";
 import { choice, duration, flag, mac, map, mustBe, name, port, secret, text, weight, whole } from "./field-types.js";
+import { healthSchema } from "./schema-health.js";
 
 const key = map({
 	id: whole(0, 255, "a key id").describe("The key's id, as the redirection header carries it."),
@@ -46,6 +47,9 @@ export const clusterSchema = map({
 	hops: whole(1, 5).default(5).describe("How many times one packet may be forwarded."),
 });
 
+/** What a database may hold of this section: no secret, and nothing that names one. */
+const { seed: _seed, keys: _keys, sign: _sign, ...sharedCluster } = clusterSchema.shape;
+
 export const sessionsSchema = map({
 	capacity: whole(1024, 2 ** 28)
 		.default(1_048_576)
@@ -72,6 +76,13 @@ export const loadSchema = map({
 	tcp: weight("of a TCP session").default(1).describe("Weight of a TCP session."),
 	cpu: weight("of the processors' use").default(0).describe("Weight of the processors' use. 0: not counted."),
 	link: weight("of the links' use").default(0).describe("Weight of the busiest uplink's use. 0: not counted."),
+});
+
+/** The database's record of what all members have in common. */
+export const settingsSchema = map({
+	cluster: map(sharedCluster).optional(),
+	load: loadSchema.optional(),
+	health: healthSchema.optional(),
 });
 
 const STATIONS = "any, or a list of MAC addresses such as 00:00:5e:00:01:33";

@@ -22,6 +22,7 @@ import {
 	whole,
 } from "./field-types.js";
 import { clusterSchema, engineSchema, loadSchema, sessionsSchema } from "./schema-cluster.js";
+import { databaseSchema } from "./schema-database.js";
 import { healthSchema, serviceHealthSchema } from "./schema-health.js";
 import { backendSchema, gatewaySchema } from "./schema-members.js";
 
@@ -147,13 +148,18 @@ export const serviceSchema = map({
 export const configSchema = map({
 	version: z.literal(1, { error: mustBe("1, the only version") }).describe("Version of the file format."),
 	cluster: clusterSchema.describe("What all members have in common."),
+	database: databaseSchema.prefault({}).describe("Where the redirection database is, see docs/database.md."),
 	sessions: sessionsSchema.prefault({}).describe("The session table."),
 	load: loadSchema.prefault({}).describe("How a backend's load is measured and reported."),
 	health: healthSchema.prefault({}).describe("How a gateway judges its backends, see docs/health.md."),
 	engine: engineSchema.prefault({}).describe("The packet engine."),
 	gateways: named(gatewaySchema, "gateway").default({}).describe("Members that receive packets for services."),
-	backends: named(backendSchema, "backend").describe("Members that serve."),
-	services: named(serviceSchema, "service").describe("Services that clients use."),
+	backends: named(backendSchema, "backend")
+		.optional()
+		.describe("Members that serve. Required with database.kind: static."),
+	services: named(serviceSchema, "service")
+		.optional()
+		.describe("Services that clients use. Required with database.kind: static."),
 });
 
 export type HealthFields = z.output<typeof healthSchema>;

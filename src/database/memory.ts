@@ -1,9 +1,10 @@
-// memory.ts - the whole contract of a store, in memory: what the embedded database puts its journal under.
+// memory.ts - the whole contract of a store, in memory.
 //
-// Owns: revisions, history for watches, leases. Must never: read a clock of its own; `now` is given, and the owner of
+// Owns: revisions, entries, leases. Must never: read a clock of its own; `now` is given, and the owner of
 // the store calls expire() (a daemon does so once per tick).
 
 import { ShuntError } from "../errors.js";
+import { HISTORY, History } from "./history.js";
 import type {
 	Change,
 	DeleteOptions,
@@ -14,11 +15,9 @@ import type {
 	PutOptions,
 	Store,
 	WatchOptions,
+	Write,
 	WriteResult,
 } from "./store.js";
-
-/** Changes kept for watches that start in the past. */
-const HISTORY = 4096;
 
 interface Held extends Entry {
 	readonly lease: string | undefined;
@@ -34,20 +33,15 @@ export class MemoryStore implements Store {
 	readonly writable = true;
 	#entries = new Map<string, Held>();
 	#leases = new Map<string, Grant>();
-	#history: Change[] = [];
+	#history: History;
 	#revision = 0;
-	/** First revision of which every change is still in the history. */
-	#oldest = 1;
 	#granted = 0;
 	#closed = false;
-	/** Woken at every change. */
-	#watchers = new Set<() => void>();
 	#now: () => number;
-	#historyLimit: number;
 
 	constructor(now: () => number = () => performance.now(), historyLimit: number = HISTORY) {
 		this.#now = now;
-		this.#historyLimit = historyLimit;
+		this.#history = new History(historyLimit);
 	}
 
 	async get(key: string): Promise<Entry | undefined> {
@@ -98,33 +92,39 @@ export class MemoryStore implements Store {
 		return { done: true, revision: this.#revision };
 	}
 
-	async *watch(prefix: string, { from, signal }: WatchOptions): AsyncGenerator<Change> {
+	async commit(writes: readonly Write[], expect: ReadonlyMap<string, number> = new Map()): Promise<WriteResult> {
 		this.#begin();
-		let next = from;
-		let wake = () => {};
-		const woken = () => wake();
-		this.#watchers.add(woken);
-		signal?.addEventListener("abort", woken);
-		try {
-			while (!this.#closed && signal?.aborted !== true) {
-				if (next < this.#oldest) {
-					throw new ShuntError("SHUNT_STORE_COMPACTED", { revision: next, oldest: this.#oldest });
-				}
-				const change = this.#history.find((c) => c.revision >= next && c.key.startsWith(prefix));
-				if (change !== undefined) {
-					next = change.revision + 1;
-					yield { ...change, value: structuredClone(change.value) as Json | undefined };
-					continue;
-				}
-				next = Math.max(next, this.#revision + 1);
-				await new Promise<void>((resolve) => {
-					wake = resolve;
+		for (const { lease } of writes) if (lease !== undefined && !this.#leases.has(lease.id)) throw gone(lease.id);
+		for (const [key, revision] of expect) {
+			const current = this.#entries.get(key);
+			if (revision !== (current?.revision ?? 0)) return { done: false, current: entryOf(current) };
+		}
+		const revision = this.#revision + 1;
+		const changes: Change[] = [];
+		for (const { key, value, lease } of writes) {
+			const before = this.#entries.get(key);
+			if (value === undefined && before === undefined) continue;
+			this.#release(before);
+			if (value === undefined) this.#entries.delete(key);
+			else {
+				if (lease !== undefined) this.#leases.get(lease.id)!.keys.add(key);
+				this.#entries.set(key, {
+					key,
+					value: deepFrozen(structuredClone(value) as Json),
+					revision,
+					lease: lease?.id,
 				});
 			}
-		} finally {
-			this.#watchers.delete(woken);
-			signal?.removeEventListener("abort", woken);
+			changes.push({ key, value: this.#entries.get(key)?.value, revision });
 		}
+		if (changes.length > 0) this.#revision = revision;
+		this.#history.record(changes);
+		return { done: true, revision: this.#revision };
+	}
+
+	watch(prefix: string, options: WatchOptions): AsyncIterable<Change> {
+		this.#begin();
+		return this.#history.watch(prefix, options);
 	}
 
 	async grant(ttlMs: number): Promise<Lease> {
@@ -155,7 +155,7 @@ export class MemoryStore implements Store {
 
 	async close(): Promise<void> {
 		this.#closed = true;
-		for (const woken of this.#watchers) woken();
+		this.#history.close();
 	}
 
 	#begin(): void {
@@ -168,7 +168,7 @@ export class MemoryStore implements Store {
 		if (before?.lease !== lease) this.#release(before);
 		this.#revision++;
 		this.#entries.set(key, { key, value, revision: this.#revision, lease });
-		this.#record({ key, value, revision: this.#revision });
+		this.#history.record([{ key, value, revision: this.#revision }]);
 		return { done: true, revision: this.#revision };
 	}
 
@@ -184,17 +184,11 @@ export class MemoryStore implements Store {
 		this.#release(current);
 		this.#entries.delete(key);
 		this.#revision++;
-		this.#record({ key, value: undefined, revision: this.#revision });
+		this.#history.record([{ key, value: undefined, revision: this.#revision }]);
 	}
 
 	#release(entry: Held | undefined): void {
 		if (entry?.lease !== undefined) this.#leases.get(entry.lease)?.keys.delete(entry.key);
-	}
-
-	#record(change: Change): void {
-		this.#history.push(change);
-		while (this.#history.length > this.#historyLimit) this.#oldest = this.#history.shift()!.revision + 1;
-		for (const woken of this.#watchers) woken();
 	}
 }
 

@@ -7,7 +7,18 @@ import { type Config, fingerprintOf } from "../config/index.js";
 import { ShuntError } from "../errors.js";
 import { MemoryStore } from "./memory.js";
 import { LOAD, recordsOf } from "./records.js";
-import type { Change, Entry, Json, Lease, Listing, PutOptions, Store, WatchOptions, WriteResult } from "./store.js";
+import type {
+	Change,
+	Entry,
+	Json,
+	Lease,
+	Listing,
+	PutOptions,
+	Store,
+	WatchOptions,
+	Write,
+	WriteResult,
+} from "./store.js";
 
 export class StaticStore implements Store {
 	readonly writable = false;
@@ -71,6 +82,11 @@ export class StaticStore implements Store {
 	async delete(key: string): Promise<WriteResult> {
 		if (!key.startsWith(LOAD)) throw this.#readOnly();
 		return this.#memory.delete(key);
+	}
+
+	async commit(writes: readonly Write[], expect?: ReadonlyMap<string, number>): Promise<WriteResult> {
+		if (!writes.every(({ key }) => key.startsWith(LOAD))) throw this.#readOnly();
+		return this.#memory.commit(writes, expect);
 	}
 
 	grant(ttlMs: number): Promise<Lease> {

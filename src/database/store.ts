@@ -1,9 +1,10 @@
 // store.ts - the redirection database as every member sees it, wherever it is kept: in the configuration alone
 // (StaticStore), in this process (embedded), or in a cluster of its own (shared). Requirements R2, R13, R15, R17.
 //
-// Owns: the contract. Six operations, those that etcd, a journal with snapshots, and a map in memory can all keep:
+// Owns: the contract. Operations that etcd, a journal, and a map in memory can all keep:
 //   - every change of the database moves its revision by at least one; an entry knows the revision of its last change;
 //   - put and delete may expect a revision (compare-and-swap): the lost race is an answer, not an error;
+//   - commit makes several changes at one revision, or none of them;
 //   - watch replays from a revision on, so that "list, then watch from there" misses nothing and sees nothing twice;
 //   - what is put under a lease goes when the lease ends: members and load reports can't outlive their sender.
 // test/contract/store.ts says the same in tests; an implementation is one that passes them.
@@ -53,6 +54,17 @@ export interface PutOptions {
 	readonly lease?: Lease;
 }
 
+/** One change of a commit. */
+export interface Write {
+	readonly key: string;
+	/** undefined: the entry goes. */
+	readonly value: Json | undefined;
+	readonly lease?: Lease;
+}
+
+/** What one commit can hold in every store. */
+export const MOST_WRITES = 100;
+
 export interface DeleteOptions {
 	readonly expect?: number;
 }
@@ -73,7 +85,10 @@ export interface Store {
 	put(key: string, value: Json, options?: PutOptions): Promise<WriteResult>;
 	/** Deleting what is not there is done, and changes nothing. */
 	delete(key: string, options?: DeleteOptions): Promise<WriteResult>;
-	/** Changes in the order of their revisions, until the signal or close. */
+	/** All changes, at one revision, if every expected key has its revision (0: there is no such entry); else none. At
+	 * most MOST_WRITES, each of a key of its own. */
+	commit(writes: readonly Write[], expect?: ReadonlyMap<string, number>): Promise<WriteResult>;
+	/** Changes in the order of their revisions, those of a commit in its order, until the signal or close. */
 	watch(prefix: string, options: WatchOptions): AsyncIterable<Change>;
 	grant(ttlMs: number): Promise<Lease>;
 	/** Ends all watches; every later call throws SHUNT_STORE_CLOSED. */

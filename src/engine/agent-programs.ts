@@ -7,13 +7,16 @@ import { addon as loaded } from "./addon.js";
 
 export interface AgentEvent {
 	/** traffic: for a service without a binding. unreachable, refused: what became of packets to a target. offered: a redirect, in
-	 * a RST that answered a SYN, or in a datagram of the service's. */
-	readonly kind: "traffic" | "unreachable" | "refused" | "offered";
+	 * a RST that answered a SYN, or in a datagram of the service's. accepted: a connection that was redirected once. */
+	readonly kind: "traffic" | "unreachable" | "refused" | "offered" | "accepted";
 	/** The service's. */
 	readonly index: number;
 	/** 16 bytes, IPv4 in mapped form. */
 	readonly target: Buffer;
 	readonly port: number;
+	/** Of the datagrams that a redirect may move. */
+	readonly source?: Buffer;
+	readonly sourcePort?: number;
 	/** What was offered. */
 	readonly header?: Buffer;
 	/** The SYN that is to go out again, from its Ethernet header on, by which link. Its checksum may be unfinished. */
@@ -29,6 +32,8 @@ export interface AgentService {
 	readonly port: number;
 	/** 8 bytes: what SYNs and datagrams show while there is no binding; absent: nothing. */
 	readonly nonce?: Uint8Array;
+	/** The service's UDP flows may have paths of their own. */
+	readonly once?: boolean;
 	readonly binding?: {
 		readonly target: Uint8Array;
 		readonly port: number;
@@ -38,7 +43,26 @@ export interface AgentService {
 		readonly ifindex?: number;
 		/** From now. */
 		readonly forMs: number;
+		/** For one connection. */
+		readonly once?: boolean;
 	};
+}
+
+/** A UDP flow from its application's source to a service. */
+export interface UdpFlow {
+	readonly source: Uint8Array;
+	readonly sourcePort: number;
+	readonly address: Uint8Array;
+	readonly port: number;
+}
+
+/** The path of one UDP flow. */
+export interface FlowPath extends UdpFlow {
+	/** The service's. */
+	readonly index: number;
+	readonly target: Uint8Array;
+	readonly targetPort: number;
+	readonly ifindex?: number;
 }
 
 /** Packets, since the programs were loaded. */
@@ -52,6 +76,9 @@ export interface AgentCounts {
 	readonly refused: number;
 	/** UDP flows whose path was decided by their first packet: QUIC, DTLS. */
 	readonly handshakes: number;
+	/** Of toTarget and fromTarget: of the target that the service is bound to now. */
+	readonly toBound: number;
+	readonly fromBound: number;
 }
 
 /** A redirected flow whose path is its own, by the source that its application has. */
@@ -68,6 +95,9 @@ interface Addon {
 		interfaces: readonly string[];
 	}) => {
 		put(service: AgentService): void;
+		bindFlow(path: FlowPath): boolean;
+		unbindFlow(flow: UdpFlow): void;
+		activity(flow: UdpFlow): { readonly sentMs: number; readonly heardMs: number };
 		beat(): void;
 		counts(of: { index: number }): AgentCounts;
 		redirected(): RedirectedFlow[];
@@ -102,6 +132,25 @@ export class AgentPrograms {
 		}
 	}
 
+	/** Redirects one UDP flow. False: its first packet has decided its path (a handshake). */
+	bindFlow(path: FlowPath): boolean {
+		try {
+			return this.#programs.bindFlow(path);
+		} catch (cause) {
+			throw failed("binding a flow", cause);
+		}
+	}
+
+	/** The flow's packets go to the gateway again. */
+	unbindFlow(flow: UdpFlow): void {
+		this.#programs.unbindFlow(flow);
+	}
+
+	/** When a bound flow's last packets left and came, in milliseconds of a clock of the kernel's; 0: none. */
+	activity(flow: UdpFlow): { readonly sentMs: number; readonly heardMs: number } {
+		return this.#programs.activity(flow);
+	}
+
 	/** I live: bindings may be used. */
 	beat(): void {
 		this.#programs.beat();
@@ -111,7 +160,7 @@ export class AgentPrograms {
 		return this.#programs.counts({ index });
 	}
 
-	/** TCP connections, those that have ended included, and UDP flows with a handshake. */
+	/** TCP connections, those that have ended included, and UDP flows with a path of their own. */
 	redirected(): RedirectedFlow[] {
 		return this.#programs.redirected();
 	}

@@ -26,6 +26,13 @@ export function readAddress(text: string): Address | undefined {
 	return { family: 6, text: formatIpv6(bytes), bytes };
 }
 
+/** Whether the text is an IPv4 address in its only spelling; without bytes, because every connection asks. */
+export function isDottedDecimal(text: string): boolean {
+	return DOTTED_DECIMAL.test(text);
+}
+const DOTTED_DECIMAL =
+	/^(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}$/;
+
 /** The 4 bytes of "203.0.113.7"; undefined if the text is anything else. A configuration may have 100,000 of them. */
 function dottedDecimal(text: string): number[] | undefined {
 	const four: number[] = [];

@@ -2,7 +2,7 @@
 //
 // Owns: the one parser and the one formatter of endpoints. Must never: resolve a name.
 
-import { formatAddress, parseAddress } from "./address.js";
+import { formatAddress, isDottedDecimal, parseAddress } from "./address.js";
 
 /** An address in canonical text (dotted for IPv4, RFC 5952 for IPv6) and a port. */
 export interface Endpoint {
@@ -17,6 +17,7 @@ export function endpointOf(address: Uint8Array, port: number): Endpoint {
 
 /** With the address in canonical text; undefined if the text is not an address. */
 export function canonicalEndpoint(address: string, port: number): Endpoint | undefined {
+	if (isDottedDecimal(address)) return { address, port };
 	const bytes = parseAddress(address);
 	return bytes === undefined ? undefined : endpointOf(bytes, port);
 }

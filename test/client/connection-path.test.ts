@@ -1,8 +1,11 @@
 // What holds of a connection while its target is being attempted, and which destinations are asked at all.
 
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer, get, type IncomingMessage } from "node:http";
+import { createServer as createSecureServer, get as getSecurely } from "node:https";
 import { createServer as createNetServer, Socket } from "node:net";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
 	connect,
@@ -10,11 +13,12 @@ import {
 	createSocket,
 	Dialer,
 	RedirectedAgent,
+	RedirectedSecureAgent,
 	type RedirectionOptions,
 } from "../../src/client/index.js";
 import { blackHole } from "./black-hole.js";
 import { PATIENT, peer, redirection, sockets, until } from "./loopback.js";
-import { SERVICE } from "./peer.js";
+import { Peer, SERVICE } from "./peer.js";
 
 /** A Dialer that has a target for the peer's service. */
 async function bound(more: RedirectionOptions = {}): Promise<Dialer> {
@@ -107,6 +111,68 @@ describe("a connection whose target does not answer", () => {
 		expect(await thrown).toMatchObject({ message: "from the listener" });
 		for (const one of listeners) process.on("uncaughtException", one);
 		socket.destroy();
+	});
+});
+
+describe("a connection whose target refuses", () => {
+	const addresses =
+		(count: number) =>
+		(_: string, { all }: { all?: boolean }, done: (...found: unknown[]) => void) =>
+			all ? done(null, Array(count).fill({ address: SERVICE, family: 4 })) : done(null, SERVICE, 4);
+
+	test.each([
+		["a literal address", () => ({ host: SERVICE })],
+		["a literal address, from a port of one's own", () => ({ host: SERVICE, localPort: peer.controlPort })],
+		["a name with one address", () => ({ host: "service.example", lookup: addresses(1) })],
+		["a name with two addresses", () => ({ host: "service.example", lookup: addresses(2) })],
+	])("R8 R26: the gateway serves, and the socket is the same: %s", async (_, to) => {
+		const dialer = await bound();
+		for (const address of ["127.0.0.11", "127.0.0.12", "127.0.0.13"]) await peer.refuse(address);
+		const seen: unknown[] = [];
+		const socket = connect({ ...(to() as { host: string }), port: peer.port, dialer, noDelay: true });
+		socket.on("connectionAttempt", (...attempt) => seen.push(["attempt", ...attempt]));
+		socket.on("connectionAttemptFailed", (...[error]) => seen.push(["failed", error]));
+		for (const name of ["connect", "ready"]) socket.on(name, () => seen.push(name));
+		socket.write("one");
+		expect(String((await once(socket, "data"))[0])).toBe("gateway one");
+		expect(seen.filter((one) => typeof one === "string")).toEqual(["connect", "ready"]);
+		expect(seen).toContainEqual(["attempt", SERVICE, peer.port, 4]);
+		expect(seen).toContainEqual(["failed", "127.0.0.11"]);
+		expect([socket.remoteAddress, socket.connecting]).toEqual([SERVICE, false]);
+		if ("localPort" in to()) expect(socket.localPort).toBe(peer.controlPort);
+		socket.destroy();
+	});
+
+	test("R8 R26: TLS: the gateway serves, under the service's identity", async () => {
+		const fixture = (name: string) => readFileSync(join(import.meta.dirname, "fixtures", name));
+		const [key, cert] = [fixture("service.key"), fixture("service.crt")];
+		const secure = await Peer.start({
+			createServer: (name) => createSecureServer({ key, cert }, (_, response) => response.end(name)),
+		});
+		sockets.push(secure);
+		const dialer = new Dialer(redirection({ ...PATIENT, controlPort: secure.controlPort }));
+		sockets.push(dialer);
+		const ask = () => {
+			const agent = new RedirectedSecureAgent({ dialer, ca: cert, servername: "service.example" });
+			return new Promise<string>((resolve, reject) => {
+				const request = getSecurely({ host: SERVICE, port: secure.port, agent }, (response) =>
+					response.on("data", (text) => resolve(String(text))),
+				);
+				request.on("error", reject);
+			});
+		};
+		expect(await ask()).toBe("127.0.0.11");
+		for (const address of ["127.0.0.11", "127.0.0.12", "127.0.0.13"]) await secure.refuse(address);
+		expect(await ask()).toBe("gateway");
+	});
+
+	test("R26: the gateway refuses too: the error is the service's, and the socket closes once", async () => {
+		const dialer = await bound();
+		for (const address of ["127.0.0.11", "127.0.0.12", "127.0.0.13", SERVICE]) await peer.refuse(address);
+		const socket = connect({ host: SERVICE, port: peer.port, dialer });
+		const [error] = await once(socket, "error");
+		expect(error).toMatchObject({ code: "ECONNREFUSED", syscall: "connect", address: SERVICE, port: peer.port });
+		expect(await once(socket, "close")).toEqual([true]);
 	});
 });
 

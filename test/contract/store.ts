@@ -2,24 +2,29 @@
 //
 // Works over whatever the store holds already: it names its own keys, and compares revisions with those it was given.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Change, Store } from "../../src/database/index.js";
+import { type Change, MOST_WRITES, type Store } from "../../src/database/index.js";
 
 export interface Harness {
 	readonly store: Store;
 	/** Lets this time pass for leases: a fake clock moves, a real one is waited for. */
 	advance(ms: number): Promise<void>;
+	/** All times are multiplied by this, where the clock is real and a machine slow. */
+	readonly slower?: number;
 	/** Makes a change that the store's owner can make even where other writers may not. */
 	touch(): Promise<void>;
 	close(): Promise<void>;
 }
 
 export function storeContract(name: string, open: () => Promise<Harness>): void {
-	describe(`Store contract: ${name}`, () => {
+	describe(`Store contract: ${name}`, { timeout: 90_000 }, () => {
 		let harness: Harness;
 		let store: Store;
+		let times = 1;
+		const advance = (ms: number) => harness.advance(ms * times);
 		beforeEach(async () => {
 			harness = await open();
 			store = harness.store;
+			times = harness.slower ?? 1;
 		});
 		afterEach(() => harness.close());
 
@@ -87,16 +92,16 @@ export function storeContract(name: string, open: () => Promise<Harness>): void 
 		});
 
 		test("R13: a load report is taken, and goes with its lease: then the load is unknown", async () => {
-			const lease = await store.grant(5000);
+			const lease = await store.grant(5000 * times);
 			await store.put("load/b1", { total: 0.5 }, { lease });
 			expect((await store.get("load/b1"))?.value).toEqual({ total: 0.5 });
-			await harness.advance(4000);
+			await advance(4000);
 			await lease.renew();
-			await harness.advance(4000);
+			await advance(4000);
 			expect((await store.list("load/")).entries).toHaveLength(1);
 			await harness.touch();
 			expect((await store.list("load/")).entries, "a reload is no reason to forget it").toHaveLength(1);
-			await harness.advance(5001);
+			await advance(5001);
 			expect(await store.get("load/b1")).toBeUndefined();
 		});
 
@@ -106,6 +111,7 @@ export function storeContract(name: string, open: () => Promise<Harness>): void 
 			const refused = { code: "SHUNT_STORE_READ_ONLY", exitStatus: 2 };
 			await expect(store.put("test/a", 1)).rejects.toMatchObject(refused);
 			await expect(store.delete(before.entries[0]?.key ?? "test/a")).rejects.toMatchObject(refused);
+			await expect(store.commit([{ key: "test/a", value: 1 }])).rejects.toMatchObject(refused);
 			expect(await store.list("")).toEqual(before);
 		});
 
@@ -165,6 +171,58 @@ export function storeContract(name: string, open: () => Promise<Harness>): void 
 			expect(await store.put("test/c", 1, { expect: 1 })).toEqual({ done: false, current: undefined });
 		});
 
+		writing("a commit makes all of its changes at one revision, and a watch sees them in its order", async () => {
+			await store.put("test/a", 1);
+			const { revision } = await store.list("");
+			const done = await store.commit([
+				{ key: "test/c", value: 3 },
+				{ key: "test/a", value: undefined },
+				{ key: "test/b", value: { n: 2 } },
+				{ key: "test/none", value: undefined },
+			]);
+			expect(done).toMatchObject({ done: true });
+			const { entries } = await store.list("test/");
+			expect(entries.map(({ key, value }) => [key, value])).toEqual([
+				["test/b", { n: 2 }],
+				["test/c", 3],
+			]);
+			expect(new Set(entries.map((entry) => entry.revision)).size).toBe(1);
+			const changes = await collect(store, "test/", revision + 1, 3);
+			expect(changes.map(({ key }) => key)).toEqual(["test/c", "test/a", "test/b"]);
+			expect(new Set(changes.map((change) => change.revision)).size).toBe(1);
+		});
+
+		writing(
+			"R19: of two commits that expect the same revision, one is made and the other changes nothing",
+			async () => {
+				await store.put("test/head", 1);
+				const seen = new Map([["test/head", (await store.get("test/head"))!.revision]]);
+				const commit = (by: string) =>
+					store.commit(
+						[
+							{ key: `test/${by}`, value: by },
+							{ key: "test/head", value: by },
+						],
+						seen,
+					);
+				const results = await Promise.all([commit("one"), commit("two")]);
+				expect(results.filter(({ done }) => done)).toHaveLength(1);
+				const winner = results[0]!.done ? "one" : "two";
+				expect(results.find(({ done }) => !done)).toMatchObject({ current: { key: "test/head", value: winner } });
+				expect((await store.list("test/")).entries.map(({ key }) => key)).toEqual(["test/head", `test/${winner}`]);
+				const absent = await store.commit([{ key: "test/x", value: 1 }], new Map([["test/head", 0]]));
+				expect(absent.done).toBe(false);
+			},
+		);
+
+		writing("a commit of MOST_WRITES changes is one revision", async () => {
+			const writes = Array.from({ length: MOST_WRITES }, (_, i) => ({ key: `test/many/${i}`, value: i }));
+			const done = await store.commit(writes, new Map([["test/many/0", 0]]));
+			const { entries } = await store.list("test/many/");
+			expect(entries).toHaveLength(MOST_WRITES);
+			expect(entries.every(({ revision }) => done.done && revision === done.revision)).toBe(true);
+		});
+
 		writing("a watch keeps to its prefix, and sees values and deletions", async () => {
 			const { revision } = await store.list("");
 			await store.put("test/a", 1);
@@ -176,12 +234,12 @@ export function storeContract(name: string, open: () => Promise<Harness>): void 
 		});
 
 		writing("R13: what was put under a lease goes when it ends, and watches see it go", async () => {
-			const lease = await store.grant(2000);
+			const lease = await store.grant(2000 * times);
 			await store.put("test/kept", 1);
 			const put = await store.put("test/leased", 1, { lease });
-			await harness.advance(1000);
+			await advance(1000);
 			expect(await store.get("test/leased")).toBeDefined();
-			await harness.advance(3000);
+			await advance(3000);
 			expect(await store.get("test/leased")).toBeUndefined();
 			expect(await store.get("test/kept")).toBeDefined();
 			const from = put.done ? put.revision + 1 : 0;
@@ -191,17 +249,17 @@ export function storeContract(name: string, open: () => Promise<Harness>): void 
 		});
 
 		writing("a lease that is renewed holds", async () => {
-			const lease = await store.grant(3000);
+			const lease = await store.grant(3000 * times);
 			await store.put("test/leased", 1, { lease });
 			for (let i = 0; i < 3; i++) {
-				await harness.advance(1500);
+				await advance(1500);
 				await lease.renew();
 			}
 			expect(await store.get("test/leased")).toBeDefined();
 		});
 
 		writing("a lease that is revoked takes its entries at once, but not what was put anew without it", async () => {
-			const lease = await store.grant(60_000);
+			const lease = await store.grant(60_000 * times);
 			await store.put("test/leased", 1, { lease });
 			await store.put("test/freed", 1, { lease });
 			await store.put("test/freed", 2);

@@ -9,6 +9,7 @@ import { addresses, isRoot, type Lab, type LabProcess, until } from "./lab.js";
 
 const QUIC = { 4: "203.0.113.91", 6: "2001:db8:53::91" } as const;
 const DTLS = "203.0.113.92";
+const WIREGUARD = "203.0.113.93";
 const BYTES = 300_000;
 const MORE = `
 services:
@@ -24,7 +25,16 @@ services:
     protocol: udp
     backends: [b1]
     redirect: { clients: true, term: leased, lease: 60s }
+  wireguard:
+    address: ${WIREGUARD}
+    port: 51820
+    protocol: udp
+    backends: [b1]
+    redirect: { clients: true, term: leased, lease: 60s }
 `;
+
+/** A process may take long to start on a loaded machine. */
+const START_MS = 60_000;
 
 describe.skipIf(!isRoot).each(ENGINES)("connections over UDP under the agent, engine %s", (engine) => {
 	let lab: Lab;
@@ -60,7 +70,7 @@ describe.skipIf(!isRoot).each(ENGINES)("connections over UDP under the agent, en
 			...[CLI, "client", "--json", "-i", "eth0", "--service", service],
 			...["--target-prefix", "10.77.0.0/16", "fd77::/16", "--source", source],
 		]);
-		await agent.saysOnStdout(/"event":"ready"/);
+		await agent.saysOnStdout(/"event":"ready"/, START_MS);
 		return agent;
 	}
 
@@ -114,6 +124,53 @@ describe.skipIf(!isRoot).each(ENGINES)("connections over UDP under the agent, en
 		const wire = await lab.capture("client", "eth0", `udp and host ${DTLS}`);
 		expect(await lines(31)).toBe(15);
 		expect(await wire.stop()).toHaveLength(0);
+		await agent.stop();
+	});
+
+	test("R22 R26: a WireGuard tunnel that begins at the gateway moves to the target, and loses nothing", async () => {
+		const [source] = addresses.client.ipv4;
+		// Interfaces' control sockets have one directory on the host.
+		const ends = { b1: `wgs${process.pid}`, client: `wgc${process.pid}` } as const;
+		const tunnel = { b1: "10.99.0.1", client: "10.99.0.2" } as const;
+		const keys = Object.fromEntries(
+			await Promise.all(
+				Object.keys(ends).map(async (host) => {
+					const secret = (await lab.text("client", ["wg", "genkey"])).trim();
+					const file = join(lab.directory, `wireguard.${host}`);
+					writeFileSync(file, secret);
+					return [host, { file, public: (await lab.text("client", ["sh", "-c", `wg pubkey < ${file}`])).trim() }];
+				}),
+			),
+		) as Record<keyof typeof ends, { file: string; public: string }>;
+		const agent = await startAgent(`udp/${WIREGUARD}:51820`, source);
+		const programs = [];
+		for (const host of ["b1", "client"] as const) {
+			const name = ends[host];
+			programs.push(lab.start(host, ["wireguard-go", "-f", name]));
+			await until(
+				"the interface",
+				async () => (await lab.run(host, ["wg", "show", name], { mayFail: true })).status === 0,
+			);
+			const peer = keys[host === "b1" ? "client" : "b1"].public;
+			const to = host === "b1" ? [] : ["endpoint", `${WIREGUARD}:51820`];
+			const port = host === "b1" ? ["listen-port", "51820"] : [];
+			await lab.run(host, [
+				...(["wg", "set", name, "private-key", keys[host].file, ...port] as const),
+				...["peer", peer, ...to, "allowed-ips", "10.99.0.0/24"],
+			]);
+			await lab.run(host, ["ip", "address", "add", `${tunnel[host]}/24`, "dev", name]);
+			await lab.run(host, ["ip", "link", "set", "dev", name, "mtu", "1280", "up"]);
+		}
+		const ping = (count: number, interval: string) =>
+			lab.text("client", ["ping", "-c", String(count), "-i", interval, "-W", "5", tunnel.b1], { timeoutMs: 30_000 });
+		await ping(1, "1"); // the handshake
+		const moving = ping(100, "0.02");
+		await redirected(agent);
+		expect(await moving).toContain(" 0% packet loss");
+		const wire = await lab.capture("client", "eth0", `udp and host ${WIREGUARD}`);
+		expect(await ping(10, "0.02")).toContain(" 0% packet loss");
+		expect(await wire.stop()).toHaveLength(0);
+		for (const program of programs) await program.stop();
 		await agent.stop();
 	});
 });

@@ -46,7 +46,7 @@ async function startAgent(lab: Lab, family: 4 | 6, services: readonly string[]):
 		console.error(program.stdout);
 		await program.stop();
 	});
-	await program.saysOnStdout(/"event":"ready"/);
+	await program.saysOnStdout(/"event":"ready"/, START_MS);
 	return program;
 }
 
@@ -99,6 +99,9 @@ const web = (address: string) => (address.includes(":") ? `http://[${address}]:7
 const named = (protocol: string, address: string, port: number) =>
 	`${protocol}/${address.includes(":") ? `[${address}]` : address}:${port}`;
 
+/** A process may take long to start on a loaded machine. */
+const START_MS = 60_000;
+
 describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s", (engine) => {
 	let lab: Lab;
 	let cluster: Cluster;
@@ -109,7 +112,7 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 		const { ipv4, ipv6 } = addresses[host];
 		// biome-ignore format: one option per line would hide the command
 		const echo = lab.start(host, [process.execPath, ECHO_PROGRAM, "serve", "7777", host, ipv4, ipv6, ECHO[4], ECHO[6]]);
-		await echo.saysOnStdout(/ready/);
+		await echo.saysOnStdout(/ready/, START_MS);
 		echoes.set(host, echo);
 	}
 
@@ -279,7 +282,7 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 				...[CLI, "client", "--json", "-i", "eth0", "--service", `tcp/${web}:80`],
 				...["--target-prefix", "10.77.0.0/16", "--source", ten],
 			]);
-			await agent.saysOnStdout(/"event":"ready"/);
+			await agent.saysOnStdout(/"event":"ready"/, START_MS);
 			const curl = ["curl", "-sS", "--interface", ten, "--max-time", "5", "-w", " %{time_connect}"] as const;
 			const answer = await lab.text("client", [...curl, `http://${web}/`]);
 			expect(answer).toMatch(/b[123]/);

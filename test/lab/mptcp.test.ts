@@ -1,4 +1,4 @@
-// mptcp.test.ts - R35: unmodified MPTCP clients (curl, iperf3 under mptcpize) and QUIC clients go on straight to the backend, and what
+// mptcp.test.ts - R35: unmodified MPTCP clients (curl, iperf3, ssh under mptcpize) and QUIC clients go on straight to the backend, and what
 // happens to their connections when a backend drains and when either path dies.
 
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -10,11 +10,16 @@ import { addresses, isRoot, type Lab, type LabProcess, until } from "./lab.js";
 const [seven, eight] = addresses.client.ipv4;
 const IPERF = { ipv4: "203.0.113.52", ipv6: "2001:db8:53::52" };
 const WEB = "203.0.113.80";
+const SSH = "203.0.113.94";
 const MPTCP = "    redirect: { mptcp: true }\n    backends: [b1, b2, b3]\n";
 
 const CONFIG = labConfig(
 	[/(port: 80\n {4}protocol: tcp\n {4}idle: 1m\n) {4}backends.*\n/, `$1${MPTCP}`],
 	[/(spread: source\n) {4}backends.*\n/, `$1${MPTCP}`],
+	[
+		"\nservices:\n",
+		`\nservices:\n  ssh: { address: ${SSH}, port: 2222, protocol: tcp, backends: [b1], redirect: { mptcp: true } }\n`,
+	],
 );
 /** MPTCP at the client, nginx on b2, and iperf3 on these backends. */
 const prepare = (backends: readonly ("b1" | "b2" | "b3")[]) => async (host: Lab) => {
@@ -93,6 +98,38 @@ describe.skipIf(!isRoot).each(ENGINES)("MPTCP, engine %s", (engine) => {
 		const after = await own("b2");
 		expect(after.joined - before.own.joined).toBe(1);
 		if (process.env.SHUNT_MEASURE) console.log(engine, "curl", (await forwarded(WEB)) - before.bytes);
+	});
+
+	test("R35: with ssh and sshd, nearly all bytes go past the gateway", async () => {
+		const [hostKey, key, config] = ["ssh-host", "ssh-user", "sshd.conf"].map((name) => join(lab.directory, name)) as [
+			string,
+			string,
+			string,
+		];
+		for (const file of [hostKey, key])
+			await lab.run("b1", ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", file]);
+		// The directory that Debian's sshd changes to before a login; a lab has no service that makes it.
+		mkdirSync("/run/sshd", { recursive: true });
+		writeFileSync(
+			config,
+			`Port 2222\nHostKey ${hostKey}\nAuthorizedKeysFile ${key}.pub\nPidFile none\nUsePAM no\nStrictModes no
+			PasswordAuthentication no\nPermitRootLogin prohibit-password\n`,
+		);
+		const server = lab.start("b1", ["mptcpize", "run", "/usr/sbin/sshd", "-D", "-e", "-f", config]);
+		await until("sshd", async () => (await lab.text("b1", ["ss", "-Hltn", "sport = :2222"])) !== "");
+		const options = `-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -F none`;
+		// The address of the direct path is announced when the daemon has seen the server.
+		const ssh = `mptcpize run ssh -p 2222 -i ${key} -b ${seven} ${options} root@${SSH}`;
+		await until(
+			"a connection whose bytes go past the gateway",
+			async () => {
+				const one = await measured(SSH, ["sh", "-c", `(sleep 0.5; cat ${lab.directory}/file) | ${ssh} wc -c`]);
+				if (process.env.SHUNT_MEASURE) console.log(engine, "ssh", one);
+				return one.joined >= 1 && one.direct > 3 << 20 && one.gateway < 1 << 20;
+			},
+			60_000,
+		);
+		await server.stop();
 	});
 
 	test("R35: a QUIC client follows the server's preferred address past the gateway", async () => {

@@ -69,7 +69,7 @@ describe.skipIf(!isRoot).each(ENGINES)("rerouting, engine %s", (engine) => {
 		expect([...answers].sort()).toEqual(["b1", "b2", "b3"]);
 	});
 
-	test("R2 R15: the longest prefix wins, and a rule that comes by a reload holds from the next new flow on", async () => {
+	test("R2 R15 R17: the database in the gateway: the longest prefix wins, and a rule that comes by a reload holds from the next new flow on", async () => {
 		await cluster.change(
 			"      - from: [198.51.100.8,",
 			"      - { from: 198.51.100.8/30, backends: [b3] }\n      - from: [198.51.100.8,",

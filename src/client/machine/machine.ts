@@ -7,7 +7,7 @@
 // random numbers come in with each event; what is to be done goes out as effects, in order.
 
 import { type Endpoint, type Header, sameEndpoint } from "../../wire/index.js";
-import { ServiceCache } from "../cache.js";
+import { ServiceCache, type Term } from "../cache.js";
 import type { Counters, Effect, MachineEvent, Route, Turn } from "./events.js";
 import { onPathReply } from "./path.js";
 import { onRedirect } from "./redirect.js";
@@ -160,9 +160,24 @@ export class Machine {
 		return path.state === "gateway" ? undefined : path.binding.until;
 	}
 
+	/** The terms of the binding, or of the one on trial. */
+	get term(): Term | undefined {
+		const { path, trial } = this.#flow;
+		if (trial.state !== "none") return trial.binding.term;
+		return path.state === "gateway" ? undefined : path.binding.term;
+	}
+
 	/** A query or a trial is open. */
 	get busy(): boolean {
 		return this.#flow.busy;
+	}
+
+	/** Whether an answer with this nonce concerns this flow: its query, its trial or its binding. */
+	concerns(nonce: bigint): boolean {
+		const { path, trial } = this.#flow;
+		if (this.expects(nonce)) return true;
+		if (trial.state !== "none" && trial.binding.ticket.nonce === nonce) return true;
+		return path.state !== "gateway" && path.binding.ticket.nonce === nonce;
 	}
 
 	/** Whether a redirect with this nonce would answer the query that is open. */

@@ -47,6 +47,7 @@ export function reasonToDecline(
 	const { target, until, ticket } = granted;
 	if (!(ticket.flags & FLAG.redirect) || sameEndpoint(target, service)) return "not-expected";
 	if (ticket.flags & FLAG.ipv6 && isMapped(ticket.address)) return "forbidden";
+	if (settings.sameFamily && target.address.includes(":") !== service.address.includes(":")) return "forbidden";
 	if (!isPermittedTarget(service.address, target.address, settings.targets)) return "forbidden";
 	return until <= now ? "ended" : undefined;
 }

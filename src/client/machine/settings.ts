@@ -10,6 +10,8 @@ export interface Settings {
 	readonly controlPort: number;
 	/** Prefixes that targets must be in; undefined: any target that needs no listing. */
 	readonly targets: readonly Prefix[] | undefined;
+	/** Whether targets must be of the service's address family. */
+	readonly sameFamily: boolean;
 	/** Window of `issued`, to either side. */
 	readonly windowMs: number;
 	/** Duration of a permanent redirection, at most 24 h. */
@@ -35,6 +37,7 @@ export const SETTINGS: Settings = {
 	mode: "preferred",
 	controlPort: 3575,
 	targets: undefined,
+	sameFamily: false,
 	windowMs: 30_000,
 	permanentMs: 86_400_000,
 	queryTimeoutsMs: [250, 500, 1000],

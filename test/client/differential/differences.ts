@@ -33,9 +33,9 @@ export const DIFFERENCES: readonly Difference[] = [
 		reason: "it is the error of the path that was taken",
 	},
 	{
-		of: ["remoteAddress", "event connectionAttempt"],
+		of: ["remoteAddress"],
 		sides: ["target"],
-		node: "`remoteAddress`, `remotePort` and `connectionAttempt` name the destination",
+		node: "`remoteAddress` and `remotePort` name the destination",
 		library: "the target",
 		reason: "the connection ends there; logs need the path that was taken",
 	},

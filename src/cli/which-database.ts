@@ -1,0 +1,43 @@
+// which-database.ts - the redirection database that a command works on: by --database, or as a configuration names it.
+//
+// Owns: that choice, and the name under which an operator's changes are kept.
+// Must never: change the database.
+
+import { hostname, userInfo } from "node:os";
+import { databaseOf, databaseText, readFields } from "../config/index.js";
+import { openStore, type SharedDatabase, type Store } from "../database/index.js";
+import { ShuntError } from "../errors.js";
+
+export interface WhichDatabase {
+	readonly config?: string;
+	readonly database?: string;
+}
+
+export async function databaseFor({ config, database }: WhichDatabase): Promise<SharedDatabase> {
+	if (database !== undefined) return databaseOf(database);
+	if (config === undefined)
+		throw new ShuntError("SHUNT_USAGE", { what: "Which database: --config FILE or --database URL must be given." });
+	const { database: named } = readFields(config);
+	if (named.kind === "static") throw new ShuntError("SHUNT_DATABASE_STATIC", { file: config });
+	return named;
+}
+
+/** Closes the store whatever comes of the work. */
+export async function withStore<T>(which: WhichDatabase, work: (store: Store, name: string) => Promise<T>): Promise<T> {
+	const database = await databaseFor(which);
+	const store = await openStore(database);
+	try {
+		return await work(store, databaseText(database));
+	} finally {
+		await store.close();
+	}
+}
+
+/** Who changes the database, for its history. */
+export function operator(): string {
+	try {
+		return `${userInfo().username}@${hostname()}`;
+	} catch {
+		return hostname();
+	}
+}
