@@ -189,7 +189,7 @@ function subjectsOf(kit, options, ifindex) {
 		to: SERVICE,
 		start: async () => ({ pin, ask: async () => ({}), stop: async () => {} }),
 	});
-	const katran = valueOf(options, "--katran");
+	const katran = argumentOf(options, "--katran");
 	if (katran !== undefined) theirs.push(katranOf(kit, katran));
 	return [
 		bare("XDP_TX, bare", "bare"),
@@ -202,7 +202,7 @@ function subjectsOf(kit, options, ifindex) {
 	];
 }
 
-function valueOf(options, name) {
+function argumentOf(options, name) {
 	const at = options.indexOf(name);
 	return at < 0 ? undefined : options[at + 1];
 }
