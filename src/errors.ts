@@ -103,6 +103,11 @@ export const ERRORS = {
 		exit: EXIT.input,
 		hint: "The section database of the configuration names it; docs/database.md has an example.",
 	},
+	SHUNT_DATABASE_LATE: {
+		message: "Version {version} is in the database, and not in force after {seconds} s at {members}.",
+		exit: EXIT.failed,
+		hint: "shunt status at these members says why; shunt rollback goes back to the version before.",
+	},
 	SHUNT_DATABASE_RECORD: {
 		message: "{key}: {why}",
 		exit: EXIT.input,

@@ -50,6 +50,7 @@ function statusOf(member: Member): Status {
 			adopted: member.engine.kernel()?.adopted ?? false,
 		},
 		config: member.config.file,
+		database: databaseOf(member),
 		digest: identityOf(member.fileConfig).config,
 		ready: readyOf(member),
 		epoch: member.epoch,
@@ -73,6 +74,23 @@ function statusOf(member: Member): Status {
 			sweptAtMs: member.sweep?.finishedAt ?? null,
 		},
 		workers: member.mode === "user" ? workersOf(member) : processorsOf(member),
+	};
+}
+
+function databaseOf({ database }: Member): Status["database"] {
+	if (database === undefined) return null;
+	const { name, version, copied, why, since, confirmedAt, invalid, refused } = database;
+	const now = Date.now();
+	return {
+		name,
+		version,
+		copied,
+		connected: why === undefined,
+		problem: why ?? null,
+		forMs: Math.max(0, now - since),
+		ageMs: Math.max(0, now - confirmedAt),
+		invalid: [...invalid],
+		refused: refused ?? null,
 	};
 }
 

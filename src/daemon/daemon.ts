@@ -8,18 +8,20 @@
  */
 import { type Answers, answersOf, SOCKET_FOLDER, serve } from "../api/index.js";
 import { BackendRole } from "../backend/role.js";
-import { type Config, readConfigAside } from "../config/index.js";
+import type { Config } from "../config/index.js";
 import { ShuntError } from "../errors.js";
 import { GatewayRole } from "../gateway/role.js";
+import { type OpenedSource, openSource } from "../member/config-source.js";
 import { engineName } from "../member/engines.js";
+import { joinSource } from "../member/join.js";
 import { Member } from "../member/member.js";
 import type { MemberEvent, Role } from "../member/role.js";
 import { ServiceManager } from "./service-manager.js";
 import { stateText } from "./state-text.js";
 
 export interface DaemonOptions {
-	/** Path of the configuration. */
-	config: string;
+	/** Path of the configuration; or, without a file, the database and the cluster's keys. */
+	config: string | { readonly join: string; readonly keys: string; readonly addresses?: readonly string[] | undefined };
 	/** The member's name in the configuration; optional if the configuration has only one of the role. */
 	name?: string | undefined;
 	/** Default /run/shunt/<name>.sock. */
@@ -51,7 +53,26 @@ async function run(
 	roleOf: (config: Config, name: string, emit: (event: MemberEvent) => void) => Role,
 ): Promise<void> {
 	if (process.getuid?.() !== 0) throw new ShuntError("SHUNT_NOT_ROOT", { command: `shunt ${kind}` });
-	const config = await readConfigAside(options.config);
+	const opened = await sourceOf(kind, options);
+	try {
+		await runFrom(opened, kind, options, roleOf);
+	} finally {
+		await opened.source.close();
+	}
+}
+
+async function sourceOf(kind: string, { config, name, onEvent }: DaemonOptions): Promise<OpenedSource> {
+	if (typeof config === "string") return openSource(config, name ?? kind, onEvent);
+	if (name === undefined) throw new ShuntError("SHUNT_USAGE", { what: "--name is required with --join." });
+	return joinSource({ ...config, name }, onEvent);
+}
+
+async function runFrom(
+	{ source, config }: OpenedSource,
+	kind: "gateway" | "backend",
+	options: DaemonOptions,
+	roleOf: (config: Config, name: string, emit: (event: MemberEvent) => void) => Role,
+): Promise<void> {
 	const name = nameOf(kind, config, options.name);
 	const socket = options.socket ?? `${SOCKET_FOLDER}/${name}.sock`;
 	// Signal handlers first: a signal during the start must not leave the host half set up.
@@ -82,7 +103,7 @@ async function run(
 	);
 	try {
 		manager.status("starting");
-		member = await Member.start(() => roleOf(config, name, emit), config, emit);
+		member = await Member.start(() => roleOf(config, name, emit), source, config, emit);
 		process.on("SIGHUP", () => {
 			reload().catch((error: unknown) => options.onEvent({ event: "refused", problem: messageOf(error) }));
 		});

@@ -10,6 +10,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Config, redirectionsOf } from "../config/index.js";
 import {
 	type Compiled,
+	type ConfigStore,
 	compileSteps,
 	firstServices,
 	type LeftTargets,
@@ -17,7 +18,6 @@ import {
 	newTableIds,
 	readSnapshot,
 	type Snapshot,
-	type StaticStore,
 	shapesOf,
 	type TableIds,
 	type Target,
@@ -37,7 +37,7 @@ const CLOCK_STEP_NS = 500_000_000n;
 export interface PublisherOptions {
 	readonly config: Config;
 	readonly snapshot: Snapshot;
-	readonly store: StaticStore;
+	readonly store: ConfigStore;
 	readonly role: Role;
 	/** Whose packets the engine takes. */
 	readonly interfaces: readonly string[];

@@ -23,7 +23,7 @@ import type { Pending } from "./readiness.js";
 
 /** What the daemon reports as it happens; part of its JSON output. */
 export interface MemberEvent {
-	event: "reloaded" | "refused" | "warning" | "worker-ended" | "next-hop" | "health" | "panic" | "drift";
+	event: "reloaded" | "refused" | "warning" | "worker-ended" | "next-hop" | "health" | "panic" | "drift" | "database";
 	[detail: string]: unknown;
 }
 
