@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { parseConfig } from "../../src/config/index.js";
+import { parseConfig, tunnelSources } from "../../src/config/index.js";
 import {
 	type Compiled,
 	compile,
@@ -97,6 +97,7 @@ function steps(one: Case): { at: number; compiled: Compiled }[] {
 			facts,
 			ownState: config.backends.find(({ name }) => name === "b1")?.state,
 			own: one.role === "backend" ? ["10.77.3.11", "fd77:3::11"] : [],
+			members: one.role === "backend" ? tunnelSources(config) : [],
 			...(one.stations === undefined ? {} : { stations: one.stations.map(([ifindex, mac]) => ({ ifindex, mac })) }),
 			ids,
 			previous,
