@@ -76,7 +76,7 @@ export const ERRORS = {
 	SHUNT_DAEMON_RUNNING: {
 		message: "The {role} {name} is already running as process {pid}.",
 		exit: EXIT.daemon,
-		hint: "Stop it first with shunt stop, or query it with shunt status.",
+		hint: "One daemon of a name runs in a network namespace: stop it with shunt stop, or query it with shunt status.",
 	},
 	SHUNT_DAEMON_STARTING: {
 		message: "The daemon is starting and takes no packets yet.",
@@ -102,6 +102,11 @@ export const ERRORS = {
 		message: "{file}, which the redirection database needs, cannot be used: {why}.",
 		exit: EXIT.input,
 		hint: "The section database of the configuration names it; docs/database.md has an example.",
+	},
+	SHUNT_DATABASE_LATE: {
+		message: "Version {version} is in the database, and not in force after {seconds} s at {members}.",
+		exit: EXIT.failed,
+		hint: "shunt status at these members says why; shunt rollback goes back to the version before.",
 	},
 	SHUNT_DATABASE_RECORD: {
 		message: "{key}: {why}",
@@ -183,16 +188,16 @@ export const ERRORS = {
 		exit: EXIT.input,
 		hint: "The names are those of the configuration: shunt status --all lists them.",
 	},
-	SHUNT_PINS_FAILED: {
-		message: "No BPF file system is mounted, and none can be mounted at {folder}: {why}.",
-		exit: EXIT.host,
-		hint: "Mount one (mount -t bpf bpf /sys/fs/bpf), or set engine.mode: user.",
-	},
 	SHUNT_PINS_NOT_KEPT: {
 		message:
 			"--keep: the kernel engine of the {role} {name} would end with the daemon; its BPF file system is mounted in the daemon's own mount namespace alone.",
 		exit: EXIT.host,
-		hint: "Before the next start run mount -t bpf bpf /run/shunt/bpf on the host (nsenter -t 1 -m); end this one without --keep.",
+		hint: "Before the next start run mount -t bpf -o mode=0700 bpf /run/shunt/bpf on the host (nsenter -t 1 -m); end this one without --keep.",
+	},
+	SHUNT_PINS_UNSAFE: {
+		message: "{folder} cannot hold the kernel engine's maps: {why}; it must be root's alone; {remedy}.",
+		exit: EXIT.host,
+		hint: "Another user could replace what the daemon continues with; a BPF file system is mounted with -o mode=0700.",
 	},
 	SHUNT_REDIRECTIONS_EXHAUSTED: {
 		message: "The configuration needs {count} different redirections; the limit is {limit}.",
@@ -203,6 +208,11 @@ export const ERRORS = {
 		message: "The control socket {socket} cannot be opened: {why}.",
 		exit: EXIT.host,
 		hint: "Check that its directory exists and that this user may write there, or choose another with --socket.",
+	},
+	SHUNT_STATE_UNWRITABLE: {
+		message: "{file} cannot be written: {why}; nothing that needs it was changed.",
+		exit: EXIT.host,
+		hint: "The daemon records there what it changes, so that the next one can undo or continue it: make room (df /run, df -i /run).",
 	},
 	SHUNT_STORE_CLOSED: {
 		message: "The redirection database is closed.",

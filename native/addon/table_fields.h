@@ -144,6 +144,9 @@ inline TableSpec read_set(const Fields &f)
 	f.list("own", [&](const Napi::Value &value, const std::string &place) {
 		s.own.push_back(address_of(value, place));
 	});
+	f.list("members", [&](const Napi::Value &value, const std::string &place) {
+		s.members.push_back(address_of(value, place));
+	});
 	f.list("services", [&](const Napi::Value &value, const std::string &place) {
 		s.services.push_back(read_service(Fields(value, place)));
 	});

@@ -70,6 +70,7 @@ enum sh_verdict {
 	X(no_headroom, SH_DROP, "no room before the packet for the tunnel's headers") \
 	X(too_big_dropped, SH_DROP, "does not fit the link to the target, and must not be answered (an ICMP error, or a fragment)") \
 	X(tunnel_bad, SH_DROP, "to the tunnel's port, but not a Geneve packet as gateways send it") \
+	X(tunnel_source, SH_DROP, "to the tunnel's port, from an address that is no member's") \
 	X(tunnel_no_header, SH_DROP, "Geneve without a redirection header") \
 	X(header_version, SH_DROP, "redirection header of an unknown version") \
 	X(header_length, SH_DROP, "redirection header shorter or longer than its own flags say") \
@@ -79,7 +80,8 @@ enum sh_verdict {
 	X(header_port, SH_DROP, "redirection header with service port 0") \
 	X(header_key, SH_DROP, "redirection header under a key id that is not valid here") \
 	X(header_tag, SH_DROP, "redirection header with a wrong tag: forged, damaged or moved to another flow") \
-	X(header_expired, SH_DROP, "redirection header issued outside the window: too long ago, or in the future") \
+	X(header_expired, SH_DROP, "a client's ticket that is no longer in force, or not yet") \
+	X(clock_skew, SH_DROP, "redirection header with the right tag, issued outside the window: the sender's clock differs from this host's, or an old packet is replayed") \
 	X(header_elsewhere, SH_DROP, "redirection header that names another server's address") \
 	X(inner_bad, SH_DROP, "the packet inside the tunnel is not one that a gateway sends") \
 	X(inner_not_service, SH_DROP, "the packet inside the tunnel is for a service that this backend does not serve") \

@@ -165,7 +165,8 @@ struct sh_control {
 	u8 own_state;                           /* Of TARGET_STATE: this host as a backend */
 	u8 wide;                                /* A service has several ports or a prefix of addresses (lookup/wide.h) */
 	be16 control_port;                      /* Where control datagrams arrive at every service address */
-	u16 reserved;
+	u8 members_only;                        /* There are members: no other address may use the tunnel */
+	u8 reserved;
 	u32 limit_period;                       /* Between two answers to one source, in 1,024 ns; 0: no limit */
 	u32 limit_tolerance;                    /* How far the first few may be ahead of that */
 	u32 limit_all_period;                   /* The same of all sources together */

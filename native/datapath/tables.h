@@ -73,9 +73,10 @@ SH_STATIC_ASSERT(sizeof(struct sh_failure_report) == 64, "one cache line");
 enum {
 	SH_OWN_SERVICE = 1, /* at least one service has this address */
 	SH_OWN_HOST = 2,    /* this backend's own service address: packets of the tunnel end here */
+	SH_OWN_MEMBER = 4,  /* a member's address: packets of the tunnel come from there */
 };
 
-/* An address of a service or of this backend. Open-addressed; an empty slot has kind 0. Packets to other addresses pass after
+/* An address of a service, of this backend or of another member. Open-addressed; an empty slot has kind 0. Packets to other addresses pass after
  * one look-up. */
 struct sh_own {
 	struct sh_addr address;

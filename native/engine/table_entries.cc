@@ -49,6 +49,7 @@ struct sh_control control_entry(const TableSpec &spec)
 
 	control.seed_ipv4 = sh_mix(spec.seed[0]);
 	set_address_lengths(spec, &control);
+	control.members_only = !spec.members.empty();
 	control.limit_period = limit_period(spec.limits.source);
 	control.limit_tolerance = control.limit_period * (std::max(spec.limits.burst, 1u) - 1);
 	control.limit_all_period = limit_period(spec.limits.all);
@@ -162,6 +163,8 @@ std::vector<sh_own> own_entries(const TableSpec &spec)
 		add(sh_addr_prefix(&service.address, service.address_length), service.address_length, SH_OWN_SERVICE);
 	for (const sh_addr &address : spec.own)
 		add(address, 128, SH_OWN_HOST);
+	for (const sh_addr &address : spec.members)
+		add(address, 128, SH_OWN_MEMBER);
 	return entries;
 }
 

@@ -98,6 +98,7 @@ struct TableSpec {
 	std::vector<Station> stations = {};         // Frames to other MAC addresses are ignored at these interfaces; an interface without one ignores none.
 	std::vector<Key> keys = {};                 // Keys under which headers are verified, sign_key's included.
 	std::vector<sh_addr> own = {};              // This host's own addresses; the services' are added by the builder.
+	std::vector<sh_addr> members = {};          // On a backend: addresses that the tunnel is accepted from; empty: all.
 	std::vector<Service> services = {};
 	std::vector<Direct> direct = {};            // On a backend.
 	std::vector<Rule> rules = {};

@@ -23,6 +23,20 @@ Result<std::unique_ptr<KernelEngine>> KernelEngine::create(KernelEngineOptions o
 	return engine;
 }
 
+// A folder that others can write to, or a link, could have this engine adopt another user's maps.
+static Status make_own_folder(const std::string &path)
+{
+	struct stat found = {};
+
+	if (mkdir(path.c_str(), 0700) && errno != EEXIST)
+		return Status::system(path + " cannot be created", errno);
+	if (lstat(path.c_str(), &found))
+		return Status::system(path + " cannot be read", errno);
+	if (!S_ISDIR(found.st_mode) || found.st_uid != geteuid() || found.st_mode & 077)
+		return Status::error(path + " is not a folder of this user alone (mode 0700); remove it");
+	return {};
+}
+
 Status KernelEngine::open()
 {
 	SessionGeometry geometry = Sessions::geometry_for(options_.sessions4, options_.sessions6, options_.fragments);
@@ -31,8 +45,8 @@ Status KernelEngine::open()
 	program_options_.geometry = geometry;
 	program_options_.sent = options_.sent;
 	if (!options_.pins.empty()) {
-		if (mkdir(options_.pins.c_str(), 0700) && errno != EEXIST)
-			return Status::system(options_.pins + " cannot be created", errno);
+		if (Status status = make_own_folder(options_.pins); !status.ok())
+			return status;
 		adopted_ = !options_.fresh && memory_.adopt(options_.pins);
 	}
 	if (adopted_ && memory_.geometry() != geometry) {

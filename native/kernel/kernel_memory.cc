@@ -19,6 +19,8 @@ namespace shunt
 const char *const KernelMemory::names_[MAPS] = {"sh_sessions4", "sh_sessions6", "sh_fragments", "sh_counters",
                                                 "sh_failures"};
 
+static constexpr u32 PAGE_BYTES = 4096; // the smallest of any processor's
+
 static std::string pin_of(const std::string &pins, const char *name)
 {
 	return pins + "/" + name + "-" + std::to_string(SH_LAYOUT);
@@ -76,14 +78,37 @@ Status KernelMemory::prepare(Object *object, const SessionGeometry &geometry, u3
 	return {};
 }
 
+// Reads an entry of every page of a map through the kernel's own mapping, the one that the packet program uses. Where a
+// hypervisor shadows the guest's page tables the first access to a page costs microseconds, which the first packets of new
+// sessions would wait for; elsewhere it costs a few milliseconds here. To touch the memory in this process would be of no use:
+// its mapping is another one.
+static void touch(int map, u32 entries, u32 bytes)
+{
+	const u32 step = std::max(PAGE_BYTES / bytes, 1u);
+	u8 value[PAGE_BYTES];
+
+	for (u64 i = 0; i < entries && bytes <= sizeof(value); i += step) {
+		u32 index = (u32)i;
+
+		(void)bpf_map_lookup_elem(map, &index, value);
+	}
+}
+
 Status KernelMemory::take(const Object &object)
 {
 	if (has_maps())
 		return {};
 	for (int i = 0; i < MAPS; i++)
 		maps_[i] = Descriptor(fcntl(object.map_fd(names_[i]), F_DUPFD_CLOEXEC, 0));
-	return measure() ? Status()
-	                 : Status::error("the BPF maps of sessions and counters have not the requested layout");
+	if (!measure())
+		return Status::error("the BPF maps of sessions and counters have not the requested layout");
+	for (const Descriptor &map : maps_) {
+		u32 entries = 0, bytes = 0;
+
+		if (map_bytes(map.get(), &entries, &bytes))
+			touch(map.get(), entries, bytes);
+	}
+	return {};
 }
 
 Status KernelMemory::pin(const std::string &pins) const

@@ -29,9 +29,12 @@ static int keep_warning(enum libbpf_print_level level, const char *format, va_li
 	return 0;
 }
 
+/* Before any call of libbpf: standard error is the daemon's own. */
+static const libbpf_print_fn_t replaced = libbpf_set_print(keep_warning);
+
 void begin_libbpf_warnings()
 {
-	libbpf_set_print(keep_warning);
+	(void)replaced;
 	warnings.clear();
 }
 

@@ -1,7 +1,7 @@
 // xdp.mjs - the kernel's program:
 //
 //   npm run bench -- xdp [--stages] [--quick] [--rounds N] [--json] [--before TREE]
-//                        [--rival NAME=PIN@ADDRESS:PORT [--anew COMMAND]]
+//                        [--katran OBJECT] [--rival NAME=PIN@ADDRESS:PORT [--anew COMMAND]]
 //
 // BPF_PROG_TEST_RUN over packets of 60 bytes, each of another flow (xdp/wrapper.bpf.c), on one processor, all subjects in one
 // run, in the order A B … B A. What the wrapper costs is measured with a program that only says XDP_TX, and taken off. The
@@ -11,6 +11,8 @@
 // A rival is another project's program that is loaded, set up to serve ADDRESS:PORT, and pinned at PIN: it runs through
 // the same cases, and its state is its owner's business: COMMAND, a line for the shell, sets it up anew before each case, so
 // that a new session is one in every round.
+//
+// OBJECT is katran's balancer program as its own project builds it; xdp/katran.c loads it and sets it up anew before each case.
 //
 // TREE is another build of this repository, such as a git worktree: its program runs through the packet cases, in place of the
 // program without the tag, and no frames are sent.
@@ -45,7 +47,10 @@ const CASES = [
 	{ name: "hit, 1 flow", flows: 1, sessions: 65_536, first: 1000, count: 1_000_000 },
 	{ name: "hit, 64k flows", flows: 65_536, sessions: 131_072, first: 300_000, count: 500_000 },
 	{ name: "hit, 512k flows", flows: 524_288, sessions: 1_048_576, first: 1_600_000, count: 500_000 },
-	{ name: "new session", flows: 0, sessions: 1_048_576, first: 1000, count: 300_000 },
+	{ name: "new session, the first of a table", flows: 0, sessions: 1_048_576, first: 1000, count: 30_000 },
+	{ name: "new session, an empty table", flows: 0, sessions: 1_048_576, first: 1000, count: 300_000 },
+	{ name: "new session, a used table", flows: 0, sessions: 1_048_576, first: 600_000, count: 300_000, churn: true },
+	{ name: "new session, the table full", flows: 0, sessions: 1_048_576, first: 2_500_000, count: 300_000 },
 	{ name: "flood, the table full", flows: 0, sessions: 65_536, first: 300_000, count: 300_000, flood: true },
 ];
 const LIVE = [
@@ -184,6 +189,8 @@ function subjectsOf(kit, options, ifindex) {
 		to: SERVICE,
 		start: async () => ({ pin, ask: async () => ({}), stop: async () => {} }),
 	});
+	const katran = argumentOf(options, "--katran");
+	if (katran !== undefined) theirs.push(katranOf(kit, katran));
 	return [
 		bare("XDP_TX, bare", "bare"),
 		bare("push 20 bytes, XDP_TX", "push"),
@@ -193,6 +200,25 @@ function subjectsOf(kit, options, ifindex) {
 			: [{ name: "before", to: SERVICE, start: (sessions) => startOurs(kit, sessions, ifindex, undefined, before) }]),
 		...theirs,
 	];
+}
+
+function argumentOf(options, name) {
+	const at = options.indexOf(name);
+	return at < 0 ? undefined : options[at + 1];
+}
+
+/** Katran's program with a service like ours, set up anew for each case. */
+function katranOf(kit, object) {
+	const pin = join(kit.bpffs, "katran");
+	const load = join(kit.work, "katran");
+	execFileSync("gcc", ["-O2", "-o", load, join(here, "xdp/katran.c"), "-lbpf"], { stdio: "inherit" });
+	const start = async () => {
+		execFileSync(load, [resolve(object), pin, SERVICE, "100", String(1 << 20)], {
+			stdio: ["ignore", "ignore", "inherit"],
+		});
+		return { pin, ask: async () => ({}), stop: async () => rmSync(pin, { force: true }) };
+	};
+	return { name: "katran", to: SERVICE, start };
 }
 
 /** Another build of this repository, to be compared with: a git worktree. */
@@ -303,6 +329,10 @@ async function startOurs(kit, sessions, ifindex, object, tree = root) {
 			child.stdin.write("\n");
 			return next();
 		},
+		forget: () => {
+			child.stdin.write("forget\n");
+			return next();
+		},
 		stop: async () => {
 			child.stdin.end();
 			await once(child, "exit");
@@ -324,6 +354,7 @@ async function measure(kit, subject, one, kind) {
 		let held;
 		if (one.flood && subject.start !== undefined) go(1024, 0, 4096, false); // clients who are there before the flood
 		go(one.flows, one.flood ? 1 << 20 : 0, one.first, false);
+		if (one.churn) await started.forget?.();
 		const result = go(one.flows, one.flood ? 2 << 20 : one.first, Math.round(one.count / scale), kind === "live");
 		if (one.flood) {
 			const before = (await started.ask()).reasons?.forwarded;

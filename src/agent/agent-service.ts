@@ -71,6 +71,7 @@ export class AgentService {
 	readonly #flows: OnceFlows;
 	/** The last redirect was for one flow (term once). */
 	#once = false;
+	#onceSince = 0;
 	/** The source of the datagrams that were reported last. */
 	#lastSource: Endpoint | undefined;
 	/** Counters of machines that are closed. */
@@ -212,7 +213,13 @@ export class AgentService {
 	/** Packets were sent to the service; of datagrams that a redirect may move, `source` is the source. */
 	#onTraffic(source?: Endpoint): void {
 		if (!this.#once || this.of.protocol === "tcp") this.#carryOut(this.#route(this.machine));
-		else if (source !== undefined && this.#isOwn(source)) this.#flows.traffic(source);
+		else if (source !== undefined) {
+			if (this.#isOwn(source)) this.#flows.traffic(source);
+		} else if (Date.now() >= this.#onceSince + this.machine.settings.stayMs) {
+			// Of flows that no redirect may move: the gateway may redirect all flows by now.
+			this.#onceSince = Date.now();
+			this.#carryOut(this.#route(this.machine));
+		}
 	}
 
 	/** The event "datagram". The machine's query takes the nonce that packets carry already. */
@@ -252,6 +259,7 @@ export class AgentService {
 	#divide(): void {
 		const { term } = this.machine;
 		if (term !== undefined) this.#once = term === "once";
+		if (this.#once) this.#onceSince = Date.now();
 		if (term !== "once" || this.of.protocol === "tcp") return;
 		const { machine } = this;
 		this.machine = this.#newMachine();

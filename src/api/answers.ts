@@ -33,7 +33,7 @@ export function answersOf(member: Member): Answers {
 function statusOf(member: Member): Status {
 	const names = new Names(member);
 	const { statistics } = member.engine;
-	const counters = statistics.counters();
+	const { counters, conserved } = statistics.accounted();
 	const counts = member.engine.sessionCounts();
 	const table = member.engine.sessionTable();
 	const byReason = reasonCounts(counters.reasons);
@@ -50,6 +50,7 @@ function statusOf(member: Member): Status {
 			adopted: member.engine.kernel()?.adopted ?? false,
 		},
 		config: member.config.file,
+		database: databaseOf(member),
 		digest: identityOf(member.fileConfig).config,
 		ready: readyOf(member),
 		epoch: member.epoch,
@@ -58,7 +59,7 @@ function statusOf(member: Member): Status {
 		reasons: byReason,
 		sent: { packets: counters.sent, made: counters.sentMade, told: counters.told },
 		lost: counters.lost,
-		conserved: byReason.reduce((sum, one) => sum + one.packets, 0) === counters.packetsIn,
+		conserved,
 		services: servicesOf(member, names, counts),
 		load: ownLoad(member),
 		loads: loadsOfBackends(member),
@@ -73,6 +74,23 @@ function statusOf(member: Member): Status {
 			sweptAtMs: member.sweep?.finishedAt ?? null,
 		},
 		workers: member.mode === "user" ? workersOf(member) : processorsOf(member),
+	};
+}
+
+function databaseOf({ database }: Member): Status["database"] {
+	if (database === undefined) return null;
+	const { name, version, copied, why, since, confirmedAt, invalid, refused } = database;
+	const now = Date.now();
+	return {
+		name,
+		version,
+		copied,
+		connected: why === undefined,
+		problem: why ?? null,
+		forMs: Math.max(0, now - since),
+		ageMs: Math.max(0, now - confirmedAt),
+		invalid: [...invalid],
+		refused: refused ?? null,
 	};
 }
 

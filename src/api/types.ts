@@ -227,6 +227,8 @@ export interface Status {
 		adopted: boolean;
 	};
 	config: string;
+	/** null: the configuration is the file alone. */
+	database: DatabaseStatus | null;
 	/** Digest of the configuration as last read, of what concerns all members. */
 	digest: string;
 	/** Whether routing may lead packets to it. */
@@ -258,6 +260,27 @@ export interface Status {
 	mptcp: MptcpStatus | null;
 	sessions: { live: number; capacity: number; sweptAtMs: number | null };
 	workers: WorkerStatus[];
+}
+
+/** The redirection database, as this member sees it. */
+export interface DatabaseStatus {
+	/** "etcd at http://10.77.9.1:2379". */
+	name: string;
+	/** Of the shared configuration: in force here, and the last that the database has shown. */
+	version: number;
+	copied: number;
+	/** false: it does not answer, and the copy serves. */
+	connected: boolean;
+	/** Why it does not answer; null: it does. */
+	problem: string | null;
+	/** Since it answers, or does not. */
+	forMs: number;
+	/** Since the database last confirmed the copy. */
+	ageMs: number;
+	/** Records that are invalid; `before`: their last valid value stays in force, else they are left out. */
+	invalid: { key: string; problem: string; before: boolean }[];
+	/** Why the version that was copied last is not in force; null: it is. */
+	refused: string | null;
 }
 
 /** Clients that go on straight to this backend by MPTCP. */

@@ -16,7 +16,15 @@
  * the reply rewrite) is in the undo log for the next start.
  */
 import { closeSync } from "node:fs";
-import { type Backend, type Config, identityOf, parseAddress, redirectionsOf, type Service } from "../config/index.js";
+import {
+	type Backend,
+	type Config,
+	identityOf,
+	parseAddress,
+	redirectionsOf,
+	type Service,
+	tunnelSources,
+} from "../config/index.js";
 import { directEndpoints, type HostFacts, type Snapshot, type Target } from "../database/index.js";
 import { type EngineOptions, host } from "../engine/index.js";
 import { ShuntError } from "../errors.js";
@@ -153,7 +161,8 @@ export class BackendRole implements Role {
 	/** A draining backend forwards packets of unknown sessions to another one. */
 	tableInputs(config: Config): TableInputs {
 		const ownState = config.backends.find((one) => one.name === this.name)?.state ?? this.#self.state;
-		return { roles: ROLE.backend, own: this.#self.addresses, ownState, health: ALL_UNKNOWN };
+		const own = this.#self.addresses;
+		return { roles: ROLE.backend, own, members: tunnelSources(config), ownState, health: ALL_UNKNOWN };
 	}
 
 	/** An active backend sends packets of others' connections on, where gateways compare loads (choose: least-load);
@@ -163,7 +172,7 @@ export class BackendRole implements Role {
 			!targets.some(({ backend, state }) => backend === this.name && state !== "active") &&
 			!this.#member?.snapshot.services.some(({ choose }) => strategyOf(choose).choice === CHOICE.lessLoaded);
 		const others = targets.filter(({ backend }) => backend !== this.name).map(({ address }) => address);
-		return this.#nextHops.resolve(active ? [] : [...new Set(others)].sort(), changed);
+		return this.#nextHops.resolve(active ? [] : [...new Set(others)].sort(), changed, this.#self.addresses);
 	}
 
 	/** What is ordered here at run time is told at once. */
@@ -236,7 +245,9 @@ export class BackendRole implements Role {
 		return { what: [], deadlineOver: false };
 	}
 
-	async swept(): Promise<void> {}
+	async swept(): Promise<void> {
+		await this.#addresses?.watch(this.#warn);
+	}
 
 	configure(): void {}
 
@@ -265,6 +276,11 @@ export class BackendRole implements Role {
 		await this.#staleAddresses?.close();
 		if (this.#tun !== undefined) closeSync(this.#tun);
 		this.#tun = undefined;
+	}
+
+	abandon(): Promise<void> {
+		this.#undoLog.keepInherited();
+		return this.close();
 	}
 
 	async detach(): Promise<void> {

@@ -3,12 +3,17 @@
 // Owns: the daemon's standard output: a line for each event, or with --json an object for each.
 // Must never: do the daemon's work; daemon/ does.
 
-import { type DaemonEvent, runBackend, runGateway } from "../daemon/index.js";
+import { type DaemonEvent, type DaemonOptions, runBackend, runGateway } from "../daemon/index.js";
+import { ShuntError } from "../errors.js";
 import { type Paint, paintFor } from "./paint.js";
-import { count } from "./units.js";
+import { count, duration } from "./units.js";
 
 export interface DaemonCommandOptions {
-	readonly config: string;
+	readonly config?: string;
+	/** URL of the database, in place of a configuration; with the file of the cluster's keys. */
+	readonly join?: string;
+	readonly keys?: string;
+	readonly address?: readonly string[];
 	readonly name?: string;
 	readonly socket?: string;
 	readonly json?: boolean;
@@ -22,8 +27,19 @@ export async function daemon(role: "gateway" | "backend", options: DaemonCommand
 			: `${role}: ${eventText(event, paint)}`;
 		process.stdout.write(`${line}\n`);
 	};
-	const { config, name, socket } = options;
+	const { name, socket } = options;
+	const config = sourceOf(options);
 	await (role === "gateway" ? runGateway : runBackend)({ config, name, socket, onEvent });
+}
+
+function sourceOf({ config, join, keys, address }: DaemonCommandOptions): DaemonOptions["config"] {
+	if (join === undefined) {
+		if (config !== undefined) return config;
+		throw new ShuntError("SHUNT_USAGE", { what: "Required option '-c, --config <file>' not specified." });
+	}
+	if (keys === undefined)
+		throw new ShuntError("SHUNT_USAGE", { what: "--join needs --keys FILE, the cluster's keys." });
+	return { join, keys, addresses: address };
 }
 
 function eventText(event: DaemonEvent, paint: Paint): string {
@@ -55,6 +71,12 @@ function eventText(event: DaemonEvent, paint: Paint): string {
 			const style = event.health === "healthy" ? "green" : event.sessions === "stay" ? "yellow" : "red";
 			const sessions = event.sessions === undefined ? "" : `; its sessions ${event.sessions}`;
 			return paint(style, `${event.backend} is ${event.health}: ${event.reason}${sessions}`);
+		}
+		case "database": {
+			const copy = `the copy of version ${event.version} serves, as of ${duration(Number(event.ageMs))} ago`;
+			return event.connected
+				? paint("green", `the redirection database answers again: ${event.database}`)
+				: paint("yellow", `the redirection database does not answer; ${copy}: ${problem}`);
 		}
 		case "drift":
 			return paint(event.begins ? "yellow" : "green", String(event.text));

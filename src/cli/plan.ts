@@ -3,6 +3,7 @@
 //
 // Owns: the text of the answers. Must never: apply what differs from the version that was planned.
 
+import { setTimeout as delay } from "node:timers/promises";
 import {
 	assemble,
 	type Config,
@@ -16,10 +17,12 @@ import {
 	applyRecords,
 	type PlannedService,
 	plannedServices,
+	readMembers,
 	readShared,
 	rollback as rollBack,
 	type Store,
 } from "../database/index.js";
+import { ShuntError } from "../errors.js";
 import { printChanged } from "./database.js";
 import { paintFor } from "./paint.js";
 import { table } from "./table.js";
@@ -30,7 +33,13 @@ interface Options extends WhichDatabase {
 	readonly json?: boolean;
 	readonly planned?: number;
 	readonly note?: string;
+	readonly wait?: boolean;
+	/** Milliseconds. */
+	readonly timeout?: number;
 }
+
+const WAIT_MS = 30_000;
+const POLL_MS = 200;
 
 interface Plan {
 	/** The version that the plan is made on. */
@@ -60,6 +69,7 @@ export async function apply(file: string, options: Options): Promise<void> {
 		const made = { planned: options.planned, by: operator(), note: options.note ?? `apply ${file}` };
 		const changed = await applyRecords(store, sharedRecords(local.fields), made);
 		if (!options.json) for (const warning of warnings) process.stderr.write(`${warning}\n`);
+		await served(store, changed.version, options);
 		printChanged(options, changed);
 	});
 }
@@ -67,8 +77,22 @@ export async function apply(file: string, options: Options): Promise<void> {
 export async function rollback(version: number | undefined, options: Options): Promise<void> {
 	await withStore(options, async (store) => {
 		const changed = await rollBack(store, version, operator());
+		await served(store, changed.version, options);
 		printChanged(options, changed);
 	});
+}
+
+/** With --wait: until every registered member has the version in force. Throws SHUNT_DATABASE_LATE. */
+async function served(store: Store, version: number, { wait, timeout = WAIT_MS }: Options): Promise<void> {
+	if (!wait) return;
+	for (const end = performance.now() + timeout; ; await delay(POLL_MS)) {
+		const late = (await readMembers(store)).filter((member) => member.version < version);
+		if (late.length === 0) return;
+		if (performance.now() <= end) continue;
+		const names = late.map(({ name, refused }) => (refused === null ? name : `${name} (refused: ${refused})`));
+		const seconds = Math.round(timeout / 1000);
+		throw new ShuntError("SHUNT_DATABASE_LATE", { version, seconds, members: names.join(", ") });
+	}
 }
 
 /** The file's own database, unless another is named. */

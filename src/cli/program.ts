@@ -67,14 +67,22 @@ function memberCommands(program: Command): void {
 			role === "gateway"
 				? "receive packets for services and forward each to a backend"
 				: "decapsulate packets from the tunnel and deliver them to the local services";
-		withJson(program.command(role).summary(purpose), "print one JSON object for each event")
+		const command = withJson(program.command(role).summary(purpose), "print one JSON object for each event");
+		command
 			.description(
 				`Runs a ${role} in the foreground, to ${purpose}. SIGHUP reloads the configuration; SIGINT and SIGTERM end the daemon and restore the host.`,
 			)
-			.requiredOption("-c, --config <file>", "configuration of the cluster")
+			.addOption(new Option("-c, --config <file>", "configuration of the cluster").conflicts("join"))
+			.option(
+				"--join <url>",
+				"in place of --config: the database, such as etcd://10.77.9.1:2379; with --keys and --name",
+			)
+			.option("--keys <file>", "with --join: a file with the cluster's { seed, keys }")
 			.option("-n, --name <name>", `name of this host among the ${role}s of the configuration`)
 			.option("-s, --socket <path>", "path of the control socket (default: /run/shunt/<name>.sock)")
 			.action(async (options) => (await import("./daemon.js")).daemon(role, options));
+		if (role === "backend")
+			command.option("--address <address...>", "with --join: add this backend to the database, if it is not there");
 	}
 	toDaemon(program.command("reload").summary("make a daemon read its configuration again"))
 		.description(

@@ -64,6 +64,7 @@ function headLines(status: Status, { paint, now, before }: StatusView): string[]
 		`${name}  ${facts}`,
 		`engine    ${engineText(status)}`,
 		`config    ${status.config}`,
+		...databaseLines(status, paint),
 		...(status.ready.ready
 			? []
 			: [`not ready ${paint("yellow", `waiting for ${status.ready.waitingFor.join(", ")}`)}`]),
@@ -73,6 +74,21 @@ function headLines(status: Status, { paint, now, before }: StatusView): string[]
 		`sessions  ${full > 0.9 ? paint("yellow", sessions) : sessions}`,
 		...(status.role === "backend" ? [`answers   ${answersText(status.sent)}`] : []),
 		...(status.role === "backend" ? [`load      ${ownLoadText(status.load, paint)}`] : []),
+	];
+}
+
+function databaseLines({ database }: Status, paint: Paint): string[] {
+	if (database === null) return [];
+	const { name, version, copied, problem, forMs, ageMs, invalid, refused } = database;
+	const copy = `version ${version}, confirmed ${duration(ageMs)} ago`;
+	return [
+		problem === null
+			? `database  ${name}: version ${version}`
+			: paint("yellow", `database  does not answer for ${duration(forMs)}, its copy serves: ${copy}: ${problem}`),
+		...(refused === null ? [] : [paint("red", `database  version ${copied} is refused: ${refused.split("\n")[0]}`)]),
+		...invalid.map(({ key, problem: why, before }) =>
+			paint("red", `database  ${key} is invalid, ${before ? "its last valid value serves" : "it is left out"}: ${why}`),
+		),
 	];
 }
 

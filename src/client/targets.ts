@@ -3,6 +3,7 @@
 // Owns: the address ranges that are never a target, or only if listed. Must never: resolve a name.
 
 import { type Prefix, parseAddress, parsePrefix, prefixContains } from "../wire/index.js";
+import { embeddedIpv4 } from "./embedded.js";
 
 function ranges(...texts: string[]): readonly Prefix[] {
 	return texts.map((text) => parsePrefix(text) as Prefix);
@@ -26,6 +27,10 @@ export function isPermittedTarget(service: string, target: string, listed: reado
 	if (inAny(LOOPBACK, to)) return inAny(LOOPBACK, from) && listedWithin(LOOPBACK, listed, to);
 	if (inAny(NEVER, to)) return false;
 	if (listed !== undefined && !inAny(listed, to)) return false;
+	// What a translator or relay would deliver to, listed or not.
+	const behind = embeddedIpv4(to);
+	if (behind.some((address) => inAny(LOOPBACK, address) || inAny(NEVER, address))) return false;
+	if (behind.some((address) => inAny(PRIVATE, address)) && !inAny(PRIVATE, from)) return false;
 	if (!inAny(PRIVATE, to) || inAny(PRIVATE, from) || inAny(LOOPBACK, from)) return true;
 	return listedWithin(PRIVATE, listed, to);
 }

@@ -17,6 +17,7 @@ import { databaseSchema } from "./schema-database.js";
 import { healthSchema } from "./schema-health.js";
 import { type BackendFields, backendSchema, gatewaySchema } from "./schema-members.js";
 import { buildServices } from "./services.js";
+import { checkTunnelSources } from "./tunnel-sources.js";
 
 /** A key file's content, path and permission bits. */
 export type ReadSecret = (name: string) => { readonly secret: string; readonly path: string; readonly mode: number };
@@ -82,7 +83,10 @@ export function build(
 		problems.add("SHUNT_CONFIG_REFERENCE", ["load", "stale"], message);
 	}
 
-	if (cluster !== undefined) checkControlPort(cluster, load?.port, problems);
+	if (cluster !== undefined) {
+		checkControlPort(cluster, load?.port, problems);
+		checkTunnelSources({ cluster, gateways, backends }, problems);
+	}
 
 	if (cluster === undefined || sessions === undefined || engine === undefined) return undefined;
 	if (load === undefined || health === undefined || database === undefined) return undefined;
@@ -188,6 +192,7 @@ function buildCluster(
 		signKey,
 		windowMs: ms(fields.window),
 		tunnelPort: fields.tunnelPort,
+		tunnelFrom: fields.tunnelFrom,
 		controlPort: fields.controlPort,
 		indications: { source: fields.indications.source, burst: fields.indications.burst, all: fields.indications.all },
 		maxHops: fields.hops,

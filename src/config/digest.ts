@@ -34,9 +34,9 @@ export function identityOf(config: Config): ConfigIdentity {
 }
 
 function digestOf({ cluster, load, backends, services }: Config): string {
-	const { seed, windowMs, tunnelPort, controlPort, maxHops } = cluster;
+	const { seed, windowMs, tunnelPort, tunnelFrom, controlPort, maxHops } = cluster;
 	const shared = {
-		cluster: { seed, windowMs, tunnelPort, controlPort, maxHops },
+		cluster: { seed, windowMs, tunnelPort, tunnelFrom, controlPort, maxHops },
 		load: { port: load.port },
 		backends: [...backends]
 			.map(({ name, addresses, state }) => ({ name, addresses, state }))

@@ -31,10 +31,16 @@ function shown(input: unknown): string {
 	return typeof input === "string" ? JSON.stringify(input) : String(input);
 }
 
+/** NUL to US, and DEL. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it refuses
+const CONTROL = /[\0-\x1f\x7f]/;
+
 /** A string whose content is checked by `faultOf`: what is wrong with it, or undefined. */
 export function text(rule: string, faultOf: (value: string) => string | undefined, pattern?: string) {
 	const schema = z.string({ error: mustBe(rule) }).superRefine((value, context) => {
-		const fault = faultOf(value);
+		const fault = CONTROL.test(value)
+			? `${JSON.stringify(value)} has a control character; must be ${rule}`
+			: faultOf(value);
 		if (fault !== undefined) context.addIssue({ code: "custom", message: fault });
 	});
 	return pattern === undefined ? schema : schema.meta({ pattern });
@@ -142,6 +148,16 @@ function portsFault(value: string): string | undefined {
 
 export const name = (what: string) =>
 	text(`the name of a ${what}`, (value) => (value === "" ? `empty; must be the name of a ${what}` : undefined));
+
+/** As the kernel allows it (dev_valid_name), without what nft or a shell would read as more than a name. */
+const INTERFACE = /^(?!\.{1,2}$)[A-Za-z0-9_.@+~#%=,-]{1,15}$/;
+const INTERFACE_RULE =
+	"the name of a network interface (ip link lists them): 1 to 15 letters, digits or _ . @ + ~ # % = , -, not beginning with a dash";
+
+export const interfaceName = () =>
+	text(INTERFACE_RULE, (value) =>
+		INTERFACE.test(value) && !value.startsWith("-") ? undefined : mustBe(INTERFACE_RULE)({ input: value }),
+	);
 
 const ADDRESS = "an IPv4 or IPv6 address";
 

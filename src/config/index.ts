@@ -35,3 +35,4 @@ export { parseDuration } from "./quantities.js";
 export { type FileFields, parseConfig, readConfig, readFields } from "./read.js";
 export { readConfigAside, reusing } from "./read-aside.js";
 export { redirectionsOf } from "./redirections.js";
+export { tunnelSources } from "./tunnel-sources.js";

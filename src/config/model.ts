@@ -182,6 +182,8 @@ export interface Cluster {
 	readonly signKey: number;
 	readonly windowMs: number;
 	readonly tunnelPort: number;
+	/** What backends accept the tunnel from (tunnel-sources.ts). */
+	readonly tunnelFrom: "members" | "any";
 	/** UDP port of control datagrams, at every service's address. */
 	readonly controlPort: number;
 	readonly indications: Indications;

@@ -27,15 +27,21 @@ export interface Problem {
 /** What is valid and probably not meant; it refuses nothing. */
 export type Warning = Omit<Problem, "code">;
 
-/** Every problem of one file; its message has a line for each. */
+/** Listed of one file. Each is looked for in the whole document: a file of 300,000 would take minutes. */
+const MOST_PROBLEMS = 100;
+
+/** The problems of one file; its message has a line for each. */
 export class ConfigError extends ShuntError {
 	readonly problems: readonly Problem[];
 
-	constructor(problems: readonly Problem[]) {
+	/** `unlisted`: how many more there are. */
+	constructor(problems: readonly Problem[], unlisted = 0) {
 		const sorted = [...problems].sort((a, b) => a.line - b.line || a.column - b.column);
 		const order: ProblemCode[] = ["SHUNT_CONFIG_SYNTAX", "SHUNT_CONFIG_INVALID", "SHUNT_CONFIG_REFERENCE"];
 		const worst = order.find((code) => sorted.some((problem) => problem.code === code));
-		super(worst ?? "SHUNT_CONFIG_INVALID", { problems: sorted.map(problemText).join("\n") });
+		super(worst ?? "SHUNT_CONFIG_INVALID", {
+			problems: [...sorted.map(problemText), ...(unlisted > 0 ? [`and ${unlisted} more problems`] : [])].join("\n"),
+		});
 		this.name = "ConfigError";
 		this.problems = sorted;
 	}
@@ -61,6 +67,8 @@ export interface ParsedText {
 export class ProblemList {
 	readonly list: Problem[] = [];
 	readonly warnings: Warning[] = [];
+	/** Problems beyond those of the list. */
+	unlisted = 0;
 	private parsed: ParsedText | undefined;
 
 	constructor(
@@ -81,11 +89,13 @@ export class ProblemList {
 
 	/** At the place of a field's value or, where the field is missing, of the nearest field around it. */
 	add(code: ProblemCode, path: Path, message: string): void {
+		if (this.isFull()) return;
 		const written = this.asWritten(path);
 		this.push(code, this.offset(written, false), written, message);
 	}
 
 	warn(path: Path, message: string): void {
+		if (this.warnings.length >= MOST_PROBLEMS) return;
 		const written = this.asWritten(path);
 		this.warnings.push(this.placed(this.offset(written, false), written, message));
 	}
@@ -116,11 +126,19 @@ export class ProblemList {
 	}
 
 	private unknownKey(path: Path, key: string, known: readonly string[]): void {
+		if (this.isFull()) return;
 		const similar = nearest(key, known);
 		const remedy = similar === undefined ? `the fields here are ${known.join(", ")}` : `did you mean ${similar}?`;
 		const message =
 			key === "<<" ? "YAML merge keys are not supported; write the fields out" : `unknown field; ${remedy}`;
 		this.push("SHUNT_CONFIG_INVALID", this.offset(path, true), path, message);
+	}
+
+	/** Counts a problem that is not listed. */
+	private isFull(): boolean {
+		if (this.list.length < MOST_PROBLEMS) return false;
+		this.unlisted++;
+		return true;
 	}
 
 	protected push(code: ProblemCode, offset: number, path: Path, message: string): void {

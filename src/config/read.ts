@@ -2,7 +2,7 @@
 //
 // Owns: the order of steps: YAML, shape (schema.ts), references (build.ts). Must never: stop at the first problem.
 
-import { readFileSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { type Document, isMap, isScalar, LineCounter, parseAllDocuments, visit } from "yaml";
 import { ShuntError } from "../errors.js";
@@ -14,6 +14,8 @@ import { configSchema } from "./schema.js";
 
 /** Nested aliases multiply: a small file could otherwise expand beyond memory. */
 const MAX_ALIASES = 100;
+const MOST_SECRET_BYTES = 4096;
+const MOST_BYTES = 256 * 1024 * 1024;
 
 /** Throws ShuntError: SHUNT_CONFIG_UNREADABLE, or a ConfigError with every problem. */
 export function readConfig(file: string): Config {
@@ -41,7 +43,7 @@ export function readUnfrozen(file: string): Config {
 
 function textOf(file: string): string {
 	try {
-		return readFileSync(file, "utf8");
+		return readText(file);
 	} catch (cause) {
 		throw new ShuntError("SHUNT_CONFIG_UNREADABLE", { file, why: reasonOf(cause) }, { cause });
 	}
@@ -52,7 +54,23 @@ export function parseConfig(text: string, file: string): Config {
 	return deepFreeze(parseText(text, file).config);
 }
 
-function parseText(text: string, file: string): { readonly data: unknown; readonly config: Config } {
+function parseText(text: string, file: string): Parsed {
+	try {
+		return parseNested(text, file);
+	} catch (error) {
+		if (!(error instanceof RangeError)) throw error;
+		// Every step follows the nesting, by recursion.
+		const place = { code: "SHUNT_CONFIG_SYNTAX", file, line: 1, column: 1, field: "" } as const;
+		throw new ConfigError([{ ...place, message: "the file is nested too deep; a configuration has at most 8 levels" }]);
+	}
+}
+
+interface Parsed {
+	readonly data: unknown;
+	readonly config: Config;
+}
+
+function parseNested(text: string, file: string): Parsed {
 	// 1. YAML. Most files need no more than the plain subset, and places only if there is a problem.
 	const plain = readPlainYaml(text);
 	const document = plain === undefined ? parseDocument(text, file) : undefined;
@@ -60,7 +78,7 @@ function parseText(text: string, file: string): { readonly data: unknown; readon
 	const data = document === undefined ? plain : valuesOf(document, problems);
 
 	const config = configOfFields(data, file, problems);
-	if (config === undefined || problems.list.length > 0) throw new ConfigError(problems.list);
+	if (config === undefined || problems.list.length > 0) throw new ConfigError(problems.list, problems.unlisted);
 	return { data, config };
 }
 
@@ -130,10 +148,32 @@ function valuesOf({ document, second }: ParsedFile, problems: ProblemList): unkn
 	return data;
 }
 
+/** A FIFO without a writer would block, a device never end. */
+function readRegular(path: string, most: number): string {
+	const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+	try {
+		const found = fstatSync(fd);
+		if (!found.isFile()) throw new Error("it is no regular file");
+		if (found.size > most) throw new Error(`it has ${found.size} bytes`);
+		return readFileSync(fd, "utf8");
+	} finally {
+		closeSync(fd);
+	}
+}
+
+/** Of a configuration: also from a pipe, as of process substitution. */
+function readText(file: string): string {
+	const found = statSync(file);
+	if (found.isCharacterDevice() || found.isBlockDevice()) throw new Error("it is a device");
+	const { size } = found;
+	if (size > MOST_BYTES) throw new Error(`it has ${size} bytes; must have at most ${MOST_BYTES}`);
+	return readFileSync(file, "utf8");
+}
+
 function readSecret(file: string, name: string): { secret: string; path: string; mode: number } {
 	const path = isAbsolute(name) ? name : join(dirname(file), name);
 	try {
-		return { secret: readFileSync(path, "utf8").trim(), path, mode: statSync(path).mode & 0o7777 };
+		return { secret: readRegular(path, MOST_SECRET_BYTES).trim(), path, mode: statSync(path).mode & 0o7777 };
 	} catch (cause) {
 		throw new Error(reasonOf(cause), { cause });
 	}

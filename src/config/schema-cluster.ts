@@ -40,6 +40,11 @@ export const clusterSchema = map({
 		.default("30s")
 		.describe("Largest difference between a header's time of issue and the receiver's clock."),
 	tunnelPort: port().default(6081).describe("UDP port of the tunnel between members."),
+	tunnelFrom: choice(["members", "any"])
+		.default("members")
+		.describe(
+			"Source addresses that backends accept the tunnel from. members: those of gateways and backends, if each gateway has an address of each family that backends have. any: all.",
+		),
 	controlPort: port()
 		.default(3575)
 		.describe("UDP port at each service's address where gateways answer redirecting clients."),

@@ -3,9 +3,9 @@
 // Owns: their shape, defaults and documentation. Must never: compare fields; that is build.ts.
 
 import { z } from "zod";
-import { address, choice, map, mustBe, name, oneOrMore, percent, speed, whole } from "./field-types.js";
+import { address, choice, interfaceName, map, mustBe, oneOrMore, percent, speed, whole } from "./field-types.js";
 
-const interfaces = () => oneOrMore(name("network interface"), "an interface's name or a list of names");
+const interfaces = () => oneOrMore(interfaceName(), "an interface's name or a list of names");
 
 export const gatewaySchema = map({
 	interface: interfaces().describe("Interfaces where packets for services arrive."),
@@ -18,7 +18,7 @@ const uplink = map({
 	address: oneOrMore(address(), "an address or a list of addresses").describe(
 		"Those of the backend's addresses that are reached through this link.",
 	),
-	interface: name("network interface")
+	interface: interfaceName()
 		.optional()
 		.describe("Interface whose counters and speed are read. Default: the one that carries the address."),
 	speed: speed().optional().describe("Speed in each direction, such as 100Mbit or 10Gbit. Default: the driver's."),

@@ -8,18 +8,21 @@
  */
 import { type Answers, answersOf, SOCKET_FOLDER, serve } from "../api/index.js";
 import { BackendRole } from "../backend/role.js";
-import { type Config, readConfigAside } from "../config/index.js";
+import type { Config } from "../config/index.js";
 import { ShuntError } from "../errors.js";
 import { GatewayRole } from "../gateway/role.js";
+import { DaemonLock } from "../host/daemon-lock.js";
+import { type OpenedSource, openSource } from "../member/config-source.js";
 import { engineName } from "../member/engines.js";
+import { joinSource } from "../member/join.js";
 import { Member } from "../member/member.js";
 import type { MemberEvent, Role } from "../member/role.js";
 import { ServiceManager } from "./service-manager.js";
 import { stateText } from "./state-text.js";
 
 export interface DaemonOptions {
-	/** Path of the configuration. */
-	config: string;
+	/** Path of the configuration; or, without a file, the database and the cluster's keys. */
+	config: string | { readonly join: string; readonly keys: string; readonly addresses?: readonly string[] | undefined };
 	/** The member's name in the configuration; optional if the configuration has only one of the role. */
 	name?: string | undefined;
 	/** Default /run/shunt/<name>.sock. */
@@ -51,7 +54,26 @@ async function run(
 	roleOf: (config: Config, name: string, emit: (event: MemberEvent) => void) => Role,
 ): Promise<void> {
 	if (process.getuid?.() !== 0) throw new ShuntError("SHUNT_NOT_ROOT", { command: `shunt ${kind}` });
-	const config = await readConfigAside(options.config);
+	const opened = await sourceOf(kind, options);
+	try {
+		await runFrom(opened, kind, options, roleOf);
+	} finally {
+		await opened.source.close();
+	}
+}
+
+async function sourceOf(kind: string, { config, name, onEvent }: DaemonOptions): Promise<OpenedSource> {
+	if (typeof config === "string") return openSource(config, name ?? kind, onEvent);
+	if (name === undefined) throw new ShuntError("SHUNT_USAGE", { what: "--name is required with --join." });
+	return joinSource({ ...config, name }, onEvent);
+}
+
+async function runFrom(
+	{ source, config }: OpenedSource,
+	kind: "gateway" | "backend",
+	options: DaemonOptions,
+	roleOf: (config: Config, name: string, emit: (event: MemberEvent) => void) => Role,
+): Promise<void> {
 	const name = nameOf(kind, config, options.name);
 	const socket = options.socket ?? `${SOCKET_FOLDER}/${name}.sock`;
 	// Signal handlers first: a signal during the start must not leave the host half set up.
@@ -76,13 +98,16 @@ async function run(
 			manager.reloaded(stateText(running));
 		}
 	};
-	const api = await serve(
-		socket,
-		answersOnceStarted(() => member, reload),
-	);
+	// Before the socket, the undo log and the host: a second daemon of the name changes nothing.
+	const lock = await DaemonLock.take(kind, name);
+	let api: Awaited<ReturnType<typeof serve>> | undefined;
 	try {
+		api = await serve(
+			socket,
+			answersOnceStarted(() => member, reload),
+		);
 		manager.status("starting");
-		member = await Member.start(() => roleOf(config, name, emit), config, emit);
+		member = await Member.start(() => roleOf(config, name, emit), source, config, emit);
 		process.on("SIGHUP", () => {
 			reload().catch((error: unknown) => options.onEvent({ event: "refused", problem: messageOf(error) }));
 		});
@@ -108,8 +133,9 @@ async function run(
 		manager.stopping(signal === DETACH ? "stopping; the kernel engine continues" : "stopping");
 	} finally {
 		await (signal === DETACH ? member?.detach() : member?.close());
-		await api.close();
+		await api?.close();
 		manager.close();
+		lock.release();
 		process.removeAllListeners("SIGHUP");
 	}
 	options.onEvent({ event: "stopped", left: signal === DETACH && member?.outlivesDaemon === true });
@@ -123,8 +149,7 @@ function started(member: Member | undefined): Member {
 	throw new ShuntError("SHUNT_DAEMON_STARTING");
 }
 
-/** The socket is opened before the member starts, so that a second daemon of this name is refused before it touches the
- * host. */
+/** The socket is opened before the member starts, so that a socket of another daemon is refused before the host is touched. */
 function answersOnceStarted(member: () => Member | undefined, reload: Answers["reload"]): Answers {
 	const now = () => answersOf(started(member()));
 	return {

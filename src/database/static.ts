@@ -20,7 +20,13 @@ import type {
 	WriteResult,
 } from "./store.js";
 
-export class StaticStore implements Store {
+/** A store that holds what one configuration amounts to. */
+export interface ConfigStore extends Store {
+	reload(config: Config): Promise<void>;
+	listShared(prefix: string): Listing;
+}
+
+export class StaticStore implements ConfigStore {
 	readonly writable = false;
 	#memory: MemoryStore;
 	#file: string;

@@ -69,6 +69,8 @@ export interface CompileInput {
 	readonly stations?: TableSet["stations"];
 	/** This host's own addresses. */
 	readonly own: readonly string[];
+	/** Addresses that the tunnel is accepted from; default: any. */
+	readonly members?: readonly string[] | undefined;
 	/** This host's own state as a backend; default active. */
 	readonly ownState?: State | undefined;
 	readonly ids: TableIds;
@@ -241,6 +243,7 @@ export function* compileSteps(input: CompileInput): Generator<void, Compiled> {
 			maxHops: cluster.maxHops,
 			keys: cluster.keys.map((key) => ({ id: key.id, secret: Buffer.from(key.secret, "hex") })),
 			own: input.own.map(bytesOf),
+			members: (input.members ?? []).map(bytesOf),
 			...(input.stations === undefined ? {} : { stations: input.stations }),
 			services,
 			direct,

@@ -5,7 +5,7 @@
  *   config/version            the number of the version in force, who made it, and when
  *   config/<record>           settings, gateway/<name>, backend/<name>, service/<name>
  *   history/<number>/<part>   what a version replaced
- *   member/<name>             what a member says of itself, under a lease (members.ts)
+ *   member/<name>             what a member says of itself, under a lease
  *
  * Every change expects the revision of config/version: of two writers one wins. A change that is too large for one commit
  * is announced in config/version first, and readers wait for its last part.
@@ -21,6 +21,7 @@ import { type Entry, type Json, MOST_WRITES, type Store, type Write } from "./st
 
 export const CONFIG = "config/";
 export const VERSION_KEY = "config/version";
+export const MEMBER = "member/";
 const HISTORY = "history/";
 /** Versions that can be rolled back to. */
 const KEPT_VERSIONS = 50;
@@ -138,6 +139,26 @@ export async function rollback(store: Store, to: number | undefined, by: string)
 		return then;
 	};
 	return change(store, past, { planned: version.version, by, note: `rollback to version ${target}` });
+}
+
+const memberSchema = z.object({
+	role: z.enum(["gateway", "backend"]),
+	version: z.int().min(0),
+	refused: z.string().max(10_000).nullable(),
+});
+
+/** What registered members say of the shared configuration. */
+export interface MemberVersion extends z.output<typeof memberSchema> {
+	readonly name: string;
+}
+
+/** What cannot be read is left out. */
+export async function readMembers(store: Store): Promise<MemberVersion[]> {
+	const { entries } = await store.list(MEMBER);
+	return entries.flatMap(({ key, value }) => {
+		const { data } = memberSchema.safeParse(value);
+		return data === undefined ? [] : [{ name: key.slice(MEMBER.length), ...data }];
+	});
 }
 
 export interface HistoryEntry extends Pick<Version, "version" | "at" | "by" | "note"> {

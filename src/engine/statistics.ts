@@ -59,6 +59,15 @@ interface Layout {
 /** A target's id that stands for this host (tables.h, SH_TARGET_LOCAL). */
 export const LOCAL_TARGET = 65_535;
 
+/** Packets that a worker counts at once: so many are in one of its counters and not yet in the other. */
+const BATCH = 256;
+/** Of counters that differ while no packet comes, before they are reported as different. */
+const READINGS = 5;
+
+function left({ reasons }: Pick<Counters, "reasons">): number {
+	return Object.values(reasons).reduce((sum, { packets }) => sum + packets, 0);
+}
+
 /** What the addon hands over: the memory, and the words of each block. */
 export interface StatisticsMemory {
 	readonly memory: ArrayBuffer;
@@ -103,6 +112,25 @@ export class Statistics {
 			if (packets > 0) result.reasons[name] = { packets, bytes: this.#sum(at.reasons + 2 * number + 1, worker) };
 		});
 		return result;
+	}
+
+	/** All counters, and whether each packet that came has left under a reason. The memory is written while it is read: what
+	 * differs is read again, and while packets come, the reasons are compared with those that came before and after. */
+	accounted(read: () => Counters = () => this.counters()): {
+		readonly counters: Counters;
+		readonly conserved: boolean;
+	} {
+		const slack = this.workers * BATCH;
+		let before = read();
+		for (let reading = 0; ; reading++) {
+			const counters = read();
+			const still = before.packetsIn === counters.packetsIn && left(before) === left(counters);
+			const conserved = still
+				? left(counters) === counters.packetsIn
+				: left(before) <= counters.packetsIn + slack && before.packetsIn <= left(counters) + slack;
+			if (conserved || reading === READINGS) return { counters, conserved };
+			before = counters;
+		}
 	}
 
 	/** Packets forwarded to a target, and bytes as sent. */

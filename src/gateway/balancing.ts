@@ -69,7 +69,8 @@ export class Balancing implements BackendView {
 	/** Tables must follow health, and are about to. */
 	#healthChanged = false;
 
-	constructor(member: MemberView, emit: (event: MemberEvent) => void) {
+	/** `sources`: addresses that this gateway sends the tunnel from. */
+	constructor(member: MemberView, emit: (event: MemberEvent) => void, sources: () => readonly string[]) {
 		this.#member = member;
 		this.#store = member.store;
 		this.#emit = emit;
@@ -89,6 +90,7 @@ export class Balancing implements BackendView {
 		this.#collector = new Collector({ config, store, warn: this.#warn, onEvidence, onReport, onRefusal, onUnbound });
 		this.#prober = new Prober({
 			interfaces: member.interfaces,
+			sources,
 			cluster: () => member.config.cluster,
 			onResult: ({ subject }, result, at) => this.#health.observeProbe(subject, result, at),
 			warn: this.#warn,

@@ -37,6 +37,7 @@ export class GatewayRole implements Role {
 	readonly kind = "gateway";
 	readonly observesEgress = false;
 	readonly #self: Gateway;
+	readonly #undoLog: UndoLog;
 	readonly #offloads: Offloads;
 	readonly #addresses: ServiceAddresses;
 	readonly #nextHops = new NextHops();
@@ -56,9 +57,9 @@ export class GatewayRole implements Role {
 		this.#self = config.gateways.find((one) => one.name === name) as Gateway;
 		this.#emit = emit;
 		this.#warn = (problem) => emit({ event: "warning", problem });
-		const undoLog = new UndoLog(name);
-		this.#offloads = new Offloads(undoLog);
-		this.#addresses = new ServiceAddresses("lo", undoLog);
+		this.#undoLog = new UndoLog(name);
+		this.#offloads = new Offloads(this.#undoLog);
+		this.#addresses = new ServiceAddresses("lo", this.#undoLog);
 		this.#firewall = new Firewall(name, this.#warn);
 	}
 
@@ -83,7 +84,7 @@ export class GatewayRole implements Role {
 
 	async attach(member: MemberView): Promise<void> {
 		this.#member = member;
-		this.#balancing = new Balancing(member, this.#emit);
+		this.#balancing = new Balancing(member, this.#emit, () => this.#sources());
 		await this.#balancing.prepare();
 	}
 
@@ -105,7 +106,8 @@ export class GatewayRole implements Role {
 	}
 
 	hostFacts(targets: readonly Target[], changed: () => void): Promise<ReadonlyMap<string, HostFacts>> {
-		return this.#nextHops.resolve([...new Set(targets.map((target) => target.address))].sort(), changed);
+		const addresses = [...new Set(targets.map((target) => target.address))].sort();
+		return this.#nextHops.resolve(addresses, changed, this.#sources());
 	}
 
 	published({ unresolved, panics }: Compiled, previous: Compiled | undefined): void {
@@ -157,6 +159,7 @@ export class GatewayRole implements Role {
 	}
 
 	async swept(): Promise<void> {
+		await this.#addresses.watch(this.#warn);
 		await this.#balancing?.afterSweep();
 	}
 
@@ -186,9 +189,19 @@ export class GatewayRole implements Role {
 		this.#offloads.restore();
 	}
 
+	abandon(): Promise<void> {
+		this.#undoLog.keepInherited();
+		return this.close();
+	}
+
 	async detach(): Promise<void> {
 		await this.#endLoops();
 		await this.#firewall.close();
+	}
+
+	/** As configured now. */
+	#sources(): readonly string[] {
+		return (this.#member?.config.gateways.find(({ name }) => name === this.name) ?? this.#self).addresses;
 	}
 
 	async #endLoops(): Promise<void> {

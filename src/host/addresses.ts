@@ -5,6 +5,9 @@
  * Owns: the addresses that it added, each as a /32 or /128, a prefix of them as a local route; the undo log has them after a crash.
  * Must never: remove an address that was there before.
  */
+import { parseServiceAddress } from "../config/index.js";
+import { host } from "../engine/index.js";
+import { formatAddress } from "../wire/index.js";
 import { command } from "./command.js";
 import { interfaceAddresses } from "./interfaces.js";
 import type { UndoLog } from "./undo-log.js";
@@ -14,6 +17,8 @@ export class ServiceAddresses {
 	readonly #undoLog: UndoLog;
 	/** Of this interface's keys in the undo log. */
 	readonly #prefix: string;
+	/** Under way: what is missing then is not missing. */
+	#changes = 0;
 
 	constructor(interfaceName: string, undoLog: UndoLog) {
 		this.#interface = interfaceName;
@@ -23,6 +28,15 @@ export class ServiceAddresses {
 
 	/** Makes the interface carry exactly these service addresses. Throws SHUNT_COMMAND_FAILED. */
 	async set(addresses: readonly string[]): Promise<void> {
+		this.#changes++; // the log is ahead of the interface meanwhile
+		try {
+			await this.#replace(addresses);
+		} finally {
+			this.#changes--;
+		}
+	}
+
+	async #replace(addresses: readonly string[]): Promise<void> {
 		const present = await this.#present();
 		for (const some of chunks(addresses.filter((address) => !present.has(address)))) {
 			this.#undoLog.recordAll(this.#keys(some), "absent");
@@ -33,8 +47,39 @@ export class ServiceAddresses {
 		await this.#remove(added.filter((address) => !wanted.has(address)));
 	}
 
+	/** The same as restore(), told in a sentence. */
+	async watch(warn: (problem: string) => void): Promise<void> {
+		const missing = await this.restore();
+		if (missing.length > 0) warn(`${missing.join(", ")} was removed from ${this.#interface}; it is there again`);
+	}
+
+	/** Puts back those added addresses that something else has removed, and returns them. Starts no process unless there is
+	 * one. Throws SHUNT_COMMAND_FAILED. */
+	async restore(): Promise<string[]> {
+		const added = this.#undoLog.entries(this.#prefix).map(({ object }) => object);
+		const missing = this.#missing(added);
+		for (const some of chunks(missing)) await this.#batch(some, (address) => this.#line("replace", address));
+		return missing;
+	}
+
+	/** None while the interface is gone. */
+	#missing(added: readonly string[]): string[] {
+		if (added.length === 0 || this.#changes > 0) return [];
+		try {
+			const here = new Set(
+				host()
+					.link(this.#interface)
+					.addresses.map(({ address }) => formatAddress(address)),
+			);
+			return added.filter((address) => (isPrefix(address) ? !isLocal(address) : !here.has(address)));
+		} catch {
+			return [];
+		}
+	}
+
 	/** Removes every address that was added. Does not throw. */
 	async close(): Promise<void> {
+		this.#changes++; // for good
 		const added = this.#undoLog.entries(this.#prefix);
 		if (added.length === 0) return;
 		// An interface that has gone has taken its addresses along.
@@ -83,6 +128,17 @@ export class ServiceAddresses {
 		return new Set(
 			all.flatMap(({ address, prefixLength }) => (prefixLength === 32 || prefixLength === 128 ? [address] : [])),
 		);
+	}
+}
+
+/** <linux/rtnetlink.h> */
+const RTN_LOCAL = 2;
+
+function isLocal(prefix: string): boolean {
+	try {
+		return host().route(Buffer.from(parseServiceAddress(prefix)!.bytes)).kind === RTN_LOCAL;
+	} catch {
+		return false;
 	}
 }
 

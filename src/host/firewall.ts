@@ -42,6 +42,8 @@ const STDERR_DELAY_MS = 20;
 
 /** The match for packets that come in by these interfaces. */
 export function fromInterfaces(names: readonly string[]): string {
+	const unsafe = names.find((name) => /["*\\\s]/.test(name)); // nft has no escape within quotes, and * is any end of a name
+	if (unsafe !== undefined) throw new ShuntError("SHUNT_INTERFACE_MISSING", { interface: JSON.stringify(unsafe) });
 	return `iifname { ${names.map((name) => `"${name}"`).join(", ")} }`;
 }
 

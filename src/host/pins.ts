@@ -5,7 +5,7 @@
  * `ip netns exec`, /sys is a fresh one); and removing pins that no daemon takes over.
  * Must never: unmount anything, or let a mount that ends with this process pass for one that stays.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ShuntError } from "../errors.js";
 import { command } from "./command.js";
@@ -15,11 +15,43 @@ const BPF_FS_MAGIC = 0xcafe4a11;
 const USUAL = "/sys/fs/bpf";
 const OWN = "/run/shunt/bpf";
 
-/** The pin folder of the daemon of this name in this network namespace; the engine creates it. Throws
- * SHUNT_PINS_FAILED. */
-export async function pinFolder(daemon: string, namespace: string): Promise<string> {
+/** The pin folder of the daemon of this name in this network namespace; the engine creates it. undefined: no BPF file
+ * system can be mounted. Throws SHUNT_PINS_UNSAFE: another user could put maps there, which this daemon would take for its
+ * own. */
+export async function pinFolder(daemon: string, namespace: string): Promise<string | undefined> {
 	const mount = [OWN, USUAL].find(isBpf) ?? (await mountOwn());
-	return `${mount}/shunt-${withoutDots(daemon)}-${namespace}`;
+	if (mount === undefined) return undefined;
+	refuseUnsafeMount(mount);
+	const folder = `${mount}/shunt-${withoutDots(daemon)}-${namespace}`;
+	refuseUnsafeFolder(folder);
+	return folder;
+}
+
+/** Root's; and others may at most add to it (the sticky bit), as to /tmp. */
+export function refuseUnsafeMount(mount: string): void {
+	const { uid, mode } = lstatSync(mount);
+	const remedy = `chown root:root ${mount}; chmod 0700 ${mount}`;
+	if (uid !== 0) throw new ShuntError("SHUNT_PINS_UNSAFE", { folder: mount, why: `it is user ${uid}'s`, remedy });
+	if (mode & 0o022 && !(mode & 0o1000))
+		throw new ShuntError("SHUNT_PINS_UNSAFE", { folder: mount, why: `its mode is ${modeText(mode)}`, remedy });
+}
+
+/** Not there, or root's own alone. */
+export function refuseUnsafeFolder(folder: string): void {
+	const found = lstatSync(folder, { throwIfNoEntry: false });
+	if (found === undefined) return;
+	const why = !found.isDirectory()
+		? "it is no folder"
+		: found.uid !== 0
+			? `it is user ${found.uid}'s`
+			: found.mode & 0o077
+				? `its mode is ${modeText(found.mode)}`
+				: undefined;
+	if (why !== undefined) throw new ShuntError("SHUNT_PINS_UNSAFE", { folder, why, remedy: `rm -r ${folder}` });
+}
+
+function modeText(mode: number): string {
+	return (mode & 0o7777).toString(8).padStart(4, "0");
 }
 
 /** Whether pins in this folder stay when this process ends: process 1 has the same BPF file system mounted. In a mount
@@ -73,12 +105,14 @@ function isBpf(folder: string): boolean {
 	}
 }
 
-async function mountOwn(): Promise<string> {
+/** undefined: this process may not mount. */
+async function mountOwn(): Promise<string | undefined> {
 	try {
-		mkdirSync(OWN, { recursive: true });
-		await command("mount", ["-t", "bpf", "bpf", OWN]);
+		mkdirSync(OWN, { recursive: true, mode: 0o700 });
+		if (!lstatSync(OWN).isDirectory()) return undefined;
+		await command("mount", ["-t", "bpf", "-o", "mode=0700", "bpf", OWN]);
 		return OWN;
-	} catch (cause) {
-		throw new ShuntError("SHUNT_PINS_FAILED", { folder: OWN, why: (cause as Error).message }, { cause });
+	} catch {
+		return undefined;
 	}
 }

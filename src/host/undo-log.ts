@@ -9,6 +9,7 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import writeFileAtomic from "write-file-atomic";
+import { ShuntError } from "../errors.js";
 import { networkNamespace } from "./interfaces.js";
 
 export interface UndoEntry {
@@ -22,15 +23,24 @@ export class UndoLog {
 	readonly #file: string;
 	/** Original value by key. */
 	readonly #before: Map<string, string>;
+	/** Keys that an earlier daemon recorded. */
+	readonly #inherited: ReadonlySet<string>;
+	#keepsInherited = false;
 
 	/** `daemon`: the daemon's name. A network namespace has its own sysctls and addresses, so it has its own log. */
-	constructor(daemon: string, namespace = networkNamespace()) {
-		this.#file = `/run/shunt/${daemon}.${namespace}.journal`;
+	constructor(daemon: string, namespace = networkNamespace(), folder = "/run/shunt") {
+		this.#file = `${folder}/${daemon}.${namespace}.journal`;
 		this.#before = new Map(Object.entries(readJson(this.#file)));
+		this.#inherited = new Set(this.#before.keys());
+	}
+
+	/** From now on the log has this daemon's own changes alone: an earlier one's are still needed by the engine that it left. */
+	keepInherited(): void {
+		this.#keepsInherited = true;
 	}
 
 	/** Records a change; call it before the change. Of several values for one key the first stays: it is the host's own.
-	 * Throws if the file cannot be written: then the change must not be made. */
+	 * Throws SHUNT_STATE_UNWRITABLE if the file cannot be written: then the change must not be made. */
 	record(key: string, before: string): void {
 		this.recordAll([key], before);
 	}
@@ -40,19 +50,24 @@ export class UndoLog {
 		const fresh = keys.filter((key) => !this.#before.has(key));
 		if (fresh.length === 0) return;
 		for (const key of fresh) this.#before.set(key, before);
-		this.#write();
+		try {
+			this.#write();
+		} catch (cause) {
+			for (const key of fresh) this.#before.delete(key);
+			throw new ShuntError("SHUNT_STATE_UNWRITABLE", { file: this.#file, why: (cause as Error).message }, { cause });
+		}
 	}
 
 	/** All changes whose key begins with `prefix`, latest first. */
 	entries(prefix: string): UndoEntry[] {
 		return [...this.#before]
-			.filter(([key]) => key.startsWith(prefix))
+			.filter(([key]) => key.startsWith(prefix) && this.#isOurs(key))
 			.map(([key, before]) => ({ object: key.slice(prefix.length), before }))
 			.reverse();
 	}
 
 	has(key: string): boolean {
-		return this.#before.has(key);
+		return this.#before.has(key) && this.#isOurs(key);
 	}
 
 	/** Removes a record; call it after the change has been undone. */
@@ -60,8 +75,19 @@ export class UndoLog {
 		this.removeAll([key]);
 	}
 
+	/** A file that cannot be written keeps records of changes that are undone: to undo them again changes nothing, while a
+	 * change that stays is worse. */
 	removeAll(keys: readonly string[]): void {
-		if (keys.filter((key) => this.#before.delete(key)).length > 0) this.#write();
+		if (keys.filter((key) => this.#before.delete(key)).length === 0) return;
+		try {
+			this.#write();
+		} catch {
+			// The disk is full; the last removal deletes the file.
+		}
+	}
+
+	#isOurs(key: string): boolean {
+		return !this.#keepsInherited || !this.#inherited.has(key);
 	}
 
 	#write(): void {

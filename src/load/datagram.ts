@@ -156,8 +156,8 @@ function parsed(body: Buffer): unknown {
 	}
 }
 
-/** "clock is 41 s ahead (window 30 s)" */
+/** "clock is 41 s ahead (window 30 s; synchronize it: chronyc tracking)" */
 export function clockText(offsetMs: number, windowMs: number): string {
 	const side = offsetMs >= 0 ? "ahead" : "behind";
-	return `clock is ${Math.round(Math.abs(offsetMs) / 1000)} s ${side} (window ${windowMs / 1000} s)`;
+	return `clock is ${Math.round(Math.abs(offsetMs) / 1000)} s ${side} (window ${windowMs / 1000} s; synchronize it: chronyc tracking)`;
 }

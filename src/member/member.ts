@@ -1,6 +1,7 @@
 /**
  * A member: one server of the cluster, whatever its role, from the configuration to a running engine and back.
  *
+ *   source     file and redirection database → config
  *   publisher  config → store → compile → publish
  *   sweeper    session table → sweep → counts → role
  *   role       what a gateway or a backend does besides, each in loops of its own
@@ -8,9 +9,10 @@
  * Owns: the order of start and end, and the choice of the engine by trying.
  * Must never: touch a packet, or leave the host half set up: what was begun is undone when a later step fails.
  */
-import { type Config, problemText, readConfigAside, type Service } from "../config/index.js";
+import { type Config, identityOf, problemText, type Service } from "../config/index.js";
 import {
 	type Compiled,
+	type ConfigStore,
 	readSnapshot,
 	type Snapshot,
 	StaticStore,
@@ -23,14 +25,17 @@ import type { EngineMode } from "../host/offloads.js";
 import { pinFolder, pinsStay, unpin, unpinOtherInterfaces } from "../host/pins.js";
 import type { ReportedOverride } from "../load/index.js";
 import { changedParts } from "./config-changes.js";
+import type { ConfigSource, DatabaseState } from "./config-source.js";
 import { checkQueues, engineReason, enginesToTry, type Refusal, refusalReason } from "./engines.js";
 import { OverrideFile } from "./override-file.js";
 import { MemberOverrides, type OverrideChange } from "./overrides.js";
 import { type PersistedState, PersistedStateFile } from "./persisted-state.js";
 import { Publisher } from "./publisher.js";
 import { Readiness } from "./readiness.js";
+import { Registration } from "./registration.js";
 import type { MemberEvent, MemberView, Role } from "./role.js";
 import { SessionSweeper } from "./session-sweeper.js";
+import { VERSION } from "./version.js";
 
 type Emit = (event: MemberEvent) => void;
 
@@ -48,7 +53,8 @@ interface Attempt {
 	readonly config: Config;
 	readonly overrides: MemberOverrides;
 	readonly snapshot: Snapshot;
-	readonly store: StaticStore;
+	readonly source: ConfigSource;
+	readonly store: ConfigStore;
 	readonly emit: Emit;
 	readonly interfaces: readonly string[];
 	readonly mode: EngineMode;
@@ -63,7 +69,7 @@ interface Attempt {
 export class Member implements MemberView {
 	readonly startedAt = Date.now();
 	readonly role: Role;
-	readonly store: StaticStore;
+	readonly store: ConfigStore;
 	readonly engine: NativeEngine;
 	readonly interfaces: readonly string[];
 	readonly mode: EngineMode;
@@ -84,7 +90,9 @@ export class Member implements MemberView {
 	readonly #publisher: Publisher;
 	readonly #sweeper: SessionSweeper;
 	readonly #stateFile: PersistedStateFile;
+	readonly #source: ConfigSource;
 	readonly #emit: Emit;
+	#registration: Registration | undefined;
 
 	private constructor(attempt: Attempt, engine: NativeEngine, workerErrors: ReadonlyMap<number, string>) {
 		const { role, config, snapshot, store, mode, stateFile, emit } = attempt;
@@ -100,6 +108,7 @@ export class Member implements MemberView {
 		this.modeReason = attempt.modeReason;
 		this.workerErrors = workerErrors;
 		this.#stateFile = stateFile;
+		this.#source = attempt.source;
 		this.#emit = emit;
 		const publisher = new Publisher({
 			config,
@@ -131,7 +140,7 @@ export class Member implements MemberView {
 
 	/** Resolves when the first engine that works here takes packets. `makeRole` is called for each attempt: a closed role
 	 * is spent. Rejects with the last attempt's error, and the host is as it was. */
-	static async start(makeRole: () => Role, fileConfig: Config, emit: Emit): Promise<Member> {
+	static async start(makeRole: () => Role, source: ConfigSource, fileConfig: Config, emit: Emit): Promise<Member> {
 		let role = makeRole();
 		let started: Member | undefined;
 		const overrides = new MemberOverrides({
@@ -150,17 +159,18 @@ export class Member implements MemberView {
 				await role.checkHost(config);
 				const interfaces = await role.interfaces();
 				const stateFile = new PersistedStateFile(role.name, namespace);
-				const pins = await pinFolder(role.name, namespace).catch(() => undefined);
+				const pins = await pinFolder(role.name, namespace);
 				const modes = enginesToTry(config, pins, interfaces);
 				const mode = modes[refusals.length] as EngineMode;
 				const modeReason = engineReason(config, mode, refusals);
 				const persisted = stateFile.read();
-				const known = { role, fileConfig, config, overrides, snapshot, store, emit, interfaces, stateFile };
+				const known = { role, source, fileConfig, config, overrides, snapshot, store, emit, interfaces, stateFile };
 				try {
 					started = await Member.#start({ ...known, persisted, pins, mode, modeReason });
 					return started;
 				} catch (error) {
-					await role.close();
+					const serves = pins !== undefined && interfaces.some((name) => pinnedMode(pins, name) !== undefined);
+					await (serves ? role.abandon() : role.close());
 					if (refusals.length === modes.length - 1) throw error;
 					refusals.push({ mode, why: refusalReason(error) });
 				}
@@ -204,6 +214,7 @@ export class Member implements MemberView {
 				emit({ event: "warning", problem });
 			member.#sweeper.start();
 			member.readiness.start();
+			member.#followDatabase();
 			return member;
 		} catch (error) {
 			if (member !== undefined) await member.#halt();
@@ -218,9 +229,14 @@ export class Member implements MemberView {
 		return this.#publisher.config;
 	}
 
-	/** As last read from the file. */
+	/** As last read from the file, or the database. */
 	get fileConfig(): Config {
 		return this.#fileConfig;
+	}
+
+	/** undefined: there is none but the file. */
+	get database(): DatabaseState | undefined {
+		return this.#source.database;
 	}
 
 	get snapshot(): Snapshot {
@@ -262,23 +278,69 @@ export class Member implements MemberView {
 	 * then nothing has changed. */
 	reload(): Promise<Reloaded> {
 		return this.#change(async () => {
-			const before = this.#fileConfig;
-			const after = await readConfigAside(before.file, { before });
-			await this.role.checkHost(after);
-			this.#fileConfig = after; // the role reads it while it is configured
 			try {
-				await this.#publisher.reload(this.overrides.apply(after));
+				return await this.#reloadNow({ own: true });
 			} catch (error) {
-				this.#fileConfig = before;
-				this.role.configure(this.config);
+				// What is in force is still that of before.
+				this.#source.settled(this.database === undefined ? undefined : messageOf(error));
 				throw error;
 			}
-			this.overrides.prune(after);
-			for (const warning of after.warnings) this.#emit({ event: "warning", problem: problemText(warning) });
-			const result = { epoch: this.epoch, changed: changedParts(before, after) };
-			this.#emit({ event: "reloaded", ...result });
-			return result;
 		});
+	}
+
+	/** The database has another version: the same, without this host's own file. */
+	#followDatabase(): void {
+		const { store } = this.#source;
+		if (store === undefined) return;
+		this.#source.follow(() => {
+			void this.#change(async () => {
+				try {
+					await this.#reloadNow({ own: false });
+				} catch (error) {
+					this.#source.settled(messageOf(error));
+					this.#emit({ event: "refused", problem: messageOf(error) });
+				}
+				this.#registration?.tell();
+			});
+		});
+		this.#registration = new Registration(store, this.role.name, () => {
+			const load = this.role.load();
+			const { version = 0, refused } = this.database ?? {};
+			const view = this.role.backends;
+			const isUnhealthy = ({ name }: { name: string }) => view?.health(name).health === "unhealthy";
+			return {
+				role: this.role.kind,
+				shunt: VERSION,
+				version,
+				refused: refused ?? null,
+				digest: identityOf(this.#fileConfig).config,
+				epoch: this.epoch,
+				ready: this.readiness.since !== undefined,
+				load: load?.total ?? null,
+				sessions: load === undefined ? null : { udp: load.udpSessions, tcp: load.tcpSessions },
+				unhealthy: this.config.backends.filter(isUnhealthy).map(({ name }) => name),
+			};
+		});
+	}
+
+	async #reloadNow({ own }: { readonly own: boolean }): Promise<Reloaded> {
+		const before = this.#fileConfig;
+		const after = await this.#source.read({ own, before });
+		await this.role.checkHost(after);
+		this.#fileConfig = after; // the role reads it while it is configured
+		try {
+			await this.#publisher.reload(this.overrides.apply(after));
+		} catch (error) {
+			this.#fileConfig = before;
+			this.role.configure(this.config);
+			throw error;
+		}
+		this.#source.settled();
+		this.overrides.prune(after);
+		for (const warning of after.warnings) this.#emit({ event: "warning", problem: problemText(warning) });
+		const result = { epoch: this.epoch, changed: changedParts(before, after) };
+		this.#emit({ event: "reloaded", ...result });
+		return result;
 	}
 
 	/** Keeps an override, and puts it in force. */
@@ -308,6 +370,7 @@ export class Member implements MemberView {
 
 	/** Ends the engine and undoes every change to the host. */
 	async close(): Promise<void> {
+		await this.#registration?.close({ leave: true });
 		await this.role.leave();
 		await this.#halt();
 		this.engine.stop();
@@ -320,6 +383,7 @@ export class Member implements MemberView {
 	 * pinned where the pins end with this process. */
 	async detach(): Promise<void> {
 		if (!this.outlivesDaemon) return this.close();
+		await this.#registration?.close({ leave: false });
 		await this.#halt();
 		await this.role.detach();
 		await this.store.close();
@@ -331,6 +395,10 @@ export class Member implements MemberView {
 		this.#sweeper.stop();
 		await this.#publisher.stop();
 	}
+}
+
+function messageOf(error: unknown): string {
+	return error instanceof Error ? error.message : String(error);
 }
 
 function engineOptions(

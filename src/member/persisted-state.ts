@@ -10,6 +10,7 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import { type KeptIds, type TableIds, type TargetEpoch, type TargetEpochs, tableIdsOf } from "../database/index.js";
+import { ShuntError } from "../errors.js";
 
 export interface PersistedState {
 	/** Of the last set of tables. */
@@ -30,8 +31,11 @@ interface FileContent extends KeptIds {
 export class PersistedStateFile {
 	readonly #file: string;
 
-	constructor(daemon: string, namespace: string) {
-		this.#file = `/run/shunt/${daemon}.${namespace}.tables`;
+	/** What the file has, save the number of the set of tables. */
+	#written: string | undefined;
+
+	constructor(daemon: string, namespace: string, folder = "/run/shunt") {
+		this.#file = `${folder}/${daemon}.${namespace}.tables`;
 	}
 
 	/** undefined: there is no file, or it cannot be read. */
@@ -45,15 +49,30 @@ export class PersistedStateFile {
 		}
 	}
 
-	/** Rejects if the file cannot be written: then the tables must not be published. */
-	async write({ epoch, ids, epochs }: PersistedState): Promise<void> {
+	/** Rejects with SHUNT_STATE_UNWRITABLE if the file cannot be written and has other ids or epochs of targets than these:
+	 * then the tables must not be published. Returns what cannot be written otherwise: only the number of the set of tables. */
+	async write({ epoch, ids, epochs }: PersistedState): Promise<string | undefined> {
 		const { services, targets, sets } = ids;
-		const text = JSON.stringify({ version: VERSION, epoch, services, targets, sets, epochs: [...epochs] });
-		mkdirSync(dirname(this.#file), { recursive: true });
-		await writeFileAtomic(this.#file, text);
+		const needed = JSON.stringify({ services, targets, sets, epochs: [...epochs] });
+		const text = `{"version":${VERSION},"epoch":${epoch},${needed.slice(1)}`;
+		try {
+			mkdirSync(dirname(this.#file), { recursive: true });
+			await writeFileAtomic(this.#file, text);
+			this.#written = needed;
+			return undefined;
+		} catch (cause) {
+			const error = new ShuntError(
+				"SHUNT_STATE_UNWRITABLE",
+				{ file: this.#file, why: (cause as Error).message },
+				{ cause },
+			);
+			if (this.#written !== needed) throw error;
+			return error.message;
+		}
 	}
 
 	remove(): void {
+		this.#written = undefined;
 		rmSync(this.#file, { force: true });
 	}
 }

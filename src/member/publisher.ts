@@ -10,6 +10,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Config, redirectionsOf } from "../config/index.js";
 import {
 	type Compiled,
+	type ConfigStore,
 	compileSteps,
 	firstServices,
 	type LeftTargets,
@@ -17,7 +18,6 @@ import {
 	newTableIds,
 	readSnapshot,
 	type Snapshot,
-	type StaticStore,
 	shapesOf,
 	type TableIds,
 	type Target,
@@ -37,7 +37,7 @@ const CLOCK_STEP_NS = 500_000_000n;
 export interface PublisherOptions {
 	readonly config: Config;
 	readonly snapshot: Snapshot;
-	readonly store: StaticStore;
+	readonly store: ConfigStore;
 	readonly role: Role;
 	/** Whose packets the engine takes. */
 	readonly interfaces: readonly string[];
@@ -66,6 +66,8 @@ export class Publisher {
 	#inForce: { readonly snapshot: Snapshot; readonly compiled: Compiled } | undefined;
 	#last: Promise<unknown> = Promise.resolve();
 	#stopped = false;
+	/** Why the state file does not have the last epoch; it is reported when it begins. */
+	#unwritten: string | undefined;
 
 	constructor(options: PublisherOptions) {
 		this.#options = options;
@@ -160,7 +162,9 @@ export class Publisher {
 			health: imposedStates(health),
 		});
 		const compiled = await inSlices(steps);
-		await stateFile?.write({ epoch: compiled.tables.epoch, ids: this.ids, epochs: compiled.epochs });
+		const unwritten = await stateFile?.write({ epoch: compiled.tables.epoch, ids: this.ids, epochs: compiled.epochs });
+		if (unwritten !== undefined && this.#unwritten === undefined) warn(unwritten);
+		this.#unwritten = unwritten;
 		const packed = await inSlices(packTables(compiled.tables));
 		for (const problem of await engine.publishPacked(compiled.tables, packed)) warn(problem);
 		const previous = this.compiled;

@@ -23,12 +23,13 @@ import type { Pending } from "./readiness.js";
 
 /** What the daemon reports as it happens; part of its JSON output. */
 export interface MemberEvent {
-	event: "reloaded" | "refused" | "warning" | "worker-ended" | "next-hop" | "health" | "panic" | "drift";
+	event: "reloaded" | "refused" | "warning" | "worker-ended" | "next-hop" | "health" | "panic" | "drift" | "database";
 	[detail: string]: unknown;
 }
 
 /** What a role contributes to the compilation of tables, besides the database and the host facts. */
-export interface TableInputs extends Pick<CompileInput, "roles" | "own" | "ownState" | "loads" | "balance"> {
+export interface TableInputs
+	extends Pick<CompileInput, "roles" | "own" | "members" | "ownState" | "loads" | "balance"> {
 	/** By target key: unhealthy targets are published as inactive, or as draining where their sessions still work. */
 	readonly health: HealthState;
 }
@@ -167,6 +168,8 @@ export interface Role {
 	leave(): Promise<void>;
 	/** Ends its loops and undoes its changes to the host. */
 	close(): Promise<void>;
+	/** The same after a start that was refused, while an earlier daemon's engine still serves: what that daemon changed stays. */
+	abandon(): Promise<void>;
 	/** Ends its loops and leaves on the host what the kernel's engine needs to go on without a daemon. */
 	detach(): Promise<void>;
 }

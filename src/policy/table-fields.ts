@@ -178,6 +178,8 @@ export interface TableSet {
 	readonly keys: readonly TableKey[];
 	/** This host's own addresses; the services' are added by the builder. */
 	readonly own: readonly Buffer[];
+	/** On a backend: addresses that the tunnel is accepted from; empty: all. */
+	readonly members?: readonly Buffer[];
 	readonly services: readonly TableService[];
 	/** On a backend. */
 	readonly direct?: readonly TableDirect[];

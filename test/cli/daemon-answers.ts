@@ -58,6 +58,7 @@ export function status(): Status {
 		version: "0.1.0",
 		pid: 4711,
 		engine: { mode: "user", capture: "pcap", why: "as configured", outlivesDaemon: false, adopted: false },
+		database: null,
 		config: "/etc/shunt/shunt.yaml",
 		digest: "0123456789abcdef",
 		ready: { ready: true, sinceMs: 131_000, waitingFor: [] },

@@ -119,4 +119,25 @@ describe("the machine: failures", () => {
 		expect(b.query).toMatchObject({ type: "failure", nonce, port: B1.port });
 		expect(b.state).toBe("failing");
 	});
+
+	test("R21: redirects that name two failing servers in turn, without hops, end at the gateway", () => {
+		const b = new Bench();
+		b.bind(B1, FLAG.leased, { lease: 60 });
+		let effects = b.machine.refused(b.turn, B1);
+		let failures = 0;
+		for (;;) {
+			const query = effects.find((one) => one.do === "query");
+			if (query === undefined) break;
+			expect(query.header.type).toBe("failure");
+			failures++;
+			expect(failures).toBeLessThan(10);
+			const target = failures % 2 ? B2 : B1;
+			effects = b.receive(b.redirect(target, FLAG.leased | FLAG.failure, { nonce: query.header.nonce, lease: 60 }));
+			if (kinds(effects).includes("probe")) effects = b.machine.refused(b.turn, target);
+		}
+		expect(failures).toBe(5); // the first redirect was the one that bound
+		expect(b.to()).toEqual(SERVICE);
+		expect(b.after(250_000)).toEqual([]);
+		expect(b.to()).toEqual(SERVICE);
+	});
 });

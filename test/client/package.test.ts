@@ -3,7 +3,8 @@
 //
 // Owns: what a program outside this repository meets. Must never: import from src/: the package is under test.
 //
-// SHUNT_TEST_NODES: further node binaries to run the programs with, separated by colons.
+// SHUNT_TEST_NODES: further node binaries to run the programs with, separated by colons; scripts/client-tarball brings
+// some.
 
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
@@ -59,13 +60,14 @@ describe("the client's package, from its tarball", () => {
 		"R38: a program with the package follows a redirect, with an empty PATH: %s, run by %s",
 		(name, node) => {
 			const lines = run(node, [name], folder, { PATH: "" }).trim().split("\n");
-			expect(lines.slice(0, 3)).toEqual([
+			expect(lines.slice(0, 4)).toEqual([
 				"backend two from the service",
 				"target 127.0.0.11, served by the gateway: 1",
 				"HTTP 200",
+				"TCP backend backend, and when it has closed gateway",
 			]);
 			// Both module systems of one process share caches and classes.
-			if (name.endsWith(".cjs")) expect(lines[3]).toBe("one library: true");
+			if (name.endsWith(".cjs")) expect(lines[4]).toBe("one library: true");
 		},
 		30_000,
 	);

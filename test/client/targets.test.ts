@@ -33,6 +33,26 @@ describe("targets", () => {
 		["2001:db8::53", "fd00::1", undefined, false],
 		["2001:db8::53", "fd00::1", ["fd00::/8"], true],
 		["fd00::53", "fd00::1", undefined, true],
+		["2001:db8::53", "64:ff9b::198.51.100.1", undefined, true],
+		["2001:db8::53", "64:ff9b::127.0.0.1", undefined, false],
+		["2001:db8::53", "64:ff9b::127.0.0.1", ["64:ff9b::/96"], false],
+		["2001:db8::53", "64:ff9b::169.254.169.254", ["::/0"], false],
+		["2001:db8::53", "64:ff9b::10.0.0.1", ["64:ff9b::/96"], false],
+		["fd00::53", "64:ff9b::10.0.0.1", undefined, true],
+		["2001:db8::53", "64:ff9b:1:7f00:0:100::", undefined, false], // a /48
+		["2001:db8::53", "64:ff9b:1:7f:0:1::", undefined, false], // a /56
+		["2001:db8::53", "64:ff9b:1:0:7f:0:100:0", undefined, false], // a /64
+		["2001:db8::53", "64:ff9b:1::127.0.0.1", undefined, false],
+		["2001:db8::53", "2002:7f00:1::", undefined, false],
+		["2001:db8::53", "2002:c633:6401::1", undefined, true],
+		["2001:db8::53", "2002:a00:1::1", undefined, false],
+		["2001:db8::53", "2001:0:c633:6401::80ff:fffe", undefined, false], // Teredo of 127.0.0.1
+		["2001:db8::53", "2001:0:7f00:1::39cc:9bfe", undefined, false], // its server 127.0.0.1
+		["2001:db8::53", "2001:0:c633:6401::39cc:9bfe", undefined, true],
+		["2001:db8::53", "::ffff:0:127.0.0.1", undefined, false],
+		["2001:db8::53", "::ffff:0:10.0.0.1", ["::/0"], false],
+		["2001:db8::53", "2001:db8::5efe:192.168.0.1", undefined, false], // ISATAP
+		["2001:db8::53", "2001:db8::200:5efe:127.0.0.1", ["2001:db8::/32"], false],
 	];
 	test.each(rows)("service %s, target %s, listed %j: %s", (service, target, listed, allowed) => {
 		expect(isPermittedTarget(service, target, listed && prefixes(...listed))).toBe(allowed);

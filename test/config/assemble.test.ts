@@ -25,7 +25,7 @@ sessions: { capacity: 4096 }
 `;
 const SHARED = `
 load: { report: 500ms }
-gateways: { g1: { interface: eth0 } }
+gateways: { g1: { interface: eth0, address: 10.77.2.2 } }
 backends:
   b1: { address: 10.77.3.11 }
   b2: { address: 10.77.3.12 }

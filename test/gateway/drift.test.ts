@@ -58,7 +58,9 @@ describe("what a gateway says", () => {
 			"b2 has keys 1, 2, 3, this gateway has keys 1, 2",
 		]);
 		expect(text(answered(0, configOf(`${OTHER1}, ${KEY2}`)))).toEqual(["b2's key 1 is another one than here"]);
-		expect(text(answered(16_000))).toEqual(["b2's clock is 16 s ahead (window 30 s)"]);
+		expect(text(answered(16_000))).toEqual([
+			"b2's clock is 16 s ahead (window 30 s; synchronize it: chronyc tracking)",
+		]);
 		const other = configOf(`${KEY1}, ${KEY2}`, 3576, ", tunnelPort: 6082");
 		const [digest, own] = [identityOf(other).config, identityOf(here).config];
 		expect(text(answered(0, other))).toEqual([`b2 reads another configuration (digest ${digest}, here ${own})`]);
@@ -71,7 +73,9 @@ describe("what a gateway says", () => {
 		const monitor = new DriftMonitor();
 		monitor.answered("b2", 0, identity(here));
 		monitor.refused("b2", "window", 41_200);
-		expect(said(monitor)).toEqual([{ text: "b2's clock is 41 s ahead (window 30 s)", unusable: true }]);
+		expect(said(monitor)).toEqual([
+			{ text: "b2's clock is 41 s ahead (window 30 s; synchronize it: chronyc tracking)", unusable: true },
+		]);
 		monitor.refused("b2", "key", undefined);
 		expect(said(monitor)).toEqual([{ text: "b2 does not have key 2, with which this gateway signs", unusable: true }]);
 		monitor.refused("b2", "tag", undefined);
@@ -186,7 +190,7 @@ describe("a gateway and a backend that differ", () => {
 			{
 				member: "the gateway at 127.0.0.1",
 				what: "clock",
-				text: "the gateway at 127.0.0.1: its clock is 41 s behind (window 30 s)",
+				text: "the gateway at 127.0.0.1: its clock is 41 s behind (window 30 s; synchronize it: chronyc tracking)",
 				unusable: true,
 			},
 		]);

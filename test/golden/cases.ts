@@ -108,6 +108,8 @@ export function tunnelled(
 		flow?: Partial<Flow>;
 		spoil?: (packet: Buffer) => void;
 		to?: string;
+		/** Default: the gateway's address. */
+		from?: string;
 		protocol?: number;
 		raw?: Buffer;
 		tos?: number;
@@ -144,7 +146,7 @@ export function tunnelled(
 	const header = signHeader(unsigned, flow, KEYS.get(unsigned.keyId) ?? Buffer.alloc(16));
 	const tunnel =
 		options.raw ?? geneve(encodeHeader(header), inner, options.protocol ?? (family === 4 ? 0x0800 : 0x86dd));
-	const packet = ipv4("10.77.2.2", options.to ?? "10.77.3.11", 17, udp(40_000, 6081, tunnel));
+	const packet = ipv4(options.from ?? "10.77.2.2", options.to ?? "10.77.3.11", 17, udp(40_000, 6081, tunnel));
 	if (options.tos !== undefined) mended(changed(packet, 1, options.tos));
 	options.spoil?.(packet);
 	return four(packet);
@@ -1147,11 +1149,42 @@ export const cases: Case[] = [
 			{ frame: tunnelled(udp4("198.51.100.7"), { header: { port: 0 } }), reason: "header_port" },
 			{ frame: tunnelled(udp4("198.51.100.7"), { header: { keyId: 3 } }), reason: "header_key" },
 			{ frame: tunnelled(udp4("198.51.100.7"), { header: { issued: EPOCH_S - 30 } }), reason: "delivered" },
-			{ frame: tunnelled(udp4("198.51.100.7"), { header: { issued: EPOCH_S - 31 } }), reason: "header_expired" },
-			{ frame: tunnelled(udp4("198.51.100.7"), { header: { issued: EPOCH_S + 31 } }), reason: "header_expired" },
+			{ frame: tunnelled(udp4("198.51.100.7"), { header: { issued: EPOCH_S - 31 } }), reason: "clock_skew" },
+			{ frame: tunnelled(udp4("198.51.100.7"), { header: { issued: EPOCH_S + 31 } }), reason: "clock_skew" },
+			{
+				frame: tunnelled(udp4("198.51.100.7"), { header: { issued: EPOCH_S + 31 }, spoil: spoilHeader(24) }),
+				reason: "header_tag",
+			},
 			{
 				frame: tunnelled(udp4("198.51.100.7"), { header: { address: parseAddress("10.77.3.12") as Uint8Array } }),
 				reason: "header_elsewhere",
+			},
+		],
+	},
+	{
+		name: "tunnel-sources",
+		title: "R1: where the configuration names every gateway's address, a backend takes the tunnel from members alone",
+		role: "backend",
+		packets: [
+			{ frame: tunnelled(udp4("198.51.100.7"), { from: "198.51.100.7" }), reason: "delivered" },
+			{
+				at: 1,
+				change: ["g1: { interface: eth0 }", 'g1: { interface: eth0, address: [10.77.2.2, "fd77:2::2"] }'],
+				frame: tunnelled(udp4("198.51.100.7"), { from: "198.51.100.7" }),
+				reason: "tunnel_source",
+			},
+			{ at: 2, frame: tunnelled(udp4("198.51.100.7")), reason: "delivered" },
+			{ at: 3, frame: tunnelled(udp4("198.51.100.7"), { from: "10.77.3.12" }), reason: "delivered" },
+			{
+				at: 4,
+				frame: tunnelled(udp4("198.51.100.7"), { from: "10.77.3.12", spoil: spoilHeader(24) }),
+				reason: "header_tag",
+			},
+			{
+				at: 5,
+				change: ["  name: golden", "  name: golden\n  tunnelFrom: any"],
+				frame: tunnelled(udp4("198.51.100.7"), { from: "198.51.100.7" }),
+				reason: "delivered",
 			},
 		],
 	},

@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { parseConfig } from "../../src/config/index.js";
+import { parseConfig, tunnelSources } from "../../src/config/index.js";
 import {
 	type Compiled,
 	compile,
@@ -18,7 +18,7 @@ import {
 } from "../../src/database/index.js";
 import { type FileRunResult, reasons, runFile } from "../../src/engine/index.js";
 import { ROLE } from "../../src/policy/index.js";
-import { decodeFrame, headerTag, type IpPacket, parseAddress } from "../../src/wire/index.js";
+import { decodeFrame, FLAG, formatAddress, headerTag, type IpPacket, parseAddress } from "../../src/wire/index.js";
 import { pcap } from "../wire/pcap.js";
 import { type Case, CONFIG, KEYS, cases as others } from "./cases.js";
 import { contradiction } from "./explained.js";
@@ -97,6 +97,7 @@ function steps(one: Case): { at: number; compiled: Compiled }[] {
 			facts,
 			ownState: config.backends.find(({ name }) => name === "b1")?.state,
 			own: one.role === "backend" ? ["10.77.3.11", "fd77:3::11"] : [],
+			members: one.role === "backend" ? tunnelSources(config) : [],
 			...(one.stations === undefined ? {} : { stations: one.stations.map(([ifindex, mac]) => ({ ifindex, mac })) }),
 			ids,
 			previous,
@@ -241,6 +242,59 @@ describe("witnesses that owe the packet program nothing", () => {
 			}
 		}
 		expect(seen).toBeGreaterThan(50);
+	});
+
+	test("R8: an alternative is neither the redirect's own target nor a server that the failure reports", () => {
+		const controls = (name: string, file: string) =>
+			frames(join(import.meta.dirname, "expected", name, file)).flatMap((frame) => {
+				const { ip } = decodeFrame(frame, { keys: KEYS });
+				const control = ip?.udp?.control;
+				if (ip === undefined || control === undefined || !control.header.ok) return [];
+				return [
+					{
+						client: `${ip.source} ${ip.udp?.sourcePort}`,
+						to: `${ip.destination} ${ip.udp?.destinationPort}`,
+						...control,
+					},
+				];
+			});
+		const server = ({ address, port }: { address: Uint8Array; port: number }) => `${formatAddress(address)} ${port}`;
+		let afterFailures = 0;
+		for (const { name } of forwarded) {
+			const failed = new Map<string, string>();
+			for (const { client, header } of controls(name, "in.pcap"))
+				if (header.ok && header.header.type === "failure") failed.set(client, server(header.header));
+			for (const { to, header } of controls(name, "out.pcap")) {
+				if (!header.ok || header.header.alternative === undefined) continue;
+				const alternative = server(header.header.alternative);
+				expect(alternative, name).not.toBe(server(header.header));
+				expect(alternative, name).not.toBe(failed.get(to));
+				if (failed.has(to)) afterFailures++;
+			}
+		}
+		expect(afterFailures).toBeGreaterThan(1);
+	});
+
+	test("R8: the alternative of a failure's answer is where the next failure leads", () => {
+		const answers = frames(join(import.meta.dirname, "expected", "failure-chain", "out.pcap")).map((frame) => {
+			const control = decodeFrame(frame, { keys: KEYS }).ip?.udp?.control;
+			if (!control?.header.ok) throw new Error("failure-chain: an answer without a header");
+			const { address, flags, alternative, hops } = control.header.header;
+			return {
+				redirect: (flags & FLAG.redirect) !== 0,
+				hops,
+				address: formatAddress(address),
+				alternative: alternative && formatAddress(alternative.address),
+			};
+		});
+		const [first, second, last] = answers;
+		expect(answers.map(({ redirect, hops }) => [redirect, hops])).toEqual([
+			[true, 1],
+			[true, 2],
+			[false, 3],
+		]);
+		expect(second?.address).toBe(first?.alternative);
+		expect([second?.alternative, last?.alternative]).toEqual([undefined, undefined]);
 	});
 
 	test("R32: the fragments of a datagram hold its payload, each byte once, under its id and addresses", () => {

@@ -212,6 +212,22 @@ export const questions: Case[] = [
 		],
 	},
 	{
+		name: "failure-chain",
+		title:
+			"R8: one server after the other fails: each answer's alternative is where the next failure leads, until none is left",
+		role: "gateway",
+		packets: ["10.77.3.13", "10.77.3.12", "10.77.3.11"].map((failed, hops) => ({
+			at: hops,
+			frame: onControl(
+				"192.0.2.9",
+				control(ticket("failure", { address: bytes(failed), hops }, { source: bytes("192.0.2.9") })),
+				4100 + hops,
+			),
+			reason: "answered_failure",
+			...(hops === 0 ? { change: THREE } : {}),
+		})),
+	},
+	{
 		name: "failure-option",
 		title: "R8 R21: a datagram that carries a failure is forwarded to another target, which is to tell the client",
 		role: "gateway",

@@ -205,8 +205,8 @@ export async function traces(lab: Lab, host: MemberHost): Promise<string[]> {
 	];
 }
 
-/** Sends b1 one packet of its tunnel with a bit of the tag turned, and one that is no tunnel's, from the client straight to it;
- * resolves when b1 has dropped each under its reason, to what b1's kernel has got of them. */
+/** Sends b1 a genuine packet of its tunnel from the client, and from the gateway one with a bit of the tag turned and one that is
+ * no tunnel's; resolves when b1 has dropped each under its reason, to what b1's kernel has got of them. */
 export async function forge(cluster: Cluster, client: string, service: string): Promise<CapturedPacket[]> {
 	const { lab } = cluster;
 	const capture = await cluster.link("b1", "udp port 6081");
@@ -214,18 +214,20 @@ export async function forge(cluster: Cluster, client: string, service: string): 
 	const [real] = await capture.atLeast(1);
 	await capture.stop();
 	if (!real || !decode(real).ip?.udp?.geneve?.tagRight) throw new Error("what the gateway sent has no right tag");
-	const forged = Buffer.from(real.bytes).subarray(14 + 20 + 8);
+	const genuine = Buffer.from(real.bytes).subarray(14 + 20 + 8);
+	const forged = Buffer.from(genuine);
 	forged[8 + 4 + 31] = (forged[8 + 4 + 31] ?? 0) ^ 1;
 	const delivered = await cluster.delivered("b1", `dst host ${service}`);
-	for (const [payload, reason] of [
-		[forged, "header_tag"],
-		[Buffer.alloc(64, 0x41), "tunnel_bad"],
+	for (const [from, payload, reason] of [
+		["client", genuine, "tunnel_source"],
+		["gateway", forged, "header_tag"],
+		["gateway", Buffer.alloc(64, 0x41), "tunnel_bad"],
 	] as const) {
 		const before = (await cluster.reasons("b1"))[reason] ?? 0;
 		const send = `
 			const socket = require("node:dgram").createSocket("udp4");
 			socket.send(Buffer.from("${payload.toString("hex")}", "hex"), 6081, "${addresses.b1.ipv4}", () => socket.close());`;
-		await lab.run("client", [process.execPath, "-e", send]);
+		await lab.run(from, [process.execPath, "-e", send]);
 		await until(`b1 to count ${reason}`, async () => ((await cluster.reasons("b1"))[reason] ?? 0) === before + 1);
 	}
 	return delivered.stop();

@@ -93,7 +93,7 @@ describe.skipIf(!isRoot).each(ENGINES)("a daemon on its host, engine %s", (engin
 		expect(other.status).toBe(3);
 		expect(other.stderr).toMatch(refusal);
 		expect(other.stderr).toMatch(/different hosts/);
-		cluster.write(before.replace("g1: { interface: eth0 }", `g1: { interface: eth0, address: [${own}, ${VIP}] }`));
+		cluster.write(before.replace(`address: [${own},`, `address: [${own}, ${VIP},`));
 		await cluster.api("gateway").reload();
 		await cluster.daemons.get("gateway")?.saysOnStdout(/"event":"warning","problem":"[^"]*gateway g1's own address/);
 		cluster.write(before);

@@ -69,7 +69,7 @@ describe.skipIf(!isRoot).each(ENGINES)("members that drift apart, engine %s", (e
 		await agrees();
 		const preload = join(root, "test/lab/shifted-clock.cjs");
 		await restart({ NODE_OPTIONS: `--require ${preload}`, SHUNT_TEST_CLOCK_MS: "41000" });
-		const found = await says(/^b2's clock is 4[01] s ahead \(window 30 s\)$/);
+		const found = await says(/^b2's clock is 4[01] s ahead \(window 30 s; synchronize it: chronyc tracking\)$/);
 		expect(found).toMatchObject({ what: "clock", unusable: true, health: "unhealthy" });
 		await isLeft();
 		const { status, stdout } = await checkLive();
@@ -80,7 +80,9 @@ describe.skipIf(!isRoot).each(ENGINES)("members that drift apart, engine %s", (e
 		);
 		const seen = (await cluster.status("b2")).drift.map(({ text }) => text);
 		expect(seen).toContainEqual(
-			expect.stringMatching(/^the gateway at 10\.77\.2\.2: its clock is 4[01] s behind \(window 30 s\)$/),
+			expect.stringMatching(
+				/^the gateway at 10\.77\.2\.2: its clock is 4[01] s behind \(window 30 s; synchronize it: chronyc tracking\)$/,
+			),
 		);
 	});
 

@@ -16,7 +16,10 @@ describe.skipIf(!isRoot).each(ENGINES)("two gateways, engine %s", (engine) => {
 	let lab: Lab;
 	let cluster: Cluster;
 
-	const config = labConfig(["  g1: { interface: eth0 }\n", "  g1: { interface: eth0 }\n  g2: { interface: eth0 }\n"]);
+	const config = labConfig([
+		"\nbackends:\n",
+		'\n  g2: { interface: eth0, address: [10.77.3.2, "fd77:3::2"] }\nbackends:\n',
+	]);
 	useCluster({ engine, config, secondGateway: true }, (running) => {
 		({ lab, cluster } = running);
 	});

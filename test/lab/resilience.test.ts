@@ -53,7 +53,7 @@ describe.skipIf(!isRoot).each(ENGINES)("packets in trouble, engine %s", (engine)
 		expect((await cluster.reasons("gateway")).forwarded_fragment).toBeGreaterThan(100);
 	});
 
-	test("a forged packet on the tunnel's port is dropped under its reason, and never reaches the service", async () => {
+	test("R1: a genuine tunnel packet that a client sends, and forged ones, are dropped under their reasons and never reach the service", async () => {
 		expect(await forge(cluster, seven, VIP)).toEqual([]);
 	});
 });

@@ -42,11 +42,21 @@ SH_INLINE u8 sh_decap_headers(const struct sh_frame *frame, const struct sh_pars
 	return reason ? (u8)reason : (u8)SH_CONTINUE;
 }
 
+/* Behind the tag, so that the reason is evidence of a clock: it takes a key to produce it. */
 SH_INLINE u8 sh_decap_window(const struct sh_env *env, const struct sh_control *control, u32 issued)
 {
 	u32 ahead = issued - sh_now_s(env, control) + control->window_s;
 
-	return ahead > 2u * control->window_s ? SH_R_header_expired : SH_CONTINUE;
+	return ahead > 2u * control->window_s ? SH_R_clock_skew : SH_CONTINUE;
+}
+
+/* A tag covers header and flow, not the payload: a header that was seen on the wire could come again before another payload. So
+ * the tunnel is accepted from members' addresses alone, where the configuration names them. */
+SH_INLINE u8 sh_decap_source(const struct sh_env *env, const struct sh_control *control, const struct sh_addr *source)
+{
+	if (!control->members_only || sh_own_find(env, control, source, sh_hash_own(control, source)) & SH_OWN_MEMBER)
+		return SH_CONTINUE;
+	return SH_R_tunnel_source;
 }
 
 /* Reads and verifies everything. On SH_CONTINUE, `inner` is the packet that the client sent, and `service` its service. */
@@ -59,6 +69,9 @@ SH_INLINE u8 sh_decap_verify(const struct sh_env *env, const struct sh_frame *fr
 	u64 own_hash;
 	u8 reason;
 
+	reason = sh_decap_source(env, control, &p->flow.source);
+	if (reason != SH_CONTINUE)
+		return reason;
 	reason = sh_decap_headers(frame, p, header, inner);
 	if (reason != SH_CONTINUE)
 		return reason;
@@ -66,9 +79,6 @@ SH_INLINE u8 sh_decap_verify(const struct sh_env *env, const struct sh_frame *fr
 		return SH_R_header_type;
 	if (header->hops > control->max_hops)
 		return SH_R_header_hops;
-	reason = sh_decap_window(env, control, header->issued);
-	if (reason != SH_CONTINUE)
-		return reason;
 	key = sh_key_at(env, header->key_id);
 	if (!key || !key->valid)
 		return SH_R_header_key;
@@ -83,6 +93,9 @@ SH_INLINE u8 sh_decap_verify(const struct sh_env *env, const struct sh_frame *fr
 	sh_parsed_tag_flow(inner);
 	if (sh_header_tag_of(header, &inner->flow, key->k) != header->tag)
 		return SH_R_header_tag;
+	reason = sh_decap_window(env, control, header->issued);
+	if (reason != SH_CONTINUE)
+		return reason;
 	inner->flow.source_port = source_port;
 	inner->flow.destination_port = destination_port;
 	own_hash = sh_hash_own(control, &inner->flow.destination);

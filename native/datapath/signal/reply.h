@@ -31,10 +31,9 @@ SH_INLINE const struct sh_flow *sh_signal_flow(const struct sh_work *work)
 /* The redirect. Without a target, or to one without terms: stay with the gateway, that is with the service's own address. */
 SH_INLINE void sh_signal_redirect(const struct sh_env *env, const struct sh_control *control,
                                   const struct sh_signal *signal, const struct sh_flow *flow,
-                                  const struct sh_target *target, int alternatives, struct sh_header *header)
+                                  const struct sh_target *target, struct sh_header *header)
 {
 	int failure = signal->kind == SH_SIGNAL_FAILURE;
-	const struct sh_target *other = 0;
 
 	header->type = SH_T_REDIRECT;
 	header->nonce = signal->header.nonce;
@@ -56,13 +55,40 @@ SH_INLINE void sh_signal_redirect(const struct sh_env *env, const struct sh_cont
 	header->lease_s = target->lease_s;
 	header->flags |=
 		(target->header_flags & (SH_F_REDIRECT | SH_F_TERMS)) | (target->family == SH_IPV4 ? 0 : SH_F_IPV6);
-	if (alternatives && target->alternative)
-		other = sh_target_at(env, target->alternative);
-	if (other && other->state == SH_ACTIVE && other->family == target->family) {
-		header->alternative = other->address;
-		header->alternative_port = other->port ? other->port : flow->destination_port;
-		header->flags |= SH_F_ALTERNATIVE;
+}
+
+SH_INLINE int sh_signal_reports(const struct sh_signal *signal, const struct sh_target *target, be16 port)
+{
+	return (target->port ? target->port : port) == signal->header.port &&
+	       sh_addr_equal(&target->address, &signal->header.address);
+}
+
+/* The alternative of the redirect in work->header to `target` (0: none). After a failure it is the target that a failure of this
+ * one leads to; where that would be the one that the ticket names, the next one behind it. */
+SH_INLINE void sh_signal_alternative(const struct sh_env *env, const struct sh_env *env_copy, struct sh_work *work,
+                                     const struct sh_flow *flow, const struct sh_target *target)
+{
+	struct sh_header *header = &work->header;
+	const struct sh_signal *signal = &work->signal;
+	u32 of = work->choice.redirection, index = 0;
+	const struct sh_target *other;
+
+	if (!target || !(header->flags & SH_F_REDIRECT))
+		return;
+	if (signal->kind != SH_SIGNAL_FAILURE)
+		index = target->alternative;
+	else if (header->hops < SH_HEADER_HOPS)
+		index = sh_choose_other(env_copy, of, &flow->source, header, header->hops);
+	other = index ? sh_target_at(env, index) : 0;
+	if (other && signal->kind == SH_SIGNAL_FAILURE && sh_signal_reports(signal, other, header->port)) {
+		index = sh_choose_other(env_copy, of, &flow->source, &signal->header, header->hops);
+		other = index ? sh_target_at(env, index) : 0;
 	}
+	if (!other || other->state != SH_ACTIVE || other->family != target->family)
+		return;
+	header->alternative = other->address;
+	header->alternative_port = other->port ? other->port : flow->destination_port;
+	header->flags |= SH_F_ALTERNATIVE;
 }
 
 /* Is the question to be heard? SH_CONTINUE, or the reason against it. A failure without a right ticket becomes a capability. In
@@ -153,7 +179,9 @@ SH_STAGE_ALONE u32 sh_signal_compose(const struct sh_env *env_copy, struct sh_wo
 		else if (target->answer == SH_ANSWER_RETURN)
 			form = SH_REPLY_RETURN;
 	}
-	sh_signal_redirect(&env, control, signal, flow, target, control_datagram, &work->header);
+	sh_signal_redirect(&env, control, signal, flow, target, &work->header);
+	if (control_datagram)
+		sh_signal_alternative(&env, env_copy, work, flow, target);
 	if (form == SH_REPLY_RETURN)
 		work->header.flags |= SH_F_PACKET;
 	sh_control_compose(env_copy, &work->reply, &work->header, flow, form != SH_REPLY_RESET);

@@ -1,6 +1,7 @@
 // subject.mjs - a packet program in the kernel, with tables for one service of a hundred targets, pinned to be measured.
 //
-//   node subject.mjs PIN SESSIONS IFINDEX [OBJECT]    prints one line, {"buckets": …, "reasons": …} at each line it is sent
+//   node subject.mjs PIN SESSIONS IFINDEX [OBJECT]    prints one line, {"buckets": …, "reasons": …} at each line it is sent;
+//                                                     the line `forget` first ends every session
 //
 // Owns: the tables of the measurement. IFINDEX is the link that targets are reached by. Nothing is attached.
 
@@ -77,5 +78,11 @@ const say = () => {
 };
 say();
 const input = createInterface({ input: process.stdin });
-input.on("line", say);
+input.on("line", (line) => {
+	let from = 0;
+	if (line === "forget")
+		do from = engine.removeSessions({ from, buckets: 65_536 }).next;
+		while (from !== 0);
+	say();
+});
 input.on("close", () => rmSync(pin, { force: true }));

@@ -32,6 +32,8 @@ export interface ProbePlace {
 
 export interface ProberOptions {
 	readonly interfaces: readonly string[];
+	/** That this gateway sends the tunnel from. */
+	readonly sources: () => readonly string[];
 	readonly cluster: () => Config["cluster"];
 	readonly onResult: (place: ProbePlace, result: ProbeResult, at: number) => void;
 	/** Gets each different problem once. */
@@ -169,7 +171,7 @@ export class Prober {
 	async #startWorker(): Promise<void> {
 		this.#starting = true;
 		try {
-			const { interfaces, cluster, warn } = this.#options;
+			const { interfaces, sources, cluster, warn } = this.#options;
 			const all = await Promise.all(interfaces.map((name) => interfaceAddresses(name)));
 			const own = all.flat().map(({ address }) => address);
 			const global = own.filter((address) => !/^(fe80:|127\.|::1$)/i.test(address));
@@ -181,6 +183,7 @@ export class Prober {
 			this.#tunnel = new ProbeTunnel({
 				interfaces,
 				addresses,
+				sources: sources(),
 				cluster,
 				destination: (port) => this.#destination(port),
 				received: (bytes) => this.#tell({ kind: "packet", bytes }),

@@ -29,6 +29,8 @@ export interface TunnelOptions {
 	readonly interfaces: readonly string[];
 	/** This gateway's own, that probes are sent from. */
 	readonly addresses: readonly string[];
+	/** That this gateway sends the tunnel from; of a family without one, the route decides. */
+	readonly sources: readonly string[];
 	readonly cluster: () => Config["cluster"];
 	/** By source port. */
 	readonly destination: (port: number) => Destination | undefined;
@@ -39,18 +41,16 @@ export interface TunnelOptions {
 
 export class ProbeTunnel {
 	readonly #options: TunnelOptions;
-	readonly #sockets: Readonly<Record<4 | 6, Socket>>;
+	readonly #sockets: Record<4 | 6, Socket>;
 	readonly #captures: CaptureStream[];
 	#closed = false;
 
 	constructor(options: TunnelOptions) {
 		this.#options = options;
-		const open = (type: "udp4" | "udp6") => createSocket({ type, ipv6Only: type === "udp6" }).on("error", () => {});
-		this.#sockets = { 4: open("udp4"), 6: open("udp6") };
+		this.#sockets = { 4: this.#open(4), 6: this.#open(6) };
 		const to = options.addresses.map((address) => `dst host ${address}`).join(" or ");
 		const filter = `(tcp or udp) and dst portrange ${FIRST_PORT}-${FIRST_PORT + PORTS - 1} and (${to})`;
 		this.#captures = options.interfaces.map((name) => new CaptureStream({ interface: name, filter }));
-		for (const socket of Object.values(this.#sockets)) socket.unref();
 		for (const capture of this.#captures) void this.#capture(capture);
 	}
 
@@ -81,6 +81,19 @@ export class ProbeTunnel {
 	close(): void {
 		this.#closed = true;
 		for (const socket of Object.values(this.#sockets)) socket.close();
+	}
+
+	/** Bound to a configured address; where this host does not have it, to none. */
+	#open(family: 4 | 6, bound = true): Socket {
+		const socket = createSocket({ type: `udp${family}`, ipv6Only: family === 6 }).unref();
+		const address = this.#options.sources.find((one) => (one.includes(":") ? 6 : 4) === family);
+		socket.on("error", () => {
+			if (!bound || address === undefined || this.#closed || this.#sockets[family] !== socket) return;
+			this.#sockets[family] = this.#open(family, false);
+			socket.close();
+		});
+		if (bound && address !== undefined) socket.bind({ address });
+		return socket;
 	}
 
 	async #capture(capture: CaptureStream): Promise<void> {

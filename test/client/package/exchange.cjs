@@ -4,6 +4,7 @@
 
 const dgram = require("node:dgram");
 const http = require("node:http");
+const net = require("node:net");
 const { once } = require("node:events");
 
 const GATEWAY = "127.0.0.53";
@@ -19,7 +20,7 @@ async function udp(address, port, take) {
 
 /** Prints the target, its reply, and what the gateway itself has served. */
 module.exports = async function exchange(client, wire) {
-	const { createSocket, RedirectedAgent, RedirectionCache } = client;
+	const { connect, createSocket, Dialer, RedirectedAgent, RedirectionCache } = client;
 	const { decodeControl, encodeControl, encodeHeader, FLAG, parseAddress } = wire;
 	const seconds = () => Math.floor(Date.now() / 1000);
 	let served = 0;
@@ -68,6 +69,23 @@ module.exports = async function exchange(client, wire) {
 	console.log(`HTTP ${response.statusCode}`);
 	response.resume();
 	await once(response, "end");
-	for (const one of [service, control, backend, socket, web]) one.close();
+	for (const one of [socket, web]) one.close();
 	agent.destroy();
+
+	const named = (name) => net.createServer((peer) => peer.on("error", () => {}).end(name));
+	const [gate, behind] = [named("gateway"), named("backend")];
+	gate.listen(port, GATEWAY);
+	behind.listen(port, BACKEND);
+	await Promise.all([once(gate, "listening"), once(behind, "listening")]);
+	const dialer = new Dialer({ ...redirection, services: [GATEWAY], patience: 10_000 });
+	(await dialer.dial({ host: GATEWAY, port })).destroy();
+	/** @returns {Promise<string>} */
+	const answer = async (options) => String((await once(connect({ port, dialer, ...options }), "data"))[0]);
+	const lookup = (_, { all }, done) => (all ? done(null, [{ address: GATEWAY, family: 4 }]) : done(null, GATEWAY, 4));
+	const before = [await answer({ host: GATEWAY }), await answer({ host: "service.example", lookup })];
+	behind.close();
+	await once(behind, "close");
+	console.log(`TCP ${before.join(" ")}, and when it has closed ${await answer({ host: GATEWAY })}`);
+	dialer.close();
+	for (const one of [service, control, backend, gate]) one.close();
 };

@@ -149,6 +149,12 @@ export class Frames {
 		}
 	}
 
+	/** Mostly one that may send. */
+	#sender(family: 4 | 6): Buffer {
+		const member = this.#world.members.find((one) => isMapped(one) === (family === 4));
+		return member === undefined || this.#dice.once(8) ? addressOf(this.#dice, family) : member;
+	}
+
 	#tunnel(to: Buffer, now: number): void {
 		const dice = this.#dice;
 		const draft = this.#draft;
@@ -156,7 +162,7 @@ export class Frames {
 		const header = this.#header(now);
 		const length = headerLength(header.flags);
 		const fields = {
-			source: addressOf(dice, family),
+			source: this.#sender(family),
 			destination: to,
 			protocol: 17,
 			tos: dice.once(4) ? dice.below(256) : 0,

@@ -44,6 +44,8 @@ export interface World {
 	limits: { source: number; burst: number; all: number };
 	keys: TableKey[];
 	own: Buffer[];
+	/** That may use the tunnel; empty: all may. */
+	members: Buffer[];
 	stations: TableStation[];
 	services: Mutable<TableService>[];
 	direct: TableDirect[];
@@ -196,6 +198,7 @@ export function newWorld(dice: Dice): World {
 		]),
 		keys: [],
 		own: [addressOf(dice, 4), addressOf(dice, 6)],
+		members: dice.once(2) ? [addressOf(dice, 4), addressOf(dice, 6)] : [],
 		stations: [],
 		services: [],
 		direct: [],
@@ -322,6 +325,7 @@ export function tablesOf(world: World): TableSet {
 		limits: world.limits,
 		keys: [...world.keys],
 		own: [...world.own],
+		members: [...world.members],
 		stations: [...world.stations],
 		services: world.services.map((one) => ({ ...one })),
 		direct: [...world.direct],
