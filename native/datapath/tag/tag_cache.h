@@ -5,7 +5,7 @@
  * A tag covers the header and the flow, and of those only the time of issue moves, once a second. So each processor keeps
  * two small tables of its own: the tags of flows that it has just seen, and, for all others, the state that the hash has
  * after the header, which is the same for all flows of a target. They are to stay in the processor's second-level cache: a
- * tag that has to be fetched from memory costs more than to compute it.
+ * tag that has to be fetched from memory costs more than to compute it; and a larger table takes the room of sessions there.
  *
  * Owns: what makes a kept value right: the target, the second, the set of tables, by whose epoch any change of target,
  * port, terms or key is told; and for a flow's tag the whole hash of the flow (for IPv4 no two flows share one; for IPv6
@@ -18,7 +18,7 @@
 #include "datapath/tag/siphash.h"
 #include "datapath/types.h"
 
-#define SH_CACHED_TAGS 4096
+#define SH_CACHED_TAGS 1024
 #define SH_CACHED_STARTS 256
 
 /* Of which header, as far as headers of this host differ. */
