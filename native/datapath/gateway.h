@@ -4,7 +4,8 @@
  *
  *     sh_gateway
  *       1  parse the transport; a later fragment goes where its first one went   parse.h, fragment.h
- *       2  read the signal, if there may be one, and find the service            read.h, choose.h
+ *       2  ask for the bucket that the flow's session likely has                 insert.h
+ *          read the signal, if there may be one, and find the service            read.h, choose.h
  *       3  a packet with a signal leaves this path for sh_gateway_signal: check,
  *          target, reply                                                         assign.h, reply.h
  *       4  find the session and with it the target; without one, choose          assign.h, choose.h
@@ -107,8 +108,10 @@ SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const 
 	struct sh_parsed *p = &work->passage.parsed;
 	const struct sh_flow *flow = &p->flow;
 	struct sh_session_key *key = &work->key;
+	struct sh_session_work *sessions = (struct sh_session_work *)((u8 *)work + SH_SCRATCH_SESSION);
 	const struct sh_service *service;
 	struct sh_assignment assigned;
+	u16 guess;
 	u8 reason;
 
 	if (p->flow.family == SH_IPV4) {
@@ -128,6 +131,7 @@ SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const 
 		               ? SH_CONTINUE
 		               : (u8)SH_R_fragment_unknown;
 	}
+	guess = sh_session_ask_early(env, control, flow, sessions, key);
 	work->signal.kind = SH_SIGNAL_NONE;
 	if (SH_UNLIKELY(p->carrier)) {
 		reason = (u8)sh_signal_read(sh_packet_of(frame), p, &work->signal, control->control_port,
@@ -149,7 +153,10 @@ SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const 
 
 	if (SH_END_AFTER == 3)
 		return SH_R_not_service;
-	sh_session_key(control, flow, service->id, key);
+	if (SH_UNLIKELY(service->id != guess || flow != &p->flow)) {
+		sessions->guess = service->id;
+		sh_session_key(control, flow, service->id, key);
+	}
 	*entropy = key->hash;
 	/* Tags are kept by this, and addresses of a prefix share a session, not a tag. */
 	if (SH_UNLIKELY(service->address_length < 128))

@@ -107,6 +107,13 @@ SH_INLINE void sh_store32(void *p, u32 v)
 #else
 #define SH_READ_FIRST(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
 #endif
+/* A store after everything that precedes it. BPF has none; there it stands only behind an atomic operation on the same line,
+ * which orders it on every processor. */
+#ifdef __bpf__
+#define SH_WRITE_LAST(x, v) SH_WRITE_ONCE(x, v)
+#else
+#define SH_WRITE_LAST(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELEASE)
+#endif
 #define SH_WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 
 enum { SH_IPV4 = 4, SH_IPV6 = 6 };

@@ -18,7 +18,7 @@
 #include "datapath/session/record.h"
 
 /* Makes a slot that we own (claimed from 0, or taken over) this session's. The order matters: while the target is 0 the
- * record is owned by this processor, so the value comes last. */
+ * record is owned by this processor, so the value comes last; no other processor writes it, so a store is enough. */
 SH_INLINE void sh_session_publish(struct sh_session4 *slot, u8 family, const struct sh_session_key *key,
                                   union sh_session_value value)
 {
@@ -27,7 +27,10 @@ SH_INLINE void sh_session_publish(struct sh_session4 *slot, u8 family, const str
 		__sync_lock_test_and_set(&slot->claim, key->claim);
 	}
 	value.flags |= SH_SESSION_FRESH;
-	__sync_lock_test_and_set(&slot->value.word, value.word);
+	if (family == SH_IPV4)
+		SH_WRITE_LAST(slot->value.word, value.word);
+	else
+		__sync_lock_test_and_set(&slot->value.word, value.word);
 }
 
 /* The word a slot is first claimed by. An IPv6 claim is busy until its address is written. */
@@ -187,17 +190,37 @@ SH_INLINE int sh_session_evict(const struct sh_env *env, const struct sh_session
 
 enum sh_insert { SH_INSERTED, SH_INSERTED_EVICTING, SH_INSERT_FAILED };
 
-/* What an insertion works in; it lies in the engine's scratch memory behind what the packet keeps there. */
+/* What an insertion works in; it lies in the engine's scratch memory behind what the packet keeps there. The last two words
+ * outlive a packet. */
 #define SH_SCRATCH_SESSION 640
 struct sh_session_work {
 	struct sh_session_key residents[2];
-	u32 full_backoff; /* insertions yet that need not look for a move; the one word here that outlives a packet */
+	u32 full_backoff; /* insertions yet that need not look for a move */
+	u32 guess;        /* the service of the packet before (sh_session_ask_early) */
 };
 
 /* Moves look into up to forty other buckets. Where they have just failed, the table is full and they would fail again; so
  * only one insertion in so many tries them then, and a flood costs no more than an eviction. */
 #define SH_FULL_BACKOFF 64
 SH_STATIC_ASSERT(SH_SCRATCH_SESSION + sizeof(struct sh_session_work) <= SH_SCRATCH_BYTES, "tables.h, SH_SCRATCH_BYTES");
+
+/* Asks for the bucket that the flow has if it goes to the same service as the packet before it, and makes that key. The bucket
+ * comes from memory while checks and the look-up of the service go on; most of a gateway's packets in a row are for few
+ * services, and a wrong guess costs a fetch. Returns the service that was guessed. */
+SH_INLINE u16 sh_session_ask_early(const struct sh_env *env, const struct sh_control *control,
+                                   const struct sh_flow *flow, const struct sh_session_work *work,
+                                   struct sh_session_key *key)
+{
+	u16 guess = (u16)work->guess;
+	struct sh_bucket bucket;
+
+	sh_session_key(control, flow, guess, key);
+	bucket = flow->family == SH_IPV4 ? sh_bucket_of(env, SH_IPV4, key->hash, 0)
+	                                 : sh_bucket_of(env, SH_IPV6, key->hash, 0);
+	if (bucket.base)
+		(void)SH_READ_ONCE(SH_SLOT(bucket, 0)->claim);
+	return guess;
+}
 
 SH_INLINE u32 sh_session_insert_as(const struct sh_env *env, const struct sh_session_key *key, u8 family,
                                    union sh_session_value value)
