@@ -118,8 +118,18 @@ async function planOf(store: Store, database: string, local: FileFields & { read
 			...local.config.warnings.map(problemText),
 			...before.invalid.map(({ key, problem }) => `${key} of the database is invalid now: ${problem}`),
 			...left,
+			...services.flatMap(resized),
 		],
 	};
+}
+
+/** The size of a table follows from the backends and weights that are configured, active or not. */
+function resized({ key, change, rows }: PlannedService): string[] {
+	if (change !== "changed" || rows.before === 0 || rows.after === 0 || rows.before === rows.after) return [];
+	return [
+		`the forwarding table of ${key} goes from ${rows.before} to ${rows.after} rows, so most of its new flows choose anew; ` +
+			"a backend that is to leave keeps the size if it is made inactive instead of removed",
+	];
 }
 
 /** A database that is empty has no section. */

@@ -23,6 +23,8 @@ export interface PlannedService {
 	readonly necessary: number;
 	/** By backend: the share of new flows before and after. */
 	readonly shares: readonly { readonly backend: string; readonly before: number; readonly after: number }[];
+	/** Of the forwarding table, before and after; where they differ, nearly every new flow chooses anew (maglev.ts, tableSize). */
+	readonly rows: { readonly before: number; readonly after: number };
 	/** No active backend is left. */
 	readonly left: boolean;
 }
@@ -48,7 +50,8 @@ export function plannedServices(before: Config, after: Config): PlannedService[]
 		const lost = shares.reduce((sum, one) => sum + Math.max(0, one.before - one.after), 0);
 		const necessary = change === "changed" ? Math.max(gained, lost) : 1;
 		const left = change !== "removed" && (is?.length ?? 0) === 0;
-		planned.push({ service: name, key, change, moved, necessary: Math.min(necessary, moved), shares, left });
+		const rows = { before: was?.length ?? 0, after: is?.length ?? 0 };
+		planned.push({ service: name, key, change, moved, necessary: Math.min(necessary, moved), shares, rows, left });
 	}
 	return planned.sort((x, y) => (x.key < y.key ? -1 : 1));
 }

@@ -168,6 +168,12 @@ describe("a plan", () => {
 		expect(shares.find(({ backend }) => backend === "b4")).toMatchObject({ before: 0 });
 	});
 
+	test("a table that changes its size is named, for most of its flows move", () => {
+		const planned = plannedServices(configOf(["b1", "b2", "b3"]), configOf(["b1", "b2"]));
+		expect(planned[0]).toMatchObject({ change: "changed", rows: { before: 509, after: 251 } });
+		expect(planned[0]!.moved).toBeGreaterThan(0.5);
+	});
+
 	test("nothing moves where nothing changes; services come and go", () => {
 		const config = configOf(["b1", "b2"]);
 		expect(plannedServices(config, config)).toEqual([]);

@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
+import { parse } from "yaml";
 import {
 	CLI,
 	type Cluster,
@@ -189,5 +190,41 @@ describe.skipIf(!isRoot).each(ENGINES)("a redirection database in etcd, engine %
 		expect(await served()).not.toContain("");
 		await shunt(lab, "apply", file, "--wait");
 		expect((await database("gateway"))?.invalid).toEqual([]);
+	});
+
+	test("R13 R17: a backend without a file joins by its name, the database's address and the cluster's keys", async () => {
+		const keys = join(lab.directory, "keys.yaml");
+		const { seed, keys: secrets } = (parse(configText) as { cluster: { seed: string; keys: unknown[] } }).cluster;
+		writeFileSync(keys, JSON.stringify({ seed, keys: secrets }), { mode: 0o600 });
+		const joins = async (name: string, ...more: string[]) => {
+			// biome-ignore format: one option per line would hide the command
+			const daemon = lab.start("b3", [
+				process.execPath, CLI, "backend", "--join", DATABASE, "--name", name, "--keys", keys,
+				"--socket", cluster.socket("b3"), "--json", ...more,
+			]);
+			cluster.daemons.set("b3", daemon);
+			await daemon.saysOnStdout(/"event":"started"/, SLOW);
+			return daemon;
+		};
+		const healthOf = async (name: string) =>
+			(await cluster.status("gateway")).loads.find(({ server }) => server === name)?.health;
+		await cluster.daemons.get("b3")!.stop();
+
+		// One that the database does not have yet is written there, and the gateway asks it for its load.
+		await lab.run("b3", ["ip", "address", "add", "10.77.13.9/24", "dev", "eth0"]);
+		const b9 = await joins("b9", "--address", "10.77.13.9");
+		await until("the gateway to hear b9", async () => (await healthOf("b9")) === "healthy", SLOW);
+		await b9.stop();
+		await shunt(lab, "db", "delete", "backend/b9", "--database", DATABASE);
+
+		const b3 = await joins("b3");
+		write("b3");
+		await shunt(lab, "apply", file, "--wait");
+		await until("b3 alone to serve new flows", async () => [...(await served(3))].join() === "b3", SLOW);
+		write("b1, b2, b3");
+		await shunt(lab, "apply", file, "--wait");
+		await b3.stop();
+		await cluster.startOne("b3");
+		await cluster.healthy();
 	});
 });
