@@ -76,8 +76,12 @@ describe.skipIf(!isRoot).each(ENGINES)("a daemon on its host, engine %s", (engin
 	test("R33: a gateway that is also a backend is refused at its start and at a reload, and what it serves stays; warnings are events", async () => {
 		const before = readFileSync(cluster.config, "utf8");
 		const own = addresses.gateway.ipv4;
-		const changed = before.replace(/( b3: \{ address: \[)/, `$1${own}, `);
-		expect(changed, "b3 has the gateway's address").not.toBe(before);
+		// Where the file has the gateway's address, `check` refuses; where it has not, the host knows.
+		const changed = before
+			.replace(/(g1: \{ interface: eth0), address: \[[^\]]*\] \}/, "$1 }\n  g9: { interface: eth0 }")
+			.replace(/( b3: \{ address: \[)/, `$1${own}, `);
+		expect(changed).toContain(`b3: { address: [${own}`);
+		expect(changed).toContain("g1: { interface: eth0 }");
 		cluster.write(changed);
 		const refusal = new RegExp(`${own} of backend b3 is an address of this host`);
 		const error = await cluster
@@ -88,7 +92,7 @@ describe.skipIf(!isRoot).each(ENGINES)("a daemon on its host, engine %s", (engin
 		expect(await whoAnswers(lab, seven, VIP)).toBe("b1");
 		// biome-ignore format: one option per line would hide the command
 		const other = await lab.run("gateway", [
-			process.execPath, CLI, "gateway", "--config", cluster.config, "--name", "g1", "--socket", `${cluster.socket("gateway")}.other`,
+			process.execPath, CLI, "gateway", "--config", cluster.config, "--name", "g9", "--socket", `${cluster.socket("gateway")}.other`,
 		], { mayFail: true });
 		expect(other.status).toBe(3);
 		expect(other.stderr).toMatch(refusal);
