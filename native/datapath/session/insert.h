@@ -218,7 +218,7 @@ SH_INLINE u16 sh_session_ask_early(const struct sh_env *env, const struct sh_con
 	bucket = flow->family == SH_IPV4 ? sh_bucket_of(env, SH_IPV4, key->hash, 0)
 	                                 : sh_bucket_of(env, SH_IPV6, key->hash, 0);
 	if (bucket.base)
-		(void)SH_READ_ONCE(SH_SLOT(bucket, 0)->claim);
+		(void)SH_READ_FIRST(SH_SLOT(bucket, 0)->claim);
 	return guess;
 }
 
