@@ -160,8 +160,8 @@ public:
 		Agent *agent = reading_.get();
 		AgentActivity activity = agent ? agent->activity(flow) : AgentActivity{};
 		Napi::Object result = Napi::Object::New(info.Env());
-		result.Set("sentMs", (double)(activity.sent_ns / 1000) / 1000);
-		result.Set("heardMs", (double)(activity.heard_ns / 1000) / 1000);
+		result.Set("sentMs", 1e-6 * (double)activity.sent_ns);
+		result.Set("heardMs", 1e-6 * (double)activity.heard_ns);
 		return result;
 	}
 
