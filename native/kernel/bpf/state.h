@@ -15,7 +15,7 @@
 
 /* Of everything that lives on in pinned maps: tables, session records, counters. A program of another layout starts from
  * nothing. To be moved with every change of these structures. */
-#define SH_LAYOUT 10
+#define SH_LAYOUT 11
 
 enum { SH_SIDES = 2, SH_NO_SIDE = 2 };
 
