@@ -108,7 +108,7 @@ SH_INLINE u8 sh_gateway(const struct sh_env *env, struct sh_frame *frame, const 
 	struct sh_parsed *p = &work->passage.parsed;
 	const struct sh_flow *flow = &p->flow;
 	struct sh_session_key *key = &work->key;
-	struct sh_session_work *sessions = (struct sh_session_work *)((u8 *)work + SH_SCRATCH_SESSION);
+	struct sh_session_work *sessions = sh_session_work_in(work);
 	const struct sh_service *service;
 	struct sh_assignment assigned;
 	u16 guess;

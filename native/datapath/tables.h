@@ -76,8 +76,8 @@ enum {
 	SH_OWN_MEMBER = 4,  /* a member's address: packets of the tunnel come from there */
 };
 
-/* An address of a service, of this backend or of another member. Open-addressed; an empty slot has kind 0. Packets to other addresses pass after
- * one look-up. */
+/* An address of a service, of this backend or of another member. Open-addressed; an empty slot has kind 0. Packets to other
+ * addresses pass after one look-up. */
 struct sh_own {
 	struct sh_addr address;
 	u32 kind;

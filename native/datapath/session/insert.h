@@ -204,6 +204,12 @@ struct sh_session_work {
 #define SH_FULL_BACKOFF 64
 SH_STATIC_ASSERT(SH_SCRATCH_SESSION + sizeof(struct sh_session_work) <= SH_SCRATCH_BYTES, "tables.h, SH_SCRATCH_BYTES");
 
+/* `scratch` is the engine's, from its first byte on. */
+SH_INLINE struct sh_session_work *sh_session_work_in(void *scratch)
+{
+	return (struct sh_session_work *)((u8 *)scratch + SH_SCRATCH_SESSION);
+}
+
 /* Asks for the bucket that the flow has if it goes to the same service as the packet before it, and makes that key. The bucket
  * comes from memory while checks and the look-up of the service go on; most of a gateway's packets in a row are for few
  * services, and a wrong guess costs a fetch. Returns the service that was guessed. */
@@ -225,7 +231,7 @@ SH_INLINE u16 sh_session_ask_early(const struct sh_env *env, const struct sh_con
 SH_INLINE u32 sh_session_insert_as(const struct sh_env *env, const struct sh_session_key *key, u8 family,
                                    union sh_session_value value)
 {
-	u8 *scratch = (u8 *)sh_scratch(env);
+	void *scratch = sh_scratch(env);
 	struct sh_session_work *work;
 	struct sh_session_key *room;
 	struct sh_bucket bucket;
@@ -233,7 +239,7 @@ SH_INLINE u32 sh_session_insert_as(const struct sh_env *env, const struct sh_ses
 
 	if (!scratch)
 		return SH_INSERT_FAILED;
-	work = (struct sh_session_work *)(scratch + SH_SCRATCH_SESSION);
+	work = sh_session_work_in(scratch);
 	room = work->residents;
 	for (which = 0; which < 2; which++) {
 		bucket = sh_bucket_of(env, family, key->hash, which);
