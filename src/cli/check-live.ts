@@ -5,6 +5,7 @@
 import type { Status } from "../api/types.js";
 import { identityOf, readConfig } from "../config/index.js";
 import { EXIT, ShuntError } from "../errors.js";
+import { printAnswer } from "./answer.js";
 import { paintFor } from "./paint.js";
 import { daemonOf, type Which } from "./which-daemon.js";
 
@@ -26,7 +27,7 @@ export async function checkLive(files: readonly string[], options: Which & { rea
 		findings.length === 0
 			? [`${role} ${name}: ${paint("green", "OK")}, ${heardText(status)}`]
 			: findings.map(({ text }) => paint("yellow", text));
-	process.stdout.write(`${options.json ? JSON.stringify({ role, name, drift: findings }) : lines.join("\n")}\n`);
+	printAnswer(options, { role, name, drift: findings }, () => lines.join("\n"));
 	if (findings.length > 0) process.exitCode = EXIT.failed;
 }
 

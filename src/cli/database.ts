@@ -26,9 +26,10 @@ import {
 	withChanges,
 } from "../database/index.js";
 import { ShuntError } from "../errors.js";
+import { printAnswer } from "./answer.js";
 import { table } from "./table.js";
 import { count } from "./units.js";
-import { databaseFor, operator, type WhichDatabase, withStore } from "./which-database.js";
+import { operator, type WhichDatabase, withStore } from "./which-database.js";
 
 interface Options extends WhichDatabase {
 	readonly json?: boolean;
@@ -48,7 +49,7 @@ export async function get(key: string, options: Options): Promise<void> {
 	await withStore(options, async (store) => {
 		const entry = await store.get(storeKey(key));
 		if (entry === undefined) throw refused(key, "there is no such record");
-		print(options, shown(entry), () => stringify(entry.value).trimEnd());
+		printAnswer(options, shown(entry), () => stringify(entry.value).trimEnd());
 	});
 }
 
@@ -56,7 +57,7 @@ export async function list(prefix: string | undefined, options: Options): Promis
 	await withStore(options, async (store) => {
 		const { entries, revision } = await store.list(prefix === undefined ? "" : storeKey(prefix));
 		const records = entries.filter(({ key }) => prefix !== undefined || !key.startsWith("history/"));
-		print(options, { revision, records: records.map(shown) }, () =>
+		printAnswer(options, { revision, records: records.map(shown) }, () =>
 			table(
 				["left", "right", "left"],
 				[
@@ -93,26 +94,29 @@ export async function watch(prefix: string | undefined, options: Options): Promi
 			const { key, value } = change;
 			if (prefix === undefined && key.startsWith("history/")) continue;
 			const line = { key: shownKey(key), revision: change.revision, value: value ?? null };
-			print(options, line, () => `${change.revision} ${line.key} ${value === undefined ? "is gone" : short(value)}`);
+			printAnswer(
+				options,
+				line,
+				() => `${change.revision} ${line.key} ${value === undefined ? "is gone" : short(value)}`,
+			);
 		}
 	});
 }
 
 export async function importFile(file: string, options: Options): Promise<void> {
-	const { fields, database } = readFields(file);
-	const which = options.database === undefined && options.config === undefined ? { config: file } : options;
-	if (which.config === file && database.kind === "static") throw new ShuntError("SHUNT_DATABASE_STATIC", { file });
-	await withStore(which, async (store) => {
+	const local = readFields(file);
+	const work = async (store: Store) => {
 		const made = { by: operator(), note: options.note ?? `import ${file}` };
-		printChanged(options, await applyRecords(store, sharedRecords(fields), made));
-	});
+		printChanged(options, await applyRecords(store, sharedRecords(local.fields), made));
+	};
+	await withStore(options, work, local);
 }
 
 export async function exportFile(options: Options): Promise<void> {
 	await withStore(options, async (store) => {
 		const { records, version } = await readShared(store);
 		const fields = fieldsOf(records);
-		print(options, { version: version.version, fields }, () => stringify({ version: 1, ...fields }).trimEnd());
+		printAnswer(options, { version: version.version, fields }, () => stringify({ version: 1, ...fields }).trimEnd());
 	});
 }
 
@@ -121,7 +125,7 @@ export async function history(options: Options): Promise<void> {
 		const { version } = await readShared(store);
 		const entries = await readHistory(store);
 		const versions = entries.map(({ before, ...entry }) => ({ ...entry, changed: [...before.keys()].sort() }));
-		print(options, { version: version.version, versions }, () => {
+		printAnswer(options, { version: version.version, versions }, () => {
 			const rows = versions.map(({ version, at, by, note, changed }) => [
 				String(version),
 				new Date(at).toISOString(),
@@ -136,7 +140,6 @@ export async function history(options: Options): Promise<void> {
 }
 
 async function change(changes: SharedRecords, note: string, options: Options): Promise<void> {
-	await databaseFor(options);
 	await withStore(options, async (store) => {
 		const planned = await checked(store, changes);
 		const made = { planned, by: operator(), note: options.note ?? note };
@@ -157,7 +160,7 @@ async function checked(store: Store, changes: SharedRecords): Promise<number> {
 }
 
 export function printChanged(options: { readonly json?: boolean }, { version, changed }: Changed): void {
-	print(options, { version, changed }, () =>
+	printAnswer(options, { version, changed }, () =>
 		changed.length === 0
 			? `nothing has changed; version ${version} is in force`
 			: [`version ${version} is in force`, ...changed.map((key) => `  ${key}`)].join("\n"),
@@ -175,8 +178,4 @@ function shown({ key, value, revision }: Entry): object {
 function short(value: unknown): string {
 	const text = JSON.stringify(value);
 	return text.length > 100 ? `${text.slice(0, 99)}…` : text;
-}
-
-function print(options: { readonly json?: boolean }, answer: object, text: () => string): void {
-	process.stdout.write(`${options.json ? JSON.stringify(answer) : text()}\n`);
 }

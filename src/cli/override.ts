@@ -6,6 +6,7 @@
 import type { ApiClient } from "../api/client.js";
 import type { Overridden, PlannedRedirection } from "../api/types.js";
 import { ShuntError } from "../errors.js";
+import { printAnswer } from "./answer.js";
 import { table } from "./table.js";
 import { count, duration, endpoint, percent } from "./units.js";
 import { daemonOf, type Which } from "./which-daemon.js";
@@ -55,7 +56,7 @@ async function change(sentence: string, query: Query, options: Options): Promise
 		...answer.left.map((name) => `  no active backend is left for ${name}: its new sessions are dropped`),
 		...sharesLines(answer.redirections),
 	];
-	process.stdout.write(`${options.json ? JSON.stringify(answer) : lines.join("\n")}\n`);
+	printAnswer(options, answer, () => lines.join("\n"));
 }
 
 function sessionsText({ sessions, fate }: Overridden): string {

@@ -23,6 +23,7 @@ import {
 	type Store,
 } from "../database/index.js";
 import { ShuntError } from "../errors.js";
+import { printAnswer } from "./answer.js";
 import { printChanged } from "./database.js";
 import { paintFor } from "./paint.js";
 import { table } from "./table.js";
@@ -56,22 +57,24 @@ interface Plan {
 
 export async function plan(file: string, options: Options): Promise<void> {
 	const local = readFields(file);
-	await withStore(which(file, options), async (store, database) => {
+	const work = async (store: Store, database: string) => {
 		const made = await planOf(store, database, local);
-		process.stdout.write(`${options.json ? JSON.stringify(made) : planLines(made, file).join("\n")}\n`);
-	});
+		printAnswer(options, made, () => planLines(made, file).join("\n"));
+	};
+	await withStore(options, work, local);
 }
 
 export async function apply(file: string, options: Options): Promise<void> {
 	const local = readFields(file);
-	await withStore(which(file, options), async (store, database) => {
+	const work = async (store: Store, database: string) => {
 		const { warnings } = await planOf(store, database, local);
 		const made = { planned: options.planned, by: operator(), note: options.note ?? `apply ${file}` };
 		const changed = await applyRecords(store, sharedRecords(local.fields), made);
 		if (!options.json) for (const warning of warnings) process.stderr.write(`${warning}\n`);
 		await served(store, changed.version, options);
 		printChanged(options, changed);
-	});
+	};
+	await withStore(options, work, local);
 }
 
 export async function rollback(version: number | undefined, options: Options): Promise<void> {
@@ -93,11 +96,6 @@ async function served(store: Store, version: number, { wait, timeout = WAIT_MS }
 		const seconds = Math.round(timeout / 1000);
 		throw new ShuntError("SHUNT_DATABASE_LATE", { version, seconds, members: names.join(", ") });
 	}
-}
-
-/** The file's own database, unless another is named. */
-function which(file: string, options: Options): WhichDatabase {
-	return options.database === undefined && options.config === undefined ? { config: file } : options;
 }
 
 async function planOf(store: Store, database: string, local: FileFields & { readonly config: Config }): Promise<Plan> {

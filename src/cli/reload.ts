@@ -1,5 +1,6 @@
 // reload.ts - `shunt reload`: makes a daemon read its configuration again.
 
+import { printAnswer } from "./answer.js";
 import { daemonOf, type Which } from "./which-daemon.js";
 
 export async function reload(options: Which & { readonly json?: boolean }): Promise<void> {
@@ -7,5 +8,5 @@ export async function reload(options: Which & { readonly json?: boolean }): Prom
 	const answer = await daemon.reload();
 	const changed = answer.changed.length === 0 ? ["nothing has changed"] : answer.changed.map((one) => `  ${one}`);
 	const lines = [`tables of epoch ${answer.epoch} are in force`, ...changed];
-	process.stdout.write(`${options.json ? JSON.stringify(answer) : lines.join("\n")}\n`);
+	printAnswer(options, answer, () => lines.join("\n"));
 }

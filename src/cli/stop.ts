@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { ApiClient } from "../api/client.js";
 import type { Status } from "../api/types.js";
 import { ShuntError } from "../errors.js";
+import { printAnswer } from "./answer.js";
 import { count, duration } from "./units.js";
 import { daemonOf, type Which } from "./which-daemon.js";
 
@@ -55,7 +56,7 @@ export async function stop(options: Options): Promise<void> {
 	const answer = { role, name, pid, kept: options.keep ?? false, drained: drained ?? null };
 	const what = options.keep ? "the kernel engine continues, and the next daemon takes over" : "the host is restored";
 	const text = `${role} ${name} has stopped${drainedText(drained)}; ${what}`;
-	process.stdout.write(`${options.json ? JSON.stringify(answer) : text}\n`);
+	printAnswer(options, answer, () => text);
 }
 
 function drainedText(drained: Drained | undefined): string {

@@ -4,7 +4,7 @@
 // Must never: change the database.
 
 import { hostname, userInfo } from "node:os";
-import { databaseOf, databaseText, readFields } from "../config/index.js";
+import { databaseOf, databaseText, type FileFields, readFields } from "../config/index.js";
 import { openStore, type SharedDatabase, type Store } from "../database/index.js";
 import { ShuntError } from "../errors.js";
 
@@ -13,18 +13,22 @@ export interface WhichDatabase {
 	readonly database?: string;
 }
 
-export async function databaseFor({ config, database }: WhichDatabase): Promise<SharedDatabase> {
+function databaseFor({ config, database }: WhichDatabase, own: FileFields | undefined): SharedDatabase {
 	if (database !== undefined) return databaseOf(database);
-	if (config === undefined)
+	const local = config === undefined ? own : readFields(config);
+	if (local === undefined)
 		throw new ShuntError("SHUNT_USAGE", { what: "Which database: --config FILE or --database URL must be given." });
-	const { database: named } = readFields(config);
-	if (named.kind === "static") throw new ShuntError("SHUNT_DATABASE_STATIC", { file: config });
-	return named;
+	if (local.database.kind === "static") throw new ShuntError("SHUNT_DATABASE_STATIC", { file: local.file });
+	return local.database;
 }
 
-/** Closes the store whatever comes of the work. */
-export async function withStore<T>(which: WhichDatabase, work: (store: Store, name: string) => Promise<T>): Promise<T> {
-	const database = await databaseFor(which);
+/** Closes the store whatever comes of the work. `own`: a file whose database is meant, unless another is named. */
+export async function withStore<T>(
+	which: WhichDatabase,
+	work: (store: Store, name: string) => Promise<T>,
+	own?: FileFields,
+): Promise<T> {
+	const database = databaseFor(which, own);
 	const store = await openStore(database);
 	try {
 		return await work(store, databaseText(database));
