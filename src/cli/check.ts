@@ -16,9 +16,9 @@ import {
 	serviceKey,
 	type Warning,
 } from "../config/index.js";
-import { compile, newTableIds, snapshotOfConfig, targetsOf, withSharedTargets } from "../database/index.js";
+import { gatewayTablesOf, targetsOf } from "../database/index.js";
 import { EXIT, ShuntError } from "../errors.js";
-import { ROLE, type TableService } from "../policy/index.js";
+import type { TableService } from "../policy/index.js";
 import { type Paint, paintFor } from "./paint.js";
 import { table } from "./table.js";
 import { count, duration, endpoint, number } from "./units.js";
@@ -86,18 +86,7 @@ function resultOf(file: string): Result {
 
 /** Compiles the tables as a gateway does, without the facts that only the host knows. */
 function publishedBy(config: Config): Published {
-	const ids = newTableIds();
-	const snapshot = withSharedTargets(snapshotOfConfig(config), ids);
-	const { tables } = compile({
-		epoch: 1,
-		roles: ROLE.gateway,
-		cluster: config.cluster,
-		snapshot,
-		facts: new Map(),
-		own: [],
-		ids,
-		wallOffsetNs: 0n,
-	});
+	const { snapshot, tables } = gatewayTablesOf(config);
 	const published = new Map(tables.services.map((one) => [serviceKeyOf(one), one]));
 	const services = config.services.map((service): PublishedService => {
 		const { name, protocol, address, port, ports, idleMs, spread } = service;

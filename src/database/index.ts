@@ -5,6 +5,7 @@ export * from "./endpoints.js";
 export * from "./epochs.js";
 export { type EtcdOptions, EtcdStore } from "./etcd.js";
 export type { EtcdAccess } from "./etcd-http.js";
+export { gatewayTablesOf } from "./gateway-tables.js";
 export * from "./ids.js";
 export { type LeftTargets, leftTargets } from "./left-targets.js";
 export * from "./loads.js";

@@ -6,11 +6,9 @@
  * Must never: know of sessions: those of backends that stay are kept whatever the tables say.
  */
 import { type Config, redirectionsOf } from "../config/index.js";
-import { ROLE } from "../policy/index.js";
-import { newTableIds } from "./ids.js";
+import { gatewayTablesOf } from "./gateway-tables.js";
 import { targetsOf } from "./lookup.js";
-import { firstServices, snapshotOfConfig, withSharedTargets } from "./records.js";
-import { compile } from "./tables.js";
+import { firstServices } from "./records.js";
 
 export interface PlannedService {
 	/** The service's name, and its key. */
@@ -58,18 +56,7 @@ export function plannedServices(before: Config, after: Config): PlannedService[]
 
 /** By service key: its own redirection's rows. */
 function rowsOf(config: Config): Map<string, Rows> {
-	const ids = newTableIds();
-	const snapshot = withSharedTargets(snapshotOfConfig(config), ids);
-	const { tables } = compile({
-		epoch: 1,
-		roles: ROLE.gateway,
-		cluster: config.cluster,
-		snapshot,
-		facts: new Map(),
-		own: [],
-		ids,
-		wallOffsetNs: 0n,
-	});
+	const { ids, snapshot, tables } = gatewayTablesOf(config);
 	const backendOf = new Map<number, string>();
 	for (const service of firstServices(snapshot))
 		for (const redirection of redirectionsOf(service))
