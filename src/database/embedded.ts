@@ -10,6 +10,7 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { ShuntError } from "../errors.js";
+import { deleteCommit, entryOf, type Held, leaseGone, lostRace, putCommit } from "./held.js";
 import { HISTORY, History } from "./history.js";
 import { Journal } from "./journal.js";
 import type {
@@ -52,10 +53,6 @@ const lineSchema = z.union([
 		ends: z.array(z.string()).optional(),
 	}),
 ]);
-
-interface Held extends Entry {
-	readonly lease: string | undefined;
-}
 
 export class EmbeddedStore implements Store {
 	readonly writable = true;
@@ -108,13 +105,12 @@ export class EmbeddedStore implements Store {
 		return { entries: held.map((one) => entryOf(one)!), revision: this.#revision };
 	}
 
-	put(key: string, value: Json, { expect, lease }: PutOptions = {}): Promise<WriteResult> {
-		const write = lease === undefined ? { key, value } : { key, value, lease };
-		return this.commit([write], expect === undefined ? undefined : new Map([[key, expect]]));
+	put(key: string, value: Json, options?: PutOptions): Promise<WriteResult> {
+		return this.commit(...putCommit(key, value, options));
 	}
 
-	delete(key: string, { expect }: DeleteOptions = {}): Promise<WriteResult> {
-		return this.commit([{ key, value: undefined }], expect === undefined ? undefined : new Map([[key, expect]]));
+	delete(key: string, options?: DeleteOptions): Promise<WriteResult> {
+		return this.commit(...deleteCommit(key, options));
 	}
 
 	commit(writes: readonly Write[], expect: ReadonlyMap<string, number> = new Map()): Promise<WriteResult> {
@@ -125,11 +121,9 @@ export class EmbeddedStore implements Store {
 			...(lease === undefined ? {} : { lease: lease.id }),
 		}));
 		return this.#write(async (): Promise<WriteResult> => {
-			for (const { lease } of changes) if (lease !== undefined && !this.#leases.has(lease)) throw gone(lease);
-			for (const [key, expected] of expect) {
-				const current = this.#entries.get(key);
-				if (expected !== (current?.revision ?? 0)) return { done: false, current: entryOf(current) };
-			}
+			for (const { lease } of changes) if (lease !== undefined && !this.#leases.has(lease)) throw leaseGone(lease);
+			const lost = lostRace(this.#entries, expect);
+			if (lost !== undefined) return lost;
 			const effective = changes.filter(({ key, value }) => value !== undefined || this.#entries.has(key));
 			if (effective.length > 0) await this.#append({ at: this.#revision + 1, changes: effective });
 			return { done: true, revision: this.#revision };
@@ -152,7 +146,7 @@ export class EmbeddedStore implements Store {
 			ttlMs,
 			renew: () =>
 				this.#write(async () => {
-					if (!this.#leases.has(id)) throw gone(id);
+					if (!this.#leases.has(id)) throw leaseGone(id);
 					await this.#append({ lease: id, ends: this.#now() + ttlMs });
 				}),
 			revoke: () => this.#write(() => this.#end([id])),
@@ -257,13 +251,4 @@ export class EmbeddedStore implements Store {
 		this.#revision = at;
 		this.#history.record(changes.map(({ key, value }) => ({ key, value: value as Json | undefined, revision: at })));
 	}
-}
-
-function entryOf(held: Held | undefined): Entry | undefined {
-	if (held === undefined) return undefined;
-	return { key: held.key, value: structuredClone(held.value) as Json, revision: held.revision };
-}
-
-function gone(lease: string): ShuntError {
-	return new ShuntError("SHUNT_STORE_LEASE_GONE", { lease });
 }

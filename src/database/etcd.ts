@@ -9,6 +9,7 @@
 import { z } from "zod";
 import { ShuntError } from "../errors.js";
 import { type EtcdAccess, EtcdError, EtcdHttp, GRPC } from "./etcd-http.js";
+import { deleteCommit, leaseGone, lostRace, putCommit } from "./held.js";
 import type {
 	Change,
 	DeleteOptions,
@@ -104,13 +105,12 @@ export class EtcdStore implements Store {
 		return { entries: entries.sort((a, b) => (a.key < b.key ? -1 : 1)), revision };
 	}
 
-	put(key: string, value: Json, { expect, lease }: PutOptions = {}): Promise<WriteResult> {
-		const write = lease === undefined ? { key, value } : { key, value, lease };
-		return this.commit([write], expect === undefined ? undefined : new Map([[key, expect]]));
+	put(key: string, value: Json, options?: PutOptions): Promise<WriteResult> {
+		return this.commit(...putCommit(key, value, options));
 	}
 
-	delete(key: string, { expect }: DeleteOptions = {}): Promise<WriteResult> {
-		return this.commit([{ key, value: undefined }], expect === undefined ? undefined : new Map([[key, expect]]));
+	delete(key: string, options?: DeleteOptions): Promise<WriteResult> {
+		return this.commit(...deleteCommit(key, options));
 	}
 
 	async commit(writes: readonly Write[], expect: ReadonlyMap<string, number> = new Map()): Promise<WriteResult> {
@@ -141,11 +141,7 @@ export class EtcdStore implements Store {
 		const { header, succeeded, responses } = this.#understood(txnSchema, answer);
 		if (succeeded) return { done: true, revision: header.revision };
 		const found = this.#entriesOf(responses.flatMap(({ response_range }) => response_range?.kvs ?? []));
-		for (const [key, revision] of expect) {
-			const current = found.find((one) => one.key === key);
-			if (revision !== (current?.revision ?? 0)) return { done: false, current };
-		}
-		return { done: false, current: undefined };
+		return lostRace(new Map(found.map((one) => [one.key, one])), expect) ?? { done: false, current: undefined };
 	}
 
 	async *watch(prefix: string, { from, signal }: WatchOptions): AsyncGenerator<Change> {
@@ -209,7 +205,7 @@ export class EtcdStore implements Store {
 			renew: async () => {
 				this.#mustBeOpen();
 				const { result } = this.#understood(keepAliveSchema, await this.#ask("/v3/lease/keepalive", { ID: id }));
-				if (result.TTL <= 0) throw gone(id);
+				if (result.TTL <= 0) throw leaseGone(id);
 			},
 			revoke: async () => {
 				this.#mustBeOpen();
@@ -246,7 +242,7 @@ export class EtcdStore implements Store {
 		try {
 			return await work();
 		} catch (error) {
-			if (lease !== undefined && error instanceof EtcdError && error.code === GRPC.notFound) throw gone(lease);
+			if (lease !== undefined && error instanceof EtcdError && error.code === GRPC.notFound) throw leaseGone(lease);
 			throw error;
 		}
 	}
@@ -299,8 +295,4 @@ function endOf(prefix: Buffer): Buffer {
 		}
 	}
 	return Buffer.from([0]);
-}
-
-function gone(lease: string): ShuntError {
-	return new ShuntError("SHUNT_STORE_LEASE_GONE", { lease });
 }

@@ -4,6 +4,7 @@
 // the store calls expire() (a daemon does so once per tick).
 
 import { ShuntError } from "../errors.js";
+import { deleteCommit, entryOf, type Held, leaseGone, lostRace, putCommit } from "./held.js";
 import { HISTORY, History } from "./history.js";
 import type {
 	Change,
@@ -18,10 +19,6 @@ import type {
 	Write,
 	WriteResult,
 } from "./store.js";
-
-interface Held extends Entry {
-	readonly lease: string | undefined;
-}
 
 interface Grant {
 	readonly keys: Set<string>;
@@ -63,63 +60,32 @@ export class MemoryStore implements Store {
 		return { entries: held.map(({ key, value, revision }) => ({ key, value, revision })), revision: this.#revision };
 	}
 
-	async put(key: string, value: Json, options: PutOptions = {}): Promise<WriteResult> {
+	put(key: string, value: Json, options?: PutOptions): Promise<WriteResult> {
+		return this.commit(...putCommit(key, value, options));
+	}
+
+	delete(key: string, options?: DeleteOptions): Promise<WriteResult> {
+		return this.commit(...deleteCommit(key, options));
+	}
+
+	async commit(writes: readonly Write[], expect: ReadonlyMap<string, number> = new Map()): Promise<WriteResult> {
 		this.#begin();
-		const grant = options.lease === undefined ? undefined : this.#leases.get(options.lease.id);
-		if (options.lease !== undefined && grant === undefined) throw gone(options.lease.id);
-		const current = this.#entries.get(key);
-		if (options.expect !== undefined && options.expect !== (current?.revision ?? 0)) {
-			return { done: false, current: entryOf(current) };
-		}
-		grant?.keys.add(key);
-		// A copy: what the caller does with its value afterwards is no change of the database.
-		return this.#set(key, deepFrozen(structuredClone(value) as Json), options.lease?.id);
+		for (const { lease } of writes) if (lease !== undefined && !this.#leases.has(lease.id)) throw leaseGone(lease.id);
+		const lost = lostRace(this.#entries, expect);
+		if (lost !== undefined) return lost;
+		// Copies: what the caller does with its values afterwards is no change of the database.
+		const copies = writes.map(({ key, value, lease }) => ({
+			key,
+			value: value === undefined ? undefined : deepFrozen(structuredClone(value) as Json),
+			lease: lease?.id,
+		}));
+		return this.#apply(copies);
 	}
 
 	/** Put without a copy: a value that is deeply frozen. */
 	async putShared(key: string, value: Json): Promise<WriteResult> {
 		this.#begin();
-		return this.#set(key, value, undefined);
-	}
-
-	async delete(key: string, options: DeleteOptions = {}): Promise<WriteResult> {
-		this.#begin();
-		const current = this.#entries.get(key);
-		if (options.expect !== undefined && options.expect !== (current?.revision ?? 0)) {
-			return { done: false, current: entryOf(current) };
-		}
-		this.#remove(key);
-		return { done: true, revision: this.#revision };
-	}
-
-	async commit(writes: readonly Write[], expect: ReadonlyMap<string, number> = new Map()): Promise<WriteResult> {
-		this.#begin();
-		for (const { lease } of writes) if (lease !== undefined && !this.#leases.has(lease.id)) throw gone(lease.id);
-		for (const [key, revision] of expect) {
-			const current = this.#entries.get(key);
-			if (revision !== (current?.revision ?? 0)) return { done: false, current: entryOf(current) };
-		}
-		const revision = this.#revision + 1;
-		const changes: Change[] = [];
-		for (const { key, value, lease } of writes) {
-			const before = this.#entries.get(key);
-			if (value === undefined && before === undefined) continue;
-			this.#release(before);
-			if (value === undefined) this.#entries.delete(key);
-			else {
-				if (lease !== undefined) this.#leases.get(lease.id)!.keys.add(key);
-				this.#entries.set(key, {
-					key,
-					value: deepFrozen(structuredClone(value) as Json),
-					revision,
-					lease: lease?.id,
-				});
-			}
-			changes.push({ key, value: this.#entries.get(key)?.value, revision });
-		}
-		if (changes.length > 0) this.#revision = revision;
-		this.#history.record(changes);
-		return { done: true, revision: this.#revision };
+		return this.#apply([{ key, value, lease: undefined }]);
 	}
 
 	watch(prefix: string, options: WatchOptions): AsyncIterable<Change> {
@@ -137,7 +103,7 @@ export class MemoryStore implements Store {
 			renew: async () => {
 				this.#begin();
 				const grant = this.#leases.get(id);
-				if (grant === undefined) throw gone(id);
+				if (grant === undefined) throw leaseGone(id);
 				grant.endsMs = this.#now() + ttlMs;
 			},
 			revoke: async () => {
@@ -163,42 +129,31 @@ export class MemoryStore implements Store {
 		this.expire();
 	}
 
-	#set(key: string, value: Json, lease: string | undefined): WriteResult {
-		const before = this.#entries.get(key);
-		if (before?.lease !== lease) this.#release(before);
-		this.#revision++;
-		this.#entries.set(key, { key, value, revision: this.#revision, lease });
-		this.#history.record([{ key, value, revision: this.#revision }]);
+	/** Changes at one revision; of a value undefined: the entry goes. */
+	#apply(writes: readonly (Pick<Held, "key" | "lease"> & { readonly value: Json | undefined })[]): WriteResult {
+		const revision = this.#revision + 1;
+		const changes: Change[] = [];
+		for (const { key, value, lease } of writes) {
+			const before = this.#entries.get(key);
+			if (value === undefined && before === undefined) continue;
+			if (before?.lease !== undefined) this.#leases.get(before.lease)?.keys.delete(key);
+			if (value === undefined) this.#entries.delete(key);
+			else {
+				if (lease !== undefined) this.#leases.get(lease)!.keys.add(key);
+				this.#entries.set(key, { key, value, revision, lease });
+			}
+			changes.push({ key, value, revision });
+		}
+		if (changes.length > 0) this.#revision = revision;
+		this.#history.record(changes);
 		return { done: true, revision: this.#revision };
 	}
 
 	#end(lease: string): void {
 		const grant = this.#leases.get(lease);
 		this.#leases.delete(lease);
-		for (const key of grant?.keys ?? []) this.#remove(key);
+		for (const key of grant?.keys ?? []) this.#apply([{ key, value: undefined, lease: undefined }]);
 	}
-
-	#remove(key: string): void {
-		const current = this.#entries.get(key);
-		if (current === undefined) return;
-		this.#release(current);
-		this.#entries.delete(key);
-		this.#revision++;
-		this.#history.record([{ key, value: undefined, revision: this.#revision }]);
-	}
-
-	#release(entry: Held | undefined): void {
-		if (entry?.lease !== undefined) this.#leases.get(entry.lease)?.keys.delete(entry.key);
-	}
-}
-
-function entryOf(held: Held | undefined): Entry | undefined {
-	if (held === undefined) return undefined;
-	return { key: held.key, value: structuredClone(held.value) as Json, revision: held.revision };
-}
-
-function gone(lease: string): ShuntError {
-	return new ShuntError("SHUNT_STORE_LEASE_GONE", { lease });
 }
 
 /** What listShared() gives away. */

@@ -15,6 +15,23 @@ export interface Harness {
 	close(): Promise<void>;
 }
 
+/** Of a store that takes writes, over a clock that the tests move. */
+export async function clockedHarness(open: (now: () => number) => Promise<Store>): Promise<Harness> {
+	let now = 1_000_000;
+	let touched = 0;
+	const store = await open(() => now);
+	return {
+		store,
+		advance: async (ms) => {
+			now += ms;
+		},
+		touch: async () => {
+			await store.put("touched", { times: ++touched });
+		},
+		close: () => store.close(),
+	};
+}
+
 export function storeContract(name: string, open: () => Promise<Harness>): void {
 	describe(`Store contract: ${name}`, { timeout: 90_000 }, () => {
 		let harness: Harness;

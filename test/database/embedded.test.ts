@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { EmbeddedStore } from "../../src/database/index.js";
-import { storeContract } from "../contract/store.js";
+import { clockedHarness, storeContract } from "../contract/store.js";
 
 const work = mkdtempSync(join(tmpdir(), "shunt-embedded-"));
 afterAll(() => rmSync(work, { recursive: true, force: true }));
@@ -23,21 +23,7 @@ const folder = () => join(work, String(++folders));
 
 const journalOf = (path: string) => join(path, readdirSync(path).find((name) => /^journal-\d+$/.test(name)) as string);
 
-storeContract("EmbeddedStore", async () => {
-	let now = 1_000_000;
-	let touched = 0;
-	const store = await EmbeddedStore.open(folder(), { now: () => now });
-	return {
-		store,
-		advance: async (ms) => {
-			now += ms;
-		},
-		touch: async () => {
-			await store.put("touched", { times: ++touched });
-		},
-		close: () => store.close(),
-	};
-});
+storeContract("EmbeddedStore", () => clockedHarness((now) => EmbeddedStore.open(folder(), { now })));
 
 storeContract("EmbeddedStore, read by another process than the one that writes", async () => {
 	let now = 1_000_000;

@@ -1,23 +1,9 @@
 import { expect, test } from "vitest";
 import { MemoryStore, readSnapshot, StaticStore } from "../../src/database/index.js";
-import { storeContract } from "../contract/store.js";
+import { clockedHarness, storeContract } from "../contract/store.js";
 import { config, DNS } from "./fixture.js";
 
-storeContract("MemoryStore", async () => {
-	let now = 0;
-	let touched = 0;
-	const store = new MemoryStore(() => now);
-	return {
-		store,
-		advance: async (ms) => {
-			now += ms;
-		},
-		touch: async () => {
-			await store.put("touched", { times: ++touched });
-		},
-		close: () => store.close(),
-	};
-});
+storeContract("MemoryStore", () => clockedHarness(async (now) => new MemoryStore(now)));
 
 storeContract("StaticStore", async () => {
 	const states = ["active", "draining"];
