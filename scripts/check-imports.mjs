@@ -13,7 +13,7 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 /** What each room of src/ may import, besides itself. */
 const PURE = ["wire", "errors", "config"];
 const KNOWLEDGE = [...PURE, "load", "policy", "health", "database"];
-const HOST = [...KNOWLEDGE, "engine"];
+const HOST = [...KNOWLEDGE, "engine", "flock"];
 const MEMBER = [...HOST, "host"];
 const ROLE = [...MEMBER, "member"];
 const API = ROLE;
@@ -21,11 +21,12 @@ const DAEMON = [...API, "api", "gateway", "backend"];
 const BELOW = {
 	wire: [],
 	errors: [],
+	flock: [],
 	config: ["wire", "errors", "policy"],
 	load: PURE,
 	health: ["wire", "errors"],
 	policy: ["wire", "errors", "health"],
-	database: [...PURE, "load", "policy", "health"],
+	database: [...PURE, "flock", "load", "policy", "health"],
 	engine: [...PURE, "policy"],
 	host: HOST,
 	member: MEMBER,

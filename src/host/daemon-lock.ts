@@ -2,13 +2,11 @@
  * One daemon of a name in a network namespace: the lock comes before the undo log, the control socket and any change to the
  * host, so that a second daemon of the name is refused before it can undo what the first one did.
  *
- * The kernel releases the lock with the daemon's descriptor, however the daemon ends. flock(1) takes it on a descriptor that
- * it inherits: a lock belongs to the open file, which stays open here.
+ * The kernel releases the lock with the daemon's descriptor, however the daemon ends.
  *
  * Owns: the file, which holds the role and the process, and goes at a clean end.
  * Must never: wait for a lock, or remove the file of another holder.
  */
-import { spawn } from "node:child_process";
 import {
 	closeSync,
 	constants,
@@ -23,13 +21,11 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { ShuntError } from "../errors.js";
-import { commandEnvironment } from "./command.js";
+import { flock } from "../flock.js";
 import { networkNamespace } from "./interfaces.js";
 
 /** A holder that ends removes its file, which may have been opened before; another attempt opens the next one. */
 const ATTEMPTS = 10;
-/** <sysexits.h>: none of flock(1)'s own exit statuses. */
-const HELD = 69;
 
 export class DaemonLock {
 	readonly #file: string;
@@ -107,16 +103,8 @@ function isFile(file: string, fd: number): boolean {
 
 /** false: another process has it. */
 function lock(fd: number): Promise<boolean> {
-	return new Promise((resolve, reject) => {
-		const args = ["--exclusive", "--nonblock", "--conflict-exit-code", String(HELD), "3"];
-		const child = spawn("flock", args, { stdio: ["ignore", "ignore", "ignore", fd], env: commandEnvironment() });
-		child.once("error", (error) =>
-			reject(new ShuntError("SHUNT_COMMAND_FAILED", { command: "flock", why: error.message })),
-		);
-		child.once("exit", (status) => {
-			if (status === 0 || status === HELD) return resolve(status === 0);
-			reject(new ShuntError("SHUNT_COMMAND_FAILED", { command: "flock", why: `exit status ${status}` }));
-		});
+	return flock(fd).catch((error: Error) => {
+		throw new ShuntError("SHUNT_COMMAND_FAILED", { command: "flock", why: error.message });
 	});
 }
 
