@@ -11,7 +11,7 @@
  */
 import type { z } from "zod";
 import type { Config, Database } from "./model.js";
-import { ConfigError, fieldText, type Path, ProblemList } from "./problems.js";
+import { ConfigError, type Path, UnplacedProblems } from "./problems.js";
 import { configOfFields, deepFreeze, type FileFields } from "./read.js";
 import { serviceSchema } from "./schema.js";
 import { settingsSchema } from "./schema-cluster.js";
@@ -82,7 +82,7 @@ export function recordFault(key: string, value: unknown): string | undefined {
 	if (size > LARGEST_RECORD) return `it has ${size} bytes; must have at most ${LARGEST_RECORD}`;
 	const result = schema.safeParse(value);
 	if (result.success) return undefined;
-	const problems = new RecordProblems(key);
+	const problems = new UnplacedProblems(key);
 	problems.addIssues(result.error.issues);
 	return problems.first;
 }
@@ -106,7 +106,7 @@ export function assemble(local: FileFields, found: SharedRecords, before: Shared
 		else reject(key, fault);
 	}
 	for (;;) {
-		const problems = new RecordProblems(local.file);
+		const problems = new UnplacedProblems(local.file);
 		const config = configOfFields(composed(local, records), local.file, problems);
 		if (config !== undefined && problems.list.length === 0)
 			return { config: deepFreeze({ ...config, database: local.database }), records, invalid: [...invalid.values()] };
@@ -139,39 +139,6 @@ function keyOf([section, name]: Path): string | undefined {
 
 function equal(a: unknown, b: unknown): boolean {
 	return a === b || JSON.stringify(a) === JSON.stringify(b);
-}
-
-/** Problems of values that stand in no file. */
-class RecordProblems extends ProblemList {
-	readonly paths: Path[] = [];
-
-	constructor(file: string) {
-		super(file, () => {
-			throw new Error("a record has no text");
-		});
-	}
-
-	get first(): string {
-		const { field, message } = this.list[0]!;
-		return field === "" ? message : `${field}: ${message}`;
-	}
-
-	protected override asWritten(path: Path): Path {
-		return path;
-	}
-
-	protected override offset(): number {
-		return 0;
-	}
-
-	protected override push(code: Parameters<ProblemList["add"]>[0], _offset: number, path: Path, message: string): void {
-		this.paths.push(path);
-		this.list.push({ code, ...this.placed(0, path, message) });
-	}
-
-	protected override placed(_offset: number, path: Path, message: string) {
-		return { file: this.file, line: 0, column: 0, field: fieldText(path), message };
-	}
 }
 
 /** A file's own part, for where there is no file: the keys that a host was given, and the database's address. */

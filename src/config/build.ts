@@ -16,14 +16,12 @@ import { clusterSchema, engineSchema, loadSchema, sessionsSchema } from "./schem
 import { databaseSchema } from "./schema-database.js";
 import { healthSchema } from "./schema-health.js";
 import { type BackendFields, backendSchema, gatewaySchema } from "./schema-members.js";
+import { modeForOthers } from "./secret-file.js";
 import { buildServices } from "./services.js";
 import { checkTunnelSources } from "./tunnel-sources.js";
 
 /** A key file's content, path and permission bits. */
 export type ReadSecret = (name: string) => { readonly secret: string; readonly path: string; readonly mode: number };
-
-/** Permissions of group and others. */
-const OTHERS = 0o077;
 
 /** `valid`: the whole of `data` is the schema's output; else each section and entry is parsed by itself. */
 export function build(
@@ -220,12 +218,13 @@ function secretOf(
 	if (name === undefined) return "";
 	try {
 		const { secret, path, mode } = readSecret(name);
+		const open = modeForOthers(mode);
 		if (!SECRET_PATTERN.test(secret))
 			report("secretFile", `${name} does not hold a key; must be a file of 32 hex digits and nothing else`);
-		else if (mode & OTHERS)
+		else if (open !== undefined)
 			report(
 				"secretFile",
-				`${name} has mode ${mode.toString(8).padStart(4, "0")}, by which others can read or change it; a key is its owner's alone; chmod 600 ${path}`,
+				`${name} has mode ${open}, by which others can read or change it; a key is its owner's alone; chmod 600 ${path}`,
 			);
 		return secret;
 	} catch (error) {

@@ -6,7 +6,7 @@ import { dirname, resolve } from "node:path";
 import { ShuntError } from "../errors.js";
 import { list } from "./field-types.js";
 import type { Database } from "./model.js";
-import { ProblemList } from "./problems.js";
+import { type ProblemList, UnplacedProblems } from "./problems.js";
 import { type DatabaseFields, databaseSchema } from "./schema-database.js";
 
 const FOLDER = "/var/lib/shunt/database";
@@ -74,14 +74,9 @@ export function databaseOf(url: string): Exclude<Database, { kind: "static" }> {
 	const refused = (why: string) => new ShuntError("SHUNT_USAGE", { what: `${url}: ${why}.` });
 	const fields = databaseSchema.safeParse(fieldsOfUrl(url));
 	if (!fields.success) throw refused(`not a database; must be ${URL_RULE}`);
-	const problems = new ProblemList(url, () => {
-		throw new Error("a URL has no places");
-	});
-	let fault: string | undefined;
-	problems.add = (_code, _path, message) => {
-		fault ??= message;
-	};
+	const problems = new UnplacedProblems(url);
 	const database = buildDatabase(fields.data, "/", problems);
+	const fault = problems.list[0]?.message;
 	if (fault !== undefined || database.kind === "static") throw refused(fault ?? `must be ${URL_RULE}`);
 	return database;
 }

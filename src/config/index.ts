@@ -35,4 +35,5 @@ export { parseDuration } from "./quantities.js";
 export { type FileFields, parseConfig, readConfig, readFields } from "./read.js";
 export { readConfigAside, reusing } from "./read-aside.js";
 export { redirectionsOf } from "./redirections.js";
+export { readSecretFile } from "./secret-file.js";
 export { tunnelSources } from "./tunnel-sources.js";

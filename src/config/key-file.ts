@@ -3,19 +3,16 @@
 //
 // Must never: accept a file that others can read.
 
-import { readFileSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { parse } from "yaml";
 import type { z } from "zod";
 import { ShuntError } from "../errors.js";
 import { map } from "./field-types.js";
 import { clusterSchema } from "./schema-cluster.js";
+import { readSecretFile } from "./secret-file.js";
 
 const { seed, keys, sign } = clusterSchema.shape;
 const keyFileSchema = map({ seed, keys, sign });
-
-/** Permissions of group and others. */
-const OTHERS = 0o077;
 
 /** Throws SHUNT_DATABASE_FILE. */
 export function readKeyFile(file: string): z.output<typeof keyFileSchema> {
@@ -23,11 +20,8 @@ export function readKeyFile(file: string): z.output<typeof keyFileSchema> {
 		new ShuntError("SHUNT_DATABASE_FILE", { file, why }, cause === undefined ? {} : { cause });
 	let content: unknown;
 	try {
-		const mode = statSync(file).mode & 0o7777;
-		if (mode & OTHERS) throw refused(`others can read or change it; chmod 600 ${file}`);
-		content = parse(readFileSync(file, "utf8"));
+		content = parse(readSecretFile(file));
 	} catch (error) {
-		if (error instanceof ShuntError) throw error;
 		throw refused((error as Error).message.split("\n")[0]!, error);
 	}
 	const { data, error } = keyFileSchema.safeParse(content);

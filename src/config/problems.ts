@@ -189,6 +189,39 @@ export class ProblemList {
 	}
 }
 
+/** Problems of values that stand in no file: a record of a database, a URL. */
+export class UnplacedProblems extends ProblemList {
+	readonly paths: Path[] = [];
+
+	constructor(file: string) {
+		super(file, () => {
+			throw new Error("there is no text");
+		});
+	}
+
+	get first(): string {
+		const { field, message } = this.list[0]!;
+		return field === "" ? message : `${field}: ${message}`;
+	}
+
+	protected override asWritten(path: Path): Path {
+		return path;
+	}
+
+	protected override offset(): number {
+		return 0;
+	}
+
+	protected override push(code: ProblemCode, offset: number, path: Path, message: string): void {
+		this.paths.push(path);
+		super.push(code, offset, path, message);
+	}
+
+	protected override placed(_offset: number, path: Path, message: string): Warning {
+		return { file: this.file, line: 0, column: 0, field: fieldText(path), message };
+	}
+}
+
 /** "services.dns.backends[1]" */
 export function fieldText(path: Path): string {
 	let text = "";

@@ -2,7 +2,7 @@
 //
 // Owns: the order of steps: YAML, shape (schema.ts), references (build.ts). Must never: stop at the first problem.
 
-import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { type Document, isMap, isScalar, LineCounter, parseAllDocuments, visit } from "yaml";
 import { ShuntError } from "../errors.js";
@@ -11,6 +11,7 @@ import type { Config, Database } from "./model.js";
 import { readPlainYaml } from "./plain-yaml.js";
 import { ConfigError, type ParsedText, ProblemList } from "./problems.js";
 import { configSchema } from "./schema.js";
+import { readRegular } from "./secret-file.js";
 
 /** Nested aliases multiply: a small file could otherwise expand beyond memory. */
 const MAX_ALIASES = 100;
@@ -148,19 +149,6 @@ function valuesOf({ document, second }: ParsedFile, problems: ProblemList): unkn
 	return data;
 }
 
-/** A FIFO without a writer would block, a device never end. */
-function readRegular(path: string, most: number): string {
-	const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-	try {
-		const found = fstatSync(fd);
-		if (!found.isFile()) throw new Error("it is no regular file");
-		if (found.size > most) throw new Error(`it has ${found.size} bytes`);
-		return readFileSync(fd, "utf8");
-	} finally {
-		closeSync(fd);
-	}
-}
-
 /** Of a configuration: also from a pipe, as of process substitution. */
 function readText(file: string): string {
 	const found = statSync(file);
@@ -173,7 +161,8 @@ function readText(file: string): string {
 function readSecret(file: string, name: string): { secret: string; path: string; mode: number } {
 	const path = isAbsolute(name) ? name : join(dirname(file), name);
 	try {
-		return { secret: readRegular(path, MOST_SECRET_BYTES).trim(), path, mode: statSync(path).mode & 0o7777 };
+		const { text, mode } = readRegular(path, MOST_SECRET_BYTES);
+		return { secret: text.trim(), path, mode };
 	} catch (cause) {
 		throw new Error(reasonOf(cause), { cause });
 	}
