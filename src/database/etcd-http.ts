@@ -136,29 +136,34 @@ export class EtcdHttp {
 		return new ShuntError("SHUNT_STORE_UNREACHABLE", { database: this.name, why });
 	}
 
-	/** Of each endpoint in turn, from the last that answered on. */
-	async #askAny(path: string, body: object, repeatable: boolean): Promise<unknown> {
+	/** Of each endpoint in turn, from the last that answered on, while `goesOn` says that its failure lets the next one try. */
+	async #any<T>(work: (url: URL) => Promise<T>, goesOn: (error: NodeJS.ErrnoException) => boolean): Promise<T> {
 		let why = "";
 		for (let attempt = 0; attempt < this.#urls.length; attempt++) {
 			try {
-				return await this.#askOne(this.#urls[this.#current]!, path, body);
+				return await work(this.#urls[this.#current]!);
 			} catch (error) {
+				if (error instanceof ShuntError) throw error;
 				if (error instanceof EtcdError && error.code !== GRPC.unavailable) throw error;
-				const { code, message } = error as NodeJS.ErrnoException;
-				why = message;
+				why = (error as Error).message;
 				this.#current = (this.#current + 1) % this.#urls.length;
-				if (!repeatable && !NOT_SENT.has(String(code))) break;
+				if (!goesOn(error as NodeJS.ErrnoException)) break;
 			}
 		}
 		throw this.unreachable(why);
 	}
 
+	#askAny(path: string, body: object, repeatable: boolean): Promise<unknown> {
+		const notSent = ({ code }: NodeJS.ErrnoException) => NOT_SENT.has(String(code));
+		return this.#any(
+			(url) => this.#askOne(url, path, body),
+			(error) => repeatable || notSent(error),
+		);
+	}
+
 	#askOne(url: URL, path: string, body: object): Promise<unknown> {
 		return new Promise((resolve, reject) => {
-			const timeoutMs = this.#access.timeoutMs ?? TIMEOUT_MS;
-			const request = this.#request(url, path, body);
-			const late = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)), timeoutMs);
-			request.once("close", () => clearTimeout(late));
+			const request = this.#request(url, path, body, "close");
 			request.once("error", reject);
 			request.once("response", (response) => {
 				const parts: Buffer[] = [];
@@ -183,18 +188,15 @@ export class EtcdHttp {
 	}
 
 	async #streamAny(path: string, body: object, line: (content: unknown) => void, signal: AbortSignal): Promise<void> {
-		let why = "";
-		for (let attempt = 0; attempt < this.#urls.length && !signal.aborted; attempt++) {
-			try {
-				return await this.#streamOne(this.#urls[this.#current]!, path, body, line, signal);
-			} catch (error) {
-				if (error instanceof ShuntError) throw error;
-				if (error instanceof EtcdError && error.code !== GRPC.unavailable) throw error;
-				why = (error as Error).message;
-				this.#current = (this.#current + 1) % this.#urls.length;
-			}
+		if (signal.aborted) return;
+		try {
+			await this.#any(
+				(url) => this.#streamOne(url, path, body, line, signal),
+				() => !signal.aborted,
+			);
+		} catch (error) {
+			if (!signal.aborted) throw error;
 		}
-		if (!signal.aborted) throw this.unreachable(why);
 	}
 
 	#streamOne(
@@ -205,13 +207,10 @@ export class EtcdHttp {
 		signal: AbortSignal,
 	): Promise<void> {
 		return new Promise((resolve, reject) => {
-			const timeoutMs = this.#access.timeoutMs ?? TIMEOUT_MS;
-			const request = this.#request(url, path, body);
-			const late = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)), timeoutMs);
+			const request = this.#request(url, path, body, "response");
 			const abort = () => request.destroy();
 			signal.addEventListener("abort", abort);
 			const end = (error?: Error) => {
-				clearTimeout(late);
 				signal.removeEventListener("abort", abort);
 				if (error === undefined || signal.aborted) resolve();
 				else reject(error);
@@ -219,7 +218,6 @@ export class EtcdHttp {
 			request.once("error", end);
 			request.once("close", () => end(new Error("the connection has ended")));
 			request.once("response", (response) => {
-				clearTimeout(late);
 				request.socket?.setKeepAlive(true, 5000);
 				let rest = "";
 				response.setEncoding("utf8");
@@ -252,7 +250,8 @@ export class EtcdHttp {
 		});
 	}
 
-	#request(url: URL, path: string, body: object): http.ClientRequest {
+	/** Destroyed if `by` does not occur in time. */
+	#request(url: URL, path: string, body: object, by: "response" | "close"): http.ClientRequest {
 		const text = JSON.stringify(body);
 		const secure = url.protocol === "https:";
 		const headers = {
@@ -262,8 +261,14 @@ export class EtcdHttp {
 		};
 		const options = { method: "POST", headers, agent: secure ? this.#tls : this.#plain };
 		const request = (secure ? https : http).request(new URL(path, url), options);
+		const timeoutMs = this.#access.timeoutMs ?? TIMEOUT_MS;
+		const late = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)), timeoutMs);
+		request.once(by, () => clearTimeout(late));
 		this.#open.add(request);
-		request.once("close", () => this.#open.delete(request));
+		request.once("close", () => {
+			clearTimeout(late);
+			this.#open.delete(request);
+		});
 		request.end(text);
 		return request;
 	}
