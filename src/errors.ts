@@ -320,6 +320,11 @@ function fill(template: string, fields: ErrorFields): string {
 	return template.replace(/\{(\w+)\}/g, (whole, name: string) => String(fields[name] ?? whole));
 }
 
+/** Of whatever was thrown. */
+export function messageOf(error: unknown): string {
+	return error instanceof Error ? error.message : String(error);
+}
+
 /** The text of docs/errors.md. */
 export function errorsDocument(): string {
 	const statuses = Object.entries(EXIT).map(

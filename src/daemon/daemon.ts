@@ -9,7 +9,7 @@
 import { type Answers, answersOf, SOCKET_FOLDER, serve } from "../api/index.js";
 import { BackendRole } from "../backend/role.js";
 import type { Config } from "../config/index.js";
-import { ShuntError } from "../errors.js";
+import { messageOf, ShuntError } from "../errors.js";
 import { GatewayRole } from "../gateway/role.js";
 import { DaemonLock } from "../host/daemon-lock.js";
 import { type OpenedSource, openSource } from "../member/config-source.js";
@@ -173,8 +173,4 @@ function nameOf(kind: "gateway" | "backend", config: Config, given: string | und
 	if (!members.some((one) => one.name === given))
 		throw new ShuntError("SHUNT_UNKNOWN_SERVER", { file: config.file, role: kind, name: given, known });
 	return given;
-}
-
-function messageOf(error: unknown): string {
-	return error instanceof Error ? error.message : String(error);
 }

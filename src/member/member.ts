@@ -20,6 +20,7 @@ import {
 	type Target,
 } from "../database/index.js";
 import { type EngineOptions, NativeEngine, pinnedMode, requireKernel } from "../engine/index.js";
+import { messageOf } from "../errors.js";
 import { networkNamespace } from "../host/interfaces.js";
 import type { EngineMode } from "../host/offloads.js";
 import { pinFolder, pinsStay, unpin, unpinOtherInterfaces } from "../host/pins.js";
@@ -395,10 +396,6 @@ export class Member implements MemberView {
 		this.#sweeper.stop();
 		await this.#publisher.stop();
 	}
-}
-
-function messageOf(error: unknown): string {
-	return error instanceof Error ? error.message : String(error);
 }
 
 function engineOptions(
