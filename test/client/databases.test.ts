@@ -5,10 +5,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { AbstractConnector, type CommonRedisOptions, Redis, type StandaloneConnectionOptions } from "ioredis";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Connection, connect, Dialer, RedirectionCache } from "../../src/client/index.js";
+import { Connection, connect, type Dialer } from "../../src/client/index.js";
 import { type DatabaseServer, startPostgres, startRedis } from "./database-servers.js";
-import { PATIENT, until } from "./loopback.js";
-import { Peer, SERVICE, TARGETS } from "./peer.js";
+import { dialerTo, until } from "./loopback.js";
+import { Peer, SERVICE } from "./peer.js";
 
 const TARGET = "127.0.0.11";
 const SLOW = 180_000;
@@ -22,14 +22,7 @@ async function begin(start: (port: number, addresses: readonly string[]) => Prom
 	peer = await Peer.start();
 	for (const address of [SERVICE, TARGET]) await peer.refuse(address);
 	server = await start(peer.port, [SERVICE, TARGET]);
-	dialer = new Dialer({
-		services: [SERVICE],
-		targets: TARGETS,
-		controlPort: peer.controlPort,
-		cache: new RedirectionCache(),
-		...PATIENT,
-		patience: 0,
-	});
+	dialer = dialerTo(peer);
 }
 
 async function end(): Promise<void> {

@@ -13,9 +13,9 @@ import {
 } from "undici";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import WebSocket, { WebSocketServer } from "ws";
-import { connector, Dialer, RedirectedAgent, RedirectionCache } from "../../src/client/index.js";
-import { PATIENT, until } from "./loopback.js";
-import { Peer, SERVICE, TARGETS } from "./peer.js";
+import { connector, type Dialer, RedirectedAgent } from "../../src/client/index.js";
+import { dialerTo, until } from "./loopback.js";
+import { Peer, SERVICE } from "./peer.js";
 
 let peer: Peer;
 let dialer: Dialer;
@@ -36,14 +36,7 @@ function createServer(name: string): Server {
 
 beforeEach(async () => {
 	peer = await Peer.start({ createServer });
-	dialer = new Dialer({
-		services: [SERVICE],
-		targets: TARGETS,
-		controlPort: peer.controlPort,
-		cache: new RedirectionCache(),
-		...PATIENT,
-		patience: 0,
-	});
+	dialer = dialerTo(peer);
 	url = `http://${SERVICE}:${peer.port}`;
 });
 afterEach(async () => {

@@ -3,8 +3,8 @@
 
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach } from "vitest";
-import { RedirectionCache, type RedirectionOptions } from "../../src/client/index.js";
-import { Peer, TARGETS } from "./peer.js";
+import { Dialer, RedirectionCache, type RedirectionOptions } from "../../src/client/index.js";
+import { Peer, SERVICE, TARGETS } from "./peer.js";
 
 /** A new one for each test. */
 export let peer: Peer;
@@ -39,4 +39,16 @@ export async function until(what: string, good: () => boolean | Promise<boolean>
 		if (Date.now() > end) throw new Error(`timed out waiting for ${what}`);
 		await delay(5);
 	}
+}
+
+/** A dialer whose first connection goes to the gateway that the peer is, without waiting for its answer. */
+export function dialerTo(peer: Peer): Dialer {
+	return new Dialer({
+		services: [SERVICE],
+		targets: TARGETS,
+		controlPort: peer.controlPort,
+		cache: new RedirectionCache(),
+		...PATIENT,
+		patience: 0,
+	});
 }

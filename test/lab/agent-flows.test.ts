@@ -4,7 +4,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { CLI, ENGINES, labConfig, useCluster } from "./cluster.js";
+import { startAgent } from "./agent-program.js";
+import { ENGINES, labConfig, useCluster } from "./cluster.js";
 import { addresses, isRoot, type Lab, type LabProcess, until } from "./lab.js";
 
 const QUIC = { 4: "203.0.113.91", 6: "2001:db8:53::91" } as const;
@@ -32,9 +33,6 @@ services:
     backends: [b1]
     redirect: { clients: true, term: leased, lease: 60s }
 `;
-
-/** A process may take long to start on a loaded machine. */
-const START_MS = 60_000;
 
 describe.skipIf(!isRoot).each(ENGINES)("connections over UDP under the agent, engine %s", (engine) => {
 	let lab: Lab;
@@ -64,16 +62,6 @@ describe.skipIf(!isRoot).each(ENGINES)("connections over UDP under the agent, en
 		});
 	});
 
-	async function startAgent(service: string, source: string): Promise<LabProcess> {
-		const agent = lab.start("client", [
-			process.execPath,
-			...[CLI, "client", "--json", "-i", "eth0", "--service", service],
-			...["--target-prefix", "10.77.0.0/16", "fd77::/16", "--source", source],
-		]);
-		await agent.saysOnStdout(/"event":"ready"/, START_MS);
-		return agent;
-	}
-
 	const redirected = (agent: LabProcess) =>
 		until("a redirection", () => agent.stdout.includes('"event":"redirect"'), 10_000);
 
@@ -95,7 +83,7 @@ describe.skipIf(!isRoot).each(ENGINES)("connections over UDP under the agent, en
 			};
 			await lab.run("client", ["mkdir", "-p", join(lab.directory, "downloads")]);
 			for (let i = 0; i < (family === 4 ? 2 : 1); i++) {
-				const agent = await startAgent(`udp/${host}:4433`, source);
+				const agent = await startAgent(lab, source, `udp/${host}:4433`);
 				expect(await download()).toEqual({ status: 0, bytes: BYTES });
 				await redirected(agent);
 				const wire = await lab.capture("client", "eth0", `udp and host ${QUIC[family]}`);
@@ -108,7 +96,7 @@ describe.skipIf(!isRoot).each(ENGINES)("connections over UDP under the agent, en
 
 	test("R26: DTLS: a connection that begins at the gateway stays there, the next one goes straight", async () => {
 		const [source] = addresses.client.ipv4;
-		const agent = await startAgent(`udp/${DTLS}:4434`, source);
+		const agent = await startAgent(lab, source, `udp/${DTLS}:4434`);
 		/** 15 lines, a tenth of a second apart: how many of them the server has printed. */
 		const lines = async (first: number) => {
 			const say = `for i in $(seq ${first} ${first + 14}); do echo line$i; sleep 0.1; done`;
@@ -142,7 +130,7 @@ describe.skipIf(!isRoot).each(ENGINES)("connections over UDP under the agent, en
 				}),
 			),
 		) as Record<keyof typeof ends, { file: string; public: string }>;
-		const agent = await startAgent(`udp/${WIREGUARD}:51820`, source);
+		const agent = await startAgent(lab, source, `udp/${WIREGUARD}:51820`);
 		const programs = [];
 		for (const host of ["b1", "client"] as const) {
 			const name = ends[host];

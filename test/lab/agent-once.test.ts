@@ -1,9 +1,10 @@
 // agent-once.test.ts - R6, R26: redirects for one flow (term once) under `shunt client`, by unmodified programs.
 
 import { join } from "node:path";
-import { beforeAll, describe, expect, onTestFailed, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { decodeFrame } from "../../src/wire/index.js";
-import { CLI, type Cluster, ENGINES, labConfig, useCluster } from "./cluster.js";
+import { eventsOf, startAgent } from "./agent-program.js";
+import { type Cluster, ENGINES, labConfig, useCluster } from "./cluster.js";
 import { addresses, isRoot, type Lab, type LabProcess, until } from "./lab.js";
 
 const ECHO = { 4: "203.0.113.77", 6: "2001:db8:53::77" } as const;
@@ -48,26 +49,7 @@ describe.skipIf(!isRoot).each(ENGINES)("redirects for one flow under the agent, 
 	});
 	beforeAll(() => Promise.all([startEcho("b1"), startEcho("b2")]));
 
-	async function startAgent(service: string, source: string): Promise<LabProcess> {
-		const agent = lab.start("client", [
-			process.execPath,
-			...[CLI, "client", "--json", "-i", "eth0", "--service", service],
-			...["--target-prefix", "10.77.0.0/16", "fd77::/16", "--source", source],
-		]);
-		onTestFailed(async () => {
-			console.error(agent.stdout);
-			await agent.stop();
-		});
-		await agent.saysOnStdout(/"event":"ready"/, START_MS);
-		return agent;
-	}
-
-	const events = (agent: LabProcess, name: string): Record<string, unknown>[] =>
-		agent.stdout
-			.split("\n")
-			.filter((line) => line.startsWith("{"))
-			.map((line) => JSON.parse(line))
-			.filter((one) => one.event === name);
+	const events = (agent: LabProcess, name: string) => eventsOf(agent).filter((one) => one.event === name);
 	const hostOf = (text: unknown) =>
 		BACKENDS.find((host) => `${text}`.includes(addresses[host].ipv4) || `${text}`.includes(addresses[host].ipv6));
 
@@ -78,7 +60,7 @@ describe.skipIf(!isRoot).each(ENGINES)("redirects for one flow under the agent, 
 		test(
 			`R6 R22 R26: over IPv${family} a redirect holds for one UDP flow; another flow begins at the gateway and asks for itself, also after its target has failed`,
 			async () => {
-				const agent = await startAgent(`udp/${service}`, source);
+				const agent = await startAgent(lab, source, `udp/${service}`);
 				// biome-ignore format: one option per line would hide the command
 				const start = () => lab.start("client", [process.execPath, ECHO_PROGRAM, "ask", ECHO[family], "7777", "10"]);
 				const wire = await lab.capture("client", "eth0", "udp and port 7777 and not icmp");
@@ -126,7 +108,7 @@ describe.skipIf(!isRoot).each(ENGINES)("redirects for one flow under the agent, 
 		test(
 			`R6 R22 R26: over IPv${family} a redirect holds for one TCP connection, the next one; a target that refuses it is left for another`,
 			async () => {
-				const agent = await startAgent(`tcp/${service}`, source);
+				const agent = await startAgent(lab, source, `tcp/${service}`);
 				const curl = () => lab.text("client", ["curl", "-sS", "--max-time", "15", `http://${service}/`]);
 				const syn =
 					family === 4 ? "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn" : "ip6[6] == 6 and ip6[53] & 0x12 == 2";
@@ -158,7 +140,7 @@ describe.skipIf(!isRoot).each(ENGINES)("redirects for one flow under the agent, 
 		"R6 R24 R26: where the gateway answers a SYN by a redirect for one flow, each connection goes straight to its target",
 		async () => {
 			const source = "198.51.100.9";
-			const agent = await startAgent(`tcp/${ECHO[4]}:7777`, source);
+			const agent = await startAgent(lab, source, `tcp/${ECHO[4]}:7777`);
 			for (let round = 1; round <= 3; round++) {
 				const curl = ["curl", "-sS", "--interface", source, "--max-time", "15", `http://${ECHO[4]}:7777/`] as const;
 				const answer = await lab.text("client", curl);

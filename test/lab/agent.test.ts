@@ -2,9 +2,10 @@
 
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { afterEach, beforeAll, describe, expect, onTestFailed, test } from "vitest";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { decodeFrame } from "../../src/wire/index.js";
 import { ethernet, ipv4, udp } from "../wire/pcap.js";
+import { eventsOf, startAgent } from "./agent-program.js";
 import { CLI, type Cluster, ENGINES, labConfig, type MemberHost, useCluster } from "./cluster.js";
 import { addresses, isRoot, type Lab, type LabProcess, until } from "./lab.js";
 
@@ -34,32 +35,11 @@ services:
     redirect: { clients: true, term: leased, lease: 60s }
 `;
 
-/** The agent on the lab's client, ready. */
-async function startAgent(lab: Lab, family: 4 | 6, services: readonly string[]): Promise<LabProcess> {
-	const source = family === 4 ? addresses.client.ipv4[0] : addresses.client.ipv6[0];
-	const program = lab.start("client", [
-		process.execPath,
-		...[CLI, "client", "--json", "-i", "eth0", "--service", ...services],
-		...["--target-prefix", "10.77.0.0/16", "fd77::/16", "--source", source],
-	]);
-	onTestFailed(async () => {
-		console.error(program.stdout);
-		await program.stop();
-	});
-	await program.saysOnStdout(/"event":"ready"/, START_MS);
-	return program;
-}
-
-function events(program: LabProcess): Record<string, unknown>[] {
-	return program.stdout
-		.split("\n")
-		.filter((line) => line.startsWith("{"))
-		.map((line) => JSON.parse(line));
-}
+const sourceOf = (family: 4 | 6) => (family === 4 ? addresses.client.ipv4[0] : addresses.client.ipv6[0]);
 
 function redirected(program: LabProcess, service: string): Promise<unknown> {
 	return until(`${service} to be redirected`, () =>
-		events(program).some((one) => one.event === "redirect" && one.service === service),
+		eventsOf(program).some((one) => one.event === "redirect" && one.service === service),
 	);
 }
 
@@ -138,7 +118,7 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 		const bulk = family === 4 ? "203.0.113.78" : "2001:db8:53::78";
 
 		test(`R26: dig over IPv${family}: asked once, then straight to the backend, by UDP and by TCP`, async () => {
-			const agent = await startAgent(lab, family, [`udp/${service}`, `tcp/${service}`]);
+			const agent = await startAgent(lab, sourceOf(family), `udp/${service}`, `tcp/${service}`);
 			for (const [protocol, options] of [
 				["udp", []],
 				["tcp", ["+tcp"]],
@@ -156,7 +136,7 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 				expect(printed).toContain(` ${b1}.53 > ${source}.`);
 			}
 			expect(await agent.stop()).toBe(0);
-			expect(events(agent).filter((one) => one.event === "end")).toHaveLength(2);
+			expect(eventsOf(agent).filter((one) => one.event === "end")).toHaveLength(2);
 		});
 
 		test(`R16 R24 R26: over IPv${family} a datagram shows the capability, and the backend's reply says where to go, though no question gets through`, async () => {
@@ -168,10 +148,10 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 				"client",
 				`udp and src host ${source} and dst host ${VIP[family]} and dst port 53`,
 			);
-			const agent = await startAgent(lab, family, [`udp/${service}`]);
+			const agent = await startAgent(lab, sourceOf(family), `udp/${service}`);
 			await until("the way to be known", async () => {
 				expect(await dig(lab, family)).toBe("b1");
-				return events(agent).some((one) => one.event === "redirect");
+				return eventsOf(agent).some((one) => one.event === "redirect");
 			});
 			expect(await dig(lab, family)).toBe("b1");
 			await wire.stop();
@@ -184,15 +164,15 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 
 		test(`R26: one connected UDP socket over IPv${family}: over renewals, a service that stops, and a backend that falls silent`, async () => {
 			const udp = `udp ${named("", ECHO[family], 7777).slice(1)}`;
-			const agent = await startAgent(lab, family, [named("udp", ECHO[family], 7777)]);
+			const agent = await startAgent(lab, sourceOf(family), named("udp", ECHO[family], 7777));
 			// biome-ignore format: one option per line would hide the command
 			const application = lab.start("client", [process.execPath, ECHO_PROGRAM, "ask", ECHO[family], "7777", "10"]);
 			await redirected(agent, udp);
 			const first = /^redirect$/;
-			const target = () => String(events(agent).findLast((one) => first.test(String(one.event)))?.target ?? "");
+			const target = () => String(eventsOf(agent).findLast((one) => first.test(String(one.event)))?.target ?? "");
 			const hostOf = (text: string) =>
 				BACKENDS.find((host) => text.includes(addresses[host].ipv4) || text.includes(addresses[host].ipv6));
-			await until("a renewed lease", () => events(agent).some((one) => one.change === "renewed"), 10_000);
+			await until("a renewed lease", () => eventsOf(agent).some((one) => one.change === "renewed"), 10_000);
 			const before = hostOf(target()) as (typeof BACKENDS)[number];
 			const answers = () => application.stdout.split("\n").filter((line) => /^\d+ /.test(line));
 			const numbers = answers().map((line) => Number(line.split(" ")[0]));
@@ -203,7 +183,7 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 			await echoes.get(before)?.stop();
 			const after = await until("another target", () => hostOf(target()) !== before && hostOf(target()), 10_000);
 			await until(`answers of ${after}`, () => answers().at(-1)?.endsWith(after));
-			expect(events(agent)).toContainEqual(expect.objectContaining({ event: "failover", cause: "refused" }));
+			expect(eventsOf(agent)).toContainEqual(expect.objectContaining({ event: "failover", cause: "refused" }));
 			// The application's own socket was told, by an error that quotes its own packet.
 			expect(application.stdout).toContain("error ECONNREFUSED");
 			await startEcho(before);
@@ -213,7 +193,7 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 			const [word, dead] = family === 4 ? ["ip", ipv4] : ["ip6", ipv6];
 			const cut = `table inet cut { chain forward { type filter hook forward priority 0; ${word} daddr ${dead} drop; }; }`;
 			await lab.run("router", ["nft", cut]);
-			const third = () => events(agent).find((one) => one.event === "failover" && one.cause === "silent");
+			const third = () => eventsOf(agent).find((one) => one.event === "failover" && one.cause === "silent");
 			await until("the silence to be noticed", third, 10_000);
 			await lab.run("router", ["nft", "delete table inet cut"]);
 
@@ -223,7 +203,7 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 
 		test(`R26: TCP over IPv${family}: a connection that the backend refuses is served by another`, async () => {
 			const tcp = `tcp ${named("", ECHO[family], 7777).slice(1)}`;
-			const agent = await startAgent(lab, family, [named("tcp", ECHO[family], 7777)]);
+			const agent = await startAgent(lab, sourceOf(family), named("tcp", ECHO[family], 7777));
 			const curl = () => lab.text("client", ["curl", "-sS", "--max-time", "5", web(ECHO[family])]);
 			await curl();
 			await redirected(agent, tcp);
@@ -234,13 +214,13 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 				after = await curl();
 				return after !== "" && after !== before;
 			});
-			await until("a new target", () => events(agent).filter((one) => one.event === "redirect").length === 2, 10_000);
+			await until("a new target", () => eventsOf(agent).filter((one) => one.event === "redirect").length === 2, 10_000);
 			await startEcho(before);
 			await agent.stop();
 		});
 
 		test(`R26: iperf3 over IPv${family}, both ways, with the link's offloads and without, and over a path that narrows`, async () => {
-			const agent = await startAgent(lab, family, [named("tcp", bulk, 5202)]);
+			const agent = await startAgent(lab, sourceOf(family), named("tcp", bulk, 5202));
 			const iperf = (...more: string[]) =>
 				lab.text("client", ["iperf3", "--client", bulk, "--port", "5202", "--time", "1", "--json", ...more], {
 					timeoutMs: 20_000,
@@ -346,10 +326,10 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 			"table inet strip { chain forward { type filter hook forward priority 0; tcp flags syn reset tcp option 254; udp dport 3575 counter drop; }; }",
 		]);
 		const services = [named("udp", VIP[4], 53), named("tcp", VIP[4], 53)];
-		const agent = await startAgent(lab, 4, services);
+		const agent = await startAgent(lab, sourceOf(4), ...services);
 		const capture = await lab.capture("router", "gateway", `src host ${addresses.client.ipv4[0]}`);
 		for (let i = 0; i < 10; i++) expect(await dig(lab, 4, i % 2 ? ["+tcp"] : [])).toBe("b1");
-		expect(events(agent).filter((one) => one.event === "redirect")).toEqual([]);
+		expect(eventsOf(agent).filter((one) => one.event === "redirect")).toEqual([]);
 		const shown = (await capture.stop()).filter(({ bytes }) => {
 			const { ip } = decodeFrame(bytes);
 			return ip?.udp?.option !== undefined || ip?.tcp?.option !== undefined;
@@ -358,7 +338,7 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 		await agent.stop();
 
 		await lab.run("router", ["nft", "delete table inet strip"]);
-		const second = await startAgent(lab, 4, services);
+		const second = await startAgent(lab, sourceOf(4), ...services);
 		expect(await dig(lab, 4)).toBe("b1");
 		await redirected(second, `udp ${VIP[4]}:53`);
 		expect(await dig(lab, 4)).toBe("b1");
@@ -368,7 +348,7 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 	});
 
 	test("R26: forged ICMP errors about a redirected flow, ports guessed, move no client: its target is asked, and answers", async () => {
-		const agent = await startAgent(lab, 4, [named("udp", VIP[4], 53)]);
+		const agent = await startAgent(lab, sourceOf(4), named("udp", VIP[4], 53));
 		await dig(lab, 4);
 		await redirected(agent, `udp ${VIP[4]}:53`);
 		const [client] = addresses.client.ipv4;
@@ -389,15 +369,15 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 		await lab.text("router", [process.execPath, join(import.meta.dirname, "attacker.mjs"), options]);
 		for (let i = 0; i < 5; i++) expect(await dig(lab, 4)).toBe("b1");
 		await agent.stop();
-		expect(events(agent).filter((one) => one.event === "failover")).toEqual([]);
-		const end = events(agent).find((one) => one.event === "end") as { errors?: number };
+		expect(eventsOf(agent).filter((one) => one.event === "failover")).toEqual([]);
+		const end = eventsOf(agent).find((one) => one.event === "end") as { errors?: number };
 		expect(JSON.stringify(end)).toMatch(/"errors":[1-9]/);
 	});
 
 	test("R26: an agent that is killed breaks nothing: connections go on, new packets take the gateway; the next one takes over", async () => {
 		const bulk = "203.0.113.78";
 		const services = [named("tcp", bulk, 5202), named("udp", VIP[4], 53)];
-		const agent = await startAgent(lab, 4, services);
+		const agent = await startAgent(lab, sourceOf(4), ...services);
 		const iperf = (seconds: number) => ["iperf3", "--client", bulk, "--port", "5202", "--time", `${seconds}`] as const;
 		await lab.run("client", [...iperf(1)]);
 		await dig(lab, 4);
@@ -415,7 +395,7 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 		expect(await dig(lab, 4)).toBe("b1");
 		expect((await wire.atLeast(2)).length).toBe(2);
 		await wire.stop();
-		await (await startAgent(lab, 4, services)).stop();
+		await (await startAgent(lab, sourceOf(4), ...services)).stop();
 	});
 
 	test("R26: an agent that ends waits for the connections that it has redirected, and redirects no new flow meanwhile; a second signal ends it at once", async () => {
@@ -423,7 +403,7 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 		const services = [named("tcp", bulk, 5202), named("udp", VIP[4], 53)];
 		const iperf = ["iperf3", "--client", bulk, "--port", "5202", "--json", "--time"] as const;
 		for (const signals of [1, 2]) {
-			const agent = await startAgent(lab, 4, services);
+			const agent = await startAgent(lab, sourceOf(4), ...services);
 			await lab.run("client", [...iperf, "1"]);
 			await dig(lab, 4);
 			await redirected(agent, `tcp ${bulk}:5202`);
@@ -438,7 +418,7 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 			if (signals === 2) {
 				expect(await agent.stop()).toBe(0);
 				// iperf3's server waits for the broken ones yet: so this comes last.
-				expect(events(agent)).toContainEqual({ event: "broken", connections: 2 });
+				expect(eventsOf(agent)).toContainEqual({ event: "broken", connections: 2 });
 				await long;
 				continue;
 			}
@@ -448,7 +428,7 @@ describe.skipIf(!isRoot).each(ENGINES)("applications under the agent, engine %s"
 			await wire.stop();
 			expect(JSON.parse((await long).stdout).end.sum_received.bits_per_second).toBeGreaterThan(20e6);
 			expect(await ended).toBe(0);
-			expect(events(agent).filter(({ event }) => event === "broken")).toEqual([]);
+			expect(eventsOf(agent).filter(({ event }) => event === "broken")).toEqual([]);
 		}
 	});
 });
